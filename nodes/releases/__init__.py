@@ -1,0 +1,1 @@
+"""What versions exist: streams, releases, barriers and dead ends. Pure, no Django."""
