@@ -242,11 +242,11 @@ class ConnectionLost(HostError):
 
     kind = "connection_lost"
 
-    def __init__(self, address: str, reason: str = "") -> None:
+    def __init__(self, address: str, reason: str = "", what_to_do: str = "") -> None:
         detail = f" ({reason})" if reason else ""
         super().__init__(
             f"The connection to {address} was lost{detail}.",
-            "Check whether the host restarted; the next contact shows it.",
+            what_to_do or "Check whether the host restarted; the next contact shows it.",
             address=address,
             reason=reason,
         )

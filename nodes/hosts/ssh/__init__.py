@@ -1,0 +1,30 @@
+"""Contacts with hosts over SSH. This package is the only one that knows paramiko."""
+
+from collections.abc import Callable
+
+from nodes.hosts.ssh.command import CommandResult
+from nodes.hosts.ssh.deadline import Deadline
+from nodes.hosts.ssh.handshake import Endpoint
+from nodes.hosts.ssh.host_keys import HostKey, known_hosts_lookup
+from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity
+
+# Set by the program: returns why no host may be contacted right now (such as inside a transaction), or None.
+forbid: Callable[[], str | None] | None = None
+
+from nodes.hosts.ssh.connection import Connection, ContactForbidden, Hop, connect, scan_host_key  # noqa: E402
+
+__all__ = [
+    "CommandResult",
+    "Connection",
+    "ContactForbidden",
+    "Deadline",
+    "Endpoint",
+    "Hop",
+    "HostKey",
+    "Identity",
+    "connect",
+    "generate_identity",
+    "known_hosts_lookup",
+    "load_identity",
+    "scan_host_key",
+]

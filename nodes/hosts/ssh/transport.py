@@ -1,0 +1,225 @@
+"""paramiko's transport and packet reader, kept within a deadline, quiet, and safe against a hostile peer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.message import Message
+from paramiko.packet import Packetizer
+from paramiko.ssh_exception import SSHException
+
+from nodes.hosts.ssh.deadline import Deadline
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Stream: TypeAlias = socket.socket | paramiko.Channel
+ChannelHandler: TypeAlias = Callable[[paramiko.Channel, Message], object]
+
+MAX_BEFORE_BANNER_BYTES = 64 * 1024
+MAX_PACKET_BYTES = 512 * 1024
+WRITE_CHUNK_BYTES = 32 * 1024
+LONGEST_REASON = 200
+
+# A hostile banner makes paramiko log stack traces; every failure reaches the caller as an error anyway.
+_logger = logging.getLogger("paramiko")
+if _logger.level == logging.NOTSET:
+    _logger.setLevel(logging.CRITICAL + 1)
+
+
+def printable(text: str) -> str:
+    """One short line of what a host said, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON]
+
+
+class BoundedPacketizer(Packetizer):
+    """Reads no more than a sane peer sends, and writes no longer than the deadline allows."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)  # type: ignore[arg-type]  # a channel serves as a socket for jump hosts
+        self.stream = stream
+        self.deadline: Deadline | None = None
+        self.before_banner_bytes = 0
+        self.last_line = ""
+
+    def start_handshake(self, timeout: float) -> None:
+        """Start no timer thread: the deadline of the contact ends a handshake that hangs."""
+
+    def readline(self, timeout: float) -> str:
+        """Read one line of the identification; what is not text counts as no SSH."""
+        line = super().readline(timeout)
+        if not line.startswith("SSH-"):
+            self.last_line = printable(line) or self.last_line
+        return line
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        piece: bytes = super()._read_timeout(timeout)  # type: ignore[misc]  # missing in the stubs
+        self.before_banner_bytes += len(piece)
+        if self.before_banner_bytes > MAX_BEFORE_BANNER_BYTES:
+            raise SSHException("The peer sent too much text before its identification")
+        return piece
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:  # noqa: FBT001, FBT002  # paramiko's signature
+        """Refuse packets of absurd size instead of buffering them."""
+        if n > MAX_PACKET_BYTES or n < 0:
+            raise SSHException("The peer sent a packet of impossible size")
+        return super().read_all(n, check_rekey)
+
+    def write_all(self, out: Buffer) -> None:
+        """Write everything, or raise EOFError when the peer takes nothing until the deadline."""
+        view = memoryview(out)
+        while view:
+            if self.closed:
+                raise EOFError
+            self._wait_writable()
+            try:
+                sent = self.stream.send(bytes(view[:WRITE_CHUNK_BYTES]))
+            except (TimeoutError, BlockingIOError):
+                continue
+            except Exception:
+                raise EOFError from None
+            if sent <= 0:
+                raise EOFError
+            view = view[sent:]
+
+    def _wait_writable(self) -> None:
+        if isinstance(self.stream, paramiko.Channel):
+            while not self.stream.send_ready():
+                self._check_deadline()
+                time.sleep(0.02)
+            return
+        try:
+            poll = select.poll()
+            poll.register(self.stream, select.POLLOUT)
+        except (OSError, ValueError):
+            raise EOFError from None
+        while not poll.poll(500 if self.deadline is None else min(500, self.deadline.remaining_s * 1000)):
+            self._check_deadline()
+
+    def _check_deadline(self) -> None:
+        if self.closed or (self.deadline is not None and self.deadline.expired):
+            raise EOFError
+
+
+def _waking(handler: ChannelHandler) -> ChannelHandler:
+    def handle(channel: paramiko.Channel, message: Message) -> None:
+        handler(channel, message)
+        transport = channel.get_transport()
+        if isinstance(transport, QuietTransport):
+            transport.wake.set()
+
+    return handle
+
+
+def _channel_request(channel: paramiko.Channel, message: Message) -> None:
+    """Keep a death by signal as shells do (128 + number); paramiko drops it and reports no status at all."""
+    kind = message.get_text()
+    message.get_boolean()
+    if kind == "exit-signal":
+        name = "SIG" + message.get_text()
+        channel.exit_status = 128 + getattr(signal.Signals, name, signal.SIGKILL)
+        channel.status_event.set()
+    message.rewind()
+    message.get_int()
+    paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]  # missing in the stubs
+
+
+class QuietTransport(paramiko.Transport):
+    """One SSH connection. `wake` is set whenever something arrived on a channel, or the connection ended."""
+
+    # The default of 0.1 s makes 1,000 idle connections burn a third of a core.
+    _active_check_timeout = 5
+
+    _preferred_ciphers = (
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+    )
+    _preferred_macs = (
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+    )
+    _channel_handler_table = {
+        code: _waking(_channel_request if code == MSG_CHANNEL_REQUEST else handler)
+        for code, handler in paramiko.Transport._channel_handler_table.items()  # type: ignore[attr-defined]  # missing in the stubs
+    }
+
+    def __init__(self, stream: Stream, deadline: Deadline) -> None:
+        self.stream = stream
+        self.wake = threading.Event()
+        self.disconnect_reason = ""
+        self.open_failure = ""
+        self.bounded: BoundedPacketizer | None = None
+        super().__init__(stream, packetizer_class=self._make_packetizer)  # type: ignore[arg-type]  # a factory serves as well
+        self.log_name = "paramiko.quiet"
+        self.name = "ssh-transport"
+        self.set_deadline(deadline)
+
+    def _make_packetizer(self, stream: Stream) -> BoundedPacketizer:
+        self.bounded = BoundedPacketizer(stream)
+        return self.bounded
+
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Bound every wait of paramiko's by the deadline of the present contact."""
+        seconds = deadline.remaining_s
+        if self.bounded is not None:
+            self.bounded.deadline = deadline
+        self.banner_timeout = self.handshake_timeout = self.auth_timeout = seconds
+        self.channel_timeout = self.clear_to_send_timeout = seconds
+
+    @property
+    def last_line(self) -> str:
+        """The last line the peer sent before identifying itself, if it said anything."""
+        return self.bounded.last_line if self.bounded is not None else ""
+
+    def _log(self, level: int, msg: object, *args: object) -> None:
+        """Say nothing: what matters is raised."""
+
+    def _parse_disconnect(self, m: Message) -> None:
+        m.get_int()
+        with contextlib.suppress(Exception):
+            self.disconnect_reason = printable(m.get_text())
+
+    def _parse_channel_open_failure(self, m: Message) -> None:
+        m.get_int()
+        m.get_int()
+        with contextlib.suppress(Exception):
+            self.open_failure = printable(m.get_text())
+        m.rewind()
+        super()._parse_channel_open_failure(m)  # type: ignore[misc]  # missing in the stubs
+
+    def run(self) -> None:
+        """Serve the connection until it ends, then wake whoever waits for it."""
+        try:
+            super().run()
+        finally:
+            self.wake.set()
+
+    def end(self) -> None:
+        """Close the connection and wait for its thread, so that no thread outlives a contact."""
+        with contextlib.suppress(Exception):
+            if isinstance(self.stream, socket.socket):
+                # Closing alone would leave the thread in poll() for up to `_active_check_timeout`.
+                self.stream.shutdown(socket.SHUT_RDWR)
+            else:
+                self.stream.close()
+        if self.is_alive() and self is not threading.current_thread():
+            self.join(2.0)
+        with contextlib.suppress(Exception):
+            self.close()
+        with contextlib.suppress(Exception):
+            self.stream.close()
