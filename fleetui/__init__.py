@@ -1,0 +1,1 @@
+"""FleetUI, the project: settings, addresses, Celery and the `up` command."""

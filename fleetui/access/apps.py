@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    name = "fleetui.access"
+    label = "access"
+
+    def ready(self) -> None:
+        from fleetui.access import signals  # noqa: F401  (sign-in and sign-out are audited)

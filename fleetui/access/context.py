@@ -1,0 +1,46 @@
+"""What every page of the frame needs: the rail, the banners and the principal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fleetui.core.frame import banners
+
+#: (url name, key for `g` then letter, icon, permission); labels are translated at request time.
+_RAIL = [
+    ("overview", "o", "layout-dashboard", "nodes.read"),
+    ("nodes:list", "n", "server-2", "nodes.read"),
+    ("nodes:pools", "p", "stack-2", "pools.read"),
+    ("nodes:credentials", "c", "key", "credentials.read"),
+    ("access:tokens", "t", "api", "tokens.own"),
+    ("audit", "a", "history", "audit.read"),
+    ("settings", "s", "settings", "settings.read"),
+]
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """`nav`, `banners` and `principal` for base.html; nothing for strangers."""
+    principal = getattr(request, "principal", None)
+    if principal is None or not principal.is_authenticated:
+        return {"nav": [], "banners": []}
+    labels = {
+        "overview": _("Overview"),
+        "nodes:list": _("Nodes"),
+        "nodes:pools": _("Pools"),
+        "nodes:credentials": _("Credentials"),
+        "access:tokens": _("Tokens"),
+        "audit": _("Audit"),
+        "settings": _("Settings"),
+    }
+    rail = []
+    for name, key, icon, permission in _RAIL:
+        if not principal.may_somewhere(permission):
+            continue
+        url = reverse(name)
+        active = request.path == url or (url != "/" and request.path.startswith(url))
+        rail.append({"label": labels[name], "url": url, "icon": icon, "key": key, "active": active})
+    return {"nav": rail, "banners": banners(request), "principal": principal}

@@ -1,0 +1,53 @@
+"""Permissions, the roles that bundle them for people, and the scopes that bundle them for tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: permission -> what it allows, in a sentence. The names are those of the API and of audit actions.
+PERMISSIONS: Final[dict[str, str]] = {
+    "nodes.read": "See nodes, their facts, deployments and timeline",
+    "nodes.write": "Add, edit, retire and delete nodes",
+    "nodes.poll": "Poll a node now",
+    "nodes.accept_key": "Accept or refuse an offered host key",
+    "pools.read": "See pools",
+    "pools.write": "Add, edit and delete pools",
+    "clusters.read": "See clusters",
+    "clusters.write": "Add, edit and delete clusters",
+    "credentials.read": "See credentials (the public half only)",
+    "credentials.write": "Add, edit and delete credentials",
+    "releases.read": "See streams and releases",
+    "releases.write": "Import releases",
+    "operations.read": "See operations",
+    "operations.request": "Request operations",
+    "operations.approve": "Approve operations that others requested",
+    "tokens.own": "Make and revoke one's own tokens",
+    "tokens.read": "See everybody's tokens",
+    "tokens.manage": "Revoke everybody's tokens",
+    "users.read": "See users and roles",
+    "users.write": "Add and edit users and give roles",
+    "audit.read": "Read the audit log",
+    "settings.read": "See settings",
+    "settings.write": "Change settings",
+}
+
+_READ: Final = frozenset({
+    "nodes.read", "pools.read", "clusters.read", "releases.read", "operations.read", "tokens.own", "settings.read",
+})  # fmt: skip
+_OPERATE: Final = _READ | {"nodes.write", "nodes.poll", "nodes.accept_key", "credentials.read", "operations.request"}
+
+ROLES: Final[dict[str, frozenset[str]]] = {
+    "viewer": _READ,
+    "operator": _OPERATE,
+    "approver": _READ | {"operations.approve"},
+    "auditor": _READ | {"audit.read", "users.read", "tokens.read", "credentials.read"},
+    "admin": frozenset(PERMISSIONS),
+}
+
+#: What a token may at most; its owner's roles cut it further.
+SCOPES: Final[dict[str, frozenset[str]]] = {
+    "read": frozenset(name for name in PERMISSIONS if name.endswith(".read")),
+    "operate": frozenset(name for name in PERMISSIONS if name.endswith(".read"))
+    | {"nodes.write", "nodes.poll", "nodes.accept_key", "operations.request"},
+    "admin": frozenset(PERMISSIONS),
+}

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from fleetui.access.models import Token, User
+from fleetui.access.principals import Principal, require
+from fleetui.access.roles import PERMISSIONS, SCOPES
+from fleetui.access.services.resolve import TOKEN_START, digest_of, pepper_name
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import InvalidInput, NotAllowed, NotFound
+
+MAX_DAYS = 366
+
+
+def create_token(
+    *,
+    user: User,
+    name: str,
+    scopes: Sequence[str],
+    days: int,
+    actor: Principal,
+    now: datetime,
+    pools: Sequence[uuid.UUID] = (),
+    networks: Sequence[str] = (),
+) -> tuple[Token, str]:
+    """Make a token of `user`; returns the row and the text that is shown this once. `days` is 1 to 366."""
+    if actor.user_id == user.pk:
+        if not actor.may_somewhere("tokens.own"):
+            require(actor, "tokens.own")
+    else:
+        require(actor, "tokens.manage")
+    if actor.kind == "token" and not {p for s in scopes for p in SCOPES.get(s, {s})} <= set(actor.reach):
+        raise NotAllowed("A token cannot make a token with more rights than its own.", mend="Choose narrower scopes.")
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise InvalidInput("The name is empty or too long.", field="name", value=name, mend="Give 1 to 100 characters.")
+    unknown = [scope for scope in scopes if scope not in SCOPES and scope not in PERMISSIONS]
+    if unknown or not scopes:
+        wrong = unknown[0] if unknown else ""
+        raise InvalidInput(
+            f"{wrong!r} is not a scope.", field="scopes", value=wrong, mend=f"Use {', '.join(SCOPES)} or permission names."
+        )
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput(f"{days} days is not a lifetime.", field="days", value=days, mend=f"Give 1 to {MAX_DAYS}.")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise InvalidInput(
+                f"{network!r} is not a network.", field="networks", value=network, mend="Write it like 10.0.0.0/8."
+            ) from error
+    secret, prefix = secrets.token_urlsafe(32), secrets.token_hex(6)
+    pepper = settings.TOKEN_PEPPERS[0]
+    with transaction.atomic():
+        token = Token.objects.create(
+            user=user, name=name, prefix=prefix, digest=digest_of(secret, pepper), pepper=pepper_name(pepper),
+            scopes=list(scopes), networks=list(networks), limited_to_pools=bool(pools), created_at=now,
+            expires_at=now + timedelta(days=days),
+        )  # fmt: skip
+        token.pools.set(pools)
+        after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
+        append([Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)])
+    return token, f"{TOKEN_START}{prefix}_{secret}"
+
+
+def revoke_token(*, token: Token, actor: Principal, now: datetime) -> None:
+    """End a token at once; a second time changes nothing."""
+    if actor.user_id != token.user_id:
+        require(actor, "tokens.manage")
+    elif not actor.may_somewhere("tokens.own"):
+        raise NotFound("No such token.")
+    with transaction.atomic():
+        if Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
+            append([Entry(actor=str(actor), action="tokens.revoke", subject=f"token:{token.user.username}/{token.name}")])

@@ -1,0 +1,1 @@
+"""The audit log: append, verify, anchor. See fleetui.audit.log.append."""

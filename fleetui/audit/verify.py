@@ -1,0 +1,78 @@
+"""Walk the chain and say what it proves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+
+from fleetui.audit.chain import event_hash
+from fleetui.audit.models import AuditEvent, AuditHead
+from fleetui.audit.triggers import missing
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`good` is False when a row was changed, is missing, or the end was cut; `problems` says which, one sentence each."""
+
+    events: int
+    anchored_seq: int
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.problems
+
+
+def anchor_path() -> Path:
+    return settings.DATA_DIR / "audit-anchor.jsonl"
+
+
+def anchors() -> dict[int, str]:
+    """seq -> hash, as written outside the database every minute."""
+    try:
+        lines = anchor_path().read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    found: dict[int, str] = {}
+    for line in lines:
+        try:
+            row = json.loads(line)
+            found[int(row["seq"])] = str(row["hash"])
+        except (ValueError, KeyError, TypeError):
+            continue  # a line cut by a power loss proves nothing, the others still do
+    return found
+
+
+def verify() -> Verdict:
+    """Check every event against its hash and its neighbours, the head, the anchors and the triggers."""
+    problems: list[str] = []
+    outside = anchors()
+    previous, expected, count = "", 1, 0
+    for event in AuditEvent.objects.order_by("seq").iterator(chunk_size=2000):
+        if event.seq != expected:
+            problems.append(f"Events {expected} to {event.seq - 1} are missing.")
+            expected = event.seq
+        row = {name: getattr(event, name) for name in _FIELDS}
+        if event_hash(previous, row) != event.hash:
+            problems.append(f"Event {event.seq} does not match its hash: it, or the one before it, was changed.")
+        if outside.get(event.seq, event.hash) != event.hash:
+            problems.append(f"Event {event.seq} is not the one that was anchored outside the database.")
+        previous, expected, count = event.hash, expected + 1, count + 1
+        if len(problems) >= 20:
+            problems.append("More problems follow; the first 20 are shown.")
+            break
+    last = expected - 1
+    head = AuditHead.objects.filter(id=1).first()
+    if head and len(problems) < 20 and (head.seq, head.hash) != (last, previous):
+        problems.append(f"The log ends at event {last}, but its head says {head.seq}: events were cut off or added.")
+    anchored = max(outside, default=0)
+    if anchored > last:
+        problems.append(f"Event {anchored} was anchored outside the database, but the log ends at {last}: it was cut.")
+    problems += [f"The trigger {name} is missing: rows could be changed." for name in sorted(missing()) if settings.AUDIT_TRIGGERS]
+    return Verdict(events=count, anchored_seq=anchored, problems=problems)
+
+
+_FIELDS = ("seq", "at", "actor", "action", "subject", "before", "after", "reason", "request_id", "source_address", "outcome")

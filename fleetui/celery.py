@@ -1,0 +1,25 @@
+"""Celery: nudges only. A message carries an id; what is due stands in the database, so any message may be lost or repeated."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
+app = Celery("fleetui")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["nodes", "fleetui.audit", "fleetui.core"])
+
+# `expires` drops ticks that piled up while no worker ran; the next tick does the same work.
+app.conf.beat_schedule = {
+    "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": 4}},
+    "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
+}
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Celery leaves the loggers alone once somebody listens to this signal; Django's LOGGING has set them up."""

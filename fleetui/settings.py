@@ -1,0 +1,237 @@
+"""All settings come from the environment; without any, FleetUI runs embedded: SQLite, a folder as broker, all state in ./var.
+
+Every wrong variable is reported at once. Secrets may also come as `<NAME>_FILE` (see fleetui.core.keys).
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from environs import Env
+
+from fleetui.core.keys import KEYS, read_keys
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(eager=False)
+DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
+DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
+EMBEDDED_DATABASE_URL = f"sqlite:///{DATA_DIR / 'db.sqlite3'}"
+DATABASES: dict[str, Any] = {"default": env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL)}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://")
+CACHES: dict[str, Any] = {"default": env.dj_cache_url("CACHE_URL", "locmem://fleetui")}
+ALLOWED_HOSTS: list[str] = env.list("FLEETUI_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
+BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
+POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
+POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
+LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
+LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
+TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")
+env.seal()
+
+_KEY_VALUES = {name: read_keys(name, DATA_DIR) for name in KEYS}
+#: Keys that do not exist yet. `up` makes them; until then whatever is signed or sealed lasts for this process only.
+MISSING_KEYS = [name for name, values in _KEY_VALUES.items() if not values]
+SECRET_KEY, *SECRET_KEY_FALLBACKS = _KEY_VALUES["FLEETUI_SECRET_KEY"] or [secrets.token_hex(32)]
+ENCRYPTION_KEYS = _KEY_VALUES["FLEETUI_ENCRYPTION_KEYS"] or [secrets.token_hex(32)]
+TOKEN_PEPPERS = _KEY_VALUES["FLEETUI_TOKEN_PEPPERS"] or [secrets.token_hex(32)]
+AUDIT_KEY = (_KEY_VALUES["FLEETUI_AUDIT_KEY"] or [secrets.token_hex(32)])[0]
+
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if IS_SQLITE:
+    # IMMEDIATE: a read that turns into a write fails at once under WAL, whatever the busy timeout is.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 15,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=15000;"
+        " PRAGMA mmap_size=134217728; PRAGMA cache_size=-16000;",
+    }
+else:
+    # The pool and CONN_MAX_AGE exclude each other; the pool checks a connection before it hands it out.
+    DATABASES["default"].update(CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=True)
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": POLL_THREADS + 12, "timeout": 10}}
+
+INSTALLED_APPS = [
+    "fleetui.core",
+    "fleetui.audit",
+    "fleetui.access",
+    "nodes",
+    "ops",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_htmx",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "fleetui.core.middleware.RequestContextMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "fleetui.access.middleware.PrincipalMiddleware",
+]
+
+ROOT_URLCONF = "fleetui.urls"
+WSGI_APPLICATION = "fleetui.wsgi.application"
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    ["django.template.loaders.filesystem.Loader", "django.template.loaders.app_directories.Loader"],
+                )
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "fleetui.access.context.frame",
+            ],
+            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "fleetui.core.templatetags.ui"],
+        },
+    }
+]
+# The forms' own templates live in django.forms; TemplatesSetting needs the app to find them.
+INSTALLED_APPS.append("django.forms")
+
+AUTH_USER_MODEL = "access.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "fleetui.access.adapter.ClosedAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "fleetui.access.adapter.SealedMFAAdapter"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("th", "ไทย")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_MANIFEST_STRICT = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "fleetui_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+# A forwarded scheme is believed only from a trusted proxy: RequestContextMiddleware takes the header away otherwise.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "fleetui.access.api.authentication.TokenAuthentication",
+        "fleetui.access.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["fleetui.access.api.permissions.DeclaredPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["fleetui.core.api.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "fleetui.core.api.problems.problem_handler",
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_CLASSES": ["fleetui.access.api.throttles.PrincipalThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"principal": "1200/min", "anonymous": "120/min"},
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "FleetUI",
+    "DESCRIPTION": "A fleet of immutable-OS hosts: what each runs, what it should run, and why the two differ.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+BROKER_DIR = DATA_DIR / "broker"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "ops"
+CELERY_TASK_ROUTES = {"nodes.tasks.poll_batch": {"queue": "poll"}, "nodes.tasks.poll_slow_batch": {"queue": "poll"}}
+if CELERY_BROKER_URL.startswith("filesystem"):
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "data_folder_in": str(BROKER_DIR),
+        "data_folder_out": str(BROKER_DIR),
+        "control_folder": str(DATA_DIR / "broker-control"),
+        "store_processed": False,
+        "polling_interval": 0.2,
+    }
+
+LOGGING_CONFIG = "fleetui.core.logging.configure"
+LOGGING: dict[str, Any] = {"json": LOG_JSON, "level": LOG_LEVEL}
+# Triggers that refuse to change or delete audit events; off only where tests flush tables.
+AUDIT_TRIGGERS = True
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]

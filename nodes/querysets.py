@@ -1,0 +1,119 @@
+"""Reads. Every list starts with visible_to(principal): what a principal may not see does not exist for it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from fleetui.access.principals import Principal
+
+#: Counts for pages are exact up to here.
+COUNT_LIMIT = 10_000
+_UUID = re.compile(r"^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$", re.IGNORECASE)
+
+
+class CappedCount:
+    """Mixin: a count that stops at COUNT_LIMIT, so that a page over 100,000 nodes costs no more than one over 10,000."""
+
+    def capped_count(self) -> int:
+        """0 to COUNT_LIMIT + 1; the last means "more than COUNT_LIMIT"."""
+        return len(self.order_by().values_list("pk")[: COUNT_LIMIT + 1])  # type: ignore[attr-defined]
+
+
+class NodeQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of nodes."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """A node without a pool is visible to bindings on everything only."""
+        where = principal.where("nodes.read")
+        if where.everywhere:
+            return self
+        return self.filter(pool_id__in=where.pools)
+
+    def named(self, name_or_id: str) -> Self:
+        """The node of this name or id (names win: nothing stops a name that looks like an id)."""
+        if _UUID.match(name_or_id):
+            return self.filter(Q(name=name_or_id) | Q(pk=name_or_id))
+        return self.filter(name=name_or_id)
+
+    def search(self, text: str) -> Self:
+        """Nodes whose name, address, OS, version, pool or labels hold every word of `text`."""
+        found = self
+        for word in text.lower().split()[:8]:
+            found = found.filter(search_text__contains=word)
+        return found
+
+    def counted(self) -> Self:
+        """The nodes that counts are about: retired ones are history."""
+        return self.exclude(lifecycle="retired")
+
+    def needing_attention(self) -> Self:
+        """Reachable ones that are degraded, and all that should be reachable but are not; not those in maintenance."""
+        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | Q(health="degraded")
+        return self.filter(lifecycle="active").filter(trouble | Q(update_state="rolled_back"))
+
+    def due(self, now: datetime) -> Self:
+        """Nodes to poll now: due, not retired, not leased, and not stopped by a changed host key."""
+        free = Q(poll_lease_until=None) | Q(poll_lease_until__lte=now)
+        return self.filter(free, poll_due_at__lte=now, lifecycle__in=["active", "maintenance"])
+
+
+class PoolQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of pools."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        where = principal.where("pools.read")
+        return self if where.everywhere else self.filter(pk__in=where.pools)
+
+
+class ClusterQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of clusters."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """A cluster is visible to those who see one of its pools."""
+        where = principal.where("clusters.read")
+        return self if where.everywhere else self.filter(pools__in=where.pools).distinct()
+
+
+class CredentialQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of credentials."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """A credential is visible to those who may read credentials on everything, or on a pool that uses it."""
+        where = principal.where("credentials.read")
+        return self if where.everywhere else self.filter(pools__in=where.pools).distinct()
+
+
+class _OfNode(CappedCount, models.QuerySet[Any]):
+    def visible_to(self, principal: Principal) -> Self:
+        """Rows of nodes that are visible."""
+        where = principal.where("nodes.read")
+        return self if where.everywhere else self.filter(node__pool_id__in=where.pools)
+
+
+class HostKeyQuerySet(_OfNode):
+    """Reads of host keys."""
+
+
+class FactsQuerySet(_OfNode):
+    """Reads of facts."""
+
+
+class DeploymentQuerySet(_OfNode):
+    """Reads of deployments."""
+
+
+class TimelineQuerySet(_OfNode):
+    """Reads of the timeline."""
+
+
+class ReleaseQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of releases; they are the same for everyone who may read releases."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        return self if principal.may_somewhere("releases.read") else self.none()

@@ -1,0 +1,1 @@
+"""Writes of what is out there. Keyword-only, typed, one transaction each, the audit event inside it."""

@@ -1,0 +1,1 @@
+"""What we do about it: the overview today, operations to come."""
