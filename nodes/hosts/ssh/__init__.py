@@ -6,7 +6,7 @@ from nodes.hosts.ssh.command import CommandResult
 from nodes.hosts.ssh.deadline import Deadline
 from nodes.hosts.ssh.handshake import Endpoint
 from nodes.hosts.ssh.host_keys import HostKey, known_hosts_lookup
-from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity
+from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity, private_text
 
 # Set by the program: returns why no host may be contacted right now (such as inside a transaction), or None.
 forbid: Callable[[], str | None] | None = None
@@ -26,5 +26,6 @@ __all__ = [
     "generate_identity",
     "known_hosts_lookup",
     "load_identity",
+    "private_text",
     "scan_host_key",
 ]

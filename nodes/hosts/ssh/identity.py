@@ -59,6 +59,11 @@ def generate_identity(comment: str = "") -> tuple[str, Identity]:
     return text, load_identity(text, comment=comment)
 
 
+def private_text(private_key: str, *, passphrase: str | None = None) -> str:
+    """The same private key as OpenSSH text without a passphrase: what is kept, sealed, after the passphrase is gone."""
+    return _openssh_text(_load((private_key.strip() + "\n").encode("utf-8", "replace"), passphrase))
+
+
 def _refuse_what_is_no_private_key(text: str) -> None:
     first = text.strip().split("\n", 1)[0]
     if not first:
