@@ -1,0 +1,31 @@
+"""How often one principal may ask; refused tokens are counted by address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from fleetui.core import context
+
+
+class PrincipalThrottle(SimpleRateThrottle):
+    """One count per user, and one per token."""
+
+    scope = "principal"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        principal = request.principal  # type: ignore[attr-defined]
+        if not principal.is_authenticated:
+            return None
+        return f"throttle:{principal.kind}:{principal.token_id or principal.user_id}"
+
+
+class AnonymousThrottle(SimpleRateThrottle):
+    """One count per source address."""
+
+    scope = "anonymous"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        return f"throttle:address:{context.source_address.get() or 'unknown'}"
