@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "fleetui.core",
     "fleetui.audit",
     "fleetui.access",
+    "fleetui.start",
     "nodes",
     "ops",
     "django.contrib.auth",

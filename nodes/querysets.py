@@ -60,7 +60,8 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
     def due(self, now: datetime) -> Self:
         """Nodes to poll now: due, not retired, not leased, and not stopped by a changed host key."""
         free = Q(poll_lease_until=None) | Q(poll_lease_until__lte=now)
-        return self.filter(free, poll_due_at__lte=now, lifecycle__in=["active", "maintenance"])
+        stopped = Q(reachability="key_mismatch", poll_requested_at=None)
+        return self.filter(free, ~stopped, poll_due_at__lte=now, lifecycle__in=["active", "maintenance"])
 
 
 class PoolQuerySet(CappedCount, models.QuerySet[Any]):

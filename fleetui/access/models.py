@@ -97,5 +97,3 @@ class Token(models.Model):
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at <= now else "active"
-
-

@@ -31,9 +31,17 @@ PERMISSIONS: Final[dict[str, str]] = {
     "settings.write": "Change settings",
 }
 
-_READ: Final = frozenset({
-    "nodes.read", "pools.read", "clusters.read", "releases.read", "operations.read", "tokens.own", "settings.read",
-})  # fmt: skip
+_READ: Final = frozenset(
+    {
+        "nodes.read",
+        "pools.read",
+        "clusters.read",
+        "releases.read",
+        "operations.read",
+        "tokens.own",
+        "settings.read",
+    }
+)
 _OPERATE: Final = _READ | {"nodes.write", "nodes.poll", "nodes.accept_key", "credentials.read", "operations.request"}
 
 ROLES: Final[dict[str, frozenset[str]]] = {

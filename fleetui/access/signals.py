@@ -18,7 +18,9 @@ def signed_in(user: Any, **_: Any) -> None:
 @receiver(user_logged_out, dispatch_uid="audit.sign_out")
 def signed_out(user: Any, **_: Any) -> None:
     if user is not None:
-        record_alone(Entry(actor=f"user:{user.get_username()}", action="sign_out", subject=f"user:{user.get_username()}"))
+        record_alone(
+            Entry(actor=f"user:{user.get_username()}", action="sign_out", subject=f"user:{user.get_username()}")
+        )
 
 
 @receiver(user_login_failed, dispatch_uid="audit.sign_in_refused")

@@ -25,7 +25,16 @@ def iso(at: datetime) -> str:
 def event_hash(previous: str, event: Mapping[str, Any]) -> str:
     """HMAC-SHA-256 over the previous hash and the canonical event, under a key that is not in the database."""
     fields = (
-        "seq", "actor", "action", "subject", "before", "after", "reason", "request_id", "source_address", "outcome",
-    )  # fmt: skip
+        "seq",
+        "actor",
+        "action",
+        "subject",
+        "before",
+        "after",
+        "reason",
+        "request_id",
+        "source_address",
+        "outcome",
+    )
     body = canonical({**{name: event[name] for name in fields}, "at": iso(event["at"]), "previous": previous})
     return hmac.new(bytes.fromhex(settings.AUDIT_KEY), body.encode(), hashlib.sha256).hexdigest()

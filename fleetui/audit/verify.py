@@ -71,8 +71,24 @@ def verify() -> Verdict:
     anchored = max(outside, default=0)
     if anchored > last:
         problems.append(f"Event {anchored} was anchored outside the database, but the log ends at {last}: it was cut.")
-    problems += [f"The trigger {name} is missing: rows could be changed." for name in sorted(missing()) if settings.AUDIT_TRIGGERS]
+    problems += [
+        f"The trigger {name} is missing: rows could be changed."
+        for name in sorted(missing())
+        if settings.AUDIT_TRIGGERS
+    ]
     return Verdict(events=count, anchored_seq=anchored, problems=problems)
 
 
-_FIELDS = ("seq", "at", "actor", "action", "subject", "before", "after", "reason", "request_id", "source_address", "outcome")
+_FIELDS = (
+    "seq",
+    "at",
+    "actor",
+    "action",
+    "subject",
+    "before",
+    "after",
+    "reason",
+    "request_id",
+    "source_address",
+    "outcome",
+)

@@ -64,7 +64,11 @@ def unsafe_mixes(**_: Any) -> list[CheckMessage]:
                 id="fleetui.W001",
             )
         )
-    if not settings.IS_SQLITE and not settings.MISSING_KEYS and (settings.DATA_DIR / "keys" / "encryption_keys").exists():
+    if (
+        not settings.IS_SQLITE
+        and not settings.MISSING_KEYS
+        and (settings.DATA_DIR / "keys" / "encryption_keys").exists()
+    ):
         found.append(
             Warning(
                 "The encryption keys lie in the data folder: a backup of it would hold both lock and key.",
@@ -82,4 +86,10 @@ def keys_exist(**_: Any) -> list[CheckMessage]:
         return []
     names = ", ".join(settings.MISSING_KEYS)
     hint = f"Run `manage.py up` once (it makes them in {settings.DATA_DIR / 'keys'}), or set the variables."
-    return [Warning(f"Keys are missing: {names}. What this process seals or signs will not open later.", hint=hint, id="fleetui.W003")]
+    return [
+        Warning(
+            f"Keys are missing: {names}. What this process seals or signs will not open later.",
+            hint=hint,
+            id="fleetui.W003",
+        )
+    ]

@@ -93,7 +93,10 @@ class TimelineEvent(models.Model):
 
     class Meta:
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["node", "-at", "-id"], name="timeline_node"), models.Index(fields=["-at"], name="timeline_at")]
+        indexes = [
+            models.Index(fields=["node", "-at", "-id"], name="timeline_node"),
+            models.Index(fields=["-at"], name="timeline_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at}"

@@ -43,10 +43,18 @@ class Pool(models.Model):
     )
     role = models.CharField(_("role"), max_length=50, blank=True, default="")
     credential = models.ForeignKey(
-        "nodes.Credential", verbose_name=_("credential"), on_delete=models.PROTECT, null=True, blank=True, related_name="pools"
+        "nodes.Credential",
+        verbose_name=_("credential"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="pools",
     )
     poll_interval_s = models.PositiveIntegerField(
-        _("poll interval in seconds"), null=True, blank=True, validators=[MinValueValidator(10), MaxValueValidator(86400)]
+        _("poll interval in seconds"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(10), MaxValueValidator(86400)],
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
-from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
+from nodes.axes import Health, Lifecycle, Reachability, UpdateState
 from nodes.models.credential import Credential
 from nodes.models.group import Pool
 from nodes.querysets import HostKeyQuerySet, NodeQuerySet
@@ -17,7 +17,9 @@ from nodes.querysets import HostKeyQuerySet, NodeQuerySet
 if TYPE_CHECKING:
     from nodes.models.facts import Facts
 
-NODE_NAME = RegexValidator(r"^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?\Z", _("Use letters, digits, dots, hyphens and underscores."))
+NODE_NAME = RegexValidator(
+    r"^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?\Z", _("Use letters, digits, dots, hyphens and underscores.")
+)
 
 
 def _choices(enum: Any) -> list[tuple[str, str]]:
@@ -34,14 +36,20 @@ class Node(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True, validators=[NODE_NAME])
     address = models.CharField(_("address"), max_length=253)
-    port = models.PositiveIntegerField(_("port"), default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
-    pool = models.ForeignKey(Pool, verbose_name=_("pool"), on_delete=models.PROTECT, null=True, blank=True, related_name="nodes")
+    port = models.PositiveIntegerField(
+        _("port"), default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    pool = models.ForeignKey(
+        Pool, verbose_name=_("pool"), on_delete=models.PROTECT, null=True, blank=True, related_name="nodes"
+    )
     credential = models.ForeignKey(
         Credential, verbose_name=_("credential"), on_delete=models.PROTECT, null=True, blank=True, related_name="nodes"
     )
     os_family_given = models.CharField(_("OS family"), max_length=30, blank=True, default="")
     labels = models.JSONField(_("labels"), default=dict, blank=True)
-    lifecycle = models.CharField(max_length=20, choices=_choices(Lifecycle), default=Lifecycle.ACTIVE.value, db_index=True)
+    lifecycle = models.CharField(
+        max_length=20, choices=_choices(Lifecycle), default=Lifecycle.ACTIVE.value, db_index=True
+    )
     generation = models.PositiveIntegerField(default=1, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

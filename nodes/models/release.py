@@ -32,6 +32,8 @@ class Release(models.Model):
     version = models.CharField(max_length=100)
     released_at = models.DateTimeField(null=True)
     checksums = models.JSONField(default=dict)
+    images = models.JSONField(default=dict)
+    rollout = models.JSONField(null=True)
     is_barrier = models.BooleanField(default=False)
     barrier = models.TextField(blank=True, default="")
     is_deadend = models.BooleanField(default=False)

@@ -12,7 +12,7 @@ from django.conf import settings
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import Principal, cut, reach_of
 
-TOKEN_START = "fleetui_"
+TOKEN_START = "fleetui_"  # noqa: S105  (how every token begins, not a secret)
 _LAST_USED_STEP = timedelta(minutes=1)
 
 

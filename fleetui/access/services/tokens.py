@@ -45,7 +45,10 @@ def create_token(
     if unknown or not scopes:
         wrong = unknown[0] if unknown else ""
         raise InvalidInput(
-            f"{wrong!r} is not a scope.", field="scopes", value=wrong, mend=f"Use {', '.join(SCOPES)} or permission names."
+            f"{wrong!r} is not a scope.",
+            field="scopes",
+            value=wrong,
+            mend=f"Use {', '.join(SCOPES)} or permission names.",
         )
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"{days} days is not a lifetime.", field="days", value=days, mend=f"Give 1 to {MAX_DAYS}.")
@@ -60,10 +63,17 @@ def create_token(
     pepper = settings.TOKEN_PEPPERS[0]
     with transaction.atomic():
         token = Token.objects.create(
-            user=user, name=name, prefix=prefix, digest=digest_of(secret, pepper), pepper=pepper_name(pepper),
-            scopes=list(scopes), networks=list(networks), limited_to_pools=bool(pools), created_at=now,
+            user=user,
+            name=name,
+            prefix=prefix,
+            digest=digest_of(secret, pepper),
+            pepper=pepper_name(pepper),
+            scopes=list(scopes),
+            networks=list(networks),
+            limited_to_pools=bool(pools),
+            created_at=now,
             expires_at=now + timedelta(days=days),
-        )  # fmt: skip
+        )
         token.pools.set(pools)
         after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
         append([Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)])
@@ -78,4 +88,6 @@ def revoke_token(*, token: Token, actor: Principal, now: datetime) -> None:
         raise NotFound("No such token.")
     with transaction.atomic():
         if Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
-            append([Entry(actor=str(actor), action="tokens.revoke", subject=f"token:{token.user.username}/{token.name}")])
+            append(
+                [Entry(actor=str(actor), action="tokens.revoke", subject=f"token:{token.user.username}/{token.name}")]
+            )

@@ -24,7 +24,9 @@ def _checked_password(password: str, user: User) -> str:
     try:
         validate_password(password, user)
     except ValidationError as error:
-        raise InvalidInput(" ".join(error.messages), field="password", mend="Choose a longer, less common one.") from error
+        raise InvalidInput(
+            " ".join(error.messages), field="password", mend="Choose a longer, less common one."
+        ) from error
     return password
 
 
@@ -38,15 +40,22 @@ def add_user(
         user.username_validator(user.username)
     except ValidationError as error:
         raise InvalidInput(
-            f"{username!r} is not a user name.", field="username", value=username, mend="Use letters, digits and @ . + - _."
+            f"{username!r} is not a user name.",
+            field="username",
+            value=username,
+            mend="Use letters, digits and @ . + - _.",
         ) from error
     user.set_password(_checked_password(password, user))
     try:
         with transaction.atomic():
             user.save()
-            append([Entry(actor=str(actor), action="users.add", subject=f"user:{user.username}", after={"email": email})])
+            append(
+                [Entry(actor=str(actor), action="users.add", subject=f"user:{user.username}", after={"email": email})]
+            )
     except IntegrityError as error:
-        raise Conflict(f"A user {username} exists.", field="username", value=username, mend="Choose another name.") from error
+        raise Conflict(
+            f"A user {username} exists.", field="username", value=username, mend="Choose another name."
+        ) from error
     return user
 
 
@@ -93,7 +102,9 @@ def unbind_role(*, binding: RoleBinding, actor: Principal) -> None:
     before = {"role": binding.role, "pool": str(binding.pool_id or "all")}
     with transaction.atomic():
         if RoleBinding.objects.filter(pk=binding.pk).delete()[0]:
-            append([Entry(actor=str(actor), action="roles.unbind", subject=f"user:{binding.user.username}", before=before)])
+            append(
+                [Entry(actor=str(actor), action="roles.unbind", subject=f"user:{binding.user.username}", before=before)]
+            )
 
 
 def _keep_an_admin(user: User) -> None:

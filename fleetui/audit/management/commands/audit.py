@@ -11,14 +11,18 @@ class Command(BaseCommand):
     help = "The audit log: `audit verify` proves that no event was changed, removed or cut off."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_subparsers(dest="verb", required=True).add_parser("verify", help="walk the whole chain; exit 1 when it is broken")
+        parser.add_subparsers(dest="verb", required=True).add_parser(
+            "verify", help="walk the whole chain; exit 1 when it is broken"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         verdict = verify()
         for problem in verdict.problems:
             self.stdout.write(problem)
         if not verdict.good:
-            raise CommandError(f"The audit log is not intact: {len(verdict.problems)} problems in {verdict.events} events.")
+            raise CommandError(
+                f"The audit log is not intact: {len(verdict.problems)} problems in {verdict.events} events."
+            )
         proof = (
             f"Cutting off the end is provable up to event {verdict.anchored_seq}."
             if verdict.anchored_seq

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from fleetui.core.errors import SealBroken
+from fleetui.core.rotation import rotate_all
+
+
+class Command(BaseCommand):
+    help = (
+        "Seal every stored secret again with the newest encryption key. "
+        "Put a new key first in the key file, run this, then take the old key out."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            for name, count in rotate_all().items():
+                self.stdout.write(f"{name}: {count} sealed with the newest key")
+        except SealBroken as error:
+            raise CommandError(f"{error.message} {error.mend}") from error

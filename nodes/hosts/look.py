@@ -1,0 +1,44 @@
+"""One look at a host over an open connection: the probe of the right driver, in one exec."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from nodes.hosts import drivers
+from nodes.hosts.facts import Facts, Measurement
+from nodes.hosts.probe import ProbeOutput, build_script, read_frames
+from nodes.hosts.ssh import Connection, Deadline
+
+#: The driver whose probe is sent when nobody said what the host is: its sections are the widest.
+FIRST_GUESS = "fcos"
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look read. `family` is the driver's that read it; `raw` is what the host printed, byte for byte."""
+
+    family: str
+    facts: Facts
+    measurement: Measurement
+    raw: bytes
+
+
+def look(connection: Connection, *, family: str = "", given: bool = False, now: datetime, deadline: Deadline) -> Look:
+    """Probe the host. `family` is what it is thought to be; unless it was `given` by a person, os-release has the last word."""
+    guess = family if family in drivers.families() else FIRST_GUESS
+    output, raw = _probe(connection, guess, deadline)
+    found = family if given else drivers.detect_output(output).family
+    if drivers.get(found).probe() != drivers.get(guess).probe():
+        output, raw = _probe(connection, found, deadline)
+    reading = drivers.get(found).parse(output, now)
+    return Look(found, reading.facts, reading.measurement, raw)
+
+
+def _probe(connection: Connection, family: str, deadline: Deadline) -> tuple[ProbeOutput, bytes]:
+    nonce = secrets.token_hex(16)
+    script = build_script(drivers.get(family).probe(), nonce)
+    result = connection.run(["sh", "-s"], stdin=script, deadline=deadline, max_bytes=MAX_OUTPUT_BYTES)
+    return read_frames(result.stdout, nonce), result.stdout

@@ -1,0 +1,92 @@
+"""What edits of named rows have in common: validation with the model's own rules, the revision check, and the audit entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
+from fleetui.core.text import clean
+
+
+def checked(row: models.Model, *, exclude: Iterable[str] = ()) -> None:
+    """Run the model's field rules; raises InvalidInput for the first field that is wrong."""
+    try:
+        row.clean_fields(exclude=exclude)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidInput(
+            f"{field}: {messages[0]}", field=field, value=getattr(row, field, None), mend=str(messages[0])
+        ) from error
+
+
+def shown(value: object) -> Any:
+    """A value as the audit log shows it."""
+    return str(value) if isinstance(value, models.Model) else value
+
+
+def add(
+    row: models.Model, *, kind: str, actor: object, after: Mapping[str, Any], extra: Iterable[models.Model] = ()
+) -> None:
+    """Store a new row, and rows that belong to it, with the audit event `<kind>s.add`."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            for other in extra:
+                other.save(force_insert=True)
+            entry = {name: shown(value) for name, value in after.items()}
+            append([Entry(actor=str(actor), action=f"{kind}s.add", subject=f"{kind}:{row}", after=entry)])
+    except IntegrityError as error:
+        raise name_taken(kind, str(row)) from error
+
+
+def edit(
+    row: models.Model,
+    *,
+    kind: str,
+    changes: Mapping[str, Any],
+    actor: object,
+    expected_revision: int | None,
+    also: Iterable[str] = (),
+) -> list[str]:
+    """Store changed fields of a row by compare-and-swap on its revision; returns the names of what changed."""
+    revision: int = row.revision  # type: ignore[attr-defined]
+    if expected_revision is not None and expected_revision != revision:
+        raise stale(kind, str(row))
+    before, after = {}, {}
+    subject = f"{kind}:{row}"
+    for name, value in changes.items():
+        value = clean(value).strip() if isinstance(value, str) and name not in ("certificate",) else value
+        old = getattr(row, name)
+        if old != value:
+            before[name], after[name] = shown(old), shown(value)
+            setattr(row, name, value)
+    if not after:
+        return []
+    checked(row)
+    columns = {name: getattr(row, name) for name in [*after, *also]}
+    try:
+        with transaction.atomic():
+            same = type(row)._default_manager.filter(pk=row.pk, revision=revision)
+            if not same.update(**columns, revision=revision + 1):
+                raise stale(kind, str(row))
+            append([Entry(actor=str(actor), action=f"{kind}s.edit", subject=subject, before=before, after=after)])
+    except IntegrityError as error:
+        raise name_taken(kind, str(row)) from error
+    row.revision = revision + 1  # type: ignore[attr-defined]
+    return list(after)
+
+
+def stale(kind: str, name: str) -> StaleEdit:
+    return StaleEdit(
+        f"The {kind} {name} was changed by someone else since you read it.",
+        mend="Read it again and repeat your change.",
+    )
+
+
+def name_taken(kind: str, name: str) -> Conflict:
+    return Conflict(f"A {kind} named {name} exists.", field="name", value=name, mend="Choose another name.")

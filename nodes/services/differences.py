@@ -1,0 +1,74 @@
+"""What happened between two looks at a node, as timeline events. Pure: documents in, (kind, params) out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Event = tuple[str, dict[str, Any]]
+_SILENT = {"unread"}
+
+
+def events(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Event]:
+    """Events from facts `old` (None: the first look) to `new`, the most telling first."""
+    if old is None:
+        name = new["os"].get("pretty_name") or new["os"].get("name") or ""
+        version = _version(new)
+        return [("os_detected", {"name": name, "version": version, "family": new["os"]["family"]})]
+    found = [*_boot(old, new), *_staging(old, new), *_units(old, new), *_driver(old, new)]
+    if not found:
+        sections = sorted(name for name in new if name not in _SILENT and new[name] != old.get(name))
+        if sections:
+            found = [("facts_changed", {"sections": sections})]
+    return found
+
+
+def _booted(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((one for one in document["deployments"] if one["booted"]), {})
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    return _booted(document).get("version") or document["os"].get("version") or ""
+
+
+def _boot(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
+    rebooted = (
+        bool(new["boot"]["boot_id"])
+        and bool(old["boot"]["boot_id"])
+        and new["boot"]["boot_id"] != old["boot"]["boot_id"]
+    )
+    before, after = _booted(old), _booted(new)
+    if before.get("checksum") and after.get("checksum") and before["checksum"] != after["checksum"]:
+        params = {"before": _version(old), "after": _version(new)}
+        went_back = any(one["checksum"] == after["checksum"] and one["rollback"] for one in old["deployments"])
+        yield ("rolled_back" if went_back else "upgraded", params)
+    elif rebooted:
+        yield "rebooted", {"version": _version(new), "booted_at": new["boot"]["booted_at"]}
+
+
+def _staging(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
+    before = {one["id"] for one in old["deployments"] if one["staged"]}
+    for one in new["deployments"]:
+        if one["staged"] and one["id"] not in before:
+            yield "staged", {"version": one["version"] or "", "checksum": one["checksum"] or ""}
+
+
+def _units(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
+    before = {unit["name"] for unit in old["health"]["failed_units"]}
+    after = {unit["name"] for unit in new["health"]["failed_units"]}
+    if after - before:
+        yield "units_failed", {"units": sorted(after - before)}
+    if before - after:
+        yield "units_recovered", {"units": sorted(before - after)}
+
+
+def _driver(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
+    if old["os"]["family"] != new["os"]["family"]:
+        yield (
+            "os_detected",
+            {
+                "name": new["os"].get("pretty_name") or "",
+                "version": _version(new),
+                "family": new["os"]["family"],
+            },
+        )

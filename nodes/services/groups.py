@@ -1,0 +1,108 @@
+"""Pools and clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict
+from nodes.models import Cluster, Credential, Node, Pool
+from nodes.services import changes as rows
+from nodes.services.search import search_text
+
+
+def add_pool(
+    *,
+    name: str,
+    description: str = "",
+    cluster: Cluster | None = None,
+    role: str = "",
+    credential: Credential | None = None,
+    poll_interval_s: int | None = None,
+    actor: Principal,
+    now: datetime,
+) -> Pool:
+    """Add an empty pool."""
+    require(actor, "pools.write")
+    pool = Pool(
+        name=name.strip(),
+        description=description.strip(),
+        cluster=cluster,
+        role=role.strip(),
+        credential=credential,
+        poll_interval_s=poll_interval_s,
+        created_at=now,
+    )
+    rows.checked(pool)
+    after = {"description": pool.description, "cluster": cluster, "role": pool.role, "credential": credential}
+    rows.add(pool, kind="pool", actor=actor, after=after)
+    return pool
+
+
+def edit_pool(
+    *, pool: Pool, changes: Mapping[str, Any], actor: Principal, now: datetime, expected_revision: int | None = None
+) -> Pool:
+    """Change a pool. A new credential or interval holds from the next poll on."""
+    require(actor, "pools.write", pool)
+    with transaction.atomic():
+        changed = rows.edit(pool, kind="pool", changes=changes, actor=actor, expected_revision=expected_revision)
+        if {"name", "cluster"} & set(changed):
+            members = list(Node.objects.filter(pool=pool).select_related("pool__cluster"))
+            for node in members:
+                node.pool = pool
+                node.search_text = search_text(node)
+            Node.objects.bulk_update(members, ["search_text"], batch_size=500)
+        if {"credential", "poll_interval_s"} & set(changed):
+            Node.objects.filter(pool=pool).update(poll_due_at=now)
+    return pool
+
+
+def delete_pool(*, pool: Pool, actor: Principal, now: datetime) -> None:
+    """Delete a pool that holds no node."""
+    require(actor, "pools.write", pool)
+    _delete(pool, "pool", actor, "Move or delete its nodes first.")
+
+
+def add_cluster(*, name: str, description: str = "", actor: Principal, now: datetime) -> Cluster:
+    """Add a cluster; pools are put into it."""
+    require(actor, "clusters.write")
+    cluster = Cluster(name=name.strip(), description=description.strip(), created_at=now)
+    rows.checked(cluster)
+    rows.add(cluster, kind="cluster", actor=actor, after={"description": cluster.description})
+    return cluster
+
+
+def edit_cluster(
+    *,
+    cluster: Cluster,
+    changes: Mapping[str, Any],
+    actor: Principal,
+    now: datetime,
+    expected_revision: int | None = None,
+) -> Cluster:
+    """Change name or description."""
+    require(actor, "clusters.write")
+    rows.edit(cluster, kind="cluster", changes=changes, actor=actor, expected_revision=expected_revision)
+    return cluster
+
+
+def delete_cluster(*, cluster: Cluster, actor: Principal, now: datetime) -> None:
+    """Delete a cluster that holds no pool."""
+    require(actor, "clusters.write")
+    _delete(cluster, "cluster", actor, "Take its pools out first.")
+
+
+def _delete(row: Pool | Cluster, kind: str, actor: Principal, mend: str) -> None:
+    name = row.name
+    try:
+        with transaction.atomic():
+            if row.delete()[0]:
+                append([Entry(actor=str(actor), action=f"{kind}s.delete", subject=f"{kind}:{name}")])
+    except ProtectedError as error:
+        raise Conflict(f"The {kind} {name} is in use.", mend=mend) from error

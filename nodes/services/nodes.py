@@ -1,0 +1,258 @@
+"""Add, edit, retire and delete nodes."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict, InvalidInput
+from nodes.axes import Lifecycle
+from nodes.hosts import drivers
+from nodes.hosts.ssh import HostKey as SshHostKey
+from nodes.models import Credential, HostKey, Node, Pool, TimelineEvent
+from nodes.querysets import NodeQuerySet
+from nodes.services import changes as rows
+from nodes.services.search import search_text
+
+EDITABLE = ("name", "address", "port", "pool", "credential", "os_family_given", "labels")
+_HOST_NAME = re.compile(
+    r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$"
+)
+_LABEL_KEY = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$")
+MAX_LABELS = 64
+
+
+def checked_address(address: str) -> str:
+    """A host name or an IP address, in its usual spelling."""
+    text = address.strip().strip("[]")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if not _HOST_NAME.match(text) or text.replace(".", "").isdigit():
+        raise InvalidInput(
+            f"{address!r} is neither a host name nor an IP address.",
+            field="address",
+            value=address,
+            mend="Write it like node-1.example.org, 10.0.0.7 or fd00::7, without user and port.",
+        )
+    return text
+
+
+def checked_labels(labels: Mapping[str, Any] | None) -> dict[str, str]:
+    """Keys and values of labels; at most 64, a key like `rack` or `topology.kubernetes.io/zone`."""
+    found: dict[str, str] = {}
+    for key, value in (labels or {}).items():
+        if not _LABEL_KEY.match(str(key)):
+            raise InvalidInput(
+                f"{key!r} is not a label key.",
+                field="labels",
+                value=key,
+                mend="Use letters, digits, dots, slashes and hyphens.",
+            )
+        if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
+            raise InvalidInput(
+                f"The label {key} has a value that cannot be used.",
+                field="labels",
+                value=value,
+                mend="Give text of up to 100 characters.",
+            )
+        found[str(key)] = value
+    if len(found) > MAX_LABELS:
+        raise InvalidInput(
+            f"{len(found)} labels are too many.", field="labels", value=len(found), mend=f"Give at most {MAX_LABELS}."
+        )
+    return dict(sorted(found.items()))
+
+
+def checked_family(family: str) -> str:
+    """An OS family that a driver exists for; empty means it is detected."""
+    if family and family not in drivers.families():
+        raise InvalidInput(
+            f"{family!r} is not an OS family.",
+            field="os_family_given",
+            value=family,
+            mend=f"Use {', '.join(sorted(drivers.families()))}, or leave it empty to have it detected.",
+        )
+    return family
+
+
+def add_node(
+    *,
+    name: str,
+    address: str,
+    port: int = 22,
+    pool: Pool | None = None,
+    credential: Credential | None = None,
+    os_family_given: str = "",
+    labels: Mapping[str, Any] | None = None,
+    host_key: SshHostKey | None = None,
+    actor: Principal,
+    now: datetime,
+) -> Node:
+    """Add a node; it is polled at once. `host_key` is pinned; without one the first contact offers the key it sees."""
+    require_on(actor, "nodes.write", pool)
+    if host_key is not None:
+        require_on(actor, "nodes.accept_key", pool)
+    node = Node(
+        name=name.strip(),
+        address=checked_address(address),
+        port=port,
+        pool=pool,
+        credential=credential,
+        os_family_given=checked_family(os_family_given),
+        labels=checked_labels(labels),
+        created_at=now,
+        poll_due_at=now,
+        reachability_since=now,
+        health_since=now,
+        update_state_since=now,
+    )
+    rows.checked(node)
+    node.search_text = search_text(node)
+    extra: list[Any] = [TimelineEvent(node=node, at=now, kind="node_added", actor=str(actor))]
+    after: dict[str, Any] = {field: getattr(node, field) for field in EDITABLE}
+    if host_key is not None:
+        extra.append(
+            HostKey(
+                node=node,
+                type=host_key.type,
+                public_key=host_key.base64,
+                fingerprint=host_key.fingerprint,
+                state="pinned",
+                seen_at=now,
+                decided_at=now,
+                decided_by=str(actor),
+            )
+        )
+        after["host_key"] = host_key.fingerprint
+    rows.add(node, kind="node", actor=actor, after=after, extra=extra)
+    return node
+
+
+def edit_node(
+    *, node: Node, changes: Mapping[str, Any], actor: Principal, now: datetime, expected_revision: int | None = None
+) -> Node:
+    """Change what people set. Moving a node into another pool needs the right on both."""
+    require(actor, "nodes.write", node)
+    wanted = dict(changes)
+    unknown = set(wanted) - set(EDITABLE)
+    if unknown:
+        field = sorted(unknown)[0]
+        raise InvalidInput(f"{field} cannot be changed.", field=field, mend=f"Change {', '.join(EDITABLE)}.")
+    if "pool" in wanted:
+        require_on(actor, "nodes.write", wanted["pool"])
+    if "address" in wanted:
+        wanted["address"] = checked_address(wanted["address"])
+    if "labels" in wanted:
+        wanted["labels"] = checked_labels(wanted["labels"])
+    if "os_family_given" in wanted:
+        wanted["os_family_given"] = checked_family(wanted["os_family_given"])
+    with transaction.atomic():
+        changed = rows.edit(node, kind="node", changes=wanted, actor=actor, expected_revision=expected_revision)
+        if changed:
+            node.search_text = search_text(node)
+            due = (
+                {"poll_due_at": now, "poll_requested_at": now}
+                if {"address", "port", "credential", "pool", "os_family_given"} & set(changed)
+                else {}
+            )
+            Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
+            TimelineEvent.objects.create(
+                node=node,
+                at=now,
+                kind="node_edited",
+                params={"fields": changed},
+                actor=str(actor),
+                generation=node.generation,
+            )
+    return node
+
+
+def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, now: datetime) -> Node:
+    """Put a node into service, into maintenance, or out of service. A node that comes back is polled at once."""
+    require(actor, "nodes.write", node)
+    if lifecycle not in {member.value for member in Lifecycle}:
+        known = ", ".join(member.value for member in Lifecycle)
+        raise InvalidInput(
+            f"{lifecycle!r} is not a lifecycle.", field="lifecycle", value=lifecycle, mend=f"Use {known}."
+        )
+    before = node.lifecycle
+    if before == lifecycle:
+        return node
+    with transaction.atomic():
+        same = Node.objects.filter(pk=node.pk, lifecycle=before)
+        if not same.update(
+            lifecycle=lifecycle, revision=node.revision + 1, poll_due_at=now, poll_lease=None, poll_lease_until=None
+        ):
+            raise Conflict(f"The lifecycle of {node.name} was changed by someone else.", mend="Read it again.")
+        TimelineEvent.objects.create(
+            node=node,
+            at=now,
+            kind="lifecycle_changed",
+            params={"before": before, "after": lifecycle, "reason": reason},
+            actor=str(actor),
+            generation=node.generation,
+        )
+        append(
+            [
+                Entry(
+                    actor=str(actor),
+                    action="nodes.set_lifecycle",
+                    subject=f"node:{node.name}",
+                    before={"lifecycle": before},
+                    after={"lifecycle": lifecycle},
+                    reason=reason,
+                )
+            ]
+        )
+    node.lifecycle, node.revision = lifecycle, node.revision + 1
+    return node
+
+
+def delete_node(*, node: Node, reason: str, actor: Principal, now: datetime) -> None:
+    """Forget a node with its facts and timeline; the audit log keeps that it was there."""
+    require(actor, "nodes.write", node)
+    before = {field: rows.shown(getattr(node, field)) for field in EDITABLE}
+    with transaction.atomic():
+        if Node.objects.filter(pk=node.pk).delete()[0]:
+            append(
+                [
+                    Entry(
+                        actor=str(actor),
+                        action="nodes.delete",
+                        subject=f"node:{node.name}",
+                        before=before,
+                        reason=reason,
+                    )
+                ]
+            )
+
+
+def request_poll(*, nodes: NodeQuerySet, actor: Principal, now: datetime) -> int:
+    """Make the nodes due at once; returns how many. Those that a worker holds right now are polled again after it."""
+    where = actor.where("nodes.poll")
+    if not where:
+        require(actor, "nodes.poll")
+    allowed = nodes if where.everywhere else nodes.filter(pool_id__in=where.pools)
+    ids = list(allowed.exclude(lifecycle="retired").order_by().values_list("pk", flat=True))
+    for start in range(0, len(ids), 5000):
+        Node.objects.filter(pk__in=ids[start : start + 5000]).update(poll_due_at=now, poll_requested_at=now)
+    return len(ids)
+
+
+class _In:
+    def __init__(self, pool: Pool | None) -> None:
+        self.pool_id = pool.pk if pool else None
+
+
+def require_on(actor: Principal, permission: str, pool: Pool | None) -> None:
+    """The right on a pool (or, without one, on everything)."""
+    require(actor, permission, _In(pool))

@@ -1,0 +1,170 @@
+"""What versions exist: imported by an admin or mirrored by a script; no internet needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import InvalidInput
+from nodes.models import Release, Stream
+from nodes.releases.documents import (
+    ReleaseFormatError,
+    parse_cincinnati_graph,
+    parse_manifest,
+    parse_release_index,
+    parse_updates_metadata,
+)
+from nodes.releases.graph import ReleasesView, merge
+from nodes.releases.release import Release as KnownRelease
+from nodes.releases.release import Rollout
+
+
+@dataclass
+class ImportOutcome:
+    """How many releases an import added, changed, or found as they were."""
+
+    streams: list[str] = field(default_factory=list)
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+def import_releases(
+    *, text: str, os_family: str = "fcos", stream: str | None = None, actor: Principal, now: datetime
+) -> ImportOutcome:
+    """Take in a document: Fedora CoreOS `updates/STREAM.json` or `releases.json`, a Cincinnati graph, or our own manifest.
+
+    What one document leaves out, an earlier one may have said: the two are merged release by release.
+    """
+    require(actor, "releases.write")
+    learned = _parsed(text, stream)
+    if not learned:
+        raise InvalidInput("The document holds no release.", field="document", mend="Check that it is the right file.")
+    outcome = ImportOutcome(streams=sorted({release.stream for release in learned}))
+    with transaction.atomic():
+        for name in outcome.streams:
+            row, _ = Stream.objects.get_or_create(os_family=os_family, name=name)
+            Stream.objects.filter(pk=row.pk).update(imported_at=now)
+            _store(row, [release for release in learned if release.stream == name], outcome)
+        after = {"streams": outcome.streams, "added": outcome.added, "changed": outcome.changed}
+        append([Entry(actor=str(actor), action="releases.import", subject=f"releases:{os_family}", after=after)])
+    view_of.cache.clear()
+    return outcome
+
+
+def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
+    try:
+        document = json.loads(text)
+        shape = document if isinstance(document, dict) else {}
+        if "nodes" in shape:
+            if not stream:
+                raise InvalidInput(
+                    "A graph does not name its stream.", field="stream", mend="Give the stream, for example stable."
+                )
+            return parse_cincinnati_graph(text, stream=stream)
+        if "streams" in shape:
+            return parse_manifest(text)
+        entries = shape.get("releases") or []
+        if entries and isinstance(entries[0], dict) and "commits" in entries[0]:
+            return parse_release_index(text)
+        return parse_updates_metadata(text)
+    except ReleaseFormatError as error:
+        raise InvalidInput(str(error), field=error.field, value=error.value, mend=error.what_to_do) from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(
+            "The document is not JSON.", field="document", mend="Upload the JSON file as it was published."
+        ) from error
+
+
+def _columns(release: KnownRelease) -> dict[str, Any]:
+    rollout = release.rollout
+    return {
+        "released_at": release.released_at,
+        "checksums": dict(release.checksums),
+        "images": dict(release.images),
+        "is_barrier": release.is_barrier,
+        "barrier": release.barrier or "",
+        "is_deadend": release.is_deadend,
+        "deadend": release.deadend or "",
+        "rollout": {
+            "start_at": rollout.start_at.isoformat() if rollout.start_at else None,
+            "start_share": rollout.start_share,
+            "duration_minutes": rollout.duration_minutes,
+        }
+        if rollout
+        else None,
+    }
+
+
+def _store(stream: Stream, learned: list[KnownRelease], outcome: ImportOutcome) -> None:
+    rows = {row.version: row for row in Release.objects.filter(stream=stream)}
+    known = [as_known(row, stream.name) for row in rows.values()]
+    learned_versions = {release.version for release in learned}
+    fresh, changed = [], []
+    for release in merge(known, learned):
+        columns = _columns(release)
+        row = rows.get(release.version)
+        if row is None:
+            fresh.append(Release(stream=stream, version=release.version, **columns))
+        elif any(getattr(row, name) != value for name, value in columns.items()):
+            for name, value in columns.items():
+                setattr(row, name, value)
+            changed.append(row)
+        elif release.version in learned_versions:
+            outcome.unchanged += 1
+    Release.objects.bulk_create(fresh, batch_size=500)
+    Release.objects.bulk_update(changed, list(_columns(learned[0])), batch_size=200)
+    outcome.added += len(fresh)
+    outcome.changed += len(changed)
+
+
+def as_known(row: Release, stream: str) -> KnownRelease:
+    """A row as the pure part knows it."""
+    rollout = None
+    if row.rollout:
+        start = row.rollout.get("start_at")
+        rollout = Rollout(
+            datetime.fromisoformat(start) if start else None,
+            row.rollout["start_share"],
+            row.rollout["duration_minutes"],
+        )
+    return KnownRelease(
+        stream=stream,
+        version=row.version,
+        released_at=row.released_at,
+        checksums=row.checksums,
+        images=row.images,
+        barrier=row.barrier if row.is_barrier else None,
+        deadend=row.deadend if row.is_deadend else None,
+        rollout=rollout,
+    )
+
+
+class _Views:
+    """Views of streams, kept for a minute: a poll of 200 nodes asks for the same few."""
+
+    MAX_AGE_S = 60.0
+
+    def __init__(self) -> None:
+        self.cache: dict[tuple[str, str], tuple[datetime, ReleasesView]] = {}
+
+    def __call__(self, os_family: str, stream: str, now: datetime) -> ReleasesView:
+        found = self.cache.get((os_family, stream))
+        if found and 0 <= (now - found[0]).total_seconds() < self.MAX_AGE_S:
+            return found[1]
+        rows: Iterable[Release] = Release.objects.filter(stream__os_family=os_family, stream__name=stream)
+        view = ReleasesView.of(stream, [as_known(row, stream) for row in rows])
+        self.cache[os_family, stream] = (now, view)
+        return view
+
+
+view_of = _Views()
