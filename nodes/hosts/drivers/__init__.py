@@ -6,9 +6,9 @@ from nodes.hosts.drivers.base import Detection, Driver
 from nodes.hosts.drivers.fcos import RpmOstreeDriver
 from nodes.hosts.drivers.os_release import FEDORA_COREOS, detect
 from nodes.hosts.drivers.unknown import UnknownDriver
-from nodes.hosts.probe import ProbeOutput
+from nodes.hosts.probe import ProbeOutput, Section
 
-__all__ = ["Detection", "Driver", "UnknownFamily", "detect", "detect_output", "families", "get"]
+__all__ = ["Detection", "Driver", "UnknownFamily", "detect", "detect_output", "families", "get", "undetected_sections"]
 
 _DRIVERS: Mapping[str, Driver] = {
     driver.family: driver
@@ -45,6 +45,11 @@ def get(family: str) -> Driver:
         return _DRIVERS[family]
     except KeyError:
         raise UnknownFamily(family) from None
+
+
+def undetected_sections() -> tuple[Section, ...]:
+    """One look at a host of unknown family: what any driver of today reads, so that one exec is enough."""
+    return _DRIVERS["fcos"].probe()
 
 
 def detect_output(output: ProbeOutput) -> Detection:

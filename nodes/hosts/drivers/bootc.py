@@ -1,8 +1,9 @@
 """`bootc status --json`, from the first v1alpha1 to v1."""
 
+from datetime import datetime
 from typing import Any
 
-from nodes.hosts.drivers.documents import Fields, NotUnderstood, load_json
+from nodes.hosts.drivers.documents import Fields, NotUnderstood, iso_time, load_json
 from nodes.hosts.drivers.images import parse_reference, stream_of
 from nodes.hosts.drivers.rpmostree import OsTreeState, mark_rollback
 from nodes.hosts.facts import Deployment
@@ -78,7 +79,7 @@ def _image(entry: Fields, spec: Fields) -> dict[str, Any]:
     digest = status.text("imageDigest") or (parse_reference(name).digest if name else None)
     wanted = spec.part("image")
     return {
-        "version": status.text("version"),
+        "version": _version(status),
         "origin": f"{transport}:{name}" if name else None,
         "image": image,
         "image_digest": digest,
@@ -104,16 +105,24 @@ def _signature(image: Fields | None) -> str | None:
     return {"insecure": "image_unverified", "containerPolicy": "image_signed"}.get(word or "", word)
 
 
+def _version(status: Fields) -> str | None:
+    """The version label. One that looks like a number may have lost its quotes on the way."""
+    value = status.values.get("version")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)[:64]
+    return status.text("version")
+
+
 def _timestamp(status: Fields) -> str | None:
-    """ISO time in whole seconds; some versions print fractions."""
+    """The build time in whole seconds and UTC; some versions print fractions."""
     text = status.text("timestamp")
     if text is None:
         return None
-    if len(text) > 64 or not text[:4].isdigit() or "T" not in text:
+    try:
+        return iso_time(int(datetime.fromisoformat(text[:64]).timestamp()))
+    except (ValueError, OverflowError):
         status.problems.append(f"{status.path}.timestamp should be a time")
         return None
-    whole, dot, rest = text.partition(".")
-    return whole + rest.lstrip("0123456789") if dot else text
 
 
 def _cached_update(booted: Fields) -> dict[str, str | None] | None:
@@ -125,4 +134,4 @@ def _cached_update(booted: Fields) -> dict[str, str | None] | None:
     current = booted.part("image")
     if digest and current is not None and current.text("imageDigest") == digest:
         return None
-    return {"version": cached.text("version"), "checksum": digest}
+    return {"version": _version(cached), "checksum": digest}
