@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
-from paramiko.common import OPEN_SUCCEEDED
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 RawHandler = Callable[[socket.socket], None]
@@ -165,7 +165,7 @@ class FakeHost(paramiko.ServerInterface):
     """A scripted SSH server. `play` gets every exec channel; the other fields make it misbehave."""
 
     play: Callable[[paramiko.Channel, str], None] = lambda channel, command: None
-    auth_result: int = paramiko.AUTH_SUCCESSFUL
+    auth_result: int = AUTH_SUCCESSFUL
     allowed_auths: str = "publickey"
     auth_delay_s: float = 0.0
     open_result: int = OPEN_SUCCEEDED

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator
 
 import paramiko
 import pytest
-from paramiko.common import OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, cMSG_DISCONNECT
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_PARTIALLY_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    cMSG_DISCONNECT,
+)
 from paramiko.message import Message
 
 import nodes.hosts.ssh as ssh
@@ -290,21 +295,19 @@ def test_no_common_algorithm(kind: str, names: list[str], monkeypatch: pytest.Mo
 
 
 def test_a_denied_login() -> None:
-    host = FakeHost(auth_result=paramiko.AUTH_FAILED)
+    host = FakeHost(auth_result=AUTH_FAILED)
     assert isinstance(login_failure(host), AuthenticationFailed)
     assert host.auth_attempts == 1
 
 
 def test_a_login_that_demands_more() -> None:
-    error = login_failure(
-        FakeHost(auth_result=paramiko.AUTH_PARTIALLY_SUCCESSFUL, allowed_auths="keyboard-interactive")
-    )
+    error = login_failure(FakeHost(auth_result=AUTH_PARTIALLY_SUCCESSFUL, allowed_auths="keyboard-interactive"))
     assert isinstance(error, AuthenticationFailed)
     assert "keyboard-interactive" in str(error)
 
 
 def test_a_host_that_takes_only_passwords() -> None:
-    error = login_failure(FakeHost(auth_result=paramiko.AUTH_FAILED, allowed_auths="password"))
+    error = login_failure(FakeHost(auth_result=AUTH_FAILED, allowed_auths="password"))
     assert isinstance(error, AuthenticationFailed)
     assert "only password" in str(error)
 
@@ -330,7 +333,7 @@ def test_a_host_that_disconnects_during_the_login(said: str, kind: type[HostErro
         host.transports[0]._send_message(message)  # type: ignore[attr-defined]  # missing in the stubs
         time.sleep(0.2)
         host.transports[0].close()
-        return paramiko.AUTH_FAILED
+        return AUTH_FAILED
 
     host.check_auth_publickey = disconnect  # type: ignore[method-assign]
     error = login_failure(host)
@@ -365,7 +368,11 @@ def test_a_command_that_is_refused() -> None:
 
 
 def test_no_terminal_is_requested() -> None:
-    host = FakeHost(play=lambda channel, _command: (say(channel), channel.close())[0])
+    def play(channel: paramiko.Channel, _command: str) -> None:
+        say(channel)
+        channel.close()
+
+    host = FakeHost(play=play)
     with connected(host) as connection:
         assert connection.run(["echo", "a b"], deadline=within()).stdout == b"done\n"
     assert host.commands == ["echo 'a b'"]
@@ -405,9 +412,9 @@ def test_a_missing_exit_status() -> None:
 
 
 def test_only_the_end_of_the_output_and_then_silence() -> None:
-    with connected(FakeHost(play=lambda channel, _command: channel.shutdown_write())) as connection:
-        with pytest.raises(TimedOut) as caught:
-            connection.run(["true"], deadline=within(0.5))
+    host = FakeHost(play=lambda channel, _command: channel.shutdown_write())
+    with connected(host) as connection, pytest.raises(TimedOut) as caught:
+        connection.run(["true"], deadline=within(0.5))
     assert caught.value.phase == "command"
 
 

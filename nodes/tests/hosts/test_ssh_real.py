@@ -82,8 +82,8 @@ def test_a_command_gives_both_streams_and_its_status(lab: Lab) -> None:
         assert 0 < result.duration_s < 10
         assert connection.server_version.startswith("SSH-2.0-OpenSSH")
         assert connection.host_key == lab.key()
-        assert connection.is_alive
-    assert not connection.is_alive
+        assert "closed" not in repr(connection)
+    assert "closed" in repr(connection)
     connection.close()
 
 
@@ -309,9 +309,12 @@ def test_a_jump_host_that_forbids_forwarding() -> None:
 
 def test_a_host_that_allows_no_sessions() -> None:
     _text, identity = ssh.generate_identity()
-    with real_sshd([identity.public_line], options=["MaxSessions 0"], host_key_types=["ed25519"]) as server:
-        with Lab(server, identity).connect() as connection, pytest.raises(ChannelRefused):
-            connection.run(["true"], deadline=within())
+    with (
+        real_sshd([identity.public_line], options=["MaxSessions 0"], host_key_types=["ed25519"]) as server,
+        Lab(server, identity).connect() as connection,
+        pytest.raises(ChannelRefused),
+    ):
+        connection.run(["true"], deadline=within())
 
 
 def test_over_ipv6() -> None:
