@@ -1,0 +1,169 @@
+"""sudo, env, timeout, `sh -c` with simple lists of commands, and the probe script on `sh -s`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import lru_cache
+
+from simfleet.answers.base import Answer, Call, answer, command, fail
+from simfleet.answers.machine import nic_drivers
+
+NIC_LOOP = "for nic in /sys/class/net/*"
+MAX_STDERR_BYTES = 4096
+NONCE = re.compile(rb"^nonce=([A-Za-z0-9]{1,64})$", re.MULTILINE)
+OPERATORS = {";", "&&", "||", "then", "else", "fi", "\n"}
+
+
+@command("sudo")
+async def sudo(call: Call) -> Answer:
+    """Passwordless, as on Fedora CoreOS for the user core."""
+    words = list(call.args)
+    while words and words[0].startswith("-"):
+        if words.pop(0) in {"-u", "-g"} and words:
+            words.pop(0)
+    return await answer(call.other(tuple(words), root=True)) if words else fail("usage: sudo command")
+
+
+@command("env", "exec", "nice", "ionice", "stdbuf")
+async def env(call: Call) -> Answer:
+    """The command behind the assignments and options."""
+    words = list(call.args)
+    while words and (words[0].startswith("-") or re.match(r"^[A-Za-z_]\w*=", words[0])):
+        words.pop(0)
+    return await answer(call.other(tuple(words))) if words else Answer()
+
+
+@command("timeout", "systemd-inhibit")
+async def timeout(call: Call) -> Answer:
+    """The command behind the options and the duration."""
+    words = list(call.args)
+    while words and words[0].startswith("-"):
+        if words.pop(0) in {"-k", "-s"} and words:
+            words.pop(0)
+    if call.argv[0] == "timeout" and words:
+        words.pop(0)
+    return await answer(call.other(tuple(words)))
+
+
+@lru_cache(maxsize=256)
+def tokens(script: str) -> tuple[str, ...]:
+    """The words and operators of a script; redirections are left out."""
+    script = re.sub(r"[0-9]?>>?\s*(&[0-9]|[^\s;&|]+)", " ", script).replace("$HOME", "/var/home/core")
+    lexer = shlex.shlex(script.replace("\n", " ; "), posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    return tuple(lexer)
+
+
+class Script:
+    """A list of simple commands with `;`, `&&`, `||`, `if`, `exec` and `exit`."""
+
+    def __init__(self, call: Call, script: str) -> None:
+        self.call = call
+        self.words = list(tokens(script))
+        self.out: list[bytes] = []
+        self.err: list[bytes] = []
+        self.status = 0
+        self.ended = False
+
+    async def run(self) -> Answer:
+        """Run to the end."""
+        await self._list(set(), live=True)
+        return Answer(self.status, b"".join(self.out), b"".join(self.err))
+
+    async def _list(self, stops: set[str], *, live: bool) -> None:
+        wanted = True
+        while self.words and self.words[0] not in stops:
+            word = self.words.pop(0)
+            if word in {"&&", "||"}:
+                wanted = (self.status == 0) == (word == "&&")
+            elif word == ";":
+                wanted = True
+            elif word == "if":
+                await self._if(live=live and wanted)
+            else:
+                await self._simple(word, live=live and wanted)
+
+    async def _if(self, *, live: bool) -> None:
+        await self._list({"then"}, live=live)
+        held = self.status == 0
+        self._skip("then")
+        await self._list({"else", "fi"}, live=live and held)
+        if self.words[:1] == ["else"]:
+            self._skip("else")
+            await self._list({"fi"}, live=live and not held)
+        self._skip("fi")
+
+    def _skip(self, word: str) -> None:
+        if self.words[:1] == [word]:
+            self.words.pop(0)
+
+    async def _simple(self, first: str, *, live: bool) -> None:
+        argv = [first]
+        while self.words and self.words[0] not in OPERATORS:
+            argv.append(self.words.pop(0))
+        if not live or self.ended:
+            return
+        if argv[0] == "exit":
+            self.status, self.ended = int(argv[1]) if len(argv) > 1 else self.status, True
+            return
+        result = await answer(self.call.other(tuple(argv)))
+        self.status = result.status
+        # Only lookups are silenced in the scripts of a driver.
+        if argv[0] != "command":
+            self.out.append(result.out)
+            self.err.append(result.err)
+        self.ended = argv[0] == "exec"
+
+
+@command("sh", "bash")
+async def shell(call: Call) -> Answer:
+    """`sh -c SCRIPT`, or the probe script on standard input."""
+    if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
+        return await run_script(call, call.args[1])
+    if call.args in {(), ("-s",), ("-",)} or call.args[:1] == ("-s",):
+        if NONCE.search(call.stdin) and b"\n# sections\n" in call.stdin:
+            return await probe(call)
+        return await run_script(call, call.stdin.decode(errors="replace"))
+    return fail(f"sh: {call.args[0]}: No such file or directory", 127)
+
+
+async def run_script(call: Call, script: str) -> Answer:
+    """Run a short script."""
+    if script.lstrip().startswith(NIC_LOOP):
+        return nic_drivers(call)
+    try:
+        return await Script(call, script).run()
+    except ValueError as error:
+        return fail(f"sh: line 1: syntax error: {error}", 2)
+
+
+@lru_cache(maxsize=64)
+def sections(text: str) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """Name, byte limit and command of every section."""
+    rows = []
+    for line in text.splitlines():
+        words = shlex.split(line)
+        if len(words) >= 5 and words[0] == "section":
+            rows.append((words[1], int(words[3]), tuple(words[4:])))
+    return tuple(rows)
+
+
+async def probe(call: Call) -> Answer:
+    """Answer every section of a probe script in its frame."""
+    found = NONCE.search(call.stdin)
+    nonce = found.group(1).decode() if found else ""
+    body = call.stdin.split(b"\n# sections\n", 1)[1].split(b"\n# end\n", 1)[0].decode()
+    rows = sections(body)
+    parts: list[bytes] = []
+    for name, limit, argv in rows:
+        result = await answer(call.other(argv))
+        err = result.err
+        if result.status == 127 and err.startswith(b"sh: line 1: "):
+            err = f"timeout: failed to run command '{argv[0]}': No such file or directory\n".encode()
+        out, err = result.out[:limit], err[:MAX_STDERR_BYTES]
+        cut = f" cut={len(result.out)}" if len(result.out) > limit else ""
+        parts += [f"@@FLEETUI {nonce} {name} {result.status} {len(out)} {len(err)}{cut}\n".encode(), out, err, b"\n"]
+    parts.append(f"@@FLEETUI {nonce} end {len(rows)}\n".encode())
+    return Answer(0, b"".join(parts))

@@ -1,0 +1,198 @@
+"""The streams and releases of the simulated world: made up by us, in the form Fedora CoreOS uses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from simfleet import seeds
+
+STREAM_DIGITS = {"stable": 3, "testing": 2, "next": 1}
+FIRST = datetime(2025, 12, 14, tzinfo=UTC)
+COUNT = 25
+BARRIER = ("44.20260503.3.0", "The signing keys of Fedora 45 arrive with this release: pass through it first")
+DEAD_END = ("44.20260712.2.0", "Hosts with BIOS boot may not start after further updates: install anew")
+VERSION = re.compile(r"^(\d+)\.(\d{8})\.(\d+)\.(\d+)$")
+RELEASES_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of one stream."""
+
+    stream: str
+    version: str
+    released_at: datetime
+    barrier: str | None = None
+    deadend: str | None = None
+    bad: bool = False
+
+    @property
+    def checksum(self) -> str:
+        """The OSTree commit."""
+        return seeds.hexdigest(RELEASES_SEED, "commit", self.version)
+
+    @property
+    def image_digest(self) -> str:
+        """The digest of the container image that carries the same release."""
+        return "sha256:" + seeds.hexdigest(RELEASES_SEED, "image", self.version)
+
+    @property
+    def imported_checksum(self) -> str:
+        """The commit that a host makes when it imports the container image."""
+        return seeds.hexdigest(RELEASES_SEED, "imported", self.version)
+
+    @property
+    def timestamp(self) -> int:
+        """Build time in seconds."""
+        return int(self.released_at.timestamp()) - 3 * 86_400 - seeds.number(1, self.version) % 40_000
+
+    @property
+    def major(self) -> int:
+        """The Fedora version."""
+        return int(self.version.split(".")[0])
+
+    def as_json(self) -> dict[str, object]:
+        """The row of the manifest."""
+        return {
+            "stream": self.stream,
+            "version": self.version,
+            "released_at": self.released_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "checksums": {"x86_64": self.checksum},
+            "barrier": self.barrier,
+            "deadend": self.deadend,
+        }
+
+
+def sort_key(version: str) -> tuple[int, ...]:
+    """Versions compare number by number."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _fedora_version(cut: datetime) -> int:
+    if cut < datetime(2026, 4, 26, tzinfo=UTC):
+        return 43
+    return 44 if cut < datetime(2026, 11, 1, tzinfo=UTC) else 45
+
+
+def _stream(name: str) -> list[Release]:
+    # A stable release is the content that testing had two weeks before: its version is older than its day.
+    lag = {"stable": 0, "testing": 1, "next": 1}[name]
+    releases = []
+    for index in range(COUNT - 1):
+        cut = FIRST + timedelta(days=14 * (index + lag))
+        version = f"{_fedora_version(cut)}.{cut:%Y%m%d}.{STREAM_DIGITS[name]}.0"
+        released_at = FIRST + timedelta(days=14 * index + 16, hours=14)
+        barrier = BARRIER[1] if version == BARRIER[0] else None
+        deadend = DEAD_END[1] if version == DEAD_END[0] else None
+        releases.append(Release(name, version, released_at, barrier, deadend))
+    return releases
+
+
+class Catalog:
+    """All releases, oldest first in each stream; a test or a demo may publish further ones."""
+
+    def __init__(self) -> None:
+        self.by_stream: dict[str, list[Release]] = {name: _stream(name) for name in STREAM_DIGITS}
+        self._by_version = {row.version: row for rows in self.by_stream.values() for row in rows}
+
+    def get(self, version: str) -> Release | None:
+        """The release of that version."""
+        return self._by_version.get(version)
+
+    def known(self, version: str) -> Release:
+        """The release of a version that a host already has."""
+        return self._by_version[version]
+
+    def tip(self, stream: str) -> Release:
+        """The newest release of a stream."""
+        return self.by_stream[stream][-1]
+
+    def behind(self, stream: str, count: int) -> Release:
+        """The release that is `count` steps older than the newest."""
+        rows = self.by_stream[stream]
+        return rows[max(0, len(rows) - 1 - count)]
+
+    def publish(self, version: str, now: datetime, *, bad: bool = False) -> Release:
+        """Add a release on top of the stream that the third number of its version names."""
+        match = VERSION.match(version)
+        streams = {digit: name for name, digit in STREAM_DIGITS.items()}
+        if match is None or int(match.group(3)) not in streams:
+            raise ValueError(f"{version} is not a version such as 45.20261115.3.0")
+        if version in self._by_version:
+            raise ValueError(f"{version} is published already")
+        stream = streams[int(match.group(3))]
+        release = Release(stream, version, now.replace(microsecond=0), bad=bad)
+        self.by_stream[stream].append(release)
+        self._by_version[version] = release
+        return release
+
+    def find_digest(self, image_digest: str) -> Release | None:
+        """The release whose container image has this digest."""
+        return next((row for row in self._by_version.values() if row.image_digest == image_digest), None)
+
+    def find_checksum(self, checksum: str) -> Release | None:
+        """The release with this OSTree commit."""
+        return next((row for row in self._by_version.values() if row.checksum == checksum), None)
+
+    def as_json(self) -> dict[str, object]:
+        """The `releases` part of the manifest."""
+        rows = [row.as_json() for stream in self.by_stream.values() for row in stream]
+        return {"streams": [{"name": name, "os_family": "fcos"} for name in self.by_stream], "releases": rows}
+
+
+PACKAGES = [
+    "kernel",
+    "kernel-core",
+    "systemd",
+    "podman",
+    "crun",
+    "containers-common",
+    "ignition",
+    "zincati",
+    "rpm-ostree",
+    "ostree",
+    "bootc",
+    "glibc",
+    "openssl-libs",
+    "NetworkManager",
+    "openssh-server",
+    "selinux-policy-targeted",
+    "linux-firmware",
+    "libcurl",
+    "skopeo",
+    "passt",
+    "aardvark-dns",
+    "netavark",
+    "moby-engine",
+    "containerd",
+    "runc",
+    "sudo",
+    "vim-minimal",
+    "xz",
+    "zlib-ng-compat",
+    "chrony",
+]
+
+
+def package_versions(version: str) -> dict[str, str]:
+    """The made-up package list of a release: name to version-release."""
+    parts = sort_key(version)
+    step = (parts[0] - 43) * 40 + (parts[1] % 10_000) // 14
+    rows = {}
+    for index, name in enumerate(PACKAGES):
+        moved = step // (1 + index % 5)
+        rows[name] = f"{1 + index % 9}.{moved // 10}.{moved % 10}-{1 + moved % 3}.fc{parts[0]}"
+    return rows
+
+
+def package_diff(old: str, new: str) -> dict[str, list[str]]:
+    """Upgraded and downgraded packages between two releases, as rpm-ostree lists them."""
+    before, after = package_versions(old), package_versions(new)
+    diff: dict[str, list[str]] = {"Upgraded": [], "Downgraded": []}
+    for name in sorted(before):
+        if before[name] != after[name]:
+            kind = "Upgraded" if sort_key(after[name]) > sort_key(before[name]) else "Downgraded"
+            diff[kind].append(f"{name} {before[name]} -> {after[name]}")
+    return {kind: rows for kind, rows in diff.items() if rows}

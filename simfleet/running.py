@@ -1,0 +1,51 @@
+"""Run a fleet until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+import asyncssh
+
+from simfleet import storage
+from simfleet.control import ControlServer
+from simfleet.fleet import Fleet, Settings
+
+Report = Callable[[str], None]
+
+
+async def serve(settings: Settings, stop: asyncio.Event, report: Report) -> None:
+    """Run a fleet until the event is set."""
+    storage.prepare(settings.directory)
+    lock = storage.Lock(settings.directory)
+    fleet = Fleet(settings)
+    control = ControlServer(fleet, settings.directory)
+    try:
+        fleet.start()
+        await control.start()
+        first = next(iter(fleet.hosts.values()), None)
+        where = f", the first at {first.address}:{first.port}" if first else ""
+        report(f"{len(fleet.hosts)} simulated hosts listen{where}; manifest {settings.directory / storage.MANIFEST}")
+        await stop.wait()
+    finally:
+        await control.stop()
+        if fleet.hosts:
+            await fleet.stop()
+        lock.release()
+
+
+def run(settings: Settings, report: Report) -> None:
+    """Run a fleet in this process until SIGTERM or SIGINT. Raises FleetError when it cannot start."""
+    # Clients of a test fleet come and go rudely; none of that is news.
+    asyncssh.set_log_level(logging.CRITICAL)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await serve(settings, stop, report)
+
+    asyncio.run(main())

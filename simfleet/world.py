@@ -1,0 +1,25 @@
+"""What the answers of a host may ask of the fleet around it."""
+
+from typing import Protocol
+
+from simfleet.model import Host
+from simfleet.releases import Catalog
+
+
+class World(Protocol):
+    """The fleet as one host's answers see it."""
+
+    catalog: Catalog
+    transaction_s: float
+
+    def now(self) -> float:
+        """The time in seconds since 1970."""
+        ...
+
+    def changed(self, host: Host) -> None:
+        """Note that the state of a host must be saved."""
+        ...
+
+    def reboot(self, host: Host) -> None:
+        """Let the host go down and come back."""
+        ...
