@@ -1,0 +1,117 @@
+"""What codes say to people: axis values and reasons, host errors and timeline kinds, in the active language.
+
+No function raises. A code without wording is shown as it is, with what is known around it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
+from nodes.wording.errors import ERRORS, MENDS, PHASES
+from nodes.wording.sentences import fill
+from nodes.wording.timeline import TIMELINE
+
+__all__ = [
+    "axis_name",
+    "axis_sentence",
+    "axis_sentences",
+    "axis_word",
+    "error_mend",
+    "error_sentence",
+    "timeline_sentence",
+    "value_sentence",
+]
+
+
+def axis_name(axis: str) -> str:
+    """The heading of an axis."""
+    return str(AXIS_NAMES.get(axis, axis))
+
+
+def axis_word(axis: str, value: str) -> str:
+    """The value of an axis in one or two words."""
+    return str(WORDS.get(axis, {}).get(value, value))
+
+
+def value_sentence(axis: str, value: str) -> str:
+    """What a value means, whatever its reason."""
+    return str(SENTENCES.get(axis, {}).get(value, value))
+
+
+def axis_sentence(axis: str, value: str, reason: str = "", params: Mapping[str, Any] | None = None) -> str:
+    """Why the axis has this value; without a worded reason, what the value means."""
+    known = params or {}
+    if axis == "reachability" and reason in ERRORS:
+        return error_sentence(reason, known)
+    forms = REASONS.get(axis, {}).get((value, reason))
+    return fill(forms, known) if forms else value_sentence(axis, value)
+
+
+def axis_sentences(axis: str, value: str, reason: str = "", params: Mapping[str, Any] | None = None) -> list[str]:
+    """The sentence of the worst reason, then one for each further reason in `params["also"]`."""
+    known = params or {}
+    sentences = [axis_sentence(axis, value, reason, known)]
+    also = known.get("also")
+    for other in also if isinstance(also, list | tuple) else ():
+        code, detail = (other.get("reason"), other.get("params")) if isinstance(other, Mapping) else ("", None)
+        if isinstance(code, str) and code:
+            sentences.append(axis_sentence(axis, value, code, detail if isinstance(detail, Mapping) else {}))
+    return sentences
+
+
+def error_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str:
+    """What failed, from the kind and the params of a host error."""
+    known = dict(params or {})
+    if kind == "jump_failed":
+        known["inner"] = _inner_sentence(known)
+    if kind == "command_failed":
+        known["stderr"] = _last_line(known.get("stderr"))
+    if kind == "timed_out" and (phase := PHASES.get(str(known.get("phase")))):
+        return fill(phase[0], known)
+    if kind not in ERRORS:
+        return fill((_("The contact failed (%(kind)s)."),), {"kind": kind or "-"})
+    return fill(ERRORS[kind], known)
+
+
+def error_mend(kind: str, params: Mapping[str, Any] | None = None) -> str:
+    """What to do about a host error."""
+    known = params or {}
+    inner = str(known.get("inner_kind"))
+    if kind == "jump_failed" and inner in MENDS and inner != kind:
+        return fill(MENDS[inner], {})
+    if kind == "timed_out" and (phase := PHASES.get(str(known.get("phase")))):
+        return fill(phase[1], known)
+    return fill(MENDS.get(kind, MENDS["host_error"]), known)
+
+
+def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str:
+    """What happened to a node. Axis values and lifecycles in `from` and `to` are put into words."""
+    known = dict(params or {})
+    axis = kind.removesuffix("_changed")
+    if axis in WORDS:
+        for name in ("from", "to"):
+            if isinstance(known.get(name), str):
+                known[name] = axis_word(axis, known[name])
+    if kind == "became_unreachable" and "message" not in known:
+        reason = known.get("reason") or known.get("kind")
+        known["message"] = error_sentence(reason, known) if isinstance(reason, str) and reason in ERRORS else ""
+    if isinstance(known.get("units"), list) and "count" not in known:
+        known["count"] = len(known["units"])
+    if kind not in TIMELINE:
+        return fill((_("Recorded: %(kind)s"),), {"kind": kind or "-"})
+    return fill(TIMELINE[kind], known)
+
+
+def _inner_sentence(params: Mapping[str, Any]) -> str:
+    """The failure of the jump host itself; its own message is English, so a known kind goes first."""
+    kind, message = params.get("inner_kind"), params.get("inner_message")
+    if isinstance(kind, str) and kind in ERRORS:
+        return fill(ERRORS[kind], {})
+    return message if isinstance(message, str) else ""
+
+
+def _last_line(stderr: object) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()] if isinstance(stderr, str) else []
+    return lines[-1] if lines else ""

@@ -1,0 +1,69 @@
+"""How a sentence is chosen and filled.
+
+A sentence is kept in several forms, from the fullest to the barest. The first is taken whose values are all
+there, so that old or partial records still read as a sentence.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+# A plural form is a lazy object that has no text before its number is known.
+Forms = Sequence["Promise | str"]
+
+_NAMES_SHOWN = 5
+_VALUE_CHARACTERS = 300
+
+
+class _Values(Mapping[str, Any]):
+    """The parameters as they stand in a sentence: empty ones count as missing, lists are joined."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+
+    def __getitem__(self, name: str) -> str | int | float:
+        value = self._params[name]
+        if isinstance(value, bool) or value is None or value == "" or value == []:
+            raise KeyError(name)
+        if isinstance(value, int):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return int(value) if value.is_integer() else value
+        if isinstance(value, list | tuple):
+            return names(value, total=self._params.get("count"))
+        return str(value)[:_VALUE_CHARACTERS]
+
+    def __iter__(self) -> Any:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+
+def names(values: Sequence[object], *, total: object = None) -> str:
+    """The names with commas; after five the rest is counted. `total` may exceed what is listed."""
+    shown = [str(value)[:_VALUE_CHARACTERS] for value in values[:_NAMES_SHOWN]]
+    listed = ", ".join(shown)
+    known = total if isinstance(total, int) and not isinstance(total, bool) else 0
+    rest = max(len(values), known) - len(shown)
+    if rest <= 0:
+        return listed
+    return ngettext("%(names)s and %(rest)d more", "%(names)s and %(rest)d more", rest) % {
+        "names": listed,
+        "rest": rest,
+    }
+
+
+def fill(forms: Forms, params: Mapping[str, Any]) -> str:
+    """The fullest form for which every value is there, in the active language."""
+    values = _Values(params)
+    for form in forms:
+        try:
+            return str(form % values)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+    return _("Nothing more is known.")

@@ -1,0 +1,103 @@
+"""The sentences of what happened to a node, by kind. The names in them are the params of the event."""
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from nodes.wording.sentences import Forms
+
+TIMELINE: dict[str, Forms] = {
+    "node_added": (_("Added by %(actor)s"), _("Added")),
+    "node_edited": (
+        _("%(actor)s changed %(fields)s"),
+        _("Changed: %(fields)s"),
+        _("Edited by %(actor)s"),
+        _("Edited"),
+    ),
+    "node_retired": (
+        _("Retired by %(actor)s: %(reason)s"),
+        _("Retired by %(actor)s"),
+        _("Retired"),
+    ),
+    "lifecycle_changed": (
+        _("Lifecycle changed from %(from)s to %(to)s: %(reason)s"),
+        _("Lifecycle changed from %(from)s to %(to)s"),
+        _("Lifecycle changed to %(to)s"),
+        _("Lifecycle changed"),
+    ),
+    "pool_changed": (
+        _("Moved from pool %(from)s to pool %(to)s"),
+        _("Moved to pool %(to)s"),
+        _("Taken out of pool %(from)s"),
+        _("Moved to another pool"),
+    ),
+    "credential_changed": (_("Credential changed to %(to)s"), _("Credential changed")),
+    "generation_raised": (_("Generation %(generation)s: the machine was replaced"), _("The machine was replaced")),
+    "poll_requested": (_("Poll requested by %(actor)s"), _("Poll requested")),
+    "os_detected": (
+        _("Detected %(name)s %(version)s"),
+        _("Detected %(name)s"),
+        _("Detected %(family)s"),
+        _("Operating system detected"),
+    ),
+    "facts_changed": (_("Facts changed: %(fields)s"), _("Facts changed")),
+    "facts_not_understood": (
+        _("%(section)s was not understood: %(reason)s"),
+        _("%(section)s was not understood"),
+        _("A part of the facts was not understood"),
+    ),
+    "upgraded": (
+        _("Upgraded from %(from)s to %(to)s"),
+        _("Upgraded to %(to)s"),
+        _("Upgraded"),
+    ),
+    "rolled_back": (
+        _("Rolled back from %(from)s to %(to)s"),
+        _("Rolled back to %(to)s"),
+        _("Rolled back"),
+    ),
+    "staged": (_("Staged %(version)s"), _("Staged an update")),
+    "unstaged": (_("%(version)s is no longer staged"), _("The staged update is gone")),
+    "rebooted": (_("Rebooted into %(version)s"), _("Rebooted")),
+    "became_unreachable": (_("Became unreachable: %(message)s"), _("Became unreachable")),
+    "became_reachable": (
+        ngettext_lazy(
+            "Reachable again after %(minutes)d minute", "Reachable again after %(minutes)d minutes", "minutes"
+        ),
+        _("Became reachable"),
+    ),
+    "health_changed": (_("Health changed from %(from)s to %(to)s"), _("Health changed to %(to)s"), _("Health changed")),
+    "update_state_changed": (
+        _("Update state changed from %(from)s to %(to)s"),
+        _("Update state changed to %(to)s"),
+        _("Update state changed"),
+    ),
+    "host_key_offered": (
+        _("The host offered the key %(fingerprint)s (%(key_type)s)"),
+        _("The host offered the key %(fingerprint)s"),
+        _("The host offered a key"),
+    ),
+    "host_key_accepted": (
+        _("%(actor)s trusted the host key %(fingerprint)s"),
+        _("Host key %(fingerprint)s trusted"),
+        _("Host key trusted"),
+    ),
+    "host_key_replaced": (
+        _("%(actor)s replaced the host key %(from)s by %(to)s"),
+        _("Host key replaced by %(to)s"),
+        _("Host key replaced"),
+    ),
+    "host_key_mismatch": (
+        _("The host showed another key: expected %(expected)s, seen %(seen)s. All contact has stopped"),
+        _("The host showed another key than the trusted one. All contact has stopped"),
+    ),
+    "units_failed": (
+        ngettext_lazy("%(count)d unit failed: %(units)s", "%(count)d units failed: %(units)s", "count"),
+        _("Failed: %(units)s"),
+        _("Units failed"),
+    ),
+    "units_recovered": (
+        ngettext_lazy("%(count)d unit recovered: %(units)s", "%(count)d units recovered: %(units)s", "count"),
+        _("Recovered: %(units)s"),
+        _("Units recovered"),
+    ),
+}
