@@ -1,0 +1,215 @@
+"""Polling from claim to rows, with outcomes made by hand: no network here."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test.utils import CaptureQueriesContext
+
+from fleetui.access.principals import SYSTEM
+from nodes.hosts import ssh
+from nodes.hosts.errors import ConnectionRefused, HostKeyMismatch, HostKeyUnknown
+from nodes.hosts.facts import Boot, Deployment, Facts, FailedUnit, FilesystemUse, Health, Measurement, Os
+from nodes.hosts.look import Look
+from nodes.models import HostKey, Node
+from nodes.services.host_keys import accept_key
+from nodes.services.nodes import request_poll, set_lifecycle
+from nodes.services.polling import Outcome, claim_due, hold, store
+from nodes.services.polling.store import back_off_s
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+KEY = ssh.HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIJ0r0m4kq8x6c6XW0k2WQzqN0yqkq2k7Zt0m3y6o7m9A")
+OTHER_KEY = ssh.HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIB1r0m4kq8x6c6XW0k2WQzqN0yqkq2k7Zt0m3y6o7m9B")
+
+
+def node(name: str = "web-1", **over: Any) -> Node:
+    return Node.objects.create(name=name, address="127.0.0.1", poll_due_at=NOW, **over)
+
+
+def facts(version: str = "43.20260101.3.0", boot: str = "a" * 36, **over: Any) -> Facts:
+    booted = Deployment(index=0, id=f"fedora-coreos-{version}.0", version=version, checksum=version.ljust(64, "0"), booted=True)
+    base = Facts(
+        os=Os(family="fcos", name="Fedora CoreOS", version=version, stream="stable", arch="x86_64"),
+        deployments=(booted,),
+        health=Health(system_state="running"),
+        boot=Boot(boot_id=boot, booted_at="2026-02-01T00:00:00+00:00", kernel="6.18"),
+    )
+    return replace(base, **over)
+
+
+def seen(target: Node, read: Facts | None = None, used: float = 20.0) -> Outcome:
+    measured = Measurement(load_1=0.2, filesystems=(FilesystemUse("/boot", 100, int(used), 100 - int(used), used, 1.0),))
+    return Outcome(target.pk, Look("fcos", read or facts(), measured, b"raw output"))
+
+
+def poll(outcome: Outcome, now: datetime) -> Node:
+    Node.objects.filter(pk=outcome.node_id).update(poll_due_at=now)
+    lease = claim_due(lane="live", now=now) or claim_due(lane="slow", now=now)
+    assert lease
+    assert store([outcome], lease=lease, now=now) == 1
+    return Node.objects.get(pk=outcome.node_id)
+
+
+def test_a_batch_is_claimed_once_and_given_back() -> None:
+    target = node()
+    lease = claim_due(lane="live", now=NOW)
+    assert lease
+    assert claim_due(lane="live", now=NOW) is None
+    assert hold(lease=lease, now=NOW)
+    store([seen(target)], lease=lease, now=NOW)
+    target.refresh_from_db()
+    assert target.poll_lease is None
+    assert target.poll_due_at > NOW
+
+
+def test_a_lease_that_ran_out_is_claimed_again_and_the_late_worker_writes_nothing() -> None:
+    target = node()
+    lost = claim_due(lane="live", now=NOW)
+    assert lost
+    later = NOW + timedelta(minutes=5)
+    again = claim_due(lane="live", now=later)
+    assert again
+    assert again != lost
+    assert not hold(lease=lost, now=later)
+    assert store([seen(target)], lease=lost, now=later) == 0
+    assert Node.objects.get(pk=target.pk).facts is None
+
+
+def test_the_first_look_fills_columns_deployments_and_timeline() -> None:
+    target = poll(seen(node()), NOW)
+    assert (target.reachability, target.health, target.os_family) == ("reachable", "healthy", "fcos")
+    assert target.booted_version == "43.20260101.3.0"
+    assert target.booted["checksum"].startswith("43.2026")
+    assert target.facts_at == NOW
+    assert [event.kind for event in target.timeline.all()] == ["os_detected"]
+    assert target.deployments.get().is_booted
+
+
+def test_the_same_facts_write_no_new_row_and_little_else(django_assert_max_num_queries: Any) -> None:
+    target = node()
+    poll(seen(target), NOW)
+    later = NOW + timedelta(minutes=1)
+    Node.objects.filter(pk=target.pk).update(poll_due_at=later)
+    lease = claim_due(lane="live", now=later)
+    assert lease
+    with django_assert_max_num_queries(6):
+        store([seen(target)], lease=lease, now=later)
+    target.refresh_from_db()
+    assert target.last_seen_at == later
+    assert target.facts_at == NOW
+    assert target.facts_history.count() == 1
+
+
+def test_quiet_batches_cost_the_same_whatever_their_size(django_assert_num_queries: Any) -> None:
+    from django.db import connection
+
+    counts = []
+    for size in (2, 40):
+        nodes = [node(f"n{size}-{index}") for index in range(size)]
+        for at in (NOW, NOW + timedelta(minutes=1)):
+            Node.objects.filter(pk__in=[one.pk for one in nodes]).update(poll_due_at=at)
+            lease = claim_due(lane="live", now=at)
+            assert lease
+            with CaptureQueriesContext(connection, ) as captured:
+                store([seen(one) for one in nodes], lease=lease, now=at)
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_a_new_version_and_a_failed_unit_become_events() -> None:
+    target = poll(seen(node()), NOW)
+    old = facts().deployments[0]
+    new = Deployment(index=0, id="new.0", version="43.20260201.3.0", checksum="f" * 64, booted=True)
+    read = facts(
+        "43.20260201.3.0",
+        boot="b" * 36,
+        deployments=(new, replace(old, index=1, booted=False, rollback=True)),
+        health=Health("degraded", (FailedUnit("backup.service"),)),
+    )
+    target = poll(seen(target, read), NOW + timedelta(minutes=2))
+    assert {event.kind for event in target.timeline.all()} == {"os_detected", "upgraded", "units_failed"}
+    assert (target.health, target.health_reason) == ("degraded", "units_failed")
+    assert target.rollback["version"] == "43.20260101.3.0"
+    assert target.facts_history.count() == 2
+
+
+def test_a_full_disk_degrades_without_new_facts() -> None:
+    target = poll(seen(node()), NOW)
+    target = poll(seen(target, used=97.0), NOW + timedelta(minutes=1))
+    assert (target.health, target.health_reason) == ("degraded", "disk_full")
+    assert target.facts_history.count() == 1
+    assert target.measurement.fullest_percent == 97.0
+
+
+def test_failures_back_off_and_keep_since_and_why() -> None:
+    target = poll(seen(node()), NOW)
+    first = NOW + timedelta(minutes=1)
+    target = poll(Outcome(target.pk, error=ConnectionRefused("127.0.0.1", 22)), first)
+    assert (target.reachability, target.reachability_reason) == ("unreachable", "refused")
+    target = poll(Outcome(target.pk, error=ConnectionRefused("127.0.0.1", 22)), first + timedelta(minutes=1))
+    assert target.failures == 2
+    assert target.failing_since == first
+    assert target.reachability_since == first
+    assert [event.kind for event in target.timeline.all()] == ["became_unreachable", "os_detected"]
+    target = poll(seen(target), first + timedelta(minutes=2))
+    assert (target.reachability, target.failures, target.last_error_kind) == ("reachable", 0, "")
+
+
+@pytest.mark.parametrize(("interval", "failures", "expected"), [(60, 1, 60), (60, 3, 240), (60, 50, 600), (3600, 9, 3600)])
+def test_back_off(interval: int, failures: int, expected: int) -> None:
+    assert back_off_s(interval, failures) == expected
+
+
+def test_dead_nodes_wait_in_their_own_lane() -> None:
+    node("dead", failures=3)
+    node("alive")
+    lease = claim_due(lane="live", now=NOW)
+    assert list(Node.objects.filter(poll_lease=lease).values_list("name", flat=True)) == ["alive"]
+    slow = claim_due(lane="slow", now=NOW)
+    assert list(Node.objects.filter(poll_lease=slow).values_list("name", flat=True)) == ["dead"]
+
+
+def test_a_changed_host_key_stops_contact_until_it_is_accepted() -> None:
+    target = poll(seen(node()), NOW)
+    pinned = HostKey.objects.create(node=target, type=KEY.type, public_key=KEY.base64, fingerprint=KEY.fingerprint, state="pinned")
+    error = HostKeyMismatch("127.0.0.1", KEY.fingerprint, OTHER_KEY.fingerprint, OTHER_KEY)
+    at = NOW + timedelta(minutes=1)
+    target = poll(Outcome(target.pk, error=error, seen_key=OTHER_KEY), at)
+    assert target.reachability == "key_mismatch"
+    much_later = at + timedelta(days=1)
+    assert claim_due(lane="slow", now=much_later) is None
+    offered = target.host_keys.get(state="offered")
+    accept_key(host_key=offered, actor=SYSTEM, now=much_later, reason="reinstalled")
+    pinned.refresh_from_db()
+    assert pinned.state == "replaced"
+    assert claim_due(lane="slow", now=much_later)
+
+
+def test_an_unknown_key_is_offered_once() -> None:
+    target = node()
+    for minute in range(2):
+        target = poll(
+            Outcome(target.pk, error=HostKeyUnknown("127.0.0.1", KEY), seen_key=KEY), NOW + timedelta(minutes=minute * 20)
+        )
+    assert target.reachability == "never_seen"
+    assert target.host_keys.get().state == "offered"
+
+
+def test_poll_now_makes_due_and_retired_nodes_are_left_alone() -> None:
+    target = poll(seen(node()), NOW)
+    gone = node("gone")
+    set_lifecycle(node=gone, lifecycle="retired", reason="sold", actor=SYSTEM, now=NOW)
+    assert claim_due(lane="live", now=NOW) is None
+    assert request_poll(nodes=Node.objects.all(), actor=SYSTEM, now=NOW) == 1
+    lease = claim_due(lane="live", now=NOW)
+    assert list(Node.objects.filter(poll_lease=lease)) == [target]
+
+
+def test_a_batch_of_strangers_is_ignored() -> None:
+    target = node()
+    assert store([seen(target)], lease=uuid.uuid4(), now=NOW) == 0
