@@ -1,0 +1,138 @@
+"""What `manage.py up` does, in order: look, prepare, start, keep running, stop."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from fleetui.access.services import ensure_first_admin
+from fleetui.core.errors import StartError
+from fleetui.core.keys import ensure_keys
+from fleetui.start import prepare, tree
+from fleetui.start.address import Bind, require_free
+from fleetui.start.folder import ensure_data_dir, held
+from fleetui.start.supervisor import Supervisor, print_line
+
+MANIFEST_TIMEOUT_S = 60.0
+WEB_TIMEOUT_S = 60.0
+#: Of the poll threads alone; a few more keep short tasks moving while all of those wait for hosts.
+SPARE_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a person asked for."""
+
+    bind: Bind
+    demo: bool
+    data_dir: Path
+    manage: Path
+
+
+def say(line: str) -> None:
+    print_line("up", line)
+
+
+def up(start: Start) -> int:
+    """Run FleetUI until it is stopped; returns the exit code. Raises StartError with a sentence when it cannot start."""
+    ensure_data_dir(start.data_dir)
+    with held(start.data_dir, start.bind.url):
+        require_free(start.bind)
+        ensure_keys(start.data_dir, database_exists=_database_exists(start.data_dir))
+        if settings.MISSING_KEYS:
+            # The settings were read before the keys were made: what this process signs or seals would be lost.
+            _again()
+        try:
+            with Supervisor() as supervisor:
+                return _run(start, supervisor)
+        except KeyboardInterrupt:
+            return 0
+
+
+def _database_exists(data_dir: Path) -> bool:
+    """Only the embedded database lies beside the keys; with another one the keys come by the environment."""
+    return not settings.IS_SQLITE or (data_dir / "db.sqlite3").exists()
+
+
+def _again() -> None:
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+
+
+def _run(start: Start, supervisor: Supervisor) -> int:
+    told = tree.environment(start.bind, start.data_dir)
+    fleet_dir = start.data_dir / "simfleet"
+    manifest = fleet_dir / "manifest.json"
+    if start.demo:
+        # It needs no database, so it makes its hosts while the database is made. An old manifest may name other ports.
+        fleet_dir.mkdir(mode=0o700, exist_ok=True)
+        manifest.unlink(missing_ok=True)
+        supervisor.start(tree.simfleet(start.manage, told, fleet_dir))
+    password = _prepare()
+    supervisor.start(tree.web(start.bind, told, start.data_dir / "web"))
+    supervisor.start(tree.worker(told, settings.POLL_THREADS + SPARE_THREADS))
+    if start.demo:
+        _pump_until(supervisor, manifest.exists, MANIFEST_TIMEOUT_S, "The simulated fleet did not start in time.")
+        if not supervisor.stopping:
+            call_command("demo_seed", str(manifest))
+            connections.close_all()
+    if not supervisor.stopping:
+        supervisor.start(tree.beat(told, start.data_dir))
+    _pump_until(supervisor, _answers(start.bind), WEB_TIMEOUT_S, "The web process does not answer.")
+    if not supervisor.stopping:
+        _announce(start, password)
+    return supervisor.run() or 0
+
+
+def _prepare() -> str | None:
+    for name in ("broker", "broker-control", "web"):
+        (settings.DATA_DIR / name).mkdir(mode=0o700, exist_ok=True)
+    prepare.compile_translations(say)
+    prepare.check_settings()
+    prepare.migrate(say)
+    prepare.collect_static(say)
+    password = ensure_first_admin()
+    # No connection stays open across the fork of the children.
+    connections.close_all()
+    return password
+
+
+def _pump_until(supervisor: Supervisor, until: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    if supervisor.run(until=until, timeout_s=timeout_s) is None and time.monotonic() >= deadline and not until():
+        raise StartError(f"{otherwise} The lines above say why.")
+
+
+def _answers(bind: Bind) -> Callable[[], bool]:
+    def answers() -> bool:
+        client = http.client.HTTPConnection(bind.local.host, bind.port, timeout=2)
+        try:
+            client.request("GET", "/healthz", headers={"Host": f"localhost:{bind.port}"})
+            return client.getresponse().status < http.client.INTERNAL_SERVER_ERROR
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            client.close()
+
+    return answers
+
+
+def _announce(start: Start, password: str | None) -> None:
+    say(f"FleetUI runs at {start.bind.url}")
+    if password is None:
+        say("Sign in as before. A forgotten password: .venv/bin/python manage.py user password NAME")
+    else:
+        say(f"Sign in as admin with the password {password} (shown only now)")
+    if start.bind.is_wildcard and not os.environ.get("FLEETUI_ALLOWED_HOSTS"):
+        say("To open it by another name or address than localhost, list those in FLEETUI_ALLOWED_HOSTS.")
+    say(f"Everything it keeps is in {start.data_dir}")
+    say("Ctrl-C stops it.")

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# The stages of `make test`. Each says how long it took; the first one that fails ends the run.
+# Usage: scripts/test.sh all|quick|lint|soak
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bin=.venv/bin
+export PATH="$PWD/$bin:$PATH"
+stages=()
+times=()
+
+summary() {
+    local code=$? index
+    [ ${#stages[@]} -gt 0 ] || exit "$code"
+    printf '\n%-40s %s\n' "stage" "seconds"
+    for index in "${!stages[@]}"; do
+        printf '%-40s %s\n' "${stages[$index]}" "${times[$index]:-failed}"
+    done
+    exit "$code"
+}
+trap summary EXIT
+
+stage() {
+    local name=$1 began=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    stages+=("$name")
+    "$@"
+    times+=($((SECONDS - began)))
+}
+
+system_packages() {
+    # initdb and postgres come with the server's own package of Debian's current version.
+    scripts/debian.sh openssh-server openssh-client chromium postgresql redis-server fonts-noto-core
+    local rig=${FLEETUI_RIG:-}
+    if [ -z "$rig" ] && [ -x ../shared/rig/rig ]; then rig=$(cd ../shared/rig && pwd)/rig; fi
+    if [ -n "$rig" ] && [ "$(id -u)" = 0 ]; then
+        "$rig" setup
+        export FLEETUI_RIG=$rig
+    elif [ "${CI:-}" = true ]; then
+        echo "The real test hosts (rig) need root and FLEETUI_RIG." >&2
+        return 1
+    fi
+    if [ "${CI:-}" = true ] && [ ! -d "${FLEETUI_CORPUS:-/nowhere}" ]; then
+        echo "FLEETUI_CORPUS names no folder with recordings." >&2
+        return 1
+    fi
+}
+
+# Checks run on settings of their own, away from any ./var that is in use.
+with_scratch_folder() {
+    local folder code=0
+    folder=$(mktemp -d)
+    FLEETUI_DATA_DIR="$folder/var" "$@" || code=$?
+    rm -rf "$folder"
+    return "$code"
+}
+
+migrations_check() { python manage.py makemigrations --check --dry-run; }
+translations_check() { python manage.py translations check; }
+
+openapi_check() {
+    local fresh="$FLEETUI_DATA_DIR.openapi.yaml"
+    python manage.py spectacular --file "$fresh" --validate --fail-on-warn
+    diff -u docs/openapi.yaml "$fresh" || {
+        echo "docs/openapi.yaml is not what the code says. Run: make openapi" >&2
+        return 1
+    }
+}
+
+templates_check() { git ls-files -z -- 'templates/*.html' | xargs -0 -r djade --check --target-version 5.2; }
+shell_check() { bash -n scripts/*.sh .ci/run; }
+
+lint() {
+    stage "ruff check" ruff check .
+    stage "ruff format" ruff format --check .
+    stage "shell syntax" shell_check
+    stage "types (mypy)" with_scratch_folder mypy .
+    stage "import contracts" lint-imports
+    stage "templates (djade)" templates_check
+    stage "migrations complete" with_scratch_folder migrations_check
+    stage "translations complete" with_scratch_folder translations_check
+    stage "OpenAPI document" with_scratch_folder openapi_check
+}
+
+slow="e2e or browser or rig or soak"
+tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-2}" --dist loadgroup -q "$@"; }
+services_tests() { FLEETUI_TEST_SERVICES=postgresql,redis tests "$@"; }
+
+case "${1:-all}" in
+    lint) lint ;;
+    quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
+    soak) stage "soak" pytest -q -m soak "${@:2}" ;;
+    all)
+        stage "Debian packages and test hosts" system_packages
+        lint
+        stage "unit and integration, SQLite" tests -m "not ($slow)"
+        stage "unit and integration, PostgreSQL + Redis" services_tests -m "not ($slow or sshd)"
+        # One after the other: they start whole installations and real hosts on two cores.
+        stage "end to end, browser, real hosts" pytest -q -p no:randomly -m "($slow) and not soak"
+        ;;
+    *)
+        echo "Usage: scripts/test.sh all|quick|lint|soak" >&2
+        exit 2
+        ;;
+esac
