@@ -26,7 +26,7 @@ def _principal(request: HttpRequest) -> Principal:
 
 
 class PrincipalMiddleware:
-    """Deny by default: a view that is neither public nor behind a declared permission is refused (see fleetui.access.views)."""
+    """Deny by default: a view that is neither public nor behind a declared permission is refused (see fleetui.access.guards)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -6,7 +6,7 @@ from allauth.account import views
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 
-from fleetui.access.views import public
+from fleetui.access.guards import public
 
 
 @public
