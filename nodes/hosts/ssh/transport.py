@@ -75,6 +75,17 @@ class BoundedPacketizer(Packetizer):
             raise SSHException("The peer sent a packet of impossible size")
         return super().read_all(n, check_rekey)
 
+    def read_message(self) -> tuple[int, Message]:
+        """Read one packet, and have the kernel acknowledge it at once.
+
+        sshd leaves Nagle on for sessions without a terminal, so each of its small packets waits for our
+        acknowledgement, which the kernel delays by up to 40 ms. It forgets this option, so it is set each time.
+        """
+        if isinstance(self.stream, socket.socket):
+            with contextlib.suppress(OSError):
+                self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return super().read_message()
+
     def write_all(self, out: Buffer) -> None:
         """Write everything, or raise EOFError when the peer takes nothing until the deadline."""
         view = memoryview(out)
