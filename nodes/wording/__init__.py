@@ -87,16 +87,19 @@ def error_mend(kind: str, params: Mapping[str, Any] | None = None) -> str:
 
 
 def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str:
-    """What happened to a node. Axis values and lifecycles in `from` and `to` are put into words."""
+    """What happened to a node. Axis values in `before` and `after` are put into words."""
     known = dict(params or {})
     axis = kind.removesuffix("_changed")
     if axis in WORDS:
-        for name in ("from", "to"):
+        for name in ("before", "after"):
             if isinstance(known.get(name), str):
                 known[name] = axis_word(axis, known[name])
     if kind == "became_unreachable" and "message" not in known:
         reason = known.get("reason") or known.get("kind")
         known["message"] = error_sentence(reason, known) if isinstance(reason, str) and reason in ERRORS else ""
+    if kind == "os_detected" and str(known.get("version") or "") in str(known.get("name") or ""):
+        # A pretty name often ends with the version.
+        known["version"] = ""
     if isinstance(known.get("units"), list) and "count" not in known:
         known["count"] = len(known["units"])
     if kind not in TIMELINE:

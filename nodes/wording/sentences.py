@@ -19,29 +19,22 @@ _NAMES_SHOWN = 5
 _VALUE_CHARACTERS = 300
 
 
-class _Values(Mapping[str, Any]):
+def _values(params: Mapping[str, Any]) -> dict[str, str | int | float]:
     """The parameters as they stand in a sentence: empty ones count as missing, lists are joined."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self._params = params
-
-    def __getitem__(self, name: str) -> str | int | float:
-        value = self._params[name]
-        if isinstance(value, bool) or value is None or value == "" or value == []:
-            raise KeyError(name)
-        if isinstance(value, int):
-            return value
+    # Django picks a plural form only from a plain dict.
+    values: dict[str, str | int | float] = {}
+    for name, value in params.items():
+        if isinstance(value, bool) or value is None or value in ("", []):
+            continue
         if isinstance(value, float) and math.isfinite(value):
-            return int(value) if value.is_integer() else value
-        if isinstance(value, list | tuple):
-            return names(value, total=self._params.get("count"))
-        return str(value)[:_VALUE_CHARACTERS]
-
-    def __iter__(self) -> Any:
-        return iter(self._params)
-
-    def __len__(self) -> int:
-        return len(self._params)
+            values[name] = int(value) if value.is_integer() else value
+        elif isinstance(value, int):
+            values[name] = value
+        elif isinstance(value, list | tuple):
+            values[name] = names(value, total=params.get("count"))
+        else:
+            values[name] = str(value)[:_VALUE_CHARACTERS]
+    return values
 
 
 def names(values: Sequence[object], *, total: object = None) -> str:
@@ -60,7 +53,7 @@ def names(values: Sequence[object], *, total: object = None) -> str:
 
 def fill(forms: Forms, params: Mapping[str, Any]) -> str:
     """The fullest form for which every value is there, in the active language."""
-    values = _Values(params)
+    values = _values(params)
     for form in forms:
         try:
             return str(form % values)
