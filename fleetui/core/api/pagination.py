@@ -160,7 +160,7 @@ def _beyond(order: Order, cursor: Cursor) -> Q:
 class Page:
     """Rows as dicts, with the addresses of the pages beside."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: list[dict[str, Any]]
     next: str | None
     previous: str | None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -114,7 +114,7 @@ def filtered(queryset: QuerySet[Any], filterset: type[FilterSet], request: Reque
 
 
 class Listing:
-    """How one kind of row is listed: its shape, its orders and its filters."""
+    """How one kind of row is listed: its shape, its orders and its filters. `prepare` may add to the rows of a page."""
 
     def __init__(
         self,
@@ -124,9 +124,11 @@ class Listing:
         filterset: type[FilterSet] | None = None,
         key: str = "id",
         key_kind: KeyKind = "uuid",
+        prepare: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> None:
         self.shape, self.sorts, self.default_sort = shape, sorts, default_sort
         self.filterset, self.key, self.key_kind = filterset, key, key_kind
+        self.prepare = prepare
         self.params = list_params(shape, sorts, default_sort, filterset)
 
     def answer(self, queryset: QuerySet[Any], request: Request) -> Response:
@@ -141,6 +143,8 @@ class Listing:
         page = read_page(
             queryset, columns=self.shape.columns(names), order=order, cursor=cursor, limit=limit, request=request
         )
+        if self.prepare:
+            self.prepare(page.rows)
         results = [self.shape.render(row, names) for row in page.rows]
         return Response({"results": results, "next": page.next, "previous": page.previous})
 

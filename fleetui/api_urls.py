@@ -1,0 +1,114 @@
+"""The addresses of the API: /api/v1/, its schema, the page to try it out, and /healthz and /readyz."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.decorators import csp_update
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path, register_converter
+from django.urls.converters import StringConverter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleetui.access.api import views as access
+from fleetui.access.api.permissions import DeclaredPermission
+from fleetui.access.guards import needs
+from fleetui.audit.api import AuditList
+from fleetui.core.api.actions import PUBLIC, Action
+from fleetui.core.api.views import ApiView
+from fleetui.core.errors import NotFound
+from fleetui.core.health import healthz, readyz
+from nodes.api import groups, nodes, others
+from nodes.api.stats import Stats
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Name(StringConverter):
+    """A name or an id."""
+
+    regex = r"[A-Za-z0-9._-]{1,100}"
+
+
+class UserName(StringConverter):
+    regex = r"[\w.@+-]{1,150}"
+
+
+register_converter(Name, "name")
+register_converter(UserName, "username")
+
+
+class Nothing(ApiView):
+    """Addresses that do not exist are answered in the API's own form."""
+
+    hidden = True
+    permission_classes = [DeclaredPermission]
+    actions = {method: Action(PUBLIC, "nothing", "Nothing", {}) for method in _METHODS}
+
+    def get(self, request: Request, rest: str = "") -> Response:
+        raise NotFound(f"There is nothing at {request.path}.", mend="Look at /api/docs/. Addresses end with a slash.")
+
+    post = put = patch = delete = get
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """No parameter of an address that does not exist is wrong."""
+
+
+class Schema(SpectacularAPIView):
+    """The OpenAPI 3 document of this API."""
+
+    permission_classes = [DeclaredPermission]
+    actions = {"GET": Action("nodes.read", "schema_read", "This document", {})}
+    schema = None
+
+
+@csp_update({"style-src": ["'self'", "'unsafe-inline'"], "img-src": ["'self'", "data:"]})
+@needs("nodes.read")
+def docs(request: HttpRequest) -> HttpResponse:
+    """Swagger from our own static files; its inline styles are allowed on this page only."""
+    view = SpectacularSwaggerSplitView.as_view(url_name="api:schema", permission_classes=[AllowAny], authentication_classes=[])
+    response: HttpResponse = view(request)
+    return response
+
+
+_api = [
+    path("v1/schema/", Schema.as_view(), name="schema"),
+    path("docs/", docs, name="docs"),
+    path("v1/nodes/", nodes.NodeList.as_view(), name="nodes"),
+    path("v1/nodes/<name:name>/", nodes.NodeDetail.as_view(), name="node"),
+    path("v1/nodes/<name:name>/facts/", nodes.NodeFacts.as_view(), name="node-facts"),
+    path("v1/nodes/<name:name>/deployments/", nodes.NodeDeployments.as_view(), name="node-deployments"),
+    path("v1/nodes/<name:name>/timeline/", nodes.NodeTimeline.as_view(), name="node-timeline"),
+    path("v1/nodes/<name:name>/host-keys/", nodes.NodeHostKeys.as_view(), name="node-host-keys"),
+    path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
+    path("v1/pools/", groups.PoolList.as_view(), name="pools"),
+    path("v1/pools/<name:name>/", groups.PoolDetail.as_view(), name="pool"),
+    path("v1/clusters/", groups.ClusterList.as_view(), name="clusters"),
+    path("v1/clusters/<name:name>/", groups.ClusterDetail.as_view(), name="cluster"),
+    path("v1/credentials/", groups.CredentialList.as_view(), name="credentials"),
+    path("v1/credentials/<name:name>/", groups.CredentialDetail.as_view(), name="credential"),
+    path("v1/host-keys/", others.HostKeyList.as_view(), name="host-keys"),
+    path("v1/host-keys/<uuid:key_id>/", others.HostKeyDetail.as_view(), name="host-key"),
+    path("v1/host-keys/<uuid:key_id>/accept/", others.HostKeyAccept.as_view(), name="host-key-accept"),
+    path("v1/host-keys/<uuid:key_id>/refuse/", others.HostKeyRefuse.as_view(), name="host-key-refuse"),
+    path("v1/releases/", others.ReleaseList.as_view(), name="releases"),
+    path("v1/releases/import/", others.ReleaseImport.as_view(), name="releases-import"),
+    path("v1/stats/", Stats.as_view(), name="stats"),
+    path("v1/tokens/", access.TokenList.as_view(), name="tokens"),
+    path("v1/tokens/<uuid:token_id>/", access.TokenDetail.as_view(), name="token"),
+    path("v1/users/", access.UserList.as_view(), name="users"),
+    path("v1/users/<username:username>/", access.UserDetail.as_view(), name="user"),
+    path("v1/roles/", access.RoleList.as_view(), name="roles"),
+    path("v1/roles/<uuid:binding_id>/", access.RoleDetail.as_view(), name="role"),
+    path("v1/audit/", AuditList.as_view(), name="audit"),
+    re_path(r"^(?P<rest>.*)$", Nothing.as_view(), name="nothing"),
+]
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/", include((_api, "api"))),
+]

@@ -1,0 +1,222 @@
+"""pools/, clusters/ and credentials/: three kinds of named rows that are edited alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleetui.access.principals import require
+from fleetui.core import clock
+from fleetui.core.api.actions import IF_MATCH, Action
+from fleetui.core.api.bodies import Body, read_body
+from fleetui.core.api.etag import expected_revision
+from fleetui.core.api.pagination import Sort
+from fleetui.core.api.shapes import PageOf, Shape
+from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
+from fleetui.core.errors import NotFound
+from nodes.api import shapes
+from nodes.api.bodies import ClusterBody, CredentialBody, EditCredentialBody, PoolBody, resolve
+from nodes.filters import ClusterFilter, CredentialFilter, PoolFilter
+from nodes.models import Cluster, Credential, Node, Pool
+from nodes.services import credentials, groups
+
+_UUID = re.compile(r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
+_SORTS = {"name": Sort("name", unique=True), "created_at": Sort("created_at", kind="time")}
+POOLS = Listing(shapes.POOL, _SORTS, "name", PoolFilter)
+CLUSTERS = Listing(shapes.CLUSTER, _SORTS, "name", ClusterFilter)
+CREDENTIALS = Listing(shapes.CREDENTIAL, _SORTS, "name", CredentialFilter)
+
+
+class Named(ApiView):
+    """Base of list and detail of rows with a unique name."""
+
+    kind: ClassVar[str]
+    shape: ClassVar[Shape]
+
+    def rows(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def one(self, name: str) -> Any:
+        rows = self.rows()
+        row = rows.filter(name=name).first()
+        if row is None and _UUID.match(name):
+            row = rows.filter(pk=name).first()
+        if row is None:
+            raise NotFound(f"There is no {self.kind} {name} that you may see.", mend=f"Look at /api/v1/{self.kind}s/.")
+        return row
+
+    def shown(self, row: Any, status: int = 200) -> Response:
+        fields = asked_fields(self.request, self.shape) if self.request.method in ("GET", "HEAD") else None
+        found = self.rows().filter(pk=row.pk).values(*dict.fromkeys([*self.shape.columns(fields), "revision"])).get()
+        return self.tagged(self.shape.render(found, fields), found["revision"], status)
+
+    def added(self, row: Any) -> Response:
+        response = self.shown(row, 201)
+        response.headers["Location"] = f"{self.request.path}{row.name}/"
+        return response
+
+
+class NamedDetail(Named):
+    """Read, edit and delete one."""
+
+    body: ClassVar[type[Body]]
+
+    def get(self, request: Request, name: str) -> Response:
+        return self.shown(self.one(name))
+
+    def put(self, request: Request, name: str) -> Response:
+        return self._edit(request, name, partial=False)
+
+    def patch(self, request: Request, name: str) -> Response:
+        return self._edit(request, name, partial=True)
+
+    def delete(self, request: Request, name: str) -> Response:
+        row = self.one(name)
+        expected_revision(request, row.revision)
+        self.forget(row)
+        return Response(status=204)
+
+    def _edit(self, request: Request, name: str, *, partial: bool) -> Response:
+        row = self.one(name)
+        changes = resolve(read_body(self.body, request, partial=partial), self.principal)
+        self.change(row, changes, expected_revision(request, row.revision))
+        return self.shown(row)
+
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
+        raise NotImplementedError
+
+    def forget(self, row: Any) -> None:
+        raise NotImplementedError
+
+
+def _list_actions(kind: str, listing: Listing, body: type[Body]) -> dict[str, Action]:
+    return {
+        "GET": Action(f"{kind}s.read", f"{kind}s_list", f"List {kind}s", {200: PageOf(listing.shape)}, query=listing.params),
+        "POST": Action(f"{kind}s.write", f"{kind}s_create", f"Add a {kind}", {201: listing.shape}, body=body),
+    }
+
+
+def _detail_actions(kind: str, shape: Shape, body: type[Body]) -> dict[str, Action]:
+    read, write, match = f"{kind}s.read", f"{kind}s.write", (IF_MATCH,)
+    return {
+        "GET": Action(read, f"{kind}s_read", f"Read a {kind}", {200: shape}, query=(fields_param(shape),)),
+        "PUT": Action(write, f"{kind}s_replace", f"Set all of a {kind}", {200: shape}, body=body, headers=match),
+        "PATCH": Action(write, f"{kind}s_edit", f"Edit a {kind}", {200: shape}, body=body, headers=match),
+        "DELETE": Action(write, f"{kind}s_delete", f"Delete a {kind}", {204: None}, headers=match),
+    }
+
+
+class _Pools(Named):
+    kind = "pool"
+    shape = shapes.POOL
+
+    def rows(self) -> QuerySet[Any]:
+        nodes = Node.objects.filter(pool=OuterRef("pk")).order_by().values("pool").annotate(n=Count("pk")).values("n")
+        return Pool.objects.visible_to(self.principal).annotate(node_count=Coalesce(Subquery(nodes), 0))
+
+
+class PoolList(_Pools):
+    """All pools that one may see."""
+
+    actions = _list_actions("pool", POOLS, PoolBody)
+
+    def get(self, request: Request) -> Response:
+        return POOLS.answer(self.rows(), request)
+
+    def post(self, request: Request) -> Response:
+        values = resolve(read_body(PoolBody, request), self.principal)
+        return self.added(groups.add_pool(**values, actor=self.principal, now=clock.now()))
+
+
+class PoolDetail(_Pools, NamedDetail):
+    """One pool."""
+
+    actions = _detail_actions("pool", shapes.POOL, PoolBody)
+    body = PoolBody
+
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
+        groups.edit_pool(pool=row, changes=changes, actor=self.principal, now=clock.now(), expected_revision=revision)
+
+    def forget(self, row: Any) -> None:
+        groups.delete_pool(pool=row, actor=self.principal, now=clock.now())
+
+
+class _Clusters(Named):
+    kind = "cluster"
+    shape = shapes.CLUSTER
+
+    def rows(self) -> QuerySet[Any]:
+        pools = Pool.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster").annotate(n=Count("pk")).values("n")
+        visible = Cluster.objects.visible_to(self.principal).order_by().values("pk")
+        return Cluster.objects.filter(pk__in=visible).annotate(pool_count=Coalesce(Subquery(pools), 0))
+
+
+class ClusterList(_Clusters):
+    """All clusters that one may see."""
+
+    actions = _list_actions("cluster", CLUSTERS, ClusterBody)
+
+    def get(self, request: Request) -> Response:
+        return CLUSTERS.answer(self.rows(), request)
+
+    def post(self, request: Request) -> Response:
+        values = read_body(ClusterBody, request)
+        return self.added(groups.add_cluster(**values, actor=self.principal, now=clock.now()))
+
+
+class ClusterDetail(_Clusters, NamedDetail):
+    """One cluster."""
+
+    actions = _detail_actions("cluster", shapes.CLUSTER, ClusterBody)
+    body = ClusterBody
+
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
+        groups.edit_cluster(cluster=row, changes=changes, actor=self.principal, now=clock.now(), expected_revision=revision)
+
+    def forget(self, row: Any) -> None:
+        groups.delete_cluster(cluster=row, actor=self.principal, now=clock.now())
+
+
+class _Credentials(Named):
+    kind = "credential"
+    shape = shapes.CREDENTIAL
+
+    def rows(self) -> QuerySet[Any]:
+        visible = Credential.objects.visible_to(self.principal).order_by().values("pk")
+        return Credential.objects.filter(pk__in=visible)
+
+
+class CredentialList(_Credentials):
+    """All credentials that one may see, the public half only."""
+
+    actions = _list_actions("credential", CREDENTIALS, CredentialBody)
+
+    def get(self, request: Request) -> Response:
+        return CREDENTIALS.answer(self.rows(), request)
+
+    def post(self, request: Request) -> Response:
+        values = read_body(CredentialBody, request)
+        values["private_key"] = values["private_key"] or None
+        return self.added(credentials.add_credential(**values, actor=self.principal, now=clock.now()))
+
+
+class CredentialDetail(_Credentials, NamedDetail):
+    """One credential."""
+
+    actions = _detail_actions("credential", shapes.CREDENTIAL, EditCredentialBody)
+    body = EditCredentialBody
+
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
+        require(self.principal, "credentials.write")
+        credentials.edit_credential(
+            credential=row, changes=changes, actor=self.principal, now=clock.now(), expected_revision=revision
+        )
+
+    def forget(self, row: Any) -> None:
+        credentials.delete_credential(credential=row, actor=self.principal, now=clock.now())

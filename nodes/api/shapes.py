@@ -1,0 +1,274 @@
+"""How nodes and what belongs to them look in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import reverse
+
+from fleetui.core.api.shapes import (
+    ANY_OBJECT,
+    FLAG,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    TIME,
+    UUID,
+    Document,
+    Field,
+    Row,
+    Shape,
+    column,
+    known,
+    list_of,
+    nullable,
+    object_of,
+    one_of,
+)
+from nodes.api.sentences import AXES, axis_sentence
+from nodes.axes.values import Lifecycle
+from nodes.models import HostKey
+
+LABELS = {"type": "object", "additionalProperties": TEXT}
+
+_DEPLOYMENT_FIELDS = {
+    "version": nullable(TEXT),
+    "checksum": nullable(TEXT),
+    "origin": nullable(TEXT),
+    "image": nullable(TEXT),
+    "image_digest": nullable(TEXT),
+    "layered": TEXTS,
+    "pinned": FLAG,
+}
+DEPLOYMENT_BRIEF = object_of(_DEPLOYMENT_FIELDS)
+OS = object_of({name: nullable(TEXT) for name in ("family", "variant", "version", "stream", "name")})
+_REASON = object_of({"code": TEXT, "sentence": TEXT, "params": ANY_OBJECT})
+
+
+def deployment_brief(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What lists say of a deployment; None when there is none."""
+    if not document:
+        return None
+    brief: dict[str, Any] = {name: document.get(name) or None for name in _DEPLOYMENT_FIELDS}
+    return {**brief, "layered": document.get("layered") or [], "pinned": bool(document.get("pinned"))}
+
+
+def _brief(name: str) -> Field:
+    return Field(nullable(DEPLOYMENT_BRIEF), (name,), lambda row: deployment_brief(row[name]))
+
+
+def _os(row: Row) -> dict[str, Any]:
+    return {name: row[f"os_{name}"] or None for name in ("family", "variant", "version", "stream", "name")}
+
+
+def _reasons(row: Row) -> dict[str, Any]:
+    return {
+        axis: {
+            "code": row[f"{axis}_reason"],
+            "sentence": axis_sentence(axis, row[axis], row[f"{axis}_reason"], row[f"{axis}_params"]),
+            "params": row[f"{axis}_params"],
+        }
+        for axis in AXES
+    }
+
+
+_REASON_COLUMNS = tuple(f"{axis}{end}" for axis in AXES for end in ("", "_reason", "_params"))
+
+
+def _axis(name: str) -> dict[str, Field]:
+    return {
+        name: column(name, one_of(member.value for member in AXES[name])),
+        f"{name}_reason": column(f"{name}_reason", TEXT),
+        f"{name}_since": column(f"{name}_since", TIME),
+    }
+
+
+def node_url(name: str) -> str:
+    return reverse("api:node", args=[name])
+
+
+NODE = Shape(
+    "Node",
+    {
+        "id": column("id", UUID),
+        "name": column("name", TEXT),
+        "url": Field(TEXT, ("name",), lambda row: node_url(row["name"])),
+        "address": column("address", TEXT),
+        "port": column("port", INTEGER),
+        "os": Field(OS, ("os_family", "os_variant", "os_version", "os_stream", "os_name"), _os),
+        "os_family_given": known("os_family_given", TEXT),
+        "arch": known("arch", TEXT),
+        "kernel": known("kernel", TEXT),
+        "pool": column("pool__name", nullable(TEXT)),
+        "cluster": column("pool__cluster__name", nullable(TEXT)),
+        "credential": column("credential__name", nullable(TEXT)),
+        "labels": column("labels", LABELS),
+        "generation": column("generation", INTEGER),
+        "revision": column("revision", INTEGER),
+        "lifecycle": column("lifecycle", one_of(member.value for member in Lifecycle)),
+        **_axis("reachability"),
+        **_axis("health"),
+        **_axis("update_state"),
+        "reasons": Field(object_of(dict.fromkeys(AXES, _REASON)), _REASON_COLUMNS, _reasons),
+        "booted": _brief("booted"),
+        "staged": _brief("staged"),
+        "rollback": _brief("rollback"),
+        "boot_id": known("boot_id", TEXT),
+        "booted_at": column("booted_at", nullable(TIME)),
+        "facts_at": column("facts_at", nullable(TIME)),
+        "unread_sections": column("unread_sections", INTEGER),
+        "last_seen_at": column("last_seen_at", nullable(TIME)),
+        "failing_since": column("failing_since", nullable(TIME)),
+        "failures": column("failures", INTEGER),
+        "poll_due_at": column("poll_due_at", TIME),
+        "created_at": column("created_at", TIME),
+    },
+)
+
+DEPLOYMENT = Shape(
+    "Deployment",
+    {
+        "index": column("index", INTEGER),
+        "version": known("version", TEXT),
+        "checksum": known("checksum", TEXT),
+        "origin": known("origin", TEXT),
+        "image": known("image", TEXT),
+        "image_digest": known("image_digest", TEXT),
+        "booted": column("is_booted", FLAG),
+        "staged": column("is_staged", FLAG),
+        "rollback": column("is_rollback", FLAG),
+        "pinned": column("is_pinned", FLAG),
+        "layered": Field(TEXTS, ("document",), lambda row: row["document"].get("layered") or []),
+        "document": column("document", ANY_OBJECT),
+    },
+)
+
+TIMELINE = Shape(
+    "TimelineEvent",
+    {
+        "id": column("id", UUID),
+        "at": column("at", TIME),
+        "kind": column("kind", TEXT),
+        "params": column("params", ANY_OBJECT),
+        "actor": known("actor", TEXT),
+        "generation": column("generation", INTEGER),
+    },
+)
+
+HOST_KEY = Shape(
+    "HostKey",
+    {
+        "id": column("id", UUID),
+        "node": column("node__name", TEXT),
+        "type": column("type", TEXT),
+        "public_key": column("public_key", TEXT),
+        "fingerprint": column("fingerprint", TEXT),
+        "state": column("state", one_of(HostKey.STATES)),
+        "seen_at": column("seen_at", TIME),
+        "decided_at": column("decided_at", nullable(TIME)),
+        "decided_by": known("decided_by", TEXT),
+        "reason": known("reason", TEXT),
+    },
+)
+
+POOL = Shape(
+    "Pool",
+    {
+        "id": column("id", UUID),
+        "name": column("name", TEXT),
+        "description": column("description", TEXT),
+        "cluster": column("cluster__name", nullable(TEXT)),
+        "role": column("role", TEXT),
+        "credential": column("credential__name", nullable(TEXT)),
+        "poll_interval_s": column("poll_interval_s", nullable(INTEGER)),
+        "nodes": column("node_count", INTEGER),
+        "revision": column("revision", INTEGER),
+        "created_at": column("created_at", TIME),
+    },
+)
+
+CLUSTER = Shape(
+    "Cluster",
+    {
+        "id": column("id", UUID),
+        "name": column("name", TEXT),
+        "description": column("description", TEXT),
+        "pools": column("pool_count", INTEGER),
+        "revision": column("revision", INTEGER),
+        "created_at": column("created_at", TIME),
+    },
+)
+
+CREDENTIAL = Shape(
+    "Credential",
+    {
+        "id": column("id", UUID),
+        "name": column("name", TEXT),
+        "username": column("username", TEXT),
+        "public_key": column("public_key", TEXT),
+        "fingerprint": column("fingerprint", TEXT),
+        "certificate": column("certificate", TEXT),
+        "revision": column("revision", INTEGER),
+        "created_at": column("created_at", TIME),
+        "rotated_at": column("rotated_at", nullable(TIME)),
+    },
+)
+
+RELEASE = Shape(
+    "Release",
+    {
+        "id": column("id", UUID),
+        "os": column("stream__os_family", TEXT),
+        "stream": column("stream__name", TEXT),
+        "version": column("version", TEXT),
+        "released_at": column("released_at", nullable(TIME)),
+        "checksums": column("checksums", ANY_OBJECT),
+        "is_barrier": column("is_barrier", FLAG),
+        "barrier": known("barrier", TEXT),
+        "is_deadend": column("is_deadend", FLAG),
+        "deadend": known("deadend", TEXT),
+    },
+)
+
+IMPORTED = Document("ReleaseImport", object_of({"streams": TEXTS, "added": INTEGER, "changed": INTEGER, "unchanged": INTEGER}))
+POLL_ACCEPTED = Document("PollAccepted", object_of({"nodes": INTEGER, "url": TEXT}))
+FACTS = Document(
+    "Facts",
+    {
+        "type": "object",
+        "description": "The sections of the newest facts, with when they were read and the newest measurement.",
+        "properties": {
+            "node": TEXT,
+            "generation": INTEGER,
+            "read_at": TIME,
+            "hash": TEXT,
+            "measured_at": nullable(TIME),
+            "measurement": nullable(ANY_OBJECT),
+            "os": ANY_OBJECT,
+            "deployments": list_of(ANY_OBJECT),
+            "unread": list_of(ANY_OBJECT),
+        },
+        "required": ["node", "generation", "read_at", "hash", "measured_at", "measurement"],
+        "additionalProperties": True,
+    },
+)
+_COUNTS = {"type": "object", "additionalProperties": INTEGER}
+STATS = Document(
+    "Stats",
+    object_of(
+        {
+            "nodes": INTEGER,
+            "needing_attention": INTEGER,
+            **dict.fromkeys(AXES, _COUNTS),
+            "lifecycle": _COUNTS,
+            "pools": list_of(object_of({"name": nullable(TEXT), "nodes": INTEGER, "needing_attention": INTEGER})),
+            "versions": list_of(object_of({"os": TEXT, "stream": TEXT, "version": TEXT, "nodes": INTEGER})),
+            "unread": object_of({"nodes": INTEGER, "sections": INTEGER}),
+            "polls": object_of(
+                {"due": INTEGER, "running": INTEGER, "lag_s": nullable(NUMBER), "oldest_due_at": nullable(TIME)}
+            ),
+        }
+    ),
+)

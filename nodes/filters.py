@@ -1,0 +1,162 @@
+"""The filters of nodes and of what belongs to them: one class for page and API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+
+from fleetui.core import clock
+from fleetui.core.filters import AgeFilter, FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
+from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
+from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release
+from nodes.querysets import NodeQuerySet
+
+
+def _reason(rows: QuerySet[Any], codes: list[str]) -> QuerySet[Any]:
+    return rows.filter(
+        Q(reachability_reason__in=codes) | Q(health_reason__in=codes) | Q(update_state_reason__in=codes)
+    )
+
+
+def _labels(rows: QuerySet[Any], labels: list[str]) -> QuerySet[Any]:
+    """All of the labels; `key` alone asks for the key with any value. Keys never become lookup names."""
+    for number, label in enumerate(labels):
+        key, colon, value = label.partition(":")
+        name = f"_label_{number}"
+        rows = rows.alias(**{name: KeyTextTransform(key, "labels")})
+        rows = rows.filter(**({name: value} if colon else {f"{name}__isnull": False}))
+    return rows
+
+
+def _attention(rows: NodeQuerySet, wanted: bool) -> NodeQuerySet:  # noqa: FBT001  (a filter's value)
+    needing = rows.needing_attention()
+    return needing if wanted else rows.exclude(pk__in=needing.order_by().values("pk"))
+
+
+def _unread(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(unread_sections__gt=0) if wanted else rows.filter(unread_sections=0)
+
+
+def _in_pool(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(pool__isnull=not wanted)
+
+
+def _facts_older(rows: QuerySet[Any], age: timedelta) -> QuerySet[Any]:
+    return rows.filter(Q(facts_at=None) | Q(facts_at__lt=clock.now() - age))
+
+
+def _unseen_for(rows: QuerySet[Any], age: timedelta) -> QuerySet[Any]:
+    return rows.filter(Q(last_seen_at=None) | Q(last_seen_at__lt=clock.now() - age))
+
+
+def _booted_before(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(booted_at__lt=moment)
+
+
+def _booted_after(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(booted_at__gte=moment)
+
+
+def _credential(rows: QuerySet[Any], names: list[str]) -> QuerySet[Any]:
+    """The credential that is used: the node's own, else its pool's."""
+    return rows.filter(Q(credential__name__in=names) | Q(credential=None, pool__credential__name__in=names))
+
+
+def _search(rows: NodeQuerySet, text: str) -> NodeQuerySet:
+    return rows.search(text)
+
+
+def _values(enum: Any) -> list[str]:
+    return [member.value for member in enum]
+
+
+class NodeFilter(FilterSet):
+    """Filters of nodes. Several values of one filter are joined with "or", filters with "and"."""
+
+    q = TextFilter(_search, help_text="Words that name, address, pool, labels or OS hold.")
+    pool = ListFilter("pool__name", help_text="Names of pools.")
+    has_pool = FlagFilter(_in_pool, help_text="Whether the node is in a pool.")
+    cluster = ListFilter("pool__cluster__name", help_text="Names of clusters.")
+    os = ListFilter("os_family", help_text="OS families, such as fcos.")
+    version = ListFilter("booted_version", help_text="Versions that are booted.")
+    stream = ListFilter("os_stream", help_text="Update streams.")
+    arch = ListFilter("arch", help_text="Architectures.")
+    reachability = ListFilter("reachability", allowed=_values(Reachability), help_text="Whether FleetUI can talk to it.")
+    health = ListFilter("health", allowed=_values(Health), help_text="Whether it works as it should.")
+    update_state = ListFilter("update_state", allowed=_values(UpdateState), help_text="Where it stands between its OS and the newest.")
+    reason = ListFilter(narrow=_reason, help_text="Reason codes of any of the three.")
+    lifecycle = ListFilter("lifecycle", allowed=_values(Lifecycle), help_text="What people decided about it.")
+    label = ListFilter(narrow=_labels, commas=False, help_text="A label as key:value, or a key alone; repeat it for more, all must match.")
+    credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
+    needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
+    has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
+    facts_older_than = AgeFilter(_facts_older, help_text="Facts older than this, such as 12h.")
+    unseen_for = AgeFilter(_unseen_for, help_text="No contact for this long, such as 1h.")
+    booted_before = InstantFilter(_booted_before, help_text="Booted before this moment.")
+    booted_after = InstantFilter(_booted_after, help_text="Booted at or after this moment.")
+
+    class Meta:
+        model = Node
+        fields: list[str] = []
+
+
+def _named(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return rows.filter(name__icontains=text)
+
+
+class PoolFilter(FilterSet):
+    q = TextFilter(_named, help_text="Part of the name.")
+    cluster = ListFilter("cluster__name", help_text="Names of clusters.")
+
+    class Meta:
+        model = Pool
+        fields: list[str] = []
+
+
+class ClusterFilter(FilterSet):
+    q = TextFilter(_named, help_text="Part of the name.")
+
+    class Meta:
+        model = Cluster
+        fields: list[str] = []
+
+
+class CredentialFilter(FilterSet):
+    q = TextFilter(_named, help_text="Part of the name.")
+
+    class Meta:
+        model = Credential
+        fields: list[str] = []
+
+
+class HostKeyFilter(FilterSet):
+    node = ListFilter("node__name", help_text="Names of nodes.")
+    state = ListFilter("state", allowed=HostKey.STATES, help_text="Whether it waits for a decision, is trusted, or is history.")
+    fingerprint = ListFilter("fingerprint", help_text="Fingerprints, as SHA256:...")
+
+    class Meta:
+        model = HostKey
+        fields: list[str] = []
+
+
+def _barrier(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(is_barrier=wanted)
+
+
+def _deadend(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(is_deadend=wanted)
+
+
+class ReleaseFilter(FilterSet):
+    os = ListFilter("stream__os_family", help_text="OS families.")
+    stream = ListFilter("stream__name", help_text="Streams.")
+    version = ListFilter("version", help_text="Versions.")
+    is_barrier = FlagFilter(_barrier, help_text="Whether every update must pass through it.")
+    is_deadend = FlagFilter(_deadend, help_text="Whether no update leads on from it.")
+
+    class Meta:
+        model = Release
+        fields: list[str] = []
