@@ -12,7 +12,7 @@ class Axis(StrEnum):
 
     sentence: str
 
-    def __new__(cls, value: str, sentence: str) -> "Axis":
+    def __new__(cls, value: str, sentence: str = "") -> "Axis":
         member = str.__new__(cls, value)
         member._value_ = value
         member.sentence = sentence

@@ -1,7 +1,6 @@
 """The axes: each rule by an example, and no shape of facts that raises or lacks words."""
 
 import copy
-import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -12,17 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes import wording
-from nodes.axes import AxisValue, Contact, Health, Lifecycle, Reachability, StoredAxis, UpdateState, carry, compute
+from nodes.axes import AxisValue, Contact, Health, StoredAxis, UpdateState, carry, compute
 from nodes.axes.health import REASONS as HEALTH_REASONS
 from nodes.axes.update_state import REASONS as UPDATE_REASONS
-from nodes.hosts import errors
 from nodes.hosts.facts import Facts
 from nodes.releases.graph import Release, ReleasesView
-from nodes.wording.axes import REASONS as WORDED
-from nodes.wording.axes import SENTENCES, WORDS
-from nodes.wording.errors import ERRORS, MENDS, PHASES
-from nodes.wording.sentences import fill
-from nodes.wording.timeline import TIMELINE
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OK = Contact(last_ok_at=NOW, ever_reached=True)
@@ -320,7 +313,7 @@ def test_no_shape_of_facts_raises(changes: list[tuple[tuple[Any, ...], Any]], re
             fits = fits or (isinstance(place, list) and isinstance(key, int) and key < len(place))
             place = place[key] if fits else None
         if isinstance(place, dict) or (isinstance(place, list) and isinstance(path[-1], int) and path[-1] < len(place)):
-            place[path[-1]] = value  # type: ignore[index]
+            place[path[-1]] = value
     facts, measured = (item if isinstance(item, Mapping) else None for item in (whole["facts"], whole["measured"]))
     axes = compute(facts, measured, releases, OK, NOW)
     assert axes.health.reason in HEALTH_REASONS[Health(axes.health.value)]
@@ -333,114 +326,3 @@ def test_no_shape_of_facts_raises(changes: list[tuple[tuple[Any, ...], Any]], re
 @given(st.dictionaries(st.sampled_from([field.name for field in fields(Facts)]), _VALUES), _VALUES)
 def test_no_document_raises(facts: dict[str, Any], measured: Any) -> None:
     compute(facts, measured if isinstance(measured, dict) else None, STABLE, OK, NOW)
-
-
-@pytest.mark.parametrize(
-    ("axis", "member"),
-    [
-        (axis, member)
-        for axis, enum in (
-            ("reachability", Reachability),
-            ("health", Health),
-            ("update_state", UpdateState),
-            ("lifecycle", Lifecycle),
-        )
-        for member in enum
-    ],
-)
-def test_every_value_has_a_word_and_the_same_sentence(axis: str, member: Any) -> None:
-    assert str(WORDS[axis][member.value])
-    assert str(SENTENCES[axis][member.value]) == member.sentence
-
-
-def test_exactly_the_reasons_that_exist_have_wording() -> None:
-    for axis, reasons in (("health", HEALTH_REASONS), ("update_state", UPDATE_REASONS)):
-        pairs = {(str(value), code) for value, codes in reasons.items() for code in codes}
-        assert set(WORDED[axis]) == pairs - {("healthy", "")}
-    source = inspect.getsource(errors)
-    kinds = {one.kind for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.HostError)}
-    assert "kind = " in source
-    assert set(ERRORS) == set(MENDS) == kinds
-
-
-def test_every_bare_form_stands_without_values() -> None:
-    tables = [WORDED["reachability"], WORDED["health"], WORDED["update_state"], ERRORS, MENDS, TIMELINE]
-    forms = [one for table in tables for one in table.values()] + [one for pair in PHASES.values() for one in pair]
-    for one in forms:
-        bare = fill(one, {})
-        assert bare == str(one[-1]).replace("%%", "%")
-        assert bare != "Nothing more is known."
-        assert "please" not in bare.lower()
-        assert "!" not in bare
-
-
-@pytest.mark.parametrize(
-    ("kind", "params", "sentence"),
-    [
-        (
-            "jump_failed",
-            {"hop": "b1", "inner_kind": "refused"},
-            "The jump host b1 failed: The host refused the connection.",
-        ),
-        (
-            "command_failed",
-            {"command": "true", "exit_status": 1, "stderr": ""},
-            "The command true ended with status 1.",
-        ),
-        ("authentication", {"address": "n1", "username": "core", "reason": ""}, "n1 did not accept the login of core."),
-        ("never_heard_of", {}, "The contact failed (never_heard_of)."),
-    ],
-)
-def test_errors_read_as_sentences(kind: str, params: dict[str, Any], sentence: str) -> None:
-    assert wording.error_sentence(kind, params) == sentence
-    assert wording.error_mend(kind, params).endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("kind", "params", "sentence"),
-    [
-        ("upgraded", {"before": MID, "after": NEW}, f"Upgraded from {MID} to {NEW}"),
-        ("units_failed", {"units": ["a.service"]}, "1 unit failed: a.service"),
-        ("units_failed", {"units": list("abcdefg")}, "7 units failed: a, b, c, d, e and 2 more"),
-        (
-            "became_unreachable",
-            {"reason": "refused", "address": "n1", "port": 22},
-            "Became unreachable: n1 refused the connection on port 22.",
-        ),
-        ("lifecycle_changed", {"before": "active", "after": "retired"}, "Lifecycle changed from Active to Retired"),
-        ("os_detected", {"name": f"Fedora CoreOS {NEW}", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
-        ("os_detected", {"name": "Fedora CoreOS", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
-        ("facts_changed", {"sections": ["boot", "network"]}, "Facts changed: boot, network"),
-        ("never_heard_of", {}, "Recorded: never_heard_of"),
-    ],
-)
-def test_the_timeline_reads_as_sentences(kind: str, params: dict[str, Any], sentence: str) -> None:
-    assert wording.timeline_sentence(kind, params) == sentence
-
-
-@given(
-    st.sampled_from([*TIMELINE, *ERRORS, "other"]),
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "units",
-                "count",
-                "phase",
-                "inner_kind",
-                "stderr",
-                "reason",
-                "before",
-                "after",
-                "minutes",
-                "version",
-                "name",
-            ]
-        ),
-        _VALUES,
-    ),
-)
-def test_wording_never_raises(kind: str, params: dict[str, Any]) -> None:
-    assert wording.timeline_sentence(kind, params)
-    assert wording.error_sentence(kind, params)
-    assert wording.error_mend(kind, params)
-    assert wording.axis_sentences("health", "degraded", "units_failed", {**params, "also": params.get("units")})
