@@ -1,0 +1,91 @@
+// A dialog before what changes hosts: effect, targets, what is protected, a reason, and typing where it cannot be undone.
+import { grouped } from "./words.js";
+
+const dialog = document.getElementById("confirm");
+let waiting = null;
+
+const slot = (name) => dialog.querySelector(`[data-confirm-slot="${name}"]`);
+
+function settings(form, submitter) {
+  const read = (name) => submitter?.getAttribute(`data-confirm${name}`) ?? form.getAttribute(`data-confirm${name}`) ?? "";
+  return {
+    title: read(""),
+    effect: read("-effect"),
+    targets: read("-targets") || form.dataset.selectionText || "",
+    protection: read("-protected"),
+    reason: read("-reason"),
+    type: read("-type"),
+    button: read("-button") || submitter?.textContent.trim() || read(""),
+    isDangerous: submitter?.classList.contains("btn-danger") || Boolean(read("-type")),
+  };
+}
+
+function show(form, submitter, what) {
+  waiting = { form, submitter, what };
+  const count = grouped(Number(form.dataset.selectionCount ?? 0));
+  dialog.querySelector("h2").textContent = what.title.replace("%(n)s", count);
+  slot("effect").textContent = what.effect;
+  slot("effect").hidden = !what.effect;
+  slot("targets").textContent = what.targets;
+  slot("targets").hidden = !what.targets;
+  slot("protected").querySelector("span").textContent = what.protection;
+  slot("protected").hidden = !what.protection;
+  const reason = slot("reason");
+  reason.hidden = !what.reason;
+  reason.querySelector("input").value = "";
+  reason.querySelector("input").required = what.reason === "required";
+  reason.querySelector(".ui-optional").hidden = what.reason === "required";
+  const typed = slot("type");
+  typed.hidden = !what.type;
+  typed.querySelector("code").textContent = what.type;
+  typed.querySelector("input").value = "";
+  const go = dialog.querySelector("[data-confirm-go]");
+  go.textContent = what.button;
+  go.className = what.isDangerous ? "btn btn-danger" : "btn btn-primary";
+  go.disabled = Boolean(what.type);
+  dialog.returnValue = "";
+  dialog.showModal();
+  (what.type ? typed.querySelector("input") : what.reason ? reason.querySelector("input") : go).focus();
+}
+
+function setHidden(form, name, value) {
+  let input = form.querySelector(`input[type=hidden][name="${name}"]`);
+  if (!input) {
+    input = document.createElement("input");
+    input.type = "hidden";
+    input.name = name;
+    form.append(input);
+  }
+  input.value = value;
+}
+
+function onSubmit(event) {
+  const { target: form, submitter } = event;
+  if (form.dataset.confirmed) {
+    delete form.dataset.confirmed;
+    return;
+  }
+  const what = settings(form, submitter);
+  if (!what.title) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  show(form, submitter, what);
+}
+
+export function startConfirm() {
+  if (!dialog) return;
+  // In the capture phase: before htmx and the double-submit guard see the form.
+  document.addEventListener("submit", onSubmit, true);
+  slot("type").querySelector("input").addEventListener("input", (event) => {
+    dialog.querySelector("[data-confirm-go]").disabled = event.target.value.trim() !== waiting?.what.type;
+  });
+  dialog.addEventListener("close", () => {
+    const asked = waiting;
+    waiting = null;
+    if (!asked || dialog.returnValue !== "confirm") return;
+    if (asked.what.reason) setHidden(asked.form, "reason", slot("reason").querySelector("input").value.trim());
+    if (asked.what.type) setHidden(asked.form, "confirm", asked.what.type);
+    asked.form.dataset.confirmed = "true";
+    asked.form.requestSubmit(asked.submitter ?? undefined);
+  });
+}

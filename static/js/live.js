@@ -1,0 +1,153 @@
+// Keeps a list fresh without moving anything: changed cells flash in place, new and gone rows wait behind a bar.
+import { refreshTimes, learnServerTime } from "./times.js";
+import { grouped, say, toast } from "./words.js";
+
+const FAILURES_BEFORE_NOTICE = 3;
+
+function plain(node) {
+  const copy = node.cloneNode(true);
+  for (const time of copy.querySelectorAll("time[data-relative]")) {
+    time.textContent = "";
+    time.removeAttribute("title");
+    time.removeAttribute("data-both");
+  }
+  for (const input of copy.querySelectorAll("input")) input.removeAttribute("checked");
+  for (const item of copy.querySelectorAll("[data-copied], .ui-flash")) {
+    item.removeAttribute("data-copied");
+    item.classList.remove("ui-flash");
+  }
+  return copy.innerHTML.replace(/ class=""/g, "").trim();
+}
+
+function flash(node) {
+  node.classList.remove("ui-flash");
+  void node.offsetWidth;
+  node.classList.add("ui-flash");
+  node.addEventListener("animationend", () => node.classList.remove("ui-flash"), { once: true });
+}
+
+const isInUse = (node) => node.matches(":hover") || node.contains(document.activeElement);
+
+function updateRow(row, fresh) {
+  const cells = [...row.children];
+  const freshCells = [...fresh.children];
+  if (cells.length !== freshCells.length) return;
+  cells.forEach((cell, place) => {
+    if (cell.querySelector("input[type=checkbox]") || plain(cell) === plain(freshCells[place])) return;
+    cell.innerHTML = freshCells[place].innerHTML;
+    flash(cell);
+  });
+  row.dataset.rev = fresh.dataset.rev;
+}
+
+function updateParts(box, fresh) {
+  for (const part of box.querySelectorAll("[data-live-key]")) {
+    const other = fresh.querySelector(`[data-live-key="${CSS.escape(part.dataset.liveKey)}"]`);
+    if (!other || isInUse(part) || plain(part) === plain(other)) continue;
+    const isOpen = part.querySelector("details")?.open;
+    part.innerHTML = other.innerHTML;
+    if (isOpen) part.querySelector("details").open = true;
+    if (!part.hasAttribute("data-live-quiet")) flash(part);
+  }
+}
+
+class LiveList {
+  constructor(box) {
+    this.box = box;
+    this.everyMs = Math.max(Number(box.dataset.liveEvery || 10), 2) * 1000;
+    this.failures = 0;
+    this.pending = null;
+    box.addEventListener("click", (event) => event.target.closest?.("[data-live-show]") && this.showPending());
+    this.plan();
+  }
+
+  plan() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tick(), this.everyMs * Math.min(2 ** this.failures, 8));
+  }
+
+  async tick() {
+    if (!this.box.isConnected) return;
+    if (!document.hidden) {
+      try {
+        await this.ask();
+        this.failures = 0;
+      } catch {
+        this.failures += 1;
+        if (this.failures === FAILURES_BEFORE_NOTICE) toast(say("offline"), "warn");
+      }
+    }
+    this.plan();
+  }
+
+  async ask() {
+    const response = await fetch(this.box.dataset.live || location.href, {
+      headers: { "HX-Request": "true", "X-FleetUI-Live": "1" },
+      credentials: "same-origin",
+      cache: "no-cache",
+    });
+    learnServerTime(response);
+    const target = response.headers.get("HX-Redirect");
+    if (target) return location.assign(target);
+    if (response.status === 204 || response.status === 304) return;
+    if (!response.ok) throw new Error(String(response.status));
+    const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+    this.compare(parsed.querySelector(`[data-live][id="${CSS.escape(this.box.id)}"]`) ?? parsed.querySelector("[data-live]") ?? parsed.body);
+  }
+
+  compare(fresh) {
+    updateParts(this.box, fresh);
+    const rows = new Map([...this.box.querySelectorAll("[data-id]")].map((row) => [row.dataset.id, row]));
+    const freshRows = [...fresh.querySelectorAll("[data-id]")];
+    let changed = 0;
+    const seen = new Set();
+    for (const other of freshRows) {
+      const row = rows.get(other.dataset.id);
+      seen.add(other.dataset.id);
+      if (!row) changed += 1;
+      else if (row.dataset.rev !== other.dataset.rev) {
+        if (isInUse(row)) continue;
+        updateRow(row, other);
+      }
+    }
+    for (const [id, row] of rows) {
+      const isGone = !seen.has(id);
+      row.toggleAttribute("data-gone", isGone);
+      changed += isGone;
+    }
+    if (!changed && freshRows.some((other, place) => other.dataset.id !== [...rows.keys()][place])) {
+      changed = freshRows.filter((other, place) => other.dataset.id !== [...rows.keys()][place]).length;
+    }
+    this.pending = changed ? fresh : null;
+    const bar = this.box.querySelector("[data-live-show]");
+    if (bar) {
+      const text = say("changed", { n: grouped(changed) });
+      bar.hidden = !changed;
+      const label = bar.querySelector("[data-live-text]");
+      if (changed && label.textContent !== text) label.textContent = text;
+    }
+    refreshTimes(this.box);
+    this.box.dispatchEvent(new CustomEvent("fleetui:list-changed", { bubbles: true }));
+  }
+
+  showPending() {
+    if (!this.pending) return;
+    const body = this.box.querySelector("tbody");
+    const freshBody = this.pending.querySelector("tbody");
+    // An empty state has no table: the page itself has to be drawn again.
+    if (!body || !freshBody) return location.reload();
+    const before = new Set([...body.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
+    body.replaceWith(freshBody);
+    for (const row of freshBody.querySelectorAll("[data-id]")) if (!before.has(row.dataset.id)) [...row.children].forEach(flash);
+    this.pending = null;
+    this.box.querySelector("[data-live-show]").hidden = true;
+    this.box.dispatchEvent(new CustomEvent("fleetui:list-changed", { bubbles: true }));
+  }
+}
+
+export function startLive(root = document) {
+  for (const box of root.querySelectorAll("[data-live]:not([data-live-on])")) {
+    box.dataset.liveOn = "true";
+    new LiveList(box);
+  }
+}
