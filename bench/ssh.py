@@ -79,7 +79,7 @@ def openssh_contact(server: RealSshd, folder: Path) -> Callable[[], None]:
 
 def main() -> None:
     """Print the figures of both, one at a time and with many threads."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     text, identity = ssh.generate_identity("bench")
     with tempfile.TemporaryDirectory() as name, real_sshd([identity.public_line], options=["LogLevel ERROR"]) as server:
         folder = Path(name)
