@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 MAX_STDERR_BYTES = 4096
 NOT_FOUND_STATUS = 127
 NOT_EXECUTABLE_STATUS = 126
-TIMEOUT_STATUSES = frozenset({124, 137})
+# 124 is coreutils, 143 busybox, 137 a command that ignored the first signal.
+TIMEOUT_STATUSES = frozenset({124, 137, 143})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NONCE = re.compile(r"[A-Za-z0-9]{8,64}")
@@ -39,7 +40,7 @@ for base in "${XDG_RUNTIME_DIR:-}" /dev/shm /tmp /var/tmp; do
   work=
 done
 if [ -z "$work" ]; then
-  printf '@@FLEETUI %s workspace 1 0 38\\nno writable folder for temporary files\\n' "$nonce"
+  printf '@@FLEETUI %s workspace 1 0 39\\nno writable folder for temporary files\\n' "$nonce"
   printf '@@FLEETUI %s end 0\\n' "$nonce"
   exit 0
 fi

@@ -83,7 +83,9 @@ class Fence:
         start = (
             *("sudo", "-n", "systemd-run", "--quiet", "--no-ask-password"),
             f"--unit={self.unit_name(operation, step)}",
-            *("--property=RemainAfterExit=yes", "--setenv=LC_ALL=C", "--"),
+            *("--property=RemainAfterExit=yes", "--setenv=LC_ALL=C"),
+            *(f"--property=SuccessExitStatus={status}" for status in sorted(command.unchanged_statuses)),
+            "--",
         )
         return self.guarded(replace(command, argv=(*start, *inner), long=False), boot_id)
 

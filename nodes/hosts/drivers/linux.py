@@ -190,7 +190,7 @@ def _cpuinfo(text: str, _problems: list[str]) -> tuple[str | None, int | None]:
 
 
 def _sessions(look: Look) -> tuple[Session, ...]:
-    since = look.read("who", parse_who, {}, optional=True)
+    since = look.read("who", lambda text, _: parse_who(text, look.now), {}, optional=True)
     found = look.read("sessions", parse_sessions, (), optional=True)
     return tuple(replace(one, since=since.get((one.user, one.tty))) for one in found)
 

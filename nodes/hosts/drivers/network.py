@@ -7,11 +7,12 @@ MAX_ROUTES = 200
 
 
 def parse_interfaces(text: str, problems: list[str]) -> tuple[Interface, ...]:
-    """`ip -j addr`. The host ends of containers' virtual cables come and go, so they are left out."""
+    """`ip -j addr`. The host ends of containers' virtual cables come and go and have no address: left out."""
     found = []
     for entry in Fields({"addr": load_json(text)}, "", problems).parts("addr"):
         name = entry.text("ifname")
-        if not name or "link_netnsid" in entry:
+        addresses = entry.parts("addr_info")
+        if not name or ("link_netnsid" in entry and all(one.text("scope") == "link" for one in addresses)):
             continue
         found.append(
             Interface(
@@ -19,7 +20,7 @@ def parse_interfaces(text: str, problems: list[str]) -> tuple[Interface, ...]:
                 mac=entry.text("address"),
                 state=(entry.text("operstate") or "").lower() or None,
                 mtu=entry.number("mtu"),
-                addresses=tuple(_address(one) for one in entry.parts("addr_info") if one.text("local")),
+                addresses=tuple(_address(one) for one in addresses if one.text("local")),
             )
         )
     return tuple(found)

@@ -93,7 +93,8 @@ def _staging(params: dict[str, object]) -> tuple[str, ...]:
 
 
 def _check(_params: dict[str, object]) -> Command:
-    argv = (*_RPM_OSTREE, "upgrade", "--check")
+    # The driver refuses even this look while it is active.
+    argv = (*_RPM_OSTREE, "upgrade", "--check", "--bypass-driver")
     return Command(argv, long=True, changes=False, unchanged_statuses=UNCHANGED)
 
 

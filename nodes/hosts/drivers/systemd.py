@@ -1,9 +1,18 @@
 """Text of systemctl, loginctl and timedatectl."""
 
+import re
+from datetime import datetime, timedelta
+
 from nodes.hosts.drivers.documents import plain
 from nodes.hosts.facts import FailedUnit, Session, Time, Unit
 
 MAX_LINES = 5000
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_WHO = re.compile(
+    r"(?P<user>\S{1,64}) +(?:\S{1,32} +)?(?P<tty>\S{1,64}) +"
+    r"(?:(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})|(?P<month>[A-Z][a-z]{2}) {1,2}(?P<day>[0-9]{1,2}))"
+    r" (?P<time>[0-9]{2}:[0-9]{2})(?: |$)"
+)
 _YES = {"yes": True, "active": True, "no": False, "inactive": False}
 _BULLETS = ("\u25cf", "\u00d7", "*", "x")
 _STATES = frozenset(
@@ -109,11 +118,27 @@ def _cell(line: str, start: int) -> str:
     return "" if not cell or cell[0].isspace() else cell.split(None, 1)[0]
 
 
-def parse_who(text: str, _problems: list[str]) -> dict[tuple[str, str], str]:
-    """`who` in the C locale: when each user signed in on each terminal."""
+def parse_who(text: str, now: datetime) -> dict[tuple[str, str], str]:
+    """`who`: when each user signed in on each terminal, in the host's own time.
+
+    The C locale prints no year, so the last such day is meant.
+    """
     found = {}
     for line in text.splitlines()[:MAX_LINES]:
-        words = line.split()
-        if len(words) >= 4:
-            found[plain(words[0]), plain(words[1])] = plain(f"{words[2]} {words[3]}")
+        row = _WHO.match(line[:500])
+        if row and (since := _since(row, now)):
+            found[plain(row["user"]), plain(row["tty"])] = since
     return found
+
+
+def _since(row: re.Match[str], now: datetime) -> str | None:
+    if row["date"]:
+        return f"{row['date']}T{row['time']}"
+    month = _MONTHS.find(row["month"])
+    if month < 0:
+        return None
+    day = f"{month // 3 + 1:02}-{int(row['day']):02}"
+    # A host's clock zone may be a day ahead of ours.
+    tomorrow = (now + timedelta(days=1)).strftime("%m-%d")
+    year = now.year if day <= tomorrow or tomorrow == "01-01" else now.year - 1
+    return f"{year}-{day}T{row['time']}"

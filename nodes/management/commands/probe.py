@@ -1,6 +1,7 @@
 """Look at one host over SSH and print its facts, without the database."""
 
 import json
+import os
 import secrets
 import sys
 from argparse import ArgumentTypeError
@@ -70,7 +71,7 @@ class Command(BaseCommand):
         except HostError as error:
             self._fail(f"{error.message} {error.what_to_do}", HOST_FAILED)
         else:
-            self._print(reading, as_json=options["json"])
+            self._print_to_the_end(reading, as_json=options["json"])
 
     def _look(self, options: dict[str, Any]) -> ProbeReading:
         target = _target(options["target"])
@@ -100,6 +101,15 @@ class Command(BaseCommand):
         key = scan_host_key(endpoint, deadline=deadline)
         self.stderr.write(f"Trusting the new host key {key.type} {key.fingerprint} for this look.")
         return [key]
+
+    def _print_to_the_end(self, reading: ProbeReading, *, as_json: bool) -> None:
+        """Print, and end quietly when the reader of a pipe has gone."""
+        try:
+            self._print(reading, as_json=as_json)
+            self.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(HOST_FAILED) from None
 
     def _print(self, reading: ProbeReading, *, as_json: bool) -> None:
         if as_json:
