@@ -37,4 +37,4 @@ requirements: ## pin the newest allowed packages, with hashes
 
 openapi: ## write docs/openapi.yaml anew
 	@scripts/setup.sh dev
-	@$(PY) manage.py spectacular --file docs/openapi.yaml --validate
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py spectacular --file docs/openapi.yaml --validate

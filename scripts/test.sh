@@ -47,25 +47,20 @@ system_packages() {
     fi
 }
 
-# Checks run on settings of their own, away from any ./var that is in use.
-with_scratch_folder() {
-    local folder code=0
-    folder=$(mktemp -d)
-    FLEETUI_DATA_DIR="$folder/var" "$@" || code=$?
-    rm -rf "$folder"
-    return "$code"
-}
-
-migrations_check() { python manage.py makemigrations --check --dry-run; }
-translations_check() { python manage.py translations check; }
+# With the settings of the tests: keys of their own, and no ./var that is in use.
+manage() { DJANGO_SETTINGS_MODULE=tests.settings python manage.py "$@"; }
+migrations_check() { manage makemigrations --check --dry-run; }
+translations_check() { manage translations check; }
 
 openapi_check() {
-    local fresh="$FLEETUI_DATA_DIR.openapi.yaml"
-    python manage.py spectacular --file "$fresh" --validate --fail-on-warn
+    local fresh
+    fresh=$(mktemp)
+    manage spectacular --file "$fresh" --validate --fail-on-warn || return
     diff -u docs/openapi.yaml "$fresh" || {
         echo "docs/openapi.yaml is not what the code says. Run: make openapi" >&2
         return 1
     }
+    rm -f "$fresh"
 }
 
 templates_check() { git ls-files -z -- 'templates/*.html' | xargs -0 -r djade --check --target-version 5.2; }
@@ -75,22 +70,24 @@ lint() {
     stage "ruff check" ruff check .
     stage "ruff format" ruff format --check .
     stage "shell syntax" shell_check
-    stage "types (mypy)" with_scratch_folder mypy .
+    stage "types (mypy)" mypy .
     stage "import contracts" lint-imports
     stage "templates (djade)" templates_check
-    stage "migrations complete" with_scratch_folder migrations_check
-    stage "translations complete" with_scratch_folder translations_check
-    stage "OpenAPI document" with_scratch_folder openapi_check
+    stage "migrations complete" migrations_check
+    stage "translations complete" translations_check
+    stage "OpenAPI document" openapi_check
 }
 
 slow="e2e or browser or rig or soak"
 tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-2}" --dist loadgroup -q "$@"; }
-services_tests() { FLEETUI_TEST_SERVICES=postgresql,redis tests "$@"; }
+# Started once for all processes, before any of them reads the settings.
+services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 
 case "${1:-all}" in
     lint) lint ;;
     quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
     soak) stage "soak" pytest -q -m soak "${@:2}" ;;
+    on-services) tests "${@:2}" ;;
     all)
         stage "Debian packages and test hosts" system_packages
         lint
