@@ -62,6 +62,7 @@ class Fleet:
         self._published: list[dict[str, Any]] = self._state.get("published", [])
         self._save_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.started = False
 
     def _check_settings(self) -> None:
         wanted: dict[str, Any] = {"seed": self.settings.seed, "demo": self.settings.demo, "nodes": self.settings.nodes}
@@ -86,8 +87,6 @@ class Fleet:
     def start(self) -> None:
         """Make the hosts, listen on all of them, write the manifest."""
         _raise_file_limit()
-        for row in self._published:
-            self.catalog.publish(row["version"], datetime.fromtimestamp(row["at"], UTC), bad=row["bad"])
         plans = (
             demo_plans(self.settings.seed)
             if self.settings.demo
@@ -96,8 +95,12 @@ class Fleet:
         client_public = keys.client_key(self.settings.directory).public_data
         net = self._open_all(plans, client_public)
         self._state["net"] = net
+        # After the hosts were made: what they were from the start does not depend on later releases.
+        for row in self._published:
+            self.catalog.publish(row["version"], datetime.fromtimestamp(row["at"], UTC), bad=row["bad"])
         self.save()
         self._write_manifest()
+        self.started = True
 
     def _open_all(self, plans: list[HostPlan], client_public: bytes) -> str:
         held = self._state.get("net")
@@ -179,16 +182,22 @@ class Fleet:
         self._state["published"] = self._published
         storage.write_json(self.settings.directory / storage.STATE, self._state)
 
+    @property
+    def key_file(self) -> str:
+        """The private key that all hosts accept."""
+        return str((self.settings.directory / keys.CLIENT_KEY).resolve())
+
     def manifest(self) -> dict[str, Any]:
         """What a product needs to be told of the fleet."""
         return {
-            "key_file": str((self.settings.directory / keys.CLIENT_KEY).resolve()),
+            "key_file": self.key_file,
             "releases": self.catalog.as_json(),
             "pools": plan.pools(),
-            "hosts": [self._row(host) for host in self.hosts.values()],
+            "hosts": [self.row(host) for host in self.hosts.values()],
         }
 
-    def _row(self, host: Host) -> dict[str, Any]:
+    def row(self, host: Host) -> dict[str, Any]:
+        """One host in the manifest."""
         return {
             "name": host.name,
             "address": host.address,
@@ -234,7 +243,8 @@ class Fleet:
         """Switch a fault on or off."""
         host = self.host(name)
         if on:
-            host.faults[fault.value] = value if value is not None else DEFAULT_FAULT.get(fault, 1.0)
+            default = self.now() if fault is Fault.SESSION else DEFAULT_FAULT.get(fault, 1.0)
+            host.faults[fault.value] = default if value is None else value
             host.stuck_cleared = host.stuck_cleared and fault is not Fault.STUCK_TRANSACTION
         else:
             host.faults.pop(fault.value, None)

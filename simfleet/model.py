@@ -131,6 +131,7 @@ class Host:
     agent_version: str = ""
     agent_running: bool = True
     finalize_error: str = ""
+    written: dict[str, str] = field(default_factory=dict)
     stuck_cleared: bool = False
     down_until: float = 0.0
     rebooting: bool = False
@@ -175,6 +176,13 @@ class Host:
         """As in /etc/machine-id."""
         return seeds.machine_hex(self.seed, self.name, "machine")
 
+    @property
+    def agent_enabled(self) -> bool:
+        """Whether a settings file switched automatic updates off."""
+        return not any(
+            "/zincati/config.d/" in path and "enabled = false" in text for path, text in self.written.items()
+        )
+
     def has(self, fault: Fault) -> bool:
         """Whether the fault is on."""
         return fault.value in self.faults
@@ -194,6 +202,7 @@ class Host:
             "agent_version": self.agent_version,
             "agent_running": self.agent_running,
             "finalize_error": self.finalize_error,
+            "written": self.written,
         }
 
     def restore(self, row: dict[str, Any]) -> None:
@@ -206,4 +215,5 @@ class Host:
         self.agent_version = row["agent_version"]
         self.agent_running = row["agent_running"]
         self.finalize_error = row["finalize_error"]
+        self.written = dict(row["written"])
         self.touched = True

@@ -20,6 +20,13 @@ async def serve(settings: Settings, stop: asyncio.Event, report: Report) -> None
     """Run a fleet until the event is set."""
     storage.prepare(settings.directory)
     lock = storage.Lock(settings.directory)
+    try:
+        await _serve_locked(settings, stop, report)
+    finally:
+        lock.release()
+
+
+async def _serve_locked(settings: Settings, stop: asyncio.Event, report: Report) -> None:
     fleet = Fleet(settings)
     control = ControlServer(fleet, settings.directory)
     try:
@@ -31,9 +38,8 @@ async def serve(settings: Settings, stop: asyncio.Event, report: Report) -> None
         await stop.wait()
     finally:
         await control.stop()
-        if fleet.hosts:
+        if fleet.started:
             await fleet.stop()
-        lock.release()
 
 
 def run(settings: Settings, report: Report) -> None:

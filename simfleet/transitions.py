@@ -66,6 +66,9 @@ def first_state(seed: int, plan: HostPlan, catalog: Catalog, address: str, port:
         boot_count=2 + seeds.number(seed, plan.name, "boots") % 9,
         faults=dict(plan.faults),
     )
+    if host.has(Fault.SESSION):
+        # Its value is when the person signed in.
+        host.faults[Fault.SESSION.value] = float(int(created_at - 5400))
     if plan.staged:
         stage(host, catalog.tip(plan.stream), locked=True, by_agent=True)
     host.touched = False
@@ -122,6 +125,7 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     host.booted_at = float(int(up_at))
     host.agent_version, host.agent_running, host.rebooting = "", True, False
     host.units.clear()
+    host.written = {path: text for path, text in host.written.items() if not path.startswith(("/run/", "/tmp/"))}  # noqa: S108
     host.transaction = None
     for gone in (Fault.SESSION, Fault.STUCK_TRANSACTION):
         host.faults.pop(gone, None)
@@ -166,6 +170,8 @@ def agent_text(host: Host, now: float) -> str:
     """The StatusText of zincati.service."""
     if not host.agent_running:
         return ""
+    if not host.agent_enabled:
+        return "initialization complete, auto-updates logic disabled by configuration"
     pending = host.pending
     if pending and pending.staged and host.agent_version == pending.version:
         text = f"update staged: {pending.version}"

@@ -171,7 +171,13 @@ def files_of(host: Host) -> dict[str, FileText]:
         if first.locked:
             staged["/run/ostree/staged-deployment-locked"] = lambda host, _: ""
         known = known | staged
+    if host.written:
+        known = known | {path: _constant(text) for path, text in host.written.items()}
     return known
+
+
+def _constant(text: str) -> FileText:
+    return lambda host, _: text
 
 
 def read(host: Host, path: str, now: float) -> str | None:

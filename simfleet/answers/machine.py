@@ -214,7 +214,7 @@ def who(call: Call) -> Answer:
     """Sessions with a terminal."""
     if not call.host.has(Fault.SESSION):
         return Answer()
-    since = call.host.booted_at + 0.6 * call.host.uptime_s(call.now) // 3600 * 3600
+    since = call.host.faults[Fault.SESSION.value]
     return say(f"core     pts/0        {day(since, '%Y-%m-%d %H:%M')} ({ssh_client(call.host)})\n")
 
 

@@ -10,8 +10,11 @@ from simfleet.answers.base import Answer, Call, answer, command, fail
 from simfleet.answers.machine import nic_drivers
 
 NIC_LOOP = "for nic in /sys/class/net/*"
+GUARD = "</proc/sys/kernel/random/boot_id;"
+BOOT_CHANGED_STATUS = 75
 MAX_STDERR_BYTES = 4096
 NONCE = re.compile(rb"^nonce=([A-Za-z0-9]{1,64})$", re.MULTILINE)
+REDIRECTIONS = {">", ">>", "<", ">&", "<&", "&>"}
 OPERATORS = {";", "&&", "||", "then", "else", "fi", "\n"}
 
 
@@ -48,19 +51,46 @@ async def timeout(call: Call) -> Answer:
 
 @lru_cache(maxsize=256)
 def tokens(script: str) -> tuple[str, ...]:
-    """The words and operators of a script; redirections are left out."""
-    script = re.sub(r"[0-9]?>>?\s*(&[0-9]|[^\s;&|]+)", " ", script).replace("$HOME", "/var/home/core")
-    lexer = shlex.shlex(script.replace("\n", " ; "), posix=True, punctuation_chars=";&|")
+    """The words and operators of a script. Only redirections of the output into files are kept."""
+    script = script.replace("\n", " ; ").replace("$HOME", "/var/home/core")
+    lexer = shlex.shlex(script, posix=True, punctuation_chars=";&|<>")
     lexer.whitespace_split = True
     lexer.commenters = ""
-    return tuple(lexer)
+    rows: list[str] = []
+    words = iter(lexer)
+    for word in words:
+        if word not in REDIRECTIONS:
+            rows.append(word)
+            continue
+        target = next(words, "")
+        numbered = bool(rows) and rows[-1] in {"0", "1", "2"}
+        if numbered:
+            rows.pop()
+        elif word in {">", ">>"} and target != "/dev/null":
+            rows += [">", target]
+    return tuple(rows)
+
+
+def expanded(words: list[str], given: tuple[str, ...]) -> list[str]:
+    """Positional parameters put in place."""
+    if not given:
+        # The text may be a quoted script for another shell.
+        return words
+    rows: list[str] = []
+    for word in words:
+        if word == "$@":
+            rows.extend(given)
+        else:
+            rows.append(re.sub(r"\$([1-9])", lambda found: "".join(given[int(found[1]) - 1 : int(found[1])]), word))
+    return rows
 
 
 class Script:
-    """A list of simple commands with `;`, `&&`, `||`, `if`, `exec` and `exit`."""
+    """A list of simple commands with `;`, `&&`, `||`, `if`, `exec`, `exit` and `>` into a file."""
 
-    def __init__(self, call: Call, script: str) -> None:
+    def __init__(self, call: Call, script: str, given: tuple[str, ...] = ()) -> None:
         self.call = call
+        self.given = given
         self.words = list(tokens(script))
         self.out: list[bytes] = []
         self.err: list[bytes] = []
@@ -108,8 +138,16 @@ class Script:
         if argv[0] == "exit":
             self.status, self.ended = int(argv[1]) if len(argv) > 1 else self.status, True
             return
+        argv = expanded(argv, self.given)
+        target = argv[argv.index(">") + 1] if ">" in argv[:-1] else None
+        if target is not None:
+            argv = argv[: argv.index(">")]
         result = await answer(self.call.other(tuple(argv)))
         self.status = result.status
+        if target is not None:
+            self.call.host.written[target] = result.out.decode(errors="replace")
+            self.call.world.changed(self.call.host)
+            result = Answer(result.status, b"", result.err)
         # Only lookups are silenced in the scripts of a driver.
         if argv[0] != "command":
             self.out.append(result.out)
@@ -121,7 +159,9 @@ class Script:
 async def shell(call: Call) -> Answer:
     """`sh -c SCRIPT`, or the probe script on standard input."""
     if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
-        return await run_script(call, call.args[1])
+        if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):
+            return await guarded(call)
+        return await run_script(call, call.args[1], call.args[3:])
     if call.args in {(), ("-s",), ("-",)} or call.args[:1] == ("-s",):
         if NONCE.search(call.stdin) and b"\n# sections\n" in call.stdin:
             return await probe(call)
@@ -129,12 +169,20 @@ async def shell(call: Call) -> Answer:
     return fail(f"sh: {call.args[0]}: No such file or directory", 127)
 
 
-async def run_script(call: Call, script: str) -> Answer:
+async def guarded(call: Call) -> Answer:
+    """`sh -c GUARD NAME BOOT_ID COMMAND...`: the command runs only in the boot it was meant for."""
+    words = call.args[3:]
+    if not words or words[0] != call.host.boot_id:
+        return fail("the host was restarted since this was decided", BOOT_CHANGED_STATUS)
+    return await answer(call.other(words[1:]))
+
+
+async def run_script(call: Call, script: str, given: tuple[str, ...] = ()) -> Answer:
     """Run a short script."""
     if script.lstrip().startswith(NIC_LOOP):
         return nic_drivers(call)
     try:
-        return await Script(call, script).run()
+        return await Script(call, script, given).run()
     except ValueError as error:
         return fail(f"sh: line 1: syntax error: {error}", 2)
 

@@ -69,9 +69,13 @@ def _change(call: Call, verb: str, words: list[str]) -> Answer:
             return fail(f"Failed to {verb} {found.name}: Unit {found.name} not found.", 5)
         if found.name == "zincati.service":
             call.host.agent_running = verb != "stop"
-        elif found.active == "failed" and verb in {"restart", "start", "reset-failed"}:
+        elif (
+            found.name not in call.host.units
+            and found.active == "failed"
+            and verb in {"restart", "start", "reset-failed"}
+        ):
             call.host.faults.pop(Fault.FAILED_UNIT.value, None)
-        elif found.name in call.host.units and verb == "stop":
+        elif found.name in call.host.units and verb in {"stop", "reset-failed"}:
             call.host.units.pop(found.name)
     call.world.changed(call.host)
     return Answer()
@@ -234,13 +238,17 @@ def journalctl(call: Call) -> Answer:
     name = flags.get("-u") or flags.get("--unit") or ""
     name = name if "." in name or not name else name + ".service"
     lines = _journal(call.host, name, flags.get("-b") or flags.get("--boot") or "0", call.now)
+    seen = flags.get("--after-cursor", "").rpartition("i=")[2]
+    last = len(lines)
+    lines = lines[int(seen) :] if seen.isdigit() else lines
     if (flags.get("-o") or flags.get("--output")) != "cat":
         stamp = day(call.now, "%b %d %H:%M:%S")
         lines = [f"{stamp} {call.host.name} {name.rsplit('.', 1)[0]}[1816]: {line}" for line in lines]
     count = flags.get("-n") or flags.get("--lines") or ""
     lines = lines[-int(count) :] if count.isdigit() and int(count) else lines
     empty = "" if "-q" in flags or lines else "-- No entries --\n"
-    return say(empty + "".join(f"{line}\n" for line in lines))
+    cursor = f"-- cursor: s={call.host.machine_id};i={last}\n" if "--show-cursor" in flags and last else ""
+    return say(empty + "".join(f"{line}\n" for line in lines) + cursor)
 
 
 @command("loginctl")

@@ -208,9 +208,41 @@ def which(call: Call) -> Answer:
     return say(f"/usr/bin/{name}\n") if known else Answer(1)
 
 
-@command("true", ":", "mkdir", "touch", "sync", "trap", "umask", "set", "export", "unset")
+@command("true", ":", "mkdir", "sync", "trap", "umask", "set", "export", "unset")
 def true(_: Call) -> Answer:
     """Nothing to say."""
+    return Answer()
+
+
+@command("mv")
+def move(call: Call) -> Answer:
+    """Rename a file that was written."""
+    _, words = options(call.args)
+    text = call.host.written.pop(words[0], None) if len(words) == 2 else None
+    if text is None:
+        return fail(f"mv: cannot stat '{words[0] if words else ''}': No such file or directory")
+    call.host.written[words[1]] = text
+    call.world.changed(call.host)
+    return Answer()
+
+
+@command("rm")
+def remove(call: Call) -> Answer:
+    """Remove files that were written."""
+    flags, words = options(call.args)
+    missing = [word for word in words if call.host.written.pop(word, None) is None]
+    call.world.changed(call.host)
+    if missing and "-f" not in flags:
+        return fail(f"rm: cannot remove '{missing[0]}': No such file or directory")
+    return Answer()
+
+
+@command("touch")
+def touch(call: Call) -> Answer:
+    """An empty file."""
+    for word in call.args:
+        call.host.written.setdefault(word, "")
+    call.world.changed(call.host)
     return Answer()
 
 

@@ -32,6 +32,8 @@ class Unit:
             "StatusText": self.status_text,
             "Result": self.result,
             "ExecMainStatus": str(self.exit_status),
+            "ExecMainCode": "0" if self.main_pid or self.active == "inactive" else "1",
+            "InvocationID": seeds.machine_hex(1, self.name, self.description) if self.active != "inactive" else "",
             "Id": self.name,
             "Names": self.name,
             "Description": self.description,
