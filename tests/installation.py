@@ -1,0 +1,145 @@
+"""A whole FleetUI started as a user would, with a data folder and a port of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.services import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+#: What a test process sets for itself must not reach the installation.
+NOT_PASSED_ON = re.compile(r"FLEETUI_(?!CORPUS|RIG)|DJANGO_|DATABASE_URL|CELERY_BROKER_URL|CACHE_URL|PYTEST_")
+
+
+def environment(folder: Path, **over: str) -> dict[str, str]:
+    passed = {name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)}
+    return {**passed, "FLEETUI_DATA_DIR": str(folder), **over}
+
+
+def manage(folder: Path, *args: str, **over: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command on a data folder until it ends."""
+    argv = [sys.executable, str(ROOT / "manage.py"), *args]
+    return subprocess.run(
+        argv, cwd=ROOT, env=environment(folder, **over), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+class Installation:
+    """A running `manage.py up`; its lines are read all the time, so that it never waits for a reader."""
+
+    def __init__(self, folder: Path, *options: str, port: int = 0, **over: str) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.began = time.monotonic()
+        argv = [sys.executable, str(ROOT / "manage.py"), "up", "--bind", f"127.0.0.1:{self.port}", *options]
+        self.process = subprocess.Popen(
+            argv, cwd=ROOT, env=environment(folder, **over), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def password(self) -> str:
+        """The password of `admin` that the first start shows."""
+        found = re.search(r"Sign in as admin with the password (\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    def wait_for(self, true: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            assert self.process.poll() is None, f"It ended with {self.process.returncode}:\n{self.output}"
+            assert time.monotonic() < deadline, f"Not within {timeout_s:g} s:\n{self.output}"
+            time.sleep(0.1)
+
+    def wait_ready(self) -> None:
+        self.wait_for(lambda: "Ctrl-C stops it." in self.output)
+
+    def token(self, scope: str = "read") -> str:
+        made = manage(self.folder, "token", "create", "--user", "admin", "--scope", scope, "--days", "1")
+        found = re.search(r"fleetui_\S+", made.stdout)
+        assert found, made.stdout + made.stderr
+        return found[0]
+
+    def get(self, path: str, token: str = "") -> Any:
+        """The answer of an API address as JSON."""
+        request = urllib.request.Request(f"{self.url}{path}")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop it as Ctrl-C does; gives the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"It did not stop:\n{self.output}") from None
+        self._reader.join(10)
+        return code
+
+
+@contextmanager
+def installation(folder: Path, *options: str, port: int = 0, **over: str) -> Iterator[Installation]:
+    """FleetUI with its first page ready; stopped at the end."""
+    started = Installation(folder, *options, port=port, **over)
+    try:
+        started.wait_ready()
+        yield started
+    finally:
+        started.stop()
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of the living processes that were told this data folder."""
+    told = f"FLEETUI_DATA_DIR={folder}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if told in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found

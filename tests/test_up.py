@@ -1,0 +1,130 @@
+"""`manage.py up` as a user meets it: first start, second start, every refusal, and an end without remains."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.installation import Installation, installation, manage, processes_of
+from tests.services import free_port
+
+pytestmark = pytest.mark.e2e
+#: The promise is 20 s on a warm machine of two cores.
+FIRST_PAGE_WITHIN_S = 20.0
+
+
+def wait_none_left(folder: Path, within_s: float = 5) -> None:
+    deadline = time.monotonic() + within_s
+    while left := processes_of(folder):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def polled(nodes: list[dict[str, object]]) -> int:
+    return sum(1 for node in nodes if node["facts_at"])
+
+
+def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    with installation(folder, "--demo") as first:
+        password = first.password
+        token = first.token()
+        first.wait_for(lambda: polled(first.get("/api/v1/nodes/?limit=100", token)["results"]) >= 40, 30)
+        assert first.age_s < FIRST_PAGE_WITHIN_S + 5, first.output
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / "keys" / "encryption_keys").stat().st_mode) == 0o600
+        ids = {node["id"] for node in first.get("/api/v1/nodes/?limit=100", token)["results"]}
+        assert len(ids) == 60
+        keys = {path.name: path.read_bytes() for path in (folder / "keys").iterdir()}
+        assert first.stop() == 0
+    assert "Traceback" not in first.output
+    wait_none_left(folder)
+
+    with installation(folder, "--demo") as second:
+        assert password not in second.output
+        assert "Sign in as before." in second.output
+        assert "Preparing the database" not in second.output
+        assert "Collecting static files" not in second.output
+        assert {node["id"] for node in second.get("/api/v1/nodes/?limit=100", token)["results"]} == ids
+        assert {path.name: path.read_bytes() for path in (folder / "keys").iterdir()} == keys
+    wait_none_left(folder)
+
+
+def test_a_second_start_on_a_running_folder_says_where(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    with installation(folder) as running:
+        refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
+        assert refused.returncode == 1
+        assert refused.stderr.count("\n") == 1
+        assert (
+            f"already runs on the data folder {folder} at {running.url}/ (process {running.process.pid})"
+            in refused.stderr
+        )
+        assert running.status("/healthz") == 200
+
+
+def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    killed = Installation(folder)
+    killed.wait_ready()
+    assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+    wait_none_left(folder)
+    with installation(folder, port=killed.port) as again:
+        assert again.status("/readyz") == 200
+
+
+def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
+    with installation(tmp_path / "var") as running:
+        worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
+        os.kill(worker, signal.SIGKILL)
+        running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
+        running.wait_for(lambda: any("worker" in command_of(pid) for pid in children_of(running.process.pid)), 10)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen(1)
+        port = holder.getsockname()[1]
+        refused = manage(tmp_path / "var", "up", "--bind", f"127.0.0.1:{port}")
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == (
+        f"Port {port} on 127.0.0.1 is taken by another program. Choose another one: make run BIND=127.0.0.1:{port % 65535 + 1}"
+    )
+
+
+def test_an_unwritable_folder_is_one_line() -> None:
+    refused = manage(Path("/proc/fleetui"), "up")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("The data folder /proc/fleetui cannot be written: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_gone_key_file_beside_a_database_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    with installation(folder):
+        pass
+    key = folder / "keys" / "encryption_keys"
+    content = key.read_text()
+    key.unlink()
+    refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"The key file {key} is gone, and with it the sealed SSH keys.")
+    assert not key.exists()
+    key.write_text(content)
+    with installation(folder) as mended:
+        assert mended.status("/healthz") == 200
