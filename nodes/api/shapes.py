@@ -27,10 +27,11 @@ from fleetui.core.api.shapes import (
     object_of,
     one_of,
 )
-from nodes.api.sentences import AXES, axis_sentence
-from nodes.axes.values import Lifecycle
+from nodes import wording
+from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.models import HostKey
 
+AXES = {"reachability": Reachability, "health": Health, "update_state": UpdateState}
 LABELS = {"type": "object", "additionalProperties": TEXT}
 
 _DEPLOYMENT_FIELDS = {
@@ -67,7 +68,7 @@ def _reasons(row: Row) -> dict[str, Any]:
     return {
         axis: {
             "code": row[f"{axis}_reason"],
-            "sentence": axis_sentence(axis, row[axis], row[f"{axis}_reason"], row[f"{axis}_params"]),
+            "sentence": wording.axis_sentence(axis, row[axis], row[f"{axis}_reason"], row[f"{axis}_params"]),
             "params": row[f"{axis}_params"],
         }
         for axis in AXES
@@ -151,6 +152,7 @@ TIMELINE = Shape(
         "id": column("id", UUID),
         "at": column("at", TIME),
         "kind": column("kind", TEXT),
+        "sentence": Field(TEXT, ("kind", "params"), lambda row: wording.timeline_sentence(row["kind"], row["params"])),
         "params": column("params", ANY_OBJECT),
         "actor": known("actor", TEXT),
         "generation": column("generation", INTEGER),
