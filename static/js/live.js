@@ -35,7 +35,7 @@ function updateRow(row, fresh) {
   cells.forEach((cell, place) => {
     if (cell.querySelector("input[type=checkbox]") || plain(cell) === plain(freshCells[place])) return;
     cell.innerHTML = freshCells[place].innerHTML;
-    flash(cell);
+    if (!cell.hasAttribute("data-live-quiet")) flash(cell);
   });
   row.dataset.rev = fresh.dataset.rev;
 }
