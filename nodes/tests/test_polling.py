@@ -32,7 +32,9 @@ def node(name: str = "web-1", **over: Any) -> Node:
 
 
 def facts(version: str = "43.20260101.3.0", boot: str = "a" * 36, **over: Any) -> Facts:
-    booted = Deployment(index=0, id=f"fedora-coreos-{version}.0", version=version, checksum=version.ljust(64, "0"), booted=True)
+    booted = Deployment(
+        index=0, id=f"fedora-coreos-{version}.0", version=version, checksum=version.ljust(64, "0"), booted=True
+    )
     base = Facts(
         os=Os(family="fcos", name="Fedora CoreOS", version=version, stream="stable", arch="x86_64"),
         deployments=(booted,),
@@ -43,7 +45,9 @@ def facts(version: str = "43.20260101.3.0", boot: str = "a" * 36, **over: Any) -
 
 
 def seen(target: Node, read: Facts | None = None, used: float = 20.0) -> Outcome:
-    measured = Measurement(load_1=0.2, filesystems=(FilesystemUse("/boot", 100, int(used), 100 - int(used), used, 1.0),))
+    measured = Measurement(
+        load_1=0.2, filesystems=(FilesystemUse("/boot", 100, int(used), 100 - int(used), used, 1.0),)
+    )
     return Outcome(target.pk, Look("fcos", read or facts(), measured, b"raw output"))
 
 
@@ -115,7 +119,9 @@ def test_quiet_batches_cost_the_same_whatever_their_size(django_assert_num_queri
             Node.objects.filter(pk__in=[one.pk for one in nodes]).update(poll_due_at=at)
             lease = claim_due(lane="live", now=at)
             assert lease
-            with CaptureQueriesContext(connection, ) as captured:
+            with CaptureQueriesContext(
+                connection,
+            ) as captured:
                 store([seen(one) for one in nodes], lease=lease, now=at)
         counts.append(len(captured))
     assert counts[0] == counts[1]
@@ -160,7 +166,9 @@ def test_failures_back_off_and_keep_since_and_why() -> None:
     assert (target.reachability, target.failures, target.last_error_kind) == ("reachable", 0, "")
 
 
-@pytest.mark.parametrize(("interval", "failures", "expected"), [(60, 1, 60), (60, 3, 240), (60, 50, 600), (3600, 9, 3600)])
+@pytest.mark.parametrize(
+    ("interval", "failures", "expected"), [(60, 1, 60), (60, 3, 240), (60, 50, 600), (3600, 9, 3600)]
+)
 def test_back_off(interval: int, failures: int, expected: int) -> None:
     assert back_off_s(interval, failures) == expected
 
@@ -176,7 +184,9 @@ def test_dead_nodes_wait_in_their_own_lane() -> None:
 
 def test_a_changed_host_key_stops_contact_until_it_is_accepted() -> None:
     target = poll(seen(node()), NOW)
-    pinned = HostKey.objects.create(node=target, type=KEY.type, public_key=KEY.base64, fingerprint=KEY.fingerprint, state="pinned")
+    pinned = HostKey.objects.create(
+        node=target, type=KEY.type, public_key=KEY.base64, fingerprint=KEY.fingerprint, state="pinned"
+    )
     error = HostKeyMismatch("127.0.0.1", KEY.fingerprint, OTHER_KEY.fingerprint, OTHER_KEY)
     at = NOW + timedelta(minutes=1)
     target = poll(Outcome(target.pk, error=error, seen_key=OTHER_KEY), at)
@@ -194,7 +204,8 @@ def test_an_unknown_key_is_offered_once() -> None:
     target = node()
     for minute in range(2):
         target = poll(
-            Outcome(target.pk, error=HostKeyUnknown("127.0.0.1", KEY), seen_key=KEY), NOW + timedelta(minutes=minute * 20)
+            Outcome(target.pk, error=HostKeyUnknown("127.0.0.1", KEY), seen_key=KEY),
+            NOW + timedelta(minutes=minute * 20),
         )
     assert target.reachability == "never_seen"
     assert target.host_keys.get().state == "offered"

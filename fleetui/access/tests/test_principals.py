@@ -42,7 +42,13 @@ def on(pool: Pool | None) -> Any:
 
 
 def token_of(user: User, **over: Any) -> str:
-    given: dict[str, Any] = {"name": "ci", "scopes": ["operate"], "days": 30, "actor": principal_for_user(user), "now": NOW}
+    given: dict[str, Any] = {
+        "name": "ci",
+        "scopes": ["operate"],
+        "days": 30,
+        "actor": principal_for_user(user),
+        "now": NOW,
+    }
     return create_token(user=user, **{**given, **over})[1]
 
 

@@ -28,7 +28,15 @@ def no_anchor_of_others() -> Iterator[None]:
 
 
 def record(number: int) -> None:
-    record_alone(Entry(actor="user:ada", action="nodes.edit", subject=f"node:n{number}", before={"x": 1}, after={"x": "ü\x00\x1b[1m"}))
+    record_alone(
+        Entry(
+            actor="user:ada",
+            action="nodes.edit",
+            subject=f"node:n{number}",
+            before={"x": 1},
+            after={"x": "ü\x00\x1b[1m"},
+        )
+    )
 
 
 def test_a_chain_verifies_and_keeps_context() -> None:
