@@ -9,12 +9,11 @@ from pathlib import Path
 from fleetui.start.address import Bind
 from fleetui.start.supervisor import EXIT_CONFIGURATION, Child
 
-#: gunicorn's code for an application that cannot be loaded (3 is its worker's), and click's for wrong usage.
+#: gunicorn's code for an application that cannot be loaded (3 is its worker's), and argparse's for wrong usage.
 GUNICORN_BOOT_FAILED = 4
 WRONG_USAGE = 2
-CELERY = (sys.executable, "-m", "celery", "-A", "fleetui.celery", "--quiet")
-CELERY_FATAL = frozenset({EXIT_CONFIGURATION, WRONG_USAGE})
-QUEUES = ("poll", "ops")
+EMBEDDED = (sys.executable, "-m", "fleetui.start.embedded")
+FATAL = frozenset({EXIT_CONFIGURATION, WRONG_USAGE})
 WEB_THREADS = 8
 
 
@@ -41,18 +40,13 @@ def web(bind: Bind, told: dict[str, str], worker_tmp_dir: Path) -> Child:
 
 
 def worker(told: dict[str, str], threads: int) -> Child:
-    options = ["worker", "--pool", "threads", "--concurrency", str(threads), "--queues", ",".join(QUEUES)]
-    options += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     return Child(
-        "worker", (sys.executable, "-m", "celery", "-A", "fleetui.celery", *options), told, stop_order=2, grace_s=25
+        "worker", (*EMBEDDED, "worker", "--threads", str(threads)), told, stop_order=2, grace_s=25, fatal_codes=FATAL
     )
 
 
-def beat(told: dict[str, str], data_dir: Path) -> Child:
-    options = ["beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
-    return Child(
-        "beat", (sys.executable, "-m", "celery", "-A", "fleetui.celery", *options), told, stop_order=4, grace_s=5
-    )
+def beat(told: dict[str, str]) -> Child:
+    return Child("beat", (*EMBEDDED, "beat"), told, stop_order=4, grace_s=5, fatal_codes=FATAL)
 
 
 def simfleet(manage: Path, told: dict[str, str], folder: Path) -> Child:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import sys
 import time
@@ -78,15 +79,17 @@ def _run(start: Start, supervisor: Supervisor) -> int:
         manifest.unlink(missing_ok=True)
         supervisor.start(tree.simfleet(start.manage, told, fleet_dir))
     password = _prepare()
-    supervisor.start(tree.web(start.bind, told, start.data_dir / "web"))
     supervisor.start(tree.worker(told, settings.POLL_THREADS + SPARE_THREADS))
+    # While the worker loads. The web process reads the list of static files once, when it starts.
+    prepare.collect_static(say)
+    supervisor.start(tree.web(start.bind, told, start.data_dir / "web"))
     if start.demo:
         _pump_until(supervisor, manifest.exists, MANIFEST_TIMEOUT_S, "The simulated fleet did not start in time.")
         if not supervisor.stopping:
-            call_command("demo_seed", str(manifest))
+            call_command("demo_seed", str(manifest), stdout=io.StringIO())
             connections.close_all()
     if not supervisor.stopping:
-        supervisor.start(tree.beat(told, start.data_dir))
+        supervisor.start(tree.beat(told))
     _pump_until(supervisor, _answers(start.bind), WEB_TIMEOUT_S, "The web process does not answer.")
     if not supervisor.stopping:
         _announce(start, password)
@@ -99,7 +102,6 @@ def _prepare() -> str | None:
     prepare.compile_translations(say)
     prepare.check_settings()
     prepare.migrate(say)
-    prepare.collect_static(say)
     password = ensure_first_admin()
     # No connection stays open across the fork of the children.
     connections.close_all()

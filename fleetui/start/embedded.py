@@ -1,0 +1,59 @@
+"""`python -m fleetui.start.embedded worker|beat`: Celery's two processes without its command line, banner and state file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import warnings
+
+import django
+from celery.beat import Scheduler, Service
+from celery.platforms import SecurityWarning
+
+from fleetui.celery import app
+
+QUEUES = "poll,ops"
+
+
+def work(threads: int) -> int:
+    """Run tasks until a signal comes; one process, since the filesystem broker knows no locks between processes."""
+    # Tasks come from our own queues only and are JSON, so that root is no more of a danger here than anywhere else.
+    warnings.simplefilter("ignore", SecurityWarning)
+    worker = app.Worker(
+        pool="threads",
+        concurrency=threads,
+        queues=QUEUES,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def beat() -> int:
+    """Send the ticks. Nothing is kept between runs: what is due stands in the database."""
+    service = Service(app, scheduler_cls=Scheduler, max_interval=1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: service.stop())
+    service.start()
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m fleetui.start.embedded")
+    parser.add_argument("process", choices=("worker", "beat"))
+    parser.add_argument("--threads", type=int, default=20)
+    given = parser.parse_args()
+    django.setup()
+    app.finalize()
+    # Said of the filesystem broker at every connection. A filter, since Celery sets Django's logging up once more.
+    logging.getLogger("kombu.connection").addFilter(lambda record: "No hostname was supplied" not in str(record.msg))
+    return work(given.threads) if given.process == "worker" else beat()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
