@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import resource
 import time
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ DEFAULT_PORT = 2222
 FALLBACK_PORT = 22_000
 HOSTS_PER_BLOCK = 200
 NETS = tuple(f"127.{number}" for number in range(77, 97))
+LOOPBACK_NET = re.compile(r"^127\.(1?\d?\d|2[0-4]\d|25[0-5])$")
 SAVE_DELAY_S = 1.0
 DEFAULT_FAULT = {Fault.SLOW: 3.0, Fault.FULL_DISK: transitions.FULL_DISK_PERCENT}
 
@@ -65,17 +67,25 @@ class Fleet:
         self.started = False
 
     def _check_settings(self) -> None:
-        wanted: dict[str, Any] = {"seed": self.settings.seed, "demo": self.settings.demo, "nodes": self.settings.nodes}
+        net = self.settings.net
+        if net is not None and net != "127.0.0.1" and not LOOPBACK_NET.match(net):
+            raise FleetError(f"{net} is not a loopback network: give two numbers such as 127.77, or 127.0.0.1.")
+        wanted: dict[str, Any] = {
+            "seed": self.settings.seed,
+            "demo": self.settings.demo,
+            "nodes": self.settings.nodes,
+        }
         if not self._state:
             self._state = dict(wanted)
             return
         held = {name: self._state.get(name) for name in wanted}
-        if self.settings.demo or held["demo"]:
+        if wanted["demo"] and held["demo"]:
             wanted["nodes"] = held["nodes"]
         if held != wanted:
             kind = "the demo" if held["demo"] else f"{held['nodes']} hosts"
             raise FleetError(
-                f"{self.settings.directory} holds a fleet of {kind} with seed {held['seed']}: choose another folder or remove it."
+                f"{self.settings.directory} holds a fleet of {kind} with seed {held['seed']}:"
+                " choose another folder or remove it."
             )
 
     def now(self) -> float:

@@ -115,6 +115,13 @@ class TransientUnit:
     output: list[str] = field(default_factory=list)
 
 
+def _after_stop(row: TransientUnit) -> TransientUnit:
+    # What ran when the fleet was stopped did not end well.
+    if row.sub == "running":
+        row.active, row.sub, row.result, row.exit_status = "failed", "failed", "signal", 15
+    return row
+
+
 @dataclass(slots=True)
 class Host:
     """One host: its plan, its address, and the state that commands change."""
@@ -203,6 +210,7 @@ class Host:
             "agent_running": self.agent_running,
             "finalize_error": self.finalize_error,
             "written": self.written,
+            "units": [asdict(row) for row in self.units.values()],
         }
 
     def restore(self, row: dict[str, Any]) -> None:
@@ -216,4 +224,5 @@ class Host:
         self.agent_running = row["agent_running"]
         self.finalize_error = row["finalize_error"]
         self.written = dict(row["written"])
+        self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

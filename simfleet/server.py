@@ -39,8 +39,8 @@ OPTIONS: dict[str, Any] = {
     "encryption_algs": [
         "aes128-gcm@openssh.com",
         "aes256-gcm@openssh.com",
-        "chacha20-poly1305@openssh.com",
         "aes128-ctr",
+        "aes256-ctr",
     ],
     "rekey_bytes": 2**40,
     "rekey_seconds": 30 * 86_400,

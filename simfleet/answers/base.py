@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from simfleet.model import Host
 from simfleet.world import World
@@ -40,7 +40,7 @@ class Call:
 
     def other(self, argv: tuple[str, ...], *, root: bool | None = None) -> Call:
         """Another command in the same place."""
-        return replace(self, argv=argv, root=self.root if root is None else root)
+        return Call(self.host, self.world, argv, self.root if root is None else root, self.stdin)
 
 
 Command = Callable[[Call], Answer | Awaitable[Answer]]

@@ -88,9 +88,9 @@ def podman(call: Call) -> Answer:
     mine = _containers(call) if call.root and not _in_cluster(call) else ()
     if words[:1] == ["ps"]:
         shown = [row for row in mine if "-a" in flags or row.state == "running"]
-        return say(json.dumps([_podman_row(call, row) for row in shown], indent=2) + "\n")
+        return say(json.dumps([_podman_row(call, row) for row in shown]) + "\n")
     if words[:1] == ["images"]:
-        return say(json.dumps([_podman_image(row) for row in mine], indent=4) + "\n")
+        return say(json.dumps([_podman_image(row) for row in mine]) + "\n")
     return fail(f"Error: unrecognized command `podman {' '.join(words[:1])}`", 125)
 
 
@@ -113,8 +113,8 @@ def crictl(call: Call) -> Answer:
         return fail("E1122 validate CRI v1 runtime API: dial unix /run/crio/crio.sock: connect: permission denied")
     _, words = options(call.args, VALUED)
     if words[:1] == ["images"]:
-        return say(json.dumps({"images": [_crictl_image(row) for row in _containers(call)]}, indent=2) + "\n")
-    return say(json.dumps({"containers": [_crictl_row(call, row) for row in _containers(call)]}, indent=2) + "\n")
+        return say(json.dumps({"images": [_crictl_image(row) for row in _containers(call)]}) + "\n")
+    return say(json.dumps({"containers": [_crictl_row(call, row) for row in _containers(call)]}) + "\n")
 
 
 def _crictl_row(call: Call, row: Container) -> dict[str, Any]:

@@ -152,6 +152,7 @@ async def _run_unit(call: Call, row: TransientUnit, argv: tuple[str, ...]) -> No
     else:
         # A transient unit that ended well is gone, unless it remains after its exit.
         call.host.units.pop(row.name, None)
+    call.world.changed(call.host)
 
 
 @command("systemd-run")
@@ -180,6 +181,7 @@ async def systemd_run(call: Call) -> Answer:
     remain = "-r" in flags or "--remain-after-exit" in flags or "RemainAfterExit=yes" in given.split(AGAIN)
     row = TransientUnit(name, flags.get("--description") or " ".join(argv), call.now, remain=remain)
     call.host.units[name] = row
+    call.world.changed(call.host)
     task = asyncio.create_task(_run_unit(call, row, tuple(argv)))
     _running.add(task)
     task.add_done_callback(_running.discard)

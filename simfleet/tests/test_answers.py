@@ -220,5 +220,22 @@ def test_settings_of_the_agent_can_be_written_and_removed() -> None:
 def test_a_full_boot_file_system_stops_an_update() -> None:
     world = OneHost()
     world.host.faults[Fault.FULL_DISK.value] = 96.0
-    assert b"96%" in world.ask("df -P /boot").out.replace(b" 96% ", b" 96% ")
+    assert b"96%" in world.ask("df -P /boot").out
     assert world.ask(UPGRADE).err.startswith(b"error: Writing content object: min-free-space-percent")
+
+
+def test_a_unit_that_ran_when_the_fleet_stopped_has_failed() -> None:
+    world = OneHost()
+
+    async def start() -> None:
+        world.transaction_s = 5.0
+        await world.run("sudo -n systemd-run --unit=job-2 -- rpm-ostree upgrade --bypass-driver")
+        await asyncio.sleep(0.02)
+        saved = json.loads(json.dumps(world.host.saved()))
+        world.host.restore(saved)
+
+    asyncio.run(start())
+    shown = world.ask("systemctl show job-2.service -p ActiveState,Result").out.decode()
+    assert set(shown.split()) == {"Result=signal", "ActiveState=failed"}
+    assert world.ask("sudo -n systemctl reset-failed job-2.service").status == 0
+    assert b"not-found" in world.ask("systemctl show job-2.service").out

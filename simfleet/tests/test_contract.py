@@ -99,8 +99,8 @@ def test_the_fence_holds() -> None:
 
 def test_a_look_over_a_real_connection(tmp_path: Path) -> None:
     def read(fleet: Fleet, name: str) -> str:
-        row = next(row for row in fleet.manifest()["hosts"] if row["name"] == name)
-        identity = load_identity(Path(fleet.manifest()["key_file"]).read_text())
+        row = fleet.row(fleet.host(name))
+        identity = load_identity(Path(fleet.key_file).read_text())
         where, key = Endpoint(row["address"], row["port"], row["username"]), HostKey.parse(row["host_key"])
         with connect(where, identity, host_key=key, deadline=Deadline.after(10)) as connection:
             found = look(connection, now=datetime.now(UTC), deadline=Deadline.after(10))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import SUPPRESS
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,9 @@ class Command(BaseCommand):
                 self._run(directory, options)
         except simfleet.FleetError as error:
             raise CommandError(str(error)) from None
+        except BrokenPipeError:
+            # The reader of the list has seen enough. Nothing more may be written, also not at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _run(self, directory: Path, options: dict[str, Any]) -> None:
         if not 1 <= options["nodes"] <= 20_000:
