@@ -69,7 +69,9 @@ class Schema(SpectacularAPIView):
 @needs("nodes.read")
 def docs(request: HttpRequest) -> HttpResponse:
     """Swagger from our own static files; its inline styles are allowed on this page only."""
-    view = SpectacularSwaggerSplitView.as_view(url_name="api:schema", permission_classes=[AllowAny], authentication_classes=[])
+    view = SpectacularSwaggerSplitView.as_view(
+        url_name="api:schema", permission_classes=[AllowAny], authentication_classes=[]
+    )
     response: HttpResponse = view(request)
     return response
 

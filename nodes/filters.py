@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from fleetui.core import clock
 from fleetui.core.filters import AgeFilter, FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release
-from nodes.querysets import NodeQuerySet
 
 
 def _reason(rows: QuerySet[Any], codes: list[str]) -> QuerySet[Any]:
-    return rows.filter(
-        Q(reachability_reason__in=codes) | Q(health_reason__in=codes) | Q(update_state_reason__in=codes)
-    )
+    return rows.filter(Q(reachability_reason__in=codes) | Q(health_reason__in=codes) | Q(update_state_reason__in=codes))
 
 
 def _labels(rows: QuerySet[Any], labels: list[str]) -> QuerySet[Any]:
@@ -26,12 +24,12 @@ def _labels(rows: QuerySet[Any], labels: list[str]) -> QuerySet[Any]:
     for number, label in enumerate(labels):
         key, colon, value = label.partition(":")
         name = f"_label_{number}"
-        rows = rows.alias(**{name: KeyTextTransform(key, "labels")})
+        rows = rows.alias(**{name: Cast(KeyTextTransform(key, "labels"), TextField())})
         rows = rows.filter(**({name: value} if colon else {f"{name}__isnull": False}))
     return rows
 
 
-def _attention(rows: NodeQuerySet, wanted: bool) -> NodeQuerySet:  # noqa: FBT001  (a filter's value)
+def _attention(rows: Any, wanted: bool) -> Any:  # noqa: FBT001  (a filter's value)
     needing = rows.needing_attention()
     return needing if wanted else rows.exclude(pk__in=needing.order_by().values("pk"))
 
@@ -65,7 +63,7 @@ def _credential(rows: QuerySet[Any], names: list[str]) -> QuerySet[Any]:
     return rows.filter(Q(credential__name__in=names) | Q(credential=None, pool__credential__name__in=names))
 
 
-def _search(rows: NodeQuerySet, text: str) -> NodeQuerySet:
+def _search(rows: Any, text: str) -> Any:
     return rows.search(text)
 
 
@@ -84,12 +82,20 @@ class NodeFilter(FilterSet):
     version = ListFilter("booted_version", help_text="Versions that are booted.")
     stream = ListFilter("os_stream", help_text="Update streams.")
     arch = ListFilter("arch", help_text="Architectures.")
-    reachability = ListFilter("reachability", allowed=_values(Reachability), help_text="Whether FleetUI can talk to it.")
+    reachability = ListFilter(
+        "reachability", allowed=_values(Reachability), help_text="Whether FleetUI can talk to it."
+    )
     health = ListFilter("health", allowed=_values(Health), help_text="Whether it works as it should.")
-    update_state = ListFilter("update_state", allowed=_values(UpdateState), help_text="Where it stands between its OS and the newest.")
+    update_state = ListFilter(
+        "update_state", allowed=_values(UpdateState), help_text="Where it stands between its OS and the newest."
+    )
     reason = ListFilter(narrow=_reason, help_text="Reason codes of any of the three.")
     lifecycle = ListFilter("lifecycle", allowed=_values(Lifecycle), help_text="What people decided about it.")
-    label = ListFilter(narrow=_labels, commas=False, help_text="A label as key:value, or a key alone; repeat it for more, all must match.")
+    label = ListFilter(
+        narrow=_labels,
+        commas=False,
+        help_text="A label as key:value, or a key alone; repeat it for more, all must match.",
+    )
     credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
@@ -134,7 +140,9 @@ class CredentialFilter(FilterSet):
 
 class HostKeyFilter(FilterSet):
     node = ListFilter("node__name", help_text="Names of nodes.")
-    state = ListFilter("state", allowed=HostKey.STATES, help_text="Whether it waits for a decision, is trusted, or is history.")
+    state = ListFilter(
+        "state", allowed=HostKey.STATES, help_text="Whether it waits for a decision, is trusted, or is history."
+    )
     fingerprint = ListFilter("fingerprint", help_text="Fingerprints, as SHA256:...")
 
     class Meta:

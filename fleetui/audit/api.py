@@ -50,7 +50,9 @@ LISTING = Listing(
 class AuditList(ApiView):
     """The audit log is one for the whole installation: a role on single pools does not open it."""
 
-    actions = {"GET": Action("audit.read", "audit_list", "List audit events", {200: PageOf(EVENT)}, query=LISTING.params)}
+    actions = {
+        "GET": Action("audit.read", "audit_list", "List audit events", {200: PageOf(EVENT)}, query=LISTING.params)
+    }
 
     def get(self, request: Request) -> Response:
         if not self.principal.may("audit.read"):

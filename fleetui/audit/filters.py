@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from fleetui.audit.models import AuditEvent
-from fleetui.audit.querysets import AuditEventQuerySet
 from fleetui.core.filters import FilterSet, InstantFilter, ListFilter, TextFilter
 
 
-def _since(rows: AuditEventQuerySet, moment: datetime) -> AuditEventQuerySet:
+def _since(rows: Any, moment: datetime) -> Any:
     return rows.between(moment, None)
 
 
-def _until(rows: AuditEventQuerySet, moment: datetime) -> AuditEventQuerySet:
+def _until(rows: Any, moment: datetime) -> Any:
     return rows.between(None, moment)
 
 
-def _search(rows: AuditEventQuerySet, text: str) -> AuditEventQuerySet:
+def _search(rows: Any, text: str) -> Any:
     return rows.search(text)
 
 

@@ -29,7 +29,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """The database, its schema and the broker are there; 503 with what is not."""
     checks = {name: _passes(name, check) for name, check in CHECKS.items()}
     ready = all(checks.values())
-    body = {"status": "ready" if ready else "not_ready", "checks": {name: "ok" if good else "failed" for name, good in checks.items()}}
+    body = {
+        "status": "ready" if ready else "not_ready",
+        "checks": {name: "ok" if good else "failed" for name, good in checks.items()},
+    }
     return JsonResponse(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -73,9 +76,11 @@ def broker() -> str:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
-    from kombu import Connection
+    from kombu.connection import Connection
 
-    with Connection(settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S) as link:
+    with Connection(  # type: ignore[no-untyped-call]
+        settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S
+    ) as link:
         try:
             link.ensure_connection(max_retries=1, timeout=_BROKER_TIMEOUT_S)
         except link.connection_errors as error:

@@ -13,13 +13,11 @@ from fleetui.core.errors import InvalidInput
 from nodes.axes.values import Lifecycle
 from nodes.models import Cluster, Credential, Pool
 
-_NAME = {"min_length": 1, "max_length": 100}
-
 
 class NodeBody(Body):
     """A node as people set it; pool and credential by name."""
 
-    name = Text(**_NAME)
+    name = Text(min_length=1, max_length=100)
     address = Text(min_length=1, max_length=253)
     port = Integer(min_value=1, max_value=65535, default=22)
     pool = Text(max_length=100, allow_null=True, default=None)
@@ -44,7 +42,7 @@ class EditNodeBody(NodeBody):
 class PoolBody(Body):
     """A pool; its name is also its FleetLock group."""
 
-    name = Text(**_NAME)
+    name = Text(min_length=1, max_length=100)
     description = Text(max_length=300, allow_blank=True, default="")
     cluster = Text(max_length=100, allow_null=True, default=None)
     role = Text(max_length=50, allow_blank=True, default="")
@@ -55,7 +53,7 @@ class PoolBody(Body):
 class ClusterBody(Body):
     """A Kubernetes cluster that pools may belong to."""
 
-    name = Text(**_NAME)
+    name = Text(min_length=1, max_length=100)
     description = Text(max_length=300, allow_blank=True, default="")
 
 
@@ -64,7 +62,7 @@ class CredentialBody(Body):
 
     secrets = frozenset({"private_key", "passphrase"})
 
-    name = Text(**_NAME)
+    name = Text(min_length=1, max_length=100)
     username = Text(min_length=1, max_length=64, default="core")
     private_key = Text(max_length=32768, allow_null=True, default=None, write_only=True, trim_whitespace=False)
     passphrase = Text(max_length=1000, allow_null=True, default=None, write_only=True, trim_whitespace=False)
@@ -100,6 +98,8 @@ def resolve(values: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
             continue
         row = model.objects.visible_to(principal).filter(name=name).first()
         if row is None:
-            raise InvalidInput(f"There is no {field} {name}.", field=field, value=name, mend=f"Give the name of a {field} that you may see.")
+            raise InvalidInput(
+                f"There is no {field} {name}.", field=field, value=name, mend=f"Name a {field} that you may see."
+            )
         found[field] = row
     return found

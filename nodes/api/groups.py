@@ -97,7 +97,9 @@ class NamedDetail(Named):
 
 def _list_actions(kind: str, listing: Listing, body: type[Body]) -> dict[str, Action]:
     return {
-        "GET": Action(f"{kind}s.read", f"{kind}s_list", f"List {kind}s", {200: PageOf(listing.shape)}, query=listing.params),
+        "GET": Action(
+            f"{kind}s.read", f"{kind}s_list", f"List {kind}s", {200: PageOf(listing.shape)}, query=listing.params
+        ),
         "POST": Action(f"{kind}s.write", f"{kind}s_create", f"Add a {kind}", {201: listing.shape}, body=body),
     }
 
@@ -118,7 +120,9 @@ class _Pools(Named):
 
     def rows(self) -> QuerySet[Any]:
         nodes = Node.objects.filter(pool=OuterRef("pk")).order_by().values("pool").annotate(n=Count("pk")).values("n")
-        return Pool.objects.visible_to(self.principal).annotate(node_count=Coalesce(Subquery(nodes), 0))
+        rows: QuerySet[Any] = Pool.objects.visible_to(self.principal)
+        counted: QuerySet[Any] = rows.annotate(node_count=Coalesce(Subquery(nodes), 0))
+        return counted
 
 
 class PoolList(_Pools):
@@ -152,9 +156,13 @@ class _Clusters(Named):
     shape = shapes.CLUSTER
 
     def rows(self) -> QuerySet[Any]:
-        pools = Pool.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster").annotate(n=Count("pk")).values("n")
+        pools = (
+            Pool.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster").annotate(n=Count("pk")).values("n")
+        )
         visible = Cluster.objects.visible_to(self.principal).order_by().values("pk")
-        return Cluster.objects.filter(pk__in=visible).annotate(pool_count=Coalesce(Subquery(pools), 0))
+        rows: QuerySet[Any] = Cluster.objects.filter(pk__in=visible)
+        counted: QuerySet[Any] = rows.annotate(pool_count=Coalesce(Subquery(pools), 0))
+        return counted
 
 
 class ClusterList(_Clusters):
@@ -177,7 +185,9 @@ class ClusterDetail(_Clusters, NamedDetail):
     body = ClusterBody
 
     def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
-        groups.edit_cluster(cluster=row, changes=changes, actor=self.principal, now=clock.now(), expected_revision=revision)
+        groups.edit_cluster(
+            cluster=row, changes=changes, actor=self.principal, now=clock.now(), expected_revision=revision
+        )
 
     def forget(self, row: Any) -> None:
         groups.delete_cluster(cluster=row, actor=self.principal, now=clock.now())

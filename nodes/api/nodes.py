@@ -44,7 +44,9 @@ LISTING = Listing(
     "name",
     NodeFilter,
 )
-DEPLOYMENTS = Listing(shapes.DEPLOYMENT, {"index": Sort("index", kind="integer", unique=True)}, "index", key_kind="integer")
+DEPLOYMENTS = Listing(
+    shapes.DEPLOYMENT, {"index": Sort("index", kind="integer", unique=True)}, "index", key_kind="integer"
+)
 TIMELINE = Listing(shapes.TIMELINE, {"at": Sort("at", kind="time")}, "-at")
 HOST_KEYS = Listing(shapes.HOST_KEY, {"seen_at": Sort("seen_at", kind="time")}, "-seen_at")
 _NODE_FIELDS = (fields_param(shapes.NODE),)
@@ -63,7 +65,8 @@ class OneNode(ApiView):
 
     def node(self, name: str) -> Node:
         rows = self.rows(name).select_related("pool__cluster", "pool__credential", "credential")
-        return _named_first(list(rows), name)
+        found: Node = _named_first(list(rows), name)
+        return found
 
     def shown(self, node: Node, status: int = 200) -> Response:
         row = Node.objects.filter(pk=node.pk).values(*shapes.NODE.columns()).get()
@@ -117,8 +120,17 @@ class NodeDetail(OneNode):
 
     actions = {
         "GET": Action("nodes.read", "nodes_read", "Read a node", {200: shapes.NODE}, query=_NODE_FIELDS),
-        "PUT": Action("nodes.write", "nodes_replace", "Set all of a node", {200: shapes.NODE}, body=EditNodeBody, headers=(IF_MATCH,)),
-        "PATCH": Action("nodes.write", "nodes_edit", "Edit a node", {200: shapes.NODE}, body=EditNodeBody, headers=(IF_MATCH,)),
+        "PUT": Action(
+            "nodes.write",
+            "nodes_replace",
+            "Set all of a node",
+            {200: shapes.NODE},
+            body=EditNodeBody,
+            headers=(IF_MATCH,),
+        ),
+        "PATCH": Action(
+            "nodes.write", "nodes_edit", "Edit a node", {200: shapes.NODE}, body=EditNodeBody, headers=(IF_MATCH,)
+        ),
         "DELETE": Action("nodes.write", "nodes_delete", "Forget a node", {204: None}, headers=(IF_MATCH,)),
     }
 
@@ -151,7 +163,9 @@ class NodeDetail(OneNode):
         now = clock.now()
         with transaction.atomic():
             if changes or not lifecycle:
-                services.edit_node(node=node, changes=changes, actor=self.principal, now=now, expected_revision=revision)
+                services.edit_node(
+                    node=node, changes=changes, actor=self.principal, now=now, expected_revision=revision
+                )
             if lifecycle:
                 services.set_lifecycle(node=node, lifecycle=lifecycle, reason=reason, actor=self.principal, now=now)
         return self.shown(node)
@@ -167,7 +181,10 @@ class NodeFacts(OneNode):
         row = _named_first(list(self.rows(name).values(*columns)), name)
         facts = Facts.objects.filter(pk=row["facts_id"]).defer("raw").first() if row["facts_id"] else None
         if facts is None:
-            raise NotFound("No facts have been read from this node yet.", mend=f"POST {shapes.node_url(row['name'])}poll/, or see why it is not reachable.")
+            raise NotFound(
+                "No facts have been read from this node yet.",
+                mend=f"POST {shapes.node_url(row['name'])}poll/, or see why it is not reachable.",
+            )
         head = {"node": row["name"], "generation": facts.generation, "read_at": facts.read_at, "hash": facts.hash}
         measured = {"measured_at": row["measurement__at"], "measurement": row["measurement__document"]}
         return Response({**facts.document, **head, **measured})
@@ -177,7 +194,13 @@ class NodeDeployments(OneNode):
     """The deployments of a node, in boot order."""
 
     actions = {
-        "GET": Action("nodes.read", "nodes_deployments", "List a node's deployments", {200: PageOf(shapes.DEPLOYMENT)}, query=DEPLOYMENTS.params)
+        "GET": Action(
+            "nodes.read",
+            "nodes_deployments",
+            "List a node's deployments",
+            {200: PageOf(shapes.DEPLOYMENT)},
+            query=DEPLOYMENTS.params,
+        )
     }
 
     def get(self, request: Request, name: str) -> Response:
@@ -188,7 +211,13 @@ class NodeTimeline(OneNode):
     """What happened to a node, newest first."""
 
     actions = {
-        "GET": Action("nodes.read", "nodes_timeline", "List what happened to a node", {200: PageOf(shapes.TIMELINE)}, query=TIMELINE.params)
+        "GET": Action(
+            "nodes.read",
+            "nodes_timeline",
+            "List what happened to a node",
+            {200: PageOf(shapes.TIMELINE)},
+            query=TIMELINE.params,
+        )
     }
 
     def get(self, request: Request, name: str) -> Response:
@@ -199,7 +228,13 @@ class NodeHostKeys(OneNode):
     """The keys that a node showed."""
 
     actions = {
-        "GET": Action("nodes.read", "nodes_host_keys", "List a node's host keys", {200: PageOf(shapes.HOST_KEY)}, query=HOST_KEYS.params)
+        "GET": Action(
+            "nodes.read",
+            "nodes_host_keys",
+            "List a node's host keys",
+            {200: PageOf(shapes.HOST_KEY)},
+            query=HOST_KEYS.params,
+        )
     }
 
     def get(self, request: Request, name: str) -> Response:
@@ -217,5 +252,3 @@ class NodePoll(OneNode):
         count = services.request_poll(nodes=Node.objects.filter(pk=node.pk), actor=self.principal, now=clock.now())
         url = shapes.node_url(node.name)
         return Response({"nodes": count, "url": url}, status=202, headers={"Location": url})
-
-

@@ -26,7 +26,11 @@ HOST_KEYS = Listing(
 )
 RELEASES = Listing(
     shapes.RELEASE,
-    {"released_at": Sort("released_at", kind="time", nullable=True), "version": Sort("version"), "stream": Sort("stream__name")},
+    {
+        "released_at": Sort("released_at", kind="time", nullable=True),
+        "version": Sort("version"),
+        "stream": Sort("stream__name"),
+    },
     "-released_at",
     ReleaseFilter,
 )
@@ -35,7 +39,11 @@ RELEASES = Listing(
 class HostKeyList(ApiView):
     """All host keys of the nodes that one may see."""
 
-    actions = {"GET": Action("nodes.read", "host_keys_list", "List host keys", {200: PageOf(shapes.HOST_KEY)}, query=HOST_KEYS.params)}
+    actions = {
+        "GET": Action(
+            "nodes.read", "host_keys_list", "List host keys", {200: PageOf(shapes.HOST_KEY)}, query=HOST_KEYS.params
+        )
+    }
 
     def get(self, request: Request) -> Response:
         return HOST_KEYS.answer(HostKey.objects.visible_to(self.principal), request)
@@ -58,7 +66,13 @@ class HostKeyDetail(_OneHostKey):
     """One host key."""
 
     actions = {
-        "GET": Action("nodes.read", "host_keys_read", "Read a host key", {200: shapes.HOST_KEY}, query=(fields_param(shapes.HOST_KEY),))
+        "GET": Action(
+            "nodes.read",
+            "host_keys_read",
+            "Read a host key",
+            {200: shapes.HOST_KEY},
+            query=(fields_param(shapes.HOST_KEY),),
+        )
     }
 
     def get(self, request: Request, key_id: str) -> Response:
@@ -78,21 +92,33 @@ class _Decision(_OneHostKey):
 class HostKeyAccept(_Decision):
     """Trust an offered key."""
 
-    actions = {"POST": Action("nodes.accept_key", "host_keys_accept", "Trust an offered key", {200: shapes.HOST_KEY}, body=ReasonBody)}
+    actions = {
+        "POST": Action(
+            "nodes.accept_key", "host_keys_accept", "Trust an offered key", {200: shapes.HOST_KEY}, body=ReasonBody
+        )
+    }
     decide = staticmethod(host_keys.accept_key)
 
 
 class HostKeyRefuse(_Decision):
     """Refuse an offered key."""
 
-    actions = {"POST": Action("nodes.accept_key", "host_keys_refuse", "Refuse an offered key", {200: shapes.HOST_KEY}, body=ReasonBody)}
+    actions = {
+        "POST": Action(
+            "nodes.accept_key", "host_keys_refuse", "Refuse an offered key", {200: shapes.HOST_KEY}, body=ReasonBody
+        )
+    }
     decide = staticmethod(host_keys.refuse_key)
 
 
 class ReleaseList(ApiView):
     """All releases that are known."""
 
-    actions = {"GET": Action("releases.read", "releases_list", "List releases", {200: PageOf(shapes.RELEASE)}, query=RELEASES.params)}
+    actions = {
+        "GET": Action(
+            "releases.read", "releases_list", "List releases", {200: PageOf(shapes.RELEASE)}, query=RELEASES.params
+        )
+    }
 
     def get(self, request: Request) -> Response:
         return RELEASES.answer(Release.objects.visible_to(self.principal), request)
@@ -101,7 +127,11 @@ class ReleaseList(ApiView):
 class ReleaseImport(ApiView):
     """Take in a release document."""
 
-    actions = {"POST": Action("releases.write", "releases_import", "Import releases", {200: shapes.IMPORTED}, body=ReleasesBody)}
+    actions = {
+        "POST": Action(
+            "releases.write", "releases_import", "Import releases", {200: shapes.IMPORTED}, body=ReleasesBody
+        )
+    }
 
     def post(self, request: Request) -> Response:
         values = read_body(ReleasesBody, request)

@@ -234,7 +234,9 @@ RELEASE = Shape(
     },
 )
 
-IMPORTED = Document("ReleaseImport", object_of({"streams": TEXTS, "added": INTEGER, "changed": INTEGER, "unchanged": INTEGER}))
+IMPORTED = Document(
+    "ReleaseImport", object_of({"streams": TEXTS, "added": INTEGER, "changed": INTEGER, "unchanged": INTEGER})
+)
 POLL_ACCEPTED = Document("PollAccepted", object_of({"nodes": INTEGER, "url": TEXT}))
 FACTS = Document(
     "Facts",

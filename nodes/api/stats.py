@@ -26,7 +26,11 @@ class Stats(ApiView):
         visible: NodeQuerySet = Node.objects.visible_to(self.principal)
         counts = fleet_counts(self.principal)
         pools = _pools(visible)
-        lifecycle = {"active": counts.total - counts.maintenance, "maintenance": counts.maintenance, "retired": counts.retired}
+        lifecycle = {
+            "active": counts.total - counts.maintenance,
+            "maintenance": counts.maintenance,
+            "retired": counts.retired,
+        }
         return Response(
             {
                 "nodes": counts.total,
@@ -49,7 +53,8 @@ def _pools(visible: NodeQuerySet) -> list[dict[str, Any]]:
 def _versions(visible: NodeQuerySet) -> list[dict[str, Any]]:
     rows = visible.counted().order_by().values("os_family", "os_stream", "booted_version").annotate(nodes=Count("pk"))
     found = [
-        {"os": row["os_family"], "stream": row["os_stream"], "version": row["booted_version"], "nodes": row["nodes"]} for row in rows
+        {"os": row["os_family"], "stream": row["os_stream"], "version": row["booted_version"], "nodes": row["nodes"]}
+        for row in rows
     ]
     return sorted(found, key=lambda row: (-row["nodes"], row["os"], row["stream"], row["version"]))[:1000]
 

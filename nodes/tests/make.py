@@ -32,7 +32,13 @@ def principal(user: User) -> Principal:
 
 def make_token(user: User, scope: str = "admin", **over: Any) -> str:
     """The text of a new token of the user."""
-    given: dict[str, Any] = {"name": f"token-{next(_numbers)}", "scopes": [scope], "days": 1, "now": datetime.now(UTC), **over}
+    given: dict[str, Any] = {
+        "name": f"token-{next(_numbers)}",
+        "scopes": [scope],
+        "days": 30,
+        "now": datetime.now(UTC),
+        **over,
+    }
     return create_token(user=user, actor=SYSTEM, **given)[1]
 
 
@@ -46,7 +52,12 @@ def make_pool(name: str = "web", **over: Any) -> Pool:
 
 def make_credential(name: str = "fleet", **over: Any) -> Credential:
     """A credential whose sealed key opens nowhere: enough for what never connects."""
-    given = {"sealed_private_key": "v1:none:none", "public_key": "ssh-ed25519 AAAA", "fingerprint": "SHA256:aaaa", **over}
+    given = {
+        "sealed_private_key": "v1:none:none",
+        "public_key": "ssh-ed25519 AAAA",
+        "fingerprint": "SHA256:aaaa",
+        **over,
+    }
     return Credential.objects.create(name=name, **given)
 
 
@@ -76,15 +87,28 @@ def make_node(name: str = "", **over: Any) -> Node:
 
 def make_facts(node: Node, **over: Any) -> Facts:
     """Newest facts of the node, with a deployment row."""
-    document = {"os": {"family": "fcos", "version": node.os_version}, "deployments": [deployment()], "unread": [], **over}
+    document = {
+        "os": {"family": "fcos", "version": node.os_version},
+        "deployments": [deployment()],
+        "unread": [],
+        **over,
+    }
     facts = Facts.objects.create(node=node, generation=node.generation, read_at=NOW, hash="f" * 64, document=document)
     Node.objects.filter(pk=node.pk).update(facts=facts)
-    Deployment.objects.create(node=node, index=0, version=node.booted_version, checksum="c" * 64, is_booted=True, document=deployment())
+    Deployment.objects.create(
+        node=node, index=0, version=node.booted_version, checksum="c" * 64, is_booted=True, document=deployment()
+    )
     return facts
 
 
 def make_host_key(node: Node, state: str = "offered", **over: Any) -> HostKey:
-    given = {"type": "ssh-ed25519", "public_key": "AAAAC3", "fingerprint": f"SHA256:{next(_numbers):043}", "seen_at": NOW, **over}
+    given = {
+        "type": "ssh-ed25519",
+        "public_key": "AAAAC3",
+        "fingerprint": f"SHA256:{next(_numbers):043}",
+        "seen_at": NOW,
+        **over,
+    }
     return HostKey.objects.create(node=node, state=state, **given)
 
 

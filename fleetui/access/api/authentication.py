@@ -35,7 +35,11 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if not parts or parts[0].lower() != _KEYWORD:
             return None
         presented = parts[1].strip() if len(parts) == 2 else ""
-        principal = principal_for_token(presented, address=context.source_address.get(), now=clock.now()) if _clean(presented) else None
+        principal = (
+            principal_for_token(presented, address=context.source_address.get(), now=clock.now())
+            if _clean(presented)
+            else None
+        )
         if principal is None:
             throttle = AnonymousThrottle()
             if not throttle.allow_request(request, None):

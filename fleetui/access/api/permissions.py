@@ -8,6 +8,7 @@ from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from fleetui.access.principals import ANONYMOUS
 from fleetui.access.roles import PERMISSIONS
 from fleetui.core.api.actions import PUBLIC
 
@@ -24,6 +25,8 @@ class DeclaredPermission(BasePermission):
         action = getattr(view, "actions", {}).get(method)
         if action is not None and action.permission == PUBLIC:
             return True
+        if request.user is None:  # DRF takes Django's user away with it, so the lazy principal could not be made
+            request._request.principal = ANONYMOUS  # type: ignore[attr-defined]
         principal = request.principal  # type: ignore[attr-defined]
         if not principal.is_authenticated:
             raise exceptions.NotAuthenticated("This needs a token or a session.")
@@ -32,7 +35,9 @@ class DeclaredPermission(BasePermission):
                 raise exceptions.MethodNotAllowed(method, f"{method} does nothing at this address.")
             raise UndeclaredAction(f"{type(view).__name__}.{method} declares no permission")
         if action.permission not in PERMISSIONS:
-            raise UndeclaredAction(f"{type(view).__name__}.{method} declares {action.permission}, which is no permission")
+            raise UndeclaredAction(
+                f"{type(view).__name__}.{method} declares {action.permission}, which is no permission"
+            )
         if not principal.may_somewhere(action.permission):
             raise exceptions.PermissionDenied(f"This needs the permission {action.permission}.")
         return True

@@ -80,7 +80,10 @@ NEW_TOKEN = Document(
     "NewToken",
     {
         **_TOKEN_SCHEMA,
-        "properties": {**_TOKEN_SCHEMA["properties"], "token": {**TEXT, "description": "The token itself, shown this once."}},
+        "properties": {
+            **_TOKEN_SCHEMA["properties"],
+            "token": {**TEXT, "description": "The token itself, shown this once."},
+        },
         "required": ["token"],
     },
 )

@@ -39,10 +39,16 @@ def with_pools(rows: list[dict[str, Any]]) -> None:
 
 
 USERS = Listing(USER, {"username": Sort("username", unique=True)}, "username", UserFilter, key_kind="integer")
-BINDINGS = Listing(ROLE, {"user": Sort("user__username"), "created_at": Sort("created_at", kind="time")}, "user", RoleFilter)
+BINDINGS = Listing(
+    ROLE, {"user": Sort("user__username"), "created_at": Sort("created_at", kind="time")}, "user", RoleFilter
+)
 TOKENS = Listing(
     TOKEN,
-    {"created_at": Sort("created_at", kind="time"), "expires_at": Sort("expires_at", kind="time"), "name": Sort("name")},
+    {
+        "created_at": Sort("created_at", kind="time"),
+        "expires_at": Sort("expires_at", kind="time"),
+        "name": Sort("name"),
+    },
     "-created_at",
     TokenFilter,
     prepare=with_pools,
@@ -129,7 +135,9 @@ class UserDetail(ApiView):
 
     actions = {
         "GET": Action("users.read", "users_read", "Read a user", {200: USER}, query=(fields_param(USER),)),
-        "PATCH": Action("users.write", "users_edit", "Close, open or give a new password", {200: USER}, body=UserEditBody),
+        "PATCH": Action(
+            "users.write", "users_edit", "Close, open or give a new password", {200: USER}, body=UserEditBody
+        ),
     }
 
     def get(self, request: Request, username: str) -> Response:
@@ -231,7 +239,9 @@ class TokenList(ApiView):
 
     def post(self, request: Request) -> Response:
         values = read_body(TokenBody, request)
-        owner = User.objects.filter(pk=self.principal.user_id).first() if not values["user"] else user_named(values["user"])
+        owner = (
+            User.objects.filter(pk=self.principal.user_id).first() if not values["user"] else user_named(values["user"])
+        )
         if owner is None:
             raise InvalidInput("A token belongs to a user.", field="user", mend="Name one.")
         values["user"] = owner

@@ -12,9 +12,10 @@ from django.db import transaction
 from fleetui.access.models import Token, User
 from fleetui.access.principals import Principal, require
 from fleetui.access.roles import PERMISSIONS, SCOPES
+from fleetui.access.services.delegation import latest_end
 from fleetui.access.services.resolve import TOKEN_START, digest_of, pepper_name
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import InvalidInput, NotAllowed, NotFound
+from fleetui.core.errors import InvalidInput, NotFound
 
 MAX_DAYS = 366
 
@@ -36,8 +37,6 @@ def create_token(
             require(actor, "tokens.own")
     else:
         require(actor, "tokens.manage")
-    if actor.kind == "token" and not {p for s in scopes for p in SCOPES.get(s, {s})} <= set(actor.reach):
-        raise NotAllowed("A token cannot make a token with more rights than its own.", mend="Choose narrower scopes.")
     name = name.strip()
     if not name or len(name) > 100:
         raise InvalidInput("The name is empty or too long.", field="name", value=name, mend="Give 1 to 100 characters.")
@@ -59,6 +58,7 @@ def create_token(
             raise InvalidInput(
                 f"{network!r} is not a network.", field="networks", value=network, mend="Write it like 10.0.0.0/8."
             ) from error
+    expires_at = latest_end(actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days))
     secret, prefix = secrets.token_urlsafe(32), secrets.token_hex(6)
     pepper = settings.TOKEN_PEPPERS[0]
     with transaction.atomic():
@@ -72,7 +72,7 @@ def create_token(
             networks=list(networks),
             limited_to_pools=bool(pools),
             created_at=now,
-            expires_at=now + timedelta(days=days),
+            expires_at=expires_at,
         )
         token.pools.set(pools)
         after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}

@@ -35,4 +35,6 @@ class Action:
     media_types: tuple[str, ...] = field(default=("application/json",))
 
 
-IF_MATCH = Param("If-Match", {"type": "string"}, "The ETag that the edit is based on; 412 when the object has changed since.")
+IF_MATCH = Param(
+    "If-Match", {"type": "string"}, "The ETag that the edit is based on; 412 when the object has changed since."
+)

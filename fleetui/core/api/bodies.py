@@ -47,10 +47,12 @@ class Body(serializers.Serializer[Any]):
 
 def read_body(body_class: type[Body], request: Request, *, partial: bool = False) -> dict[str, Any]:
     """The validated body; raises InvalidFields. `partial` (PATCH) asks for no field."""
-    sent = request.data
+    sent: Any = request.data
     if not isinstance(sent, Mapping):
         if sent is not None:
-            raise InvalidInput("The body is not a JSON object.", value=type(sent).__name__, mend="Send one JSON object.")
+            raise InvalidInput(
+                "The body is not a JSON object.", value=type(sent).__name__, mend="Send one JSON object."
+            )
         sent = {}
     body = body_class(data=sent, partial=partial)
     fields = body.fields
@@ -70,7 +72,11 @@ def _problem(name: str, found: Any, sent: Mapping[str, Any], secrets: frozenset[
     detail = _first_text(found)
     value = None if name in secrets else sent.get(name)
     code = _first_code(found)
-    mend = {"required": f"Send {name}.", "null": "Leave it out, or give a value.", "invalid": f"Give {name} another value."}
+    mend = {
+        "required": f"Send {name}.",
+        "null": "Leave it out, or give a value.",
+        "invalid": f"Give {name} another value.",
+    }
     return FieldProblem(name, f"{name}: {detail}", mend.get(code, detail), value)
 
 

@@ -24,10 +24,16 @@ def expected_revision(request: Request, current: int) -> int | None:
     tags = _TAG.findall(header)
     if not tags:
         raise InvalidInput(
-            "The If-Match header holds no ETag.", field="If-Match", value=header, mend='Send the ETag as it was answered, like "r3".'
+            "The If-Match header holds no ETag.",
+            field="If-Match",
+            value=header,
+            mend='Send the ETag as it was answered, like "r3".',
         )
     if f"r{current}" not in [value for weak, value in tags if not weak]:
         raise StaleEdit(
-            "This was changed since you read it.", field="If-Match", value=header, mend="Read it again, and repeat the edit on that."
+            "This was changed since you read it.",
+            field="If-Match",
+            value=header,
+            mend="Read it again, and repeat the edit on that.",
         )
     return current

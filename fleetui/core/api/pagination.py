@@ -69,7 +69,9 @@ def read_limit(text: str | None) -> int:
         return DEFAULT_LIMIT
     if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
-    raise InvalidInput(f"{text!r} is not a page size.", field="limit", value=text, mend=f"Give a number from 1 to {MAX_LIMIT}.")
+    raise InvalidInput(
+        f"{text!r} is not a page size.", field="limit", value=text, mend=f"Give a number from 1 to {MAX_LIMIT}."
+    )
 
 
 def read_order(text: str | None, sorts: Mapping[str, Sort], default: str, key: str, key_kind: KeyKind) -> Order:
@@ -77,7 +79,10 @@ def read_order(text: str | None, sorts: Mapping[str, Sort], default: str, key: s
     name = wanted.removeprefix("-")
     if name not in sorts:
         raise InvalidInput(
-            f"{wanted!r} is not an order.", field="sort", value=wanted, mend=f"Use {', '.join(sorts)}, with - in front for the other way round."
+            f"{wanted!r} is not an order.",
+            field="sort",
+            value=wanted,
+            mend=f"Use {', '.join(sorts)}, with - in front for the other way round.",
         )
     return Order(name=name, sort=sorts[name], descending=wanted.startswith("-"), key=key, key_kind=key_kind)
 
@@ -98,7 +103,9 @@ def read_cursor(text: str, order: Order) -> Cursor:
     if len(text) > _MAX_CURSOR_CHARS:
         raise wrong
     try:
-        backward, sort, value, key = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        backward, sort, value, key = orjson.loads(
+            base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        )
         if backward not in (0, 1) or sort != order.text:
             raise wrong
         return Cursor(bool(backward), _value(value, order), _key(key, order))
@@ -166,7 +173,13 @@ class Page:
 
 
 def read_page(
-    queryset: QuerySet[Any], *, columns: Sequence[str], order: Order, cursor: Cursor | None, limit: int, request: Request
+    queryset: QuerySet[Any],
+    *,
+    columns: Sequence[str],
+    order: Order,
+    cursor: Cursor | None,
+    limit: int,
+    request: Request,
 ) -> Page:
     """One query: the page, and one row more to know whether there is another."""
     backward = cursor is not None and cursor.backward

@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.signals import got_request_exception
-from django.db import transaction
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -127,8 +126,9 @@ def _of_fleet_error(error: FleetError) -> Response:
 
 def _of_api_exception(error: exceptions.APIException) -> Response:
     headers: dict[str, str] = {}
-    if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header
+    auth_header = getattr(error, "auth_header", None)
+    if auth_header:
+        headers["WWW-Authenticate"] = auth_header
     wait_s = getattr(error, "wait", None)
     if wait_s is not None:
         headers["Retry-After"] = str(max(1, round(wait_s)))
@@ -138,8 +138,6 @@ def _of_api_exception(error: exceptions.APIException) -> Response:
 
 def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER: nothing leaves the API in another form."""
-    if transaction.get_connection().in_atomic_block:
-        transaction.set_rollback(True)
     if isinstance(error, Http404):
         return problem(404, "not_found", "There is nothing at this address that you may see.")
     if isinstance(error, PermissionDenied):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
@@ -34,10 +35,11 @@ class FleetSchema(AutoSchema):
 
     @property
     def action(self) -> Action:
-        return self.view.actions[self.method]  # type: ignore[no-any-return]
+        actions: Mapping[str, Action] = getattr(self.view, "actions", {})
+        return actions[self.method]
 
     def is_excluded(self) -> bool:
-        return self.method not in self.view.actions or bool(getattr(self.view, "hidden", False))
+        return self.method not in getattr(self.view, "actions", {}) or bool(getattr(self.view, "hidden", False))
 
     def get_operation_id(self) -> str:
         return self.action.operation_id
@@ -45,7 +47,7 @@ class FleetSchema(AutoSchema):
     def get_summary(self) -> str:
         return self.action.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         permission = self.action.permission
         return "Needs no token." if permission == "public" else f"Needs the permission `{permission}`."
 
@@ -58,8 +60,10 @@ class FleetSchema(AutoSchema):
     def get_filter_backends(self) -> list[Any]:
         return []
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
-        path = [_parameter(Param(name, TEXT, "Name or id."), "path", required=True) for name in _IN_PATH.findall(self.path)]
+    def get_override_parameters(self) -> list[Any]:
+        path = [
+            _parameter(Param(name, TEXT, "Name or id."), "path", required=True) for name in _IN_PATH.findall(self.path)
+        ]
         query = [_parameter(param, "query") for param in self.action.query]
         return [*path, *query, *(_parameter(param, "header") for param in self.action.headers)]
 
@@ -77,7 +81,11 @@ class FleetSchema(AutoSchema):
         return dict(sorted(found.items()))
 
     def _answer(self, status: int, shape: Shape | Document | PageOf | None) -> dict[str, Any]:
-        answer: dict[str, Any] = {"description": {200: "Done.", 201: "Added.", 202: "Accepted.", 204: "Done, nothing to show."}.get(status, "")}
+        answer: dict[str, Any] = {
+            "description": {200: "Done.", 201: "Added.", 202: "Accepted.", 204: "Done, nothing to show."}.get(
+                status, ""
+            )
+        }
         if shape is not None:
             schema = self._page(shape) if isinstance(shape, PageOf) else self._component(shape.name, shape.schema())
             answer["content"] = {media_type: {"schema": schema} for media_type in self.action.media_types}
@@ -94,18 +102,22 @@ class FleetSchema(AutoSchema):
         return self._component(page.name, schema)
 
     def _component(self, name: str, schema: JsonSchema) -> JsonSchema:
-        component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name)
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name
+        )
         self.registry.register_on_missing(component)
         return dict(component.ref)
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if isinstance(serializer, Body) or (isinstance(serializer, type) and issubclass(serializer, Body)):
             schema["additionalProperties"] = False
         return schema
 
 
-def _parameter(param: Param, location: str, *, required: bool = False) -> OpenApiParameter:
+def _parameter(
+    param: Param, location: Literal["query", "path", "header"], *, required: bool = False
+) -> OpenApiParameter:
     commas = param.schema.get("type") == "array" and param.name != "label"
     return OpenApiParameter(
         name=param.name,

@@ -80,7 +80,9 @@ def asked_fields(request: Request, shape: Shape) -> list[str] | None:
     names = split_values(request.query_params.getlist("fields"))
     for name in names:
         if name not in shape.fields:
-            raise InvalidInput(f"{name!r} is not a field.", field="fields", value=name, mend=f"Use {', '.join(shape.fields)}.")
+            raise InvalidInput(
+                f"{name!r} is not a field.", field="fields", value=name, mend=f"Use {', '.join(shape.fields)}."
+            )
     return [name for name in shape.fields if name in names] if names else None
 
 
@@ -92,7 +94,9 @@ def filter_params(filterset: type[FilterSet]) -> list[Param]:
     ]
 
 
-def list_params(shape: Shape, sorts: Mapping[str, Sort], default_sort: str, filterset: type[FilterSet] | None) -> tuple[Param, ...]:
+def list_params(
+    shape: Shape, sorts: Mapping[str, Sort], default_sort: str, filterset: type[FilterSet] | None
+) -> tuple[Param, ...]:
     """Every parameter of a list."""
     orders = [text for name in sorts for text in (name, f"-{name}")]
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100}
@@ -109,7 +113,9 @@ def filtered(queryset: QuerySet[Any], filterset: type[FilterSet], request: Reque
     """The rows that the request's filters leave; raises InvalidFields."""
     narrowed = filterset(data=request.query_params, queryset=queryset, request=request)
     if not narrowed.is_valid():
-        raise InvalidFields([FieldProblem(name, f"{name}: {text}", mend, value) for name, value, text, mend in narrowed.problems()])
+        raise InvalidFields(
+            [FieldProblem(name, f"{name}: {text}", mend, value) for name, value, text, mend in narrowed.problems()]
+        )
     return narrowed.qs  # type: ignore[no-any-return]
 
 
@@ -147,5 +153,3 @@ class Listing:
             self.prepare(page.rows)
         results = [self.shape.render(row, names) for row in page.rows]
         return Response({"results": results, "next": page.next, "previous": page.previous})
-
-

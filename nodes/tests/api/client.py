@@ -21,7 +21,9 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         url = path if path.startswith("/") or path.startswith("http") else f"/api/v1/{path}"
-        given: dict[str, Any] = {"headers": {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}}
+        given: dict[str, Any] = {
+            "headers": {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        }
         if body is not None:
             given.update(data=body, content_type="application/json")
         return self.client.generic(method, url, **_encoded(given))

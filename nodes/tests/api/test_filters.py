@@ -16,8 +16,17 @@ from nodes.tests.make import NOW, make_cluster, make_credential, make_node, make
 def api(cast: Cast) -> Api:
     east = make_pool("east", cluster=make_cluster("k8s"), credential=make_credential("pool-key"))
     make_node("a", pool=east, labels={"rack": "r1", "a__b": "x,y"}, health="degraded", health_reason="failed_units")
-    make_node("b", labels={"rack": "r2"}, os_family="flatcar", os_stream="beta", booted_version="4.2", credential=make_credential("own"))
-    make_node("c", reachability="unreachable", reachability_reason="timed_out", last_seen_at=clock.now(), facts_at=clock.now())
+    make_node(
+        "b",
+        labels={"rack": "r2"},
+        os_family="flatcar",
+        os_stream="beta",
+        booted_version="4.2",
+        credential=make_credential("own"),
+    )
+    make_node(
+        "c", reachability="unreachable", reachability_reason="timed_out", last_seen_at=clock.now(), facts_at=clock.now()
+    )
     make_node("d", lifecycle="maintenance", health="degraded", unread_sections=2, booted_at=NOW - timedelta(days=9))
     make_node("e", update_state="rolled_back", update_state_reason="fallback", arch="aarch64", address="fd00::7")
     return Api(cast.owner)

@@ -93,7 +93,9 @@ def test_a_cursor_of_another_order_is_refused(cast: Cast) -> None:
 
 def test_only_the_asked_fields_are_answered_and_read(cast: Cast) -> None:
     api = Api(cast.owner)
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         response = api.get("nodes/?fields=name,health&sort=name")
     assert response.json()["results"][0] == {"name": "db-1", "health": "healthy"}
     listed = [query["sql"] for query in queries if 'FROM "nodes_node"' in query["sql"]]
@@ -102,7 +104,22 @@ def test_only_the_asked_fields_are_answered_and_read(cast: Cast) -> None:
     assert api.get("nodes/web-1/?fields=name").json() == {"name": "web-1"}
 
 
-@pytest.mark.parametrize("path", ["nodes/", "pools/", "clusters/", "credentials/", "host-keys/", "releases/", "tokens/", "users/", "roles/", "audit/", "stats/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nodes/",
+        "pools/",
+        "clusters/",
+        "credentials/",
+        "host-keys/",
+        "releases/",
+        "tokens/",
+        "users/",
+        "roles/",
+        "audit/",
+        "stats/",
+    ],
+)
 def test_the_number_of_queries_does_not_grow(cast: Cast, path: str) -> None:
     from fleetui.access.models import RoleBinding, Token
     from nodes.tests.make import make_cluster, make_credential, make_host_key, make_pool, make_token, make_user
@@ -130,7 +147,13 @@ def test_a_node_carries_what_the_issue_names(cast: Cast) -> None:
     node: dict[str, Any] = Api(cast.owner).get("nodes/web-1/").json()
     wanted = "id name address port os pool cluster labels generation lifecycle reachability health update_state booted staged rollback"
     assert set(wanted.split()) | {"facts_at", "last_seen_at", "boot_id", "booted_at", "kernel"} <= set(node)
-    assert node["os"] == {"family": "fcos", "variant": "coreos", "version": "44.20261101.3.0", "stream": "stable", "name": "Fedora CoreOS"}
+    assert node["os"] == {
+        "family": "fcos",
+        "variant": "coreos",
+        "version": "44.20261101.3.0",
+        "stream": "stable",
+        "name": "Fedora CoreOS",
+    }
     assert set(node["booted"]) == {"version", "checksum", "origin", "image", "image_digest", "layered", "pinned"}
     assert node["staged"] is None
     assert node["pool"] == "web"

@@ -16,7 +16,9 @@ def api(cast: Cast) -> Api:
 
 
 def test_a_user_is_added_given_a_role_and_closed(api: Api) -> None:
-    added = api.post("users/", {"username": "anna", "password": "a long enough pass phrase", "email": "anna@example.org"})
+    added = api.post(
+        "users/", {"username": "anna", "password": "a long enough pass phrase", "email": "anna@example.org"}
+    )
     assert added.status_code == 201, added.content
     assert b"pass phrase" not in added.content
     assert api.post("users/", {"username": "anna", "password": PASSWORD}).status_code == 409
@@ -76,7 +78,15 @@ def test_one_sees_and_revokes_only_ones_own_tokens(api: Api, cast: Cast) -> None
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"scopes": ["everything"]}, "scopes"), ({"days": 0}, "days"), ({"days": 367}, "days"), ({"networks": ["x"]}, "networks"), ({"pools": ["nope"]}, "pools"), ({"scopes": []}, "scopes"), ({"user": "nobody"}, "user")],
+    [
+        ({"scopes": ["everything"]}, "scopes"),
+        ({"days": 0}, "days"),
+        ({"days": 367}, "days"),
+        ({"networks": ["x"]}, "networks"),
+        ({"pools": ["nope"]}, "pools"),
+        ({"scopes": []}, "scopes"),
+        ({"user": "nobody"}, "user"),
+    ],
 )
 def test_wrong_tokens_are_named(api: Api, change: dict[str, object], field: str) -> None:
     response = api.post("tokens/", {"name": "t", "scopes": ["read"], "days": 1, **change})

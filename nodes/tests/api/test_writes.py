@@ -48,7 +48,10 @@ def test_an_edit_of_a_stale_revision_is_refused(api: Api) -> None:
         assert stale.json()["field"] == "If-Match"
     assert Node.objects.get(name="web-1").port == 23
     assert api.patch("nodes/web-1/", {"port": 24}, if_match="*").status_code == 200
-    assert api.patch("nodes/web-1/", {"port": 24}, if_match="W/" + api.get("nodes/web-1/").headers["ETag"]).status_code == 412
+    assert (
+        api.patch("nodes/web-1/", {"port": 24}, if_match="W/" + api.get("nodes/web-1/").headers["ETag"]).status_code
+        == 412
+    )
     assert api.patch("nodes/web-1/", {"port": 24}, if_match="nonsense").status_code == 400
 
 
@@ -150,7 +153,16 @@ def test_a_credential_in_use_stays(api: Api, cast: Cast) -> None:
 
 
 def test_releases_are_imported(api: Api) -> None:
-    document = {"stream": "stable", "releases": [{"version": "44.20261101.3.0", "commits": [{"architecture": "x86_64", "checksum": "c" * 64}], "metadata": ""}]}
+    document = {
+        "stream": "stable",
+        "releases": [
+            {
+                "version": "44.20261101.3.0",
+                "commits": [{"architecture": "x86_64", "checksum": "c" * 64}],
+                "metadata": "",
+            }
+        ],
+    }
     response = api.post("releases/import/", {"text": json.dumps(document)})
     assert response.status_code in (200, 400), response.content
     assert api.post("releases/import/", {"text": "<html>"}).status_code == 400
