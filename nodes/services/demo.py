@@ -60,7 +60,7 @@ def seed(manifest: Mapping[str, Any]) -> SeedOutcome:
 
 
 def _pool(spec: Mapping[str, Any], credential: Credential) -> Pool:
-    pool = Pool.objects.filter(name=spec["name"]).first()
+    pool: Pool | None = Pool.objects.filter(name=spec["name"]).first()
     if pool is not None:
         return pool
     cluster = None

@@ -52,11 +52,11 @@ def seen(target: Node, read: Facts | None = None, used: float = 20.0) -> Outcome
 
 
 def poll(outcome: Outcome, now: datetime) -> Node:
-    Node.objects.filter(pk=outcome.node_id).update(poll_due_at=now)
+    Node.objects.filter(pk=str(outcome.node_id)).update(poll_due_at=now)
     lease = claim_due(lane="live", now=now) or claim_due(lane="slow", now=now)
     assert lease
     assert store([outcome], lease=lease, now=now) == 1
-    return Node.objects.get(pk=outcome.node_id)
+    return Node.objects.get(pk=str(outcome.node_id))
 
 
 def test_a_batch_is_claimed_once_and_given_back() -> None:
@@ -88,6 +88,7 @@ def test_the_first_look_fills_columns_deployments_and_timeline() -> None:
     target = poll(seen(node()), NOW)
     assert (target.reachability, target.health, target.os_family) == ("reachable", "healthy", "fcos")
     assert target.booted_version == "43.20260101.3.0"
+    assert target.booted
     assert target.booted["checksum"].startswith("43.2026")
     assert target.facts_at == NOW
     assert [event.kind for event in target.timeline.all()] == ["os_detected"]
@@ -140,6 +141,7 @@ def test_a_new_version_and_a_failed_unit_become_events() -> None:
     target = poll(seen(target, read), NOW + timedelta(minutes=2))
     assert {event.kind for event in target.timeline.all()} == {"os_detected", "upgraded", "units_failed"}
     assert (target.health, target.health_reason) == ("degraded", "units_failed")
+    assert target.rollback
     assert target.rollback["version"] == "43.20260101.3.0"
     assert target.facts_history.count() == 2
 
