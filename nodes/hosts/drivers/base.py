@@ -63,7 +63,8 @@ class Fence:
 
     def unit_name(self, operation: str, step: str) -> str:
         name = f"fleetui-{operation}-{step}"
-        if not name.replace("-", "").isalnum() or not name.isascii() or len(name) > 200:
+        words = (operation.replace("-", ""), step.replace("-", ""))
+        if not all(word.isalnum() and word.isascii() for word in words) or len(name) > 200:
             raise CommandRefused("Operation and step of a fenced command are letters, digits and dashes.")
         return f"{name}.service"
 

@@ -1,5 +1,6 @@
 """File systems and disks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodes.hosts.drivers.documents import Fields, load_json, number, plain
@@ -8,6 +9,7 @@ from nodes.hosts.facts import Disk, Filesystem, FilesystemUse
 MAX_LINES = 1000
 # An image mounted read-only is always full; its use says nothing.
 _ALWAYS_FULL = frozenset(("composefs", "erofs", "squashfs", "iso9660"))
+_UNITS = {"1-blocks": 1, "1B-blocks": 1, "1K-blocks": 1024, "1024-blocks": 1024, "512-blocks": 512, "Inodes": 1}
 _NO_DISK = ("zram", "loop", "ram", "sr")
 
 
@@ -22,16 +24,18 @@ class DfRow:
 
 
 def parse_df(text: str, problems: list[str]) -> tuple[DfRow, ...]:
-    """`df -P`, with or without the type column. One row for each mount point."""
+    """`df`, with or without the type column, in blocks or inodes. One row for each mount point."""
     lines = text.splitlines()[:MAX_LINES]
     head = next((line for line in lines if line.startswith("Filesystem")), None)
-    if head is None:
-        problems.append("this is not the output of df")
+    words = head.split() if head is not None else []
+    typed = words[1:2] == ["Type"]
+    unit = _UNITS.get(next(iter(words[2 if typed else 1 :]), ""))
+    if head is None or unit is None:
+        problems.append("this is not the output of df with plain numbers")
         return ()
-    typed = head.split()[1:2] == ["Type"]
     rows: dict[str, DfRow] = {}
-    for line in lines[lines.index(head) + 1 :]:
-        row = _row(line, typed=typed)
+    for line in _joined(lines[lines.index(head) + 1 :]):
+        row = _row(line, unit, typed=typed)
         if row is None:
             problems.append(f"the line {plain(line[:80])!r} of df was not understood")
         else:
@@ -39,12 +43,26 @@ def parse_df(text: str, problems: list[str]) -> tuple[DfRow, ...]:
     return tuple(rows.values())
 
 
-def _row(line: str, *, typed: bool) -> DfRow | None:
+def _joined(lines: list[str]) -> Iterator[str]:
+    """Lines of df; without -P a long device name stands alone on the line before its numbers."""
+    device = ""
+    for line in lines:
+        if not device and len(line.split()) == 1:
+            device = line.strip()
+            continue
+        yield f"{device} {line}" if device else line
+        device = ""
+    if device:
+        yield device
+
+
+def _row(line: str, unit: int, *, typed: bool) -> DfRow | None:
     """Columns from the left up to the mount point, which may hold spaces."""
     words = line.split(None, 6 if typed else 5)
     if len(words) != (7 if typed else 6) or not words[-1].startswith("/"):
         return None
-    size, used, available = (None if word == "-" else number(word) for word in words[-5:-2])
+    counts = (None if word == "-" else number(word) for word in words[-5:-2])
+    size, used, available = (count * unit if count is not None else None for count in counts)
     return DfRow(plain(words[0]), plain(words[1]) if typed else None, size, used, available, plain(words[-1]))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from nodes.hosts.drivers.base import Look
-from nodes.hosts.drivers.documents import Fields, NotUnderstood, check_depth, plain
+from nodes.hosts.drivers.documents import MAX_DEPTH, Fields, NotUnderstood, check_depth, plain
 from nodes.hosts.drivers.sections import ZINCATI_APP_ID, ZINCATI_CONFIG_DIRS
 from nodes.hosts.drivers.systemd import parse_show, unit_of
 from nodes.hosts.facts import Agent, IgnoredFile
@@ -224,6 +224,10 @@ def parse_contents(raw: bytes) -> dict[str, str]:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    # The time that the TOML reader takes grows with the square of a key's parts.
+    if any(line.partition("=")[0].count(".") > MAX_DEPTH for line in lines):
+        raise NotUnderstood("a key has too many parts")
     try:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -66,7 +66,9 @@ class Command(BaseCommand):
         except BadIdentity as error:
             self._fail(f"{error.message} {error.what_to_do}", USAGE)
         except HostKeyUnknown as error:
-            hint = "Compare it with the console of the host, then add it to the known hosts or use --accept-new-host-key."
+            hint = (
+                "Compare it with the console of the host, then add it to the known hosts or use --accept-new-host-key."
+            )
             self._fail(f"{error.message} {hint}", HOST_FAILED)
         except HostError as error:
             self._fail(f"{error.message} {error.what_to_do}", HOST_FAILED)

@@ -65,6 +65,9 @@ HEALTHY = {
     '"StartedAt":1782900100,"Labels":null,"Status":"Up 2 hours"}]',
     "podman_user_images": '[{"Id":"i1","RepoTags":null,"Names":["quay.io/x/web:1"],"Size":10}]',
     "kubernetes_paths": "",
+    "rpm_ostree_status": '{"deployments": [{"id": "fedora-coreos-' + "a" * 64 + '.0", "osname": "fedora-coreos",'
+    '"checksum": "' + "a" * 64 + '", "booted": true, "version": "43.20251024.3.0", "pinned": false, "staged": false,'
+    '"origin": "fedora:fedora/x86_64/coreos/stable"}], "transaction": null, "cached-update": null}',
     "run_ostree": "",
     "ostree_units": "Id=ostree-finalize-staged.service\nActiveState=inactive\nResult=success\n",
     "finalize_journal": "",
@@ -98,7 +101,7 @@ def healthy_output(changes: Mapping[str, str | SectionOutput | None] | None = No
     return ProbeOutput(sections, complete=True)
 
 
-def read(family: str = "fcos", **changes: str | SectionOutput | None) -> ProbeReading:
+def read(family: str = "fcos", /, **changes: str | SectionOutput | None) -> ProbeReading:
     return drivers.get(family).parse(healthy_output(changes), NOW)
 
 

@@ -91,7 +91,9 @@ def test_no_writable_folder_is_said() -> None:
 
 
 def test_the_layout_is_fixed() -> None:
-    lines = build_script([Section("one", ("echo", "a b")), Section("two", ("true",), 3, 9)], NONCE).decode().splitlines()
+    lines = (
+        build_script([Section("one", ("echo", "a b")), Section("two", ("true",), 3, 9)], NONCE).decode().splitlines()
+    )
     start, end = lines.index("# sections"), lines.index("# end")
     assert lines[start + 1 : end] == ["section one 10 262144 echo 'a b'", "section two 3 9 true"]
 
