@@ -22,7 +22,7 @@ class CappedCount:
 
     def capped_count(self) -> int:
         """0 to COUNT_LIMIT + 1; the last means "more than COUNT_LIMIT"."""
-        return len(self.order_by().values_list("pk")[: COUNT_LIMIT + 1])  # type: ignore[attr-defined]
+        return int(self.order_by().values("pk")[: COUNT_LIMIT + 1].count())  # type: ignore[attr-defined]
 
 
 class NodeQuerySet(CappedCount, models.QuerySet[Any]):

@@ -1,2 +1,12 @@
+"""The overview, and what the palette finds."""
 
-urlpatterns: list[object] = []
+from __future__ import annotations
+
+from django.urls import path
+
+from ops.views import overview, palette
+
+urlpatterns = [
+    path("", overview, name="overview"),
+    path("palette/", palette, name="palette"),
+]

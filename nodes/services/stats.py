@@ -1,0 +1,136 @@
+"""Counts over the fleet for pages and API: a constant number of queries whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min
+from django.db.models.fields.json import KT
+
+from fleetui.access.principals import Principal
+from nodes.axes import Health, Reachability, UpdateState
+from nodes.models import Node, Release
+from nodes.querysets import NodeQuerySet
+from nodes.releases.versions import version_date, version_key
+
+AXES = {"reachability": Reachability, "health": Health, "update_state": UpdateState}
+#: Values of an axis that somebody should look at, worst first.
+TROUBLE = {
+    "reachability": ("key_mismatch", "unreachable"),
+    "health": ("degraded",),
+    "update_state": ("rolled_back",),
+}
+
+
+@dataclass
+class FleetCounts:
+    """How many nodes stand where. Retired nodes are counted in `retired` only."""
+
+    total: int = 0
+    maintenance: int = 0
+    retired: int = 0
+    axes: dict[str, dict[str, int]] = field(default_factory=dict)
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Nodes that need attention for one reason. `details` are the mounts it is about, where the reason is about mounts."""
+
+    axis: str
+    value: str
+    reason: str
+    count: int
+    since: datetime
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PoolVersions:
+    """How many nodes of a pool (None: nodes without one) run which version; "" is a version not known."""
+
+    pool: str | None
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class VersionAge:
+    """A version that runs somewhere, and the day that it came out, where known."""
+
+    version: str
+    released_at: datetime | None
+
+
+def fleet_counts(principal: Principal) -> FleetCounts:
+    """One query: the combinations of all axes are few."""
+    nodes = Node.objects.visible_to(principal)
+    rows = nodes.order_by().values("lifecycle", *AXES).annotate(count=Count("pk"), seen=Max("last_seen_at"))
+    found = FleetCounts(axes={axis: {member.value: 0 for member in values} for axis, values in AXES.items()})
+    for row in rows:
+        if row["lifecycle"] == "retired":
+            found.retired += row["count"]
+            continue
+        found.total += row["count"]
+        if row["lifecycle"] == "maintenance":
+            found.maintenance += row["count"]
+        for axis in AXES:
+            counts = found.axes[axis]
+            counts[row[axis]] = counts.get(row[axis], 0) + row["count"]
+        found.last_seen_at = max(filter(None, (found.last_seen_at, row["seen"])), default=None)
+    return found
+
+
+def troubles(principal: Principal) -> list[Trouble]:
+    """What needs attention, grouped by reason, worst and most first. A node may be in several groups. One query."""
+    nodes: NodeQuerySet = Node.objects.visible_to(principal).needing_attention()
+    columns = [f"{axis}{part}" for axis in TROUBLE for part in ("", "_reason")]
+    ages = {f"{axis}_oldest": Min(f"{axis}_since") for axis in TROUBLE}
+    rows = nodes.order_by().annotate(mount=KT("health_params__mount")).values(*columns, "mount")
+    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in rows.annotate(count=Count("pk"), **ages):
+        for axis, values in TROUBLE.items():
+            if row[axis] not in values:
+                continue
+            key = axis, row[axis], row[f"{axis}_reason"]
+            group = groups.setdefault(key, {"count": 0, "since": row[f"{axis}_oldest"], "mounts": set()})
+            group["count"] += row["count"]
+            group["since"] = min(group["since"], row[f"{axis}_oldest"])
+            if axis == "health" and row["mount"]:
+                group["mounts"].add(row["mount"])
+    found = [
+        Trouble(axis, value, reason, group["count"], group["since"], tuple(sorted(group["mounts"])))
+        for (axis, value, reason), group in groups.items()
+    ]
+    order = [(axis, value) for axis, values in TROUBLE.items() for value in values]
+    return sorted(found, key=lambda one: (order.index((one.axis, one.value)), -one.count, one.reason))
+
+
+def offered_keys(principal: Principal) -> int:
+    """Nodes that wait for their first contact because nobody has accepted their key yet."""
+    nodes = Node.objects.visible_to(principal).counted()
+    return nodes.filter(reachability="never_seen", reachability_reason="key_unknown").count()
+
+
+def version_spread(principal: Principal) -> list[PoolVersions]:
+    """Per pool, in the order of their names; nodes without a pool come last. One query."""
+    nodes = Node.objects.visible_to(principal).counted()
+    rows = nodes.order_by().values("pool__name", "booted_version").annotate(count=Count("pk"))
+    pools: dict[str | None, dict[str, int]] = {}
+    for row in rows:
+        pools.setdefault(row["pool__name"], {})[row["booted_version"]] = row["count"]
+    return [PoolVersions(name, pools[name]) for name in sorted(pools, key=lambda name: (name is None, name or ""))]
+
+
+def version_ages(principal: Principal, versions: Iterable[str]) -> list[VersionAge]:
+    """The versions with their release day, newest first; the unknown one last. One query."""
+    wanted = {version for version in versions if version}
+    rows: Sequence[tuple[str, datetime | None]] = list(
+        Release.objects.visible_to(principal).order_by().filter(version__in=wanted).values_list("version", "released_at")
+    )
+    known = {version: day for version, day in rows if day}
+    dated = [VersionAge(version, known.get(version) or version_date(version)) for version in wanted]
+    dated.sort(key=lambda one: (one.released_at.timestamp() if one.released_at else 0.0, version_key(one.version)), reverse=True)
+    return [*dated, VersionAge("", None)] if "" in set(versions) else dated

@@ -1,0 +1,24 @@
+"""Addresses of the nodes app."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from nodes.views import actions
+from nodes.views.detail import node_detail
+from nodes.views.edit import edit
+from nodes.views.list import node_list, poll_many
+from nodes.views.raw import download
+
+app_name = "nodes"
+urlpatterns: list[URLPattern] = [
+    path("nodes/", node_list, name="list"),
+    path("nodes/-/poll/", poll_many, name="poll_many"),
+    path("nodes/<str:name>/", node_detail, name="detail"),
+    path("nodes/<str:name>/edit/", edit, name="edit"),
+    path("nodes/<str:name>/poll/", actions.poll, name="poll"),
+    path("nodes/<str:name>/lifecycle/", actions.lifecycle, name="lifecycle"),
+    path("nodes/<str:name>/delete/", actions.delete, name="delete"),
+    path("nodes/<str:name>/host-key/", actions.decide_key, name="decide_key"),
+    path("nodes/<str:name>/raw/", download, name="raw"),
+]

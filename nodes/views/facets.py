@@ -1,0 +1,163 @@
+"""What the filter bar of the nodes list offers, and the chips of the filters that are set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Count
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal
+from fleetui.core.templatetags.ui import changed_query
+from fleetui.core.templatetags.ui_words import level_of, word_of
+from nodes.axes import Health, Lifecycle, Reachability, UpdateState
+from nodes.models import Node
+from nodes.releases.versions import version_key
+from nodes.views.group_words import phrase
+
+_STATES = {"reachability": Reachability, "health": Health, "update_state": UpdateState, "lifecycle": Lifecycle}
+_PLACES = {
+    "pool": "pool__name",
+    "cluster": "pool__cluster__name",
+    "os": "os_family",
+    "stream": "os_stream",
+    "version": "booted_version",
+}
+MOST_OPTIONS = 40
+
+
+def field_word(name: str) -> str:
+    words = {
+        "q": _("Text"),
+        "pool": _("Pool"),
+        "has_pool": _("In a pool"),
+        "cluster": _("Cluster"),
+        "os": _("OS"),
+        "stream": _("Stream"),
+        "version": _("Version"),
+        "arch": _("Architecture"),
+        "reachability": _("Reachability"),
+        "health": _("Health"),
+        "update_state": _("Update state"),
+        "lifecycle": _("Lifecycle"),
+        "reason": _("Reason"),
+        "label": _("Label"),
+        "credential": _("Credential"),
+        "needs_attention": _("Needs attention"),
+        "has_unread": _("Has unread parts"),
+        "facts_older_than": _("Facts older than"),
+        "unseen_for": _("Not seen for"),
+        "booted_before": _("Booted before"),
+        "booted_after": _("Booted after"),
+    }
+    return words.get(name, name)
+
+
+def value_word(name: str, value: str) -> str:
+    if name in _STATES:
+        return word_of(name, value)
+    if name == "reason":
+        return phrase(value)
+    if value in ("true", "false"):
+        return _("yes") if value == "true" else _("no")
+    return value
+
+
+class Facets:
+    """Counts of every value that a filter can have. Two queries, whatever the fleet."""
+
+    def __init__(self, principal: Principal) -> None:
+        nodes = Node.objects.visible_to(principal)
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in (*_STATES, *_PLACES, "reason")}
+        self.total = 0
+        reasons = [f"{axis}_reason" for axis in ("reachability", "health", "update_state")]
+        for *values, count in _grouped(nodes, [*_STATES, *reasons]):
+            row = dict(zip([*_STATES, *reasons], values, strict=True))
+            self._take_states(row, count, reasons)
+        for *values, count in _grouped(nodes.counted(), list(_PLACES.values())):
+            for name, value in zip(_PLACES, values, strict=True):
+                if value:
+                    self.counts[name][value] += count
+
+    def _take_states(self, row: dict[str, str], count: int, reasons: Iterable[str]) -> None:
+        self.total += count
+        self.counts["lifecycle"][row["lifecycle"]] += count
+        if row["lifecycle"] == Lifecycle.RETIRED.value:
+            return
+        for name in ("reachability", "health", "update_state"):
+            self.counts[name][row[name]] += count
+        for reason in {row[name] for name in reasons if row[name]}:
+            self.counts["reason"][reason] += count
+
+    @property
+    def retired(self) -> int:
+        return self.counts["lifecycle"][Lifecycle.RETIRED.value]
+
+    def fields(self, query: QueryDict) -> list[dict[str, Any]]:
+        """Fields with options {label, url, count, level, active} for the filter bar; a choice turns on and off."""
+        return [
+            {"label": field_word(name), "options": options}
+            for name in ("reachability", "health", "update_state", "reason", "pool", "cluster", "version", "stream", "os", "lifecycle")
+            if (options := self._options(name, query))
+        ]
+
+    def _options(self, name: str, query: QueryDict) -> list[dict[str, Any]]:
+        chosen = set(values_of(query, name))
+        values = [member.value for member in _STATES[name]] if name in _STATES else self._by_kind(name)
+        return [
+            {
+                "label": value_word(name, value),
+                "count": self.counts[name][value],
+                "level": level_of(name, value) if name in _STATES and name != "lifecycle" else "",
+                "active": value in chosen,
+                "url": changed_query(query, {name: sorted(chosen ^ {value}) or None}),
+            }
+            for value in values[:MOST_OPTIONS]
+        ]
+
+    def _by_kind(self, name: str) -> list[str]:
+        counts = self.counts[name]
+        if name == "version":
+            return sorted(counts, key=version_key, reverse=True)
+        if name == "reason":
+            return [value for value, _count in counts.most_common()]
+        return sorted(counts)
+
+
+def _grouped(nodes: Any, columns: list[str]) -> Any:
+    return nodes.order_by().values_list(*columns).annotate(count=Count("pk"))
+
+
+def values_of(query: QueryDict, name: str) -> list[str]:
+    """The values of one filter, written by repetition or (except labels) by commas."""
+    parts = query.getlist(name)
+    if name in ("label", "q"):
+        return [part for part in parts if part]
+    return [value for part in parts for value in (piece.strip() for piece in part.split(",")) if value]
+
+
+def chips(query: QueryDict, names: Iterable[str]) -> list[dict[str, str]]:
+    """One chip per value that is set, with the address without it."""
+    found = []
+    for name in names:
+        if name == "q":
+            continue
+        values = values_of(query, name)
+        for value in values:
+            kept = [other for other in values if other != value]
+            found.append(
+                {
+                    "field": field_word(name),
+                    "label": value_word(name, value),
+                    "remove_url": changed_query(query, {name: kept or None}),
+                }
+            )
+    return found
+
+
+def hidden(query: QueryDict, names: Iterable[str]) -> list[tuple[str, str]]:
+    """What the search form keeps: every filter but the text, the order and the page size."""
+    return [(name, value) for name in (*names, "sort", "per_page") if name != "q" for value in query.getlist(name) if value]

@@ -1,0 +1,130 @@
+"""The nodes list: filters and order in the address, a page by keyset, and a poll of what is selected."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from fleetui.access.principals import Principal
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.templatetags.ui import changed_query
+from nodes.filters import NodeFilter
+from nodes.models import Node
+from nodes.querysets import COUNT_LIMIT, NodeQuerySet
+from nodes.services.nodes import request_poll
+from nodes.views.columns import row_of, shown_columns, sort_wanted, sorted_by
+from nodes.views.facets import Facets, chips, hidden
+from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
+
+FILTERS = tuple(NodeFilter.base_filters)
+MOST_SELECTED = 2000
+
+
+def filtered(principal: Principal, query: QueryDict) -> tuple[NodeQuerySet, list[tuple[str, str, str, str]]]:
+    """The nodes that filters leave, and what is wrong with filters. Retired nodes are there only when asked for."""
+    nodes = Node.objects.visible_to(principal)
+    if not query.getlist("lifecycle"):
+        nodes = nodes.counted()
+    narrowed = NodeFilter(query, queryset=nodes)
+    return narrowed.qs, narrowed.problems()
+
+
+@require_safe
+@needs("nodes.read")
+def node_list(request: HttpRequest) -> HttpResponse:
+    """The list; a live refresh gets the table only."""
+    principal = request.principal  # type: ignore[attr-defined]
+    found, problems = filtered(principal, request.GET)
+    sort = sort_wanted(request.GET.get("sort", ""))
+    size = page_size(request.GET.get("per_page", ""))
+    total = found.capped_count()
+    placed, order = sorted_by(shown_columns(found), sort)
+    page = page_of(placed, order, size, request.GET)
+    context: dict[str, Any] = {
+        "rows": [row_of(node) for node in page.rows],
+        "sort": sort,
+        "total": total,
+        "total_text": f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}",
+        "may_poll": principal.may_somewhere("nodes.poll"),
+        "may_add": principal.may_somewhere("nodes.write"),
+        "poll_url": reverse("nodes:poll_many"),
+        "list_url": f"{request.path}{changed_query(request.GET, {})}",
+        **_paging(request.GET, page, size),
+    }
+    if request.htmx:  # type: ignore[attr-defined]
+        template = "nodes/partials/node_table.html"
+    else:
+        template = "nodes/list.html"
+        context.update(_frame(principal, request.GET, problems))
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _paging(query: QueryDict, page: Page, size: int) -> dict[str, Any]:
+    return {
+        "shown": f"{page.first:,}–{page.last:,}" if page.rows else "",
+        "next_url": changed_query(query, {"after": page.after}) if page.after else "",
+        "previous_url": changed_query(query, {"before": page.before}) if page.before else "",
+        "sizes": [{"size": one, "active": one == size, "url": changed_query(query, {"per_page": one})} for one in PAGE_SIZES],
+    }
+
+
+def _frame(principal: Principal, query: QueryDict, problems: list[tuple[str, str, str, str]]) -> dict[str, Any]:
+    """What stands round the table and is not refreshed with it."""
+    facets = Facets(principal)
+    found_chips = chips(query, FILTERS)
+    return {
+        "chips": found_chips,
+        "hidden": hidden(query, FILTERS),
+        "fields": facets.fields(query),
+        "q": query.get("q", ""),
+        "problems": problems,
+        "is_first_run": facets.total == 0,
+        "retired": facets.retired if not query.getlist("lifecycle") else 0,
+        "retired_url": changed_query(query, {"lifecycle": "retired"}),
+        "has_filters": bool(found_chips or query.get("q")),
+    }
+
+
+def selected(principal: Principal, form: QueryDict, query: QueryDict) -> NodeQuerySet:
+    """What a selection stands for: the ids, or with `all=1` everything that the filter leaves but the ids in `without`."""
+    if not form.get("all"):
+        return Node.objects.visible_to(principal).filter(pk__in=_ids(form, "id"))
+    nodes, problems = filtered(principal, query)
+    return nodes.none() if problems else nodes.exclude(pk__in=_ids(form, "without"))
+
+
+def _ids(form: QueryDict, name: str) -> list[uuid.UUID]:
+    found = []
+    for text in form.getlist(name)[:MOST_SELECTED]:
+        with suppress(ValueError):
+            found.append(uuid.UUID(text))
+    return found
+
+
+@require_POST
+@needs("nodes.poll")
+def poll_many(request: HttpRequest) -> HttpResponse:
+    """Poll the selected nodes now."""
+    principal = request.principal  # type: ignore[attr-defined]
+    query = QueryDict(request.POST.get("filter", "").lstrip("?"))
+    nodes = selected(principal, request.POST, query)
+    count = request_poll(nodes=nodes, actor=principal, now=clock.now())
+    if count:
+        said = ngettext("%(count)s node is polled now.", "%(count)s nodes are polled now.", count)
+        messages.info(request, said % {"count": f"{count:,}"})
+    else:
+        messages.warning(request, _("No node was polled: none is selected that you may poll."))
+    return HttpResponseRedirect(f"{reverse('nodes:list')}{changed_query(query, {}) if query else ''}")

@@ -1,0 +1,32 @@
+"""The node that an address names: 404 for what the principal may not see, 403 for what it may see but not do."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+
+from fleetui.access.principals import Principal
+from nodes.models import Node
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    found: Principal = request.principal  # type: ignore[attr-defined]
+    return found
+
+
+def visible_node(request: HttpRequest, name: str) -> Node:
+    """The node of this name or id, with what its pages always need."""
+    nodes = Node.objects.visible_to(principal_of(request)).named(name.replace("\0", ""))
+    found = list(nodes.select_related("pool__cluster", "pool__credential", "credential")[:2])
+    exact = [node for node in found if node.name == name] or found
+    if not exact:
+        raise Http404(name)
+    return exact[0]
+
+
+def node_for(request: HttpRequest, name: str, permission: str) -> Node:
+    """The node, when the principal holds the permission on it."""
+    node = visible_node(request, name)
+    if not principal_of(request).may(permission, node):
+        raise PermissionDenied(permission)
+    return node

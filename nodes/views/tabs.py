@@ -1,0 +1,127 @@
+"""The tabs of the node page: which there are, what each shows, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from fleetui.core.templatetags.ui import changed_query
+from nodes.models import TimelineEvent
+from nodes.views import raw
+from nodes.views.paging import Order, page_of
+from nodes.views.timeline_words import entry
+
+if TYPE_CHECKING:
+    from nodes.views.detail import Known
+
+NAMES = ("health", "storage", "network", "containers", "timeline", "host-key", "raw")
+TIMELINE_SIZE = 50
+
+
+def bar(known: Known, current: str, url: str) -> list[dict[str, Any]]:
+    """The tabs with the number that matters in each: failed units, containers, keys that wait, parts not read."""
+    facts = known.document
+    failed = len(_at(facts, "health", "failed_units") or [])
+    containers = sum(len(runtime.get("containers") or []) for runtime in _at(facts, "containers", "runtimes") or [])
+    waiting = 1 if known.key("offered") else None
+    unread = len(facts.get("unread") or [])
+    words = {
+        "health": (_("Health"), failed or None, "warn"),
+        "storage": (_("Storage"), None, ""),
+        "network": (_("Network"), None, ""),
+        "containers": (_("Containers"), containers or None, ""),
+        "timeline": (_("Timeline"), None, ""),
+        "host-key": (_("Host key"), waiting, "warn"),
+        "raw": (_("Raw"), unread or None, "none"),
+    }
+    return [
+        {
+            "label": words[name][0],
+            "count": words[name][1],
+            "level": words[name][2],
+            "active": name == current,
+            "url": url if name == NAMES[0] else f"{url}?tab={name}",
+        }
+        for name in NAMES
+    ]
+
+
+def context(tab: str, known: Known, query: QueryDict) -> dict[str, Any]:
+    """What the template of a tab needs beside the facts themselves."""
+    made: Mapping[str, Callable[[Known, QueryDict], dict[str, Any]]] = {
+        "health": _health,
+        "storage": _storage,
+        "containers": _containers,
+        "timeline": _timeline,
+        "host-key": _host_key,
+        "raw": _raw,
+    }
+    return made[tab](known, query) if tab in made else {}
+
+
+def _at(facts: Mapping[str, Any], *path: str) -> Any:
+    found: Any = facts
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _health(known: Known, query: QueryDict) -> dict[str, Any]:
+    config = _at(known.document, "agent", "config") or {}
+    measured = known.measurement
+    used = None
+    if measured and measured.memory_total_bytes and measured.memory_available_bytes is not None:
+        used = 100 * (1 - measured.memory_available_bytes / measured.memory_total_bytes)
+    return {
+        "agent_settings": _flat(config),
+        "memory_used_percent": used,
+        "unread_reasons": {one.get("section"): one for one in known.document.get("unread") or []},
+    }
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as `updates.strategy` and value."""
+    found: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+            found.append((f"{prefix}{name}", shown))
+    return found
+
+
+def _storage(known: Known, query: QueryDict) -> dict[str, Any]:
+    """Filesystems of the facts with their use from the last measurement, the fullest first."""
+    facts = {one["mount"]: one for one in _at(known.document, "storage", "filesystems") or []}
+    used = {one["mount"]: one for one in (known.measurement.document.get("filesystems") or [])} if known.measurement else {}
+    rows = [{**facts.get(mount, {}), **used.get(mount, {}), "mount": mount} for mount in dict.fromkeys([*facts, *used])]
+    rows.sort(key=lambda row: (-(row.get("used_percent") or 0), row["mount"]))
+    return {"filesystems": rows}
+
+
+def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
+    runtimes = _at(known.document, "containers", "runtimes") or []
+    return {"runtimes": runtimes, "has_containers": any(one.get("containers") or one.get("images") for one in runtimes)}
+
+
+def _timeline(known: Known, query: QueryDict) -> dict[str, Any]:
+    events = TimelineEvent.objects.filter(node=known.node)
+    page = page_of(events, Order("at", "id", is_descending=True), TIMELINE_SIZE, query)
+    return {
+        "entries": [entry(event) for event in page.rows],
+        "older_url": changed_query(query, {"after": page.after}) if page.after else "",
+        "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
+    }
+
+
+def _host_key(known: Known, query: QueryDict) -> dict[str, Any]:
+    history = [key for key in known.keys if key.state in ("replaced", "refused")]
+    return {"pinned": known.key("pinned"), "offered": known.key("offered"), "key_history": history}
+
+
+def _raw(known: Known, query: QueryDict) -> dict[str, Any]:
+    return raw.sections_of(known.node, known.document)

@@ -1,0 +1,167 @@
+"""The overview: the state of the fleet in one look, every number a link to the nodes that it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from fleetui.access.principals import Principal
+from fleetui.access.guards import needs
+from fleetui.audit.models import AuditEvent
+from fleetui.core import clock
+from fleetui.core.templatetags.ui_words import level_of, word_of
+from nodes.models import Node, TimelineEvent
+from nodes.services import stats
+from nodes.views.group_words import phrase
+from nodes.views.timeline_words import entry
+from nodes.wording import axis_name
+from ops.activity import activity
+
+CHANGES_SHOWN = 10
+ACTIVITY_SHOWN = 8
+VERSIONS_SHOWN = 12
+PALETTE_NODES = 12
+
+
+@require_safe
+@needs("nodes.read")
+def overview(request: HttpRequest) -> HttpResponse:
+    """The page; a live refresh gets its content only. The number of queries is the same for every fleet."""
+    principal = request.principal  # type: ignore[attr-defined]
+    counts = stats.fleet_counts(principal)
+    context: dict[str, Any] = {"counts": counts, "may_add": principal.may_somewhere("nodes.write")}
+    if counts.total or counts.retired:
+        context.update(
+            bars=_bars(counts),
+            attention=_attention(principal),
+            changes=_changes(principal),
+            activity=_activity(principal),
+            **_versions(principal, clock.now()),
+        )
+    template = "ops/partials/overview_body.html" if request.htmx else "ops/overview.html"  # type: ignore[attr-defined]
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def nodes_url(**filters: object) -> str:
+    """The nodes list with these filters."""
+    query = urlencode({name: value for name, value in filters.items() if value not in ("", None)}, doseq=True)
+    return f"{reverse('nodes:list')}?{query}" if query else reverse("nodes:list")
+
+
+def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": axis_name(axis),
+            "segments": [
+                {"level": level_of(axis, value), "label": word_of(axis, value), "count": count, "url": nodes_url(**{axis: value})}
+                for value, count in values.items()
+            ],
+        }
+        for axis, values in counts.axes.items()
+    ]
+
+
+def _attention(principal: Principal) -> list[dict[str, Any]]:
+    items = []
+    for one in stats.troubles(principal):
+        text = phrase(one.reason, one.details) if one.reason else word_of(one.axis, one.value)
+        url = nodes_url(lifecycle="active", **{one.axis: one.value}, reason=one.reason)
+        level = level_of(one.axis, one.value)
+        items.append({"level": level, "count": one.count, "text": _capital(text), "since": one.since, "url": url})
+    if waiting := stats.offered_keys(principal):
+        url = nodes_url(reachability="never_seen", reason="key_unknown")
+        items.append({"level": "info", "count": waiting, "text": _capital(phrase("key_unknown")), "since": None, "url": url})
+    return items
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _changes(principal: Principal) -> list[dict[str, Any]]:
+    events = TimelineEvent.objects.visible_to(principal).select_related("node")
+    shown = events.only("at", "kind", "params", "actor", "node__name")[:CHANGES_SHOWN]
+    return [entry(event, names_node=True) for event in shown]
+
+
+def _activity(principal: Principal) -> list[dict[str, Any]] | None:
+    """What people did, for those who may read the audit log; None for the others."""
+    if not principal.may("audit.read"):
+        return None
+    return [activity(event) for event in AuditEvent.objects.order_by("-seq")[:ACTIVITY_SHOWN]]
+
+
+def _versions(principal: Principal, now: datetime) -> dict[str, Any]:
+    """Rows and legend for the version bars, newest first; the oldest beyond twelve are drawn as one."""
+    spread = stats.version_spread(principal)
+    ages = stats.version_ages(principal, {version for pool in spread for version in pool.counts})
+    known = [one for one in ages if one.version]
+    shown = known if len(known) <= VERSIONS_SHOWN else known[: VERSIONS_SHOWN - 1]
+    older = [one.version for one in known[len(shown) :]]
+    legend = [{"version": one.version, "age_days": _days(one.released_at, now), "url": nodes_url(version=one.version)} for one in shown]
+    groups: dict[str, list[str]] = {one.version: [one.version] for one in shown}
+    if older:
+        word = _("%(n)d older") % {"n": len(older)}
+        legend.append({"version": word, "age_days": None, "url": nodes_url(version=",".join(older))})
+        groups[word] = older
+    if len(known) < len(ages):
+        legend.append({"version": "", "age_days": None, "url": nodes_url(update_state="unknown")})
+        groups[""] = [""]
+    return {"version_rows": [_pool_row(pool, groups) for pool in spread], "versions": legend}
+
+
+def _pool_row(pool: stats.PoolVersions, groups: dict[str, list[str]]) -> dict[str, Any]:
+    where: dict[str, str] = {"pool": pool.pool} if pool.pool else {"has_pool": "false"}
+    return {
+        "label": pool.pool or _("No pool"),
+        "url": nodes_url(**where),
+        "counts": {
+            name: {"count": _sum(pool.counts, versions), "url": nodes_url(**where, **_version_filter(versions))}
+            for name, versions in groups.items()
+        },
+    }
+
+
+def _version_filter(versions: list[str]) -> dict[str, str]:
+    return {"version": ",".join(versions)} if versions != [""] else {"update_state": "unknown"}
+
+
+def _sum(counts: dict[str, int], versions: Iterable[str]) -> int:
+    return sum(counts.get(version, 0) for version in versions)
+
+
+def _days(moment: datetime | None, now: datetime) -> int | None:
+    return None if moment is None else max((now - moment).days, 0)
+
+
+@require_safe
+@needs("nodes.read")
+def palette(request: HttpRequest) -> HttpResponse:
+    """Nodes whose name, address, labels or version hold every word that was typed, as JSON."""
+    text = request.GET.get("q", "").strip()[:200].replace("\0", "")
+    principal = request.principal  # type: ignore[attr-defined]
+    nodes = Node.objects.visible_to(principal).counted().select_related("pool")
+    found = nodes.search(text) if text else nodes.needing_attention()
+    rows = found.order_by("name").only("name", "address", "booted_version", "pool__name")[:PALETTE_NODES]
+    items = [
+        {
+            "label": node.name,
+            "url": reverse("nodes:detail", args=[node.name]),
+            "hint": " · ".join(part for part in (node.pool.name if node.pool else "", node.address, node.booted_version) if part),
+            "icon": "server-2",
+            "group": _("Nodes"),
+        }
+        for node in rows
+    ]
+    return JsonResponse({"results": items})
