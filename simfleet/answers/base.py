@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -94,5 +95,9 @@ async def answer(call: Call) -> Answer:
     if function is None:
         name = call.argv[0] if call.argv else ""
         return Answer(127, b"", f"sh: line 1: {name}: command not found\n".encode())
-    result = function(call)
-    return result if isinstance(result, Answer) else await result
+    try:
+        result = function(call)
+        return result if isinstance(result, Answer) else await result
+    except (IndexError, KeyError, TypeError, ValueError, re.error):
+        # Words that the simulated command does not know must not leave the client without an answer.
+        return fail(f"{call.argv[0]}: invalid arguments", 2)

@@ -141,7 +141,7 @@ class Script:
         argv = expanded(argv, self.given)
         target = argv[argv.index(">") + 1] if ">" in argv[:-1] else None
         if target is not None:
-            argv = argv[: argv.index(">")]
+            argv = argv[: argv.index(">")] or [":"]
         result = await answer(self.call.other(tuple(argv)))
         self.status = result.status
         if target is not None:

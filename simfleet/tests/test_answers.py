@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from pathlib import Path
 
 import pytest
 
+from simfleet.answers.base import COMMANDS
 from simfleet.model import Fault, HostPlan
 from simfleet.tests.world import OneHost
 
@@ -239,3 +242,47 @@ def test_a_unit_that_ran_when_the_fleet_stopped_has_failed() -> None:
     assert set(shown.split()) == {"Result=signal", "ActiveState=failed"}
     assert world.ask("sudo -n systemctl reset-failed job-2.service").status == 0
     assert b"not-found" in world.ask("systemctl show job-2.service").out
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_odd_arguments_get_an_answer(name: str) -> None:
+    world = OneHost(HostPlan("k8s-control-01", "k8s-control", role="k8s-control"))
+    for words in (
+        (),
+        ("--",),
+        ("-x",),
+        ("a", "b"),
+        ("-u",),
+        ("-m", "x"),
+        ("status",),
+        ("(", "/etc/os-release"),
+        ("deploy", "="),
+    ):
+        assert 0 <= world.ask(name, *words).status < 256
+        assert 0 <= world.ask("sudo", "-n", name, *words).status < 256
+
+
+@pytest.mark.parametrize(
+    "script", ["", ";", "&&", "if", "exec", "exit", "echo 'a", "> x", "a >", "if true; then", "fi", "|| ||"]
+)
+def test_odd_scripts_get_an_answer(script: str) -> None:
+    assert 0 <= OneHost().ask(script or " ").status < 256
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_status_has_the_keys_of_recorded_hosts(native: bool) -> None:
+    corpus = os.environ.get("FLEETUI_CORPUS")
+    if not corpus:
+        pytest.skip("corpus not present")
+    name = "2026-fcos43-oci-booted-rollback-driver" if native else "2020-fcos31-staged-locked"
+    recorded = json.loads((Path(corpus) / "hosts" / "fcos" / f"rpmostree-status-{name}.json").read_text())
+    world = OneHost(HostPlan("web-01", "web", container_native=native, staged=not native, versions_behind=1))
+    made = status(world)
+    rows = made["deployments"]
+    assert isinstance(rows, list)
+    for real, simulated in zip(recorded["deployments"], rows, strict=False):
+        missing = set(real) - set(simulated)
+        assert not {key for key in missing if not key.startswith("pending-")}
+        assert {key: type(real[key]) for key in real if key in simulated} == {
+            key: type(simulated[key]) for key in real if key in simulated
+        }
