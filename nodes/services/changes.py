@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,7 +13,7 @@ from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
 from fleetui.core.text import clean
 
 
-def checked(row: models.Model, *, exclude: Iterable[str] = ()) -> None:
+def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     """Run the model's field rules; raises InvalidInput for the first field that is wrong."""
     try:
         row.clean_fields(exclude=exclude)

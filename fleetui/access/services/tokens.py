@@ -74,7 +74,7 @@ def create_token(
             created_at=now,
             expires_at=expires_at,
         )
-        token.pools.set(pools)
+        token.pools.set(list(pools))  # type: ignore[arg-type]  # keys are as good as rows here
         after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
         append([Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)])
     return token, f"{TOKEN_START}{prefix}_{secret}"
