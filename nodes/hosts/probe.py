@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 MAX_STDERR_BYTES = 4096
+DEFAULT_BUDGET_S = 20
 NOT_FOUND_STATUS = 127
 NOT_EXECUTABLE_STATUS = 126
 # 124 is coreutils, 143 busybox, 137 a command that ignored the first signal.
@@ -29,6 +30,8 @@ unset LANGUAGE COLUMNS
 umask 077
 nonce=@NONCE@
 count=0
+budget=@BUDGET@
+began=$(date +%s)
 limit=
 if timeout -k 1 5 true >/dev/null 2>&1; then limit='timeout -k 1'
 elif timeout 5 true >/dev/null 2>&1; then limit=timeout
@@ -49,6 +52,13 @@ trap 'exit 129' HUP INT TERM PIPE
 section() {
   name=$1 seconds=$2 max=$3
   shift 3
+  left=$((budget - $(date +%s) + began))
+  if [ "$left" -le 0 ]; then
+    printf '@@FLEETUI %s %s 124 0 37\n%s\n\n' "$nonce" "$name" 'not started, the time was over before'
+    count=$((count + 1))
+    return
+  fi
+  [ "$seconds" -le "$left" ] || seconds=$left
   {
     {
       if [ -n "$limit" ]; then $limit "$seconds" "$@"; else "$@"; fi </dev/null 2>&3 3>&-
@@ -160,11 +170,16 @@ def detect_sections() -> tuple[Section, ...]:
     )
 
 
-def build_script(sections: Iterable[Section], nonce: str) -> bytes:
-    """The POSIX sh script that runs the sections one after the other; it is sent on the stdin of `sh -s`."""
+def build_script(sections: Iterable[Section], nonce: str, budget_s: int = DEFAULT_BUDGET_S) -> bytes:
+    """The POSIX sh script that runs the sections one after the other; it is sent on the stdin of `sh -s`.
+
+    After `budget_s` the sections that are left are answered as timed out, so that one stuck service of the host
+    does not cost the whole look.
+    """
     if not _NONCE.fullmatch(nonce):
         raise ValueError("A nonce is 8 to 64 letters and digits.")
     lines = [_PREAMBLE.replace("@NONCE@", nonce).replace("@MAX_STDERR@", str(MAX_STDERR_BYTES))]
+    lines[0] = lines[0].replace("@BUDGET@", str(int(budget_s)))
     seen: set[str] = set()
     for section in sections:
         lines.append(_section_line(section, seen))

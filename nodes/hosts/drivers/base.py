@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
-from nodes.hosts.drivers.documents import NotUnderstood
 from nodes.hosts.facts import Facts, Measurement, Unread
 from nodes.hosts.probe import MAX_STDERR_BYTES, NOT_EXECUTABLE_STATUS, ProbeOutput, Section, SectionOutput
 
@@ -153,7 +152,7 @@ class Look:
         problems: list[str] = []
         try:
             value = parse(found.stdout, problems)
-        except (ValueError, RecursionError, OverflowError, ArithmeticError, LookupError, TypeError) as error:
+        except Exception as error:
             self.note(section, "not_understood", _sentence(error), found)
             return cast("Value", default)
         if found.cut:
@@ -210,7 +209,7 @@ def _said(found: SectionOutput, reason: str) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    text = str(error)[:300] if isinstance(error, NotUnderstood | ValueError) else type(error).__name__
+    text = str(error)[:300] if isinstance(error, ValueError) else type(error).__name__
     return f"The text was not understood: {text}."
 
 

@@ -42,7 +42,7 @@ def _boot() -> tuple[Section, ...]:
         Section("boot_id", ("cat", "/proc/sys/kernel/random/boot_id"), 5, 4 * KIB),
         Section("btime", ("grep", "-m1", "^btime", "/proc/stat"), 5, 4 * KIB),
         Section("cmdline", ("cat", "/proc/cmdline"), 5, 64 * KIB),
-        Section("boots", ("journalctl", "--list-boots", "-q", "--no-pager"), 4, 64 * KIB),
+        Section("boots", ("journalctl", "--list-boots", "-q", "--no-pager"), 3, 64 * KIB),
         Section("hostname", ("cat", "/proc/sys/kernel/hostname"), 5, 4 * KIB),
     )
 

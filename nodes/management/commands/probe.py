@@ -85,7 +85,9 @@ class Command(BaseCommand):
         nonce = secrets.token_hex(16)
         trusted = self._trusted_keys(endpoint, options, deadline)
         with connect(endpoint, identity, host_key=trusted, deadline=deadline) as connection:
-            result = connection.run(["sh", "-s"], stdin=build_script(sections, nonce), deadline=deadline)
+            # The rest of the time is for the way there and back.
+            script = build_script(sections, nonce, budget_s=max(1, int(deadline.remaining_s * 0.8)))
+            result = connection.run(["sh", "-s"], stdin=script, deadline=deadline)
         output = read_frames(result.stdout, nonce)
         if not output.sections or "workspace" in output:
             said = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]

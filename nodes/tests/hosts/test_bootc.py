@@ -1,6 +1,7 @@
 """`bootc status --json`: every recording states its facts."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ V2023 = "stream9.20231213.0"
 class Expected:
     """What a recording holds; image, signature and overlay are those of the booted deployment."""
 
-    deployments: list[tuple[str, str | None, str]]
+    deployments: Sequence[tuple[str, str | None, str]]
     image: str | None = None
     signature: str | None = None
     cached: str | None = None

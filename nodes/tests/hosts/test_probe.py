@@ -14,9 +14,11 @@ NONCE = "0123456789abcdef"
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
 
-def run(sections: list[Section], shell: str = "sh") -> ProbeOutput:
+def run(sections: list[Section], shell: str = "sh", budget_s: int = 20) -> ProbeOutput:
     argv = ["busybox", "sh", "-s"] if shell == "busybox" else [shell, "-s"]
-    done = subprocess.run(argv, input=build_script(sections, NONCE), capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        argv, input=build_script(sections, NONCE, budget_s), capture_output=True, check=True, timeout=60
+    )
     assert done.stderr == b""
     return read_frames(done.stdout, NONCE)
 
@@ -59,6 +61,14 @@ class TestShells:
         assert size - 8192 < (output["long"].true_size_bytes or 0) <= size
         assert output["next"].ok
         assert output.complete
+
+    def test_when_the_time_is_over_the_rest_is_not_started(self, shell: str) -> None:
+        sections = [Section("slow", ("sleep", "30")), Section("next", ("echo", "here"))]
+        output = run(sections, shell, budget_s=1)
+        assert output.complete
+        assert output["slow"].timed_out
+        assert output["next"].timed_out
+        assert output["next"].stderr == "not started, the time was over before"
 
     def test_long_errors_do_not_block(self, shell: str) -> None:
         script = "i=0; while [ $i -lt 20000 ]; do echo 0123456789 >&2; i=$((i+1)); done; echo done"
