@@ -33,10 +33,15 @@ STORIES: dict[str, dict[str, Any]] = {
     "k8s-workers-04": {"faults": {Fault.FAILED_UNIT: 1.0}, "story": "A unit failed"},
     "web-01": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the window of its strategy"},
     "web-02": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the window of its strategy"},
-    "web-03": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the window of its strategy"},
+    "web-03": {"staged": True, "by_hand": True, "versions_behind": 1, "story": "Staged by hand, waits for a reboot"},
     "db-02": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the reboot lock"},
     "k8s-workers-01": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the reboot lock"},
-    "k8s-workers-02": {"staged": True, "versions_behind": 1, "story": "Staged, waits for the reboot lock"},
+    "k8s-workers-02": {
+        "staged": True,
+        "by_hand": True,
+        "versions_behind": 1,
+        "story": "Staged by hand, waits for a reboot",
+    },
     "edge-03": {
         "staged": True,
         "versions_behind": 1,

@@ -84,6 +84,7 @@ class HostPlan:
     story: str = ""
     faults: dict[str, float] = field(default_factory=dict)
     staged: bool = False
+    by_hand: bool = False
     rolled_back: bool = False
     layered: tuple[str, ...] = ()
     pinned: bool = False

@@ -70,7 +70,7 @@ def first_state(seed: int, plan: HostPlan, catalog: Catalog, address: str, port:
         # Its value is when the person signed in.
         host.faults[Fault.SESSION.value] = float(int(created_at - 5400))
     if plan.staged:
-        stage(host, catalog.tip(plan.stream), locked=True, by_agent=True)
+        stage(host, catalog.tip(plan.stream), locked=not plan.by_hand, by_agent=not plan.by_hand)
     host.touched = False
     return host
 
