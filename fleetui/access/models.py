@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -23,7 +24,7 @@ class User(AbstractUser):
     full_name = models.CharField(_("full name"), max_length=150, blank=True, default="")
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, default="")
 
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         ordering = ["username"]
