@@ -48,7 +48,9 @@ class Installation:
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.began = time.monotonic()
-        argv = [sys.executable, str(ROOT / "manage.py"), "up", "--bind", f"127.0.0.1:{self.port}", *options]
+        # It goes with a test run that is killed.
+        argv = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(ROOT / "manage.py")]
+        argv += ["up", "--bind", f"127.0.0.1:{self.port}", *options]
         self.process = subprocess.Popen(
             argv, cwd=ROOT, env=environment(folder, **over), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

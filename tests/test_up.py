@@ -30,6 +30,15 @@ def polled(nodes: list[dict[str, object]]) -> int:
     return sum(1 for node in nodes if node["facts_at"])
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that was started and stopped once: starts on it are short."""
+    used = tmp_path_factory.mktemp("used") / "var"
+    with installation(used):
+        pass
+    return used
+
+
 def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     with installation(folder, "--demo") as first:
@@ -56,8 +65,7 @@ def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     wait_none_left(folder)
 
 
-def test_a_second_start_on_a_running_folder_says_where(tmp_path: Path) -> None:
-    folder = tmp_path / "var"
+def test_a_second_start_on_a_running_folder_says_where(folder: Path) -> None:
     with installation(folder) as running:
         refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
         assert refused.returncode == 1
@@ -69,8 +77,7 @@ def test_a_second_start_on_a_running_folder_says_where(tmp_path: Path) -> None:
         assert running.status("/healthz") == 200
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(tmp_path: Path) -> None:
-    folder = tmp_path / "var"
+def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(folder: Path) -> None:
     killed = Installation(folder)
     killed.wait_ready()
     assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -79,8 +86,8 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(tmp_path
         assert again.status("/readyz") == 200
 
 
-def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
-    with installation(tmp_path / "var") as running:
+def test_a_killed_worker_is_started_again(folder: Path) -> None:
+    with installation(folder) as running:
         worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
         os.kill(worker, signal.SIGKILL)
         running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
@@ -114,10 +121,7 @@ def test_an_unwritable_folder_is_one_line() -> None:
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_gone_key_file_beside_a_database_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "var"
-    with installation(folder):
-        pass
+def test_a_gone_key_file_beside_a_database_is_refused(folder: Path) -> None:
     key = folder / "keys" / "encryption_keys"
     content = key.read_text()
     key.unlink()
