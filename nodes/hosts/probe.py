@@ -54,7 +54,7 @@ section() {
   shift 3
   left=$((budget - $(date +%s) + began))
   if [ "$left" -le 0 ]; then
-    printf '@@FLEETUI %s %s 124 0 37\n%s\n\n' "$nonce" "$name" 'not started, the time was over before'
+    printf '@@FLEETUI %s %s 124 0 37\\n%s\\n' "$nonce" "$name" 'not started, the time was over before'
     count=$((count + 1))
     return
   fi
