@@ -4,14 +4,28 @@
 import os
 import sys
 
+#: The exit code for "the configuration is wrong": starting again would not help.
+CONFIGURATION = 3
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
     try:
         from django.core.management import execute_from_command_line
-    except ImportError:
-        sys.exit("Django is not installed in this Python: run `make run` once, or .venv/bin/python manage.py ...")
-    execute_from_command_line(sys.argv)
+        from environs import EnvValidationError
+
+        from fleetui.core.errors import StartError
+    except ImportError as error:
+        sys.exit(f"{error.name} is not installed in this Python. Run `make run` once, or use .venv/bin/python manage.py ...")
+    try:
+        execute_from_command_line(sys.argv)
+    except EnvValidationError as error:
+        for variable, messages in error.error_messages.items():
+            print(f"{variable}: {' '.join(messages)}", file=sys.stderr)  # noqa: T201
+        sys.exit(CONFIGURATION)
+    except StartError as error:
+        print(error.message, error.mend, file=sys.stderr)  # noqa: T201
+        sys.exit(CONFIGURATION)
 
 
 if __name__ == "__main__":
