@@ -121,7 +121,7 @@ def _wrapped(request: Any) -> Any:
     from rest_framework.request import Request
 
     wrapped = Request(request)
-    wrapped._user = request.user
+    wrapped.user = request.user
     return wrapped
 
 

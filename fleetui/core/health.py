@@ -77,13 +77,14 @@ def broker() -> str:
             folder = folder.parent
         return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
     from kombu.connection import Connection
+    from kombu.exceptions import OperationalError
 
     with Connection(  # type: ignore[no-untyped-call]
         settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S
     ) as link:
         try:
             link.ensure_connection(max_retries=1, timeout=_BROKER_TIMEOUT_S)
-        except link.connection_errors as error:
+        except OperationalError as error:
             return str(error) or type(error).__name__
     return ""
 

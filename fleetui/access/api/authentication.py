@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from fleetui.access.api.throttles import AnonymousThrottle
 from fleetui.access.principals import Principal
@@ -42,7 +43,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         )
         if principal is None:
             throttle = AnonymousThrottle()
-            if not throttle.allow_request(request, None):
+            if not throttle.allow_request(request, APIView()):
                 raise exceptions.Throttled(throttle.wait())
             raise exceptions.AuthenticationFailed("The token is not valid.")
         _bind(request, principal)
@@ -71,7 +72,7 @@ def _bind(request: Request, principal: Principal) -> None:
     request._request.principal = principal  # type: ignore[attr-defined]
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The token in the OpenAPI document."""
 
     target_class = TokenAuthentication
@@ -81,7 +82,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "An API token: `fleetui_...`."}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The session cookie in the OpenAPI document."""
 
     target_class = SessionAuthentication

@@ -25,7 +25,8 @@ class DeclaredPermission(BasePermission):
         action = getattr(view, "actions", {}).get(method)
         if action is not None and action.permission == PUBLIC:
             return True
-        if request.user is None:  # DRF takes Django's user away with it, so the lazy principal could not be made
+        user: Any = request.user
+        if user is None:  # DRF takes Django's user away with it, so the lazy principal could not be made
             request._request.principal = ANONYMOUS  # type: ignore[attr-defined]
         principal = request.principal  # type: ignore[attr-defined]
         if not principal.is_authenticated:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             now=now,
         )
         self.stderr.write(
-            f"A token of {user.username} with {', '.join(scopes)}, valid until {token.expires_at:%Y-%m-%d %H:%M} UTC. It is shown this once.",
+            f"A token of {user.username} with {', '.join(scopes)}, valid until {token.expires_at:%Y-%m-%d %H:%M} UTC, shown this once.",
             self.style.NOTICE,
         )
         self.stdout.write(text)
