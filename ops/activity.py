@@ -17,7 +17,7 @@ def activity(event: AuditEvent) -> dict[str, Any]:
     kind, _colon, name = event.subject.partition(":")
     return {
         "text": _words(event.action),
-        "subject": name or event.subject,
+        "subject": "" if event.subject == event.actor else name or event.subject,
         "url": _url(kind, name, event.action),
         "level": _LEVELS.get(event.outcome, "none"),
         "actor": event.actor.partition(":")[2] or event.actor,

@@ -24,6 +24,8 @@ TROUBLE = {
     "update_state": ("rolled_back",),
 }
 
+_WORST_FIRST = ("key_mismatch", "unreachable", "rolled_back", "degraded")
+
 
 @dataclass
 class FleetCounts:
@@ -104,8 +106,7 @@ def troubles(principal: Principal) -> list[Trouble]:
         Trouble(axis, value, reason, group["count"], group["since"], tuple(sorted(group["mounts"])))
         for (axis, value, reason), group in groups.items()
     ]
-    order = [(axis, value) for axis, values in TROUBLE.items() for value in values]
-    return sorted(found, key=lambda one: (order.index((one.axis, one.value)), -one.count, one.reason))
+    return sorted(found, key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
 
 
 def offered_keys(principal: Principal) -> int:

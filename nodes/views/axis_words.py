@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.models import Node
@@ -44,7 +45,7 @@ def axis_of(node: Node, name: str) -> Axis:
     value, reason = getattr(node, name), getattr(node, f"{name}_reason")
     params: Mapping[str, Any] = getattr(node, f"{name}_params") or {}
     level = level_of(name, value)
-    short = short_reason(reason, params) if level in _SPOKEN or value in ("never_seen", "unknown") else ""
+    short = short_reason(reason, params) if level in _SPOKEN or value == "never_seen" else ""
     sentences = tuple(axis_sentences(name, value, reason, params))
     return Axis(name, value, level, word_of(name, value), sentences, short, getattr(node, f"{name}_since"))
 
@@ -55,27 +56,29 @@ def short_reason(reason: str, params: Mapping[str, Any]) -> str:
         version = params.get("version")
         return str(version) if isinstance(version, str) else ""
     also = params.get("also")
-    more = len(also) if isinstance(also, list) else 0
-    said = _detailed(reason, params)
-    return _("%(reason)s, and %(n)d more") % {"reason": said, "n": more} if more else said
+    said, more = _detailed(reason, params)
+    more += len(also) if isinstance(also, list) else 0
+    return f"{said} +{more}" if more > 0 else said
 
 
-def _detailed(reason: str, params: Mapping[str, Any]) -> str:
+def _detailed(reason: str, params: Mapping[str, Any]) -> tuple[str, int]:
+    """The words, and how many more of the same there are."""
     percent = params.get("used_percent")
     if reason in ("disk_full", "inodes_full") and isinstance(percent, int | float):
         worded = _("%(mount)s %(percent)d %% full") if reason == "disk_full" else _("%(mount)s: %(percent)d %% of inodes used")
-        return worded % {"mount": params.get("mount", ""), "percent": percent}
+        return worded % {"mount": params.get("mount", ""), "percent": percent}, 0
     units = params.get("units")
     if reason == "units_failed" and isinstance(units, list) and units:
-        return _first_of(units, params.get("count"), _("%(name)s failed"), _("%(name)s and %(n)d more failed"))
+        return _("%(name)s failed") % {"name": units[0]}, _more(units, params)
     names = params.get("containers")
     if reason == "containers_restarting" and isinstance(names, list) and names:
-        return _first_of(names, params.get("count"), _("%(name)s restarts"), _("%(name)s and %(n)d more restart"))
-    if reason == "newer_release" and isinstance(params.get("version"), str):
-        return _("%(version)s exists") % {"version": params["version"]}
-    return phrase(reason)
+        return _("%(name)s restarts") % {"name": names[0]}, _more(names, params)
+    behind = params.get("releases")
+    if reason == "newer_release" and isinstance(behind, int):
+        return ngettext("%(n)d behind", "%(n)d behind", behind) % {"n": behind}, 0
+    return phrase(reason), 0
 
 
-def _first_of(names: list[Any], count: object, one: str, many: str) -> str:
-    more = (count if isinstance(count, int) else len(names)) - 1
-    return (many if more > 0 else one) % {"name": str(names[0]), "n": more}
+def _more(names: list[Any], params: Mapping[str, Any]) -> int:
+    count = params.get("count")
+    return (count if isinstance(count, int) else len(names)) - 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Case, DateTimeField, F, IntegerField, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from fleetui.core.templatetags.ui import state_badge
 from nodes.models import Node
 from nodes.querysets import NodeQuerySet
 from nodes.views.axis_words import Axis, axes_of
@@ -69,7 +72,8 @@ class Row:
     """One node of the list."""
 
     node: Node
-    axes: Mapping[str, Axis]
+    axes: Sequence[Axis]
+    cells: Mapping[str, SafeString]
 
     @property
     def revision(self) -> str:
@@ -77,7 +81,7 @@ class Row:
         node = self.node
         shown = (
             node.name, node.address, node.port, node.pool_id, node.lifecycle, node.booted_version, node.facts_at,
-            node.last_seen_at, node.unread_sections, bool(node.poll_requested_at), *self.axes.values(),
+            node.last_seen_at, node.unread_sections, bool(node.poll_requested_at), *self.axes,
         )  # fmt: skip
         return f"{zlib.crc32(repr(shown).encode()):08x}"
 
@@ -86,5 +90,20 @@ class Row:
         return self.node.os_name or self.node.os_family
 
 
-def row_of(node: Node) -> Row:
-    return Row(node, {axis.name: axis for axis in axes_of(node)})
+def rows_of(nodes: Iterable[Node]) -> list[Row]:
+    """Rows with their axes drawn; most nodes of a page share the same few, which are drawn once."""
+    drawn: dict[tuple[str, ...], SafeString] = {}
+    found = []
+    for node in nodes:
+        axes = axes_of(node)
+        cells = {}
+        for axis in axes:
+            key = (axis.level, axis.word, axis.short, axis.sentence)
+            cells[axis.name] = drawn.get(key) or drawn.setdefault(key, _cell(axis))
+        found.append(Row(node, axes, cells))
+    return found
+
+
+def _cell(axis: Axis) -> SafeString:
+    why = format_html('<span class="n-why">{}</span>', axis.short) if axis.short else ""
+    return format_html('<span class="n-axis" title="{}">{}{}</span>', axis.sentence, state_badge(axis.level, axis.word), why)

@@ -74,6 +74,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
     return {
         "node": node,
         "axes": [{"axis": axis, "title": axis_name(axis.name)} for axis in axes_of(node)],
+        "is_due": node.poll_due_at <= known.now,
         "facts": known.document,
         "facts_read_at": known.facts.read_at if known.facts else None,
         "measurement": known.measurement,

@@ -23,7 +23,7 @@ from nodes.filters import NodeFilter
 from nodes.models import Node
 from nodes.querysets import COUNT_LIMIT, NodeQuerySet
 from nodes.services.nodes import request_poll
-from nodes.views.columns import row_of, shown_columns, sort_wanted, sorted_by
+from nodes.views.columns import rows_of, shown_columns, sort_wanted, sorted_by
 from nodes.views.facets import Facets, chips, hidden
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
 
@@ -52,7 +52,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
     placed, order = sorted_by(shown_columns(found), sort)
     page = page_of(placed, order, size, request.GET)
     context: dict[str, Any] = {
-        "rows": [row_of(node) for node in page.rows],
+        "rows": rows_of(page.rows),
         "sort": sort,
         "total": total,
         "total_text": f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}",

@@ -89,9 +89,14 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         if isinstance(value, Mapping):
             found += _flat(value, f"{prefix}{name}.")
         else:
-            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else _plain(value)
             found.append((f"{prefix}{name}", shown))
     return found
+
+
+def _plain(value: object) -> str:
+    """As the settings file writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _storage(known: Known, query: QueryDict) -> dict[str, Any]:

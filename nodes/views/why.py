@@ -42,8 +42,6 @@ def _what_ends_it(node: Node) -> str:
         "newer_release": _("The update agent of the host stages it when its rollout reaches this node."),
     }
     by_value = {
-        "staged": _("The next reboot applies it."),
-        "reboot_pending": _("The next reboot applies it."),
         "rolled_back": _("Find out why it went back before it is updated again."),
     }
     return by_reason.get(node.update_state_reason) or by_value.get(node.update_state, "")
