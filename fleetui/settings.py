@@ -28,6 +28,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
 POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
 POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
+#: A batch whose worker died is polled again after this time; a living worker renews its lease.
+POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

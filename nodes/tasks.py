@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from functools import cache
-from time import monotonic
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from fleetui.core import clock
-from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
-from nodes.services.polling import Outcome, claim_due, contact, hold, store
+from nodes.services.polling import begin, claim_due, hold, release, store
+from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
-from nodes.services.polling.contact import Target
 from nodes.services.polling.targets import target_of
 
 log = structlog.get_logger(__name__)
+Result = TypeVar("Result")
 STORE_EVERY_S = 1.0
+#: Waits before a write is tried again: a database that is restarted or locked costs no outcome.
+TRY_AGAIN_AFTER_S = (0.2, 1.0, 5.0)
+_stopping = threading.Event()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    _stopping.set()
 
 
 @shared_task(name="nodes.tasks.tick", ignore_result=True)
@@ -45,43 +55,43 @@ def poll_slow_batch(lease: str) -> None:
     _poll(uuid.UUID(lease), "slow")
 
 
-@cache
-def _threads(lane: Lane) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=settings.POLL_THREADS, thread_name_prefix=f"ssh-{lane}")
-
-
-def _poll(lease: uuid.UUID, lane: Lane) -> None:
-    if not hold(lease=lease, now=clock.now()):
+def _poll(claimed: uuid.UUID, lane: Lane) -> None:
+    lease = begin(lease=claimed, now=clock.now())
+    if lease is None:
         return
     nodes = list(Node.objects.filter(poll_lease=lease).select_related("credential", "pool__credential"))
     pinned = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
-    targets = [target_of(node, pinned.get(node.pk)) for node in nodes]
-    futures = [_threads(lane).submit(_contact, target) for target in targets]
-    for found in _in_time_slices(futures):
-        store(found, lease=lease, now=clock.now())
-
-
-def _contact(target: Target) -> Outcome:
+    contacts = Contacts([target_of(node, pinned.get(node.pk)) for node in nodes], lane)
     try:
-        return contact(target, now=clock.now())
-    except Exception as error:  # a fault of ours on one host must not take the other 199 with it
-        log.exception("contact_failed", node=str(target.node_id))
-        problem = HostError(
-            f"FleetUI failed while it read the host: {type(error).__name__}.",
-            "Report this with the log of the worker.",
-            error=type(error).__name__,
-        )
-        return Outcome(target.node_id, error=problem)
+        _store_as_they_come(contacts, lease)
+    finally:
+        # What is under way keeps its lease, so that no other worker contacts the host meanwhile.
+        if left := contacts.cancel():
+            _again(lambda: release(lease=lease, nodes=left))
 
 
-def _in_time_slices(futures: list[Future[Outcome]]) -> Iterator[list[Outcome]]:
-    """Outcomes as they come, once a second: fast hosts show at once, and the database sees few transactions."""
-    waiting: list[Outcome] = []
-    since = monotonic()
-    for future in as_completed(futures):
-        waiting.append(future.result())
-        if monotonic() - since >= STORE_EVERY_S:
-            yield waiting
-            waiting, since = [], monotonic()
-    if waiting:
-        yield waiting
+def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
+    """Write once a second: fast hosts show at once, and the database sees few transactions."""
+    renew_every_s = settings.POLL_LEASE_S / 3
+    renewed_s = monotonic()
+    for found in contacts.slices(STORE_EVERY_S):
+        if found:
+            _again(lambda found=found: store(found, lease=lease, now=clock.now()))  # type: ignore[misc]
+        if _stopping.is_set():
+            release(lease=lease, nodes=contacts.cancel())
+        if monotonic() - renewed_s >= renew_every_s:
+            renewed_s = monotonic()
+            if not _again(lambda: hold(lease=lease, now=clock.now())):
+                return
+
+
+def _again(write: Callable[[], Result]) -> Result:
+    """Write, and try a few times more when the connection breaks or the database is locked."""
+    for wait_s in TRY_AGAIN_AFTER_S:
+        try:
+            return write()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database_write_failed", error=str(error).strip(), again_after_s=wait_s)
+            connection.close()
+            sleep(wait_s)
+    return write()

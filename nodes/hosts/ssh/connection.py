@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from nodes.hosts.errors import (
 )
 from nodes.hosts.ssh.command import CommandResult, command_line, run_command
 from nodes.hosts.ssh.deadline import Deadline
-from nodes.hosts.ssh.dial import dial
+from nodes.hosts.ssh.dial import await_greeting, dial
 from nodes.hosts.ssh.handshake import Endpoint, check_host_key, exchange_keys, log_in, lost
 from nodes.hosts.ssh.host_keys import KEY_TYPES, HostKey
 from nodes.hosts.ssh.identity import Identity
@@ -130,15 +131,24 @@ def connect(
     deadline: Deadline,
     jumps: Sequence[Hop] = (),
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    greeting_timeout_s: float | None = None,
+    turn: contextlib.AbstractContextManager[object] | None = None,
 ) -> Connection:
-    """Connect, check the host key, and log in. Use the result as a context manager."""
+    """Connect, check the host key, and log in. Use the result as a context manager.
+
+    `greeting_timeout_s` bounds the wait for the first bytes of the host. `turn` is held from then until the login is
+    done: with a semaphore, many threads may wait for dead hosts while few do the costly key exchanges.
+    """
     _refuse_if_forbidden()
     pinned = (host_key,) if isinstance(host_key, HostKey) else tuple(host_key)
     transports: list[QuietTransport] = []
     try:
         stream = _reach(endpoint, jumps, transports, deadline, connect_timeout_s)
-        transport, seen = _shake_hands(stream, endpoint, pinned, transports, deadline)
-        log_in(transport, endpoint, identity, deadline)
+        if greeting_timeout_s is not None and isinstance(stream, socket.socket):
+            await_greeting(stream, endpoint.address, deadline.within(greeting_timeout_s))
+        with turn or contextlib.nullcontext():
+            transport, seen = _shake_hands(stream, endpoint, pinned, transports, deadline)
+            log_in(transport, endpoint, identity, deadline)
         transport.set_keepalive(KEEPALIVE_S)
     except BaseException:
         _end(transports)
@@ -153,12 +163,15 @@ def scan_host_key(
     jumps: Sequence[Hop] = (),
     preferred_types: Sequence[str] = KEY_TYPES,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    greeting_timeout_s: float | None = None,
 ) -> HostKey:
     """The key that a host shows, without logging in to it. Only a comparison by a person makes it trusted."""
     _refuse_if_forbidden()
     transports: list[QuietTransport] = []
     try:
         stream = _reach(endpoint, jumps, transports, deadline, connect_timeout_s)
+        if greeting_timeout_s is not None and isinstance(stream, socket.socket):
+            await_greeting(stream, endpoint.address, deadline.within(greeting_timeout_s))
         transport, seen = exchange_keys(stream, endpoint, deadline, preferred_types)
         transports.append(transport)
         return seen

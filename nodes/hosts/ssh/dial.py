@@ -32,6 +32,15 @@ def dial(address: str, port: int, deadline: Deadline) -> socket.socket:
     return connected
 
 
+def await_greeting(sock: socket.socket, address: str, deadline: Deadline) -> None:
+    """Wait for the first bytes of the host, which an SSH server sends unasked. A host that hangs still takes connections."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    if not poll.poll(deadline.remaining_s * 1000):
+        sock.close()
+        raise TimedOut("banner", address, deadline.span_s)
+
+
 def resolve(host: str, port: int, deadline: Deadline) -> list[Resolved]:
     """The addresses of a host. A resolver that hangs is given up at the deadline."""
     with contextlib.suppress(OSError, UnicodeError, ValueError):

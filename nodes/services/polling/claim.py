@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal
 
+from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from nodes.models import Node
@@ -15,7 +18,10 @@ Lane = Literal["live", "slow"]
 BATCH_NODES: dict[Lane, int] = {"live": 200, "slow": 60}
 #: Batches of a lane that may be under way at once: dead nodes wait behind each other, never before a live one.
 MAX_BATCHES: dict[Lane, int] = {"live": 8, "slow": 2}
-LEASE = timedelta(seconds=90)
+
+
+def lease_time() -> timedelta:
+    return timedelta(seconds=settings.POLL_LEASE_S)
 
 
 def claim_due(*, lane: Lane, now: datetime) -> uuid.UUID | None:
@@ -24,20 +30,36 @@ def claim_due(*, lane: Lane, now: datetime) -> uuid.UUID | None:
     under_way = Node.objects.filter(mine, poll_lease_until__gt=now).order_by().values("poll_lease").distinct().count()
     if under_way >= MAX_BATCHES[lane]:
         return None
-    due = Node.objects.due(now).filter(mine)
-    ids = list(due.order_by("poll_due_at").values_list("pk", flat=True)[: BATCH_NODES[lane]])
-    if not ids:
-        return None
     lease = uuid.uuid4()
-    claimed = Node.objects.due(now).filter(pk__in=ids).update(poll_lease=lease, poll_lease_until=now + LEASE)
-    return lease if claimed else None
+    with transaction.atomic():
+        # Rows that another tick or an edit holds are left for the next tick: nobody waits, nobody deadlocks.
+        due = Node.objects.select_for_update(skip_locked=True).due(now).filter(mine).order_by("poll_due_at")
+        ids = list(due.values_list("pk", flat=True)[: BATCH_NODES[lane]])
+        if ids:
+            Node.objects.filter(pk__in=ids).update(poll_lease=lease, poll_lease_until=now + lease_time())
+    return lease if ids else None
+
+
+def begin(*, lease: uuid.UUID, now: datetime) -> uuid.UUID | None:
+    """Take over a claimed batch under a lease of one's own, which is returned.
+
+    None when the claim ran out or a repeated message began it before: whoever comes second finds nothing.
+    """
+    own = uuid.uuid4()
+    claimed = Node.objects.filter(poll_lease=lease, poll_lease_until__gt=now)
+    return own if claimed.update(poll_lease=own, poll_lease_until=now + lease_time()) else None
 
 
 def hold(*, lease: uuid.UUID, now: datetime) -> bool:
-    """Renew a lease before its work starts; False when it ran out meanwhile, and the nodes are someone else's."""
-    return Node.objects.filter(poll_lease=lease, poll_lease_until__gt=now).update(poll_lease_until=now + LEASE) > 0
+    """Renew a lease; False when it ran out meanwhile, and the nodes are someone else's."""
+    held = Node.objects.filter(poll_lease=lease, poll_lease_until__gt=now)
+    return held.update(poll_lease_until=now + lease_time()) > 0
+
+
+def release(*, lease: uuid.UUID, nodes: Collection[uuid.UUID]) -> None:
+    """Give back nodes that were not contacted; they are due at once."""
+    Node.objects.filter(poll_lease=lease, pk__in=nodes).update(poll_lease=None, poll_lease_until=None)
 
 
 def _lane(lane: Lane) -> Q:
-    troubled = Q(failures__gt=0)
-    return troubled if lane == "slow" else ~troubled
+    return Q(failures__gt=0) if lane == "slow" else Q(failures=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -11,6 +13,8 @@ from nodes.hosts.errors import HostError, HostKeyUnknown
 from nodes.hosts.look import Look, look
 
 CONNECT_TIMEOUT_S = 5.0
+#: A live host greets within milliseconds; one that hangs still takes connections, and then says nothing.
+GREETING_TIMEOUT_S = 8.0
 CONTACT_TIMEOUT_S = 25.0
 
 
@@ -18,27 +22,37 @@ CONTACT_TIMEOUT_S = 25.0
 class Target:
     """What a contact needs to know of a node. `pinned` None means that no key was accepted yet."""
 
-    node_id: object
+    node_id: uuid.UUID
     endpoint: ssh.Endpoint
     identity: ssh.Identity | HostError
     pinned: ssh.HostKey | None
     family: str
     family_given: bool
+    revision: int
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a contact: a look or an error, and the key that was seen when it is not the pinned one."""
+    """What came of a contact: a look or an error, and the key that was seen when it is not the pinned one.
 
-    node_id: object
+    `began_at` is when the contact began: what was asked for after that, it does not answer. `revision` is the node's at
+    that time: a node that was edited since may be another host.
+    """
+
+    node_id: uuid.UUID
     look: Look | None = None
     error: HostError | None = None
     seen_key: ssh.HostKey | None = None
     duration_s: float = 0.0
+    began_at: datetime | None = None
+    revision: int | None = None
 
 
-def contact(target: Target, *, now: datetime) -> Outcome:
-    """Look at a host. Without a pinned key only its key is asked for, and offered to a person."""
+def contact(target: Target, *, now: datetime, turn: AbstractContextManager[object] | None = None) -> Outcome:
+    """Look at a host. Without a pinned key only its key is asked for, and offered to a person.
+
+    `turn` bounds how many threads exchange keys at once (see nodes.hosts.ssh.connect).
+    """
     start = monotonic()
     found: Look | None = None
     error: HostError | None = None
@@ -46,7 +60,7 @@ def contact(target: Target, *, now: datetime) -> Outcome:
     deadline = ssh.Deadline.after(CONTACT_TIMEOUT_S)
     try:
         if target.pinned is None:
-            seen = ssh.scan_host_key(target.endpoint, deadline=deadline)
+            seen = ssh.scan_host_key(target.endpoint, deadline=deadline, greeting_timeout_s=GREETING_TIMEOUT_S)
             raise HostKeyUnknown(target.endpoint.address, seen)
         if isinstance(target.identity, HostError):
             raise target.identity
@@ -56,9 +70,11 @@ def contact(target: Target, *, now: datetime) -> Outcome:
             host_key=target.pinned,
             deadline=deadline,
             connect_timeout_s=CONNECT_TIMEOUT_S,
+            greeting_timeout_s=GREETING_TIMEOUT_S,
+            turn=turn,
         ) as connection:
             found = look(connection, family=target.family, given=target.family_given, now=now, deadline=deadline)
     except HostError as problem:
         error = problem
         seen = getattr(problem, "seen_key", None) or seen
-    return Outcome(target.node_id, found, error, seen, monotonic() - start)
+    return Outcome(target.node_id, found, error, seen, monotonic() - start, now, target.revision)

@@ -19,6 +19,7 @@ from nodes.axes import Contact, StoredAxis, carry, compute
 from nodes.models import Deployment, Facts, Measurement, Node, TimelineEvent
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
+from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
@@ -55,17 +56,27 @@ _FACT_COLUMNS = [
 def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> int:
     """Write what a batch found and give its nodes back; returns how many. Nodes whose lease was lost meanwhile are left alone."""
     found = {outcome.node_id: outcome for outcome in outcomes}
+    hashes = {outcome.node_id: facts_hash(look.facts.as_json()) for outcome in outcomes if (look := outcome.look)}
     with transaction.atomic():
         held = Node.objects.select_for_update(of=("self",)).filter(poll_lease=lease, pk__in=list(found))
-        nodes = list(held.select_related("pool__cluster", "facts", "measurement").defer("facts__raw").order_by("pk"))
+        # The documents are large and wanted only where something changed.
+        light = held.select_related("pool__cluster", "facts", "measurement").defer(
+            "facts__raw", "facts__document", "measurement__document", "search_text"
+        )
+        nodes = list(light.order_by("pk"))
         batch = _Batch(now)
+        batch.recall([node for node in nodes if not _same(node, hashes)])
         for node in nodes:
-            batch.take(node, found[node.pk])
+            batch.take(node, found[node.pk], hashes.get(node.pk, ""))
         batch.write()
     for node in nodes:
         if (seen := found[node.pk].seen_key) is not None:
             offer(node=node, key=seen, now=now)
     return len(nodes)
+
+
+def _same(node: Node, hashes: Mapping[uuid.UUID, str]) -> bool:
+    return node.facts is not None and node.facts.hash == hashes.get(node.pk)
 
 
 def facts_hash(document: Mapping[str, Any]) -> str:
@@ -85,18 +96,31 @@ class _Batch:
         self.deployments: list[Deployment] = []
         self.timeline: list[TimelineEvent] = []
         self.measurements: list[Measurement] = []
+        self.stale: list[uuid.UUID] = []
+        self.known: dict[int, dict[str, Any]] = {}
+        self.measured: dict[uuid.UUID, dict[str, Any]] = {}
 
-    def take(self, node: Node, outcome: Outcome) -> None:
-        if outcome.look is not None:
-            self._answered(node, outcome)
+    def recall(self, nodes: Sequence[Node]) -> None:
+        """Load what was known before of those that changed or failed."""
+        facts = Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id])
+        self.known = dict(facts.order_by().values_list("pk", "document"))
+        measured = Measurement.objects.filter(node__in=[node.pk for node in nodes])
+        self.measured = dict(measured.values_list("node_id", "document"))
+
+    def take(self, node: Node, outcome: Outcome, fresh: str) -> None:
+        """Sort one outcome in. `fresh` is the hash of its facts."""
+        if outcome.revision is not None and outcome.revision != node.revision:
+            # Edited meanwhile: what answered may have been another host. It is due still.
+            self.stale.append(node.pk)
+        elif outcome.look is not None:
+            self._answered(node, outcome, fresh)
         else:
             self._failed(node, outcome)
 
-    def _answered(self, node: Node, outcome: Outcome) -> None:
+    def _answered(self, node: Node, outcome: Outcome, fresh: str) -> None:
         look = outcome.look
         assert look is not None  # noqa: S101  (take() sorts)
         document, measured = look.facts.as_json(), look.measurement.as_json()
-        fresh = facts_hash(document)
         was_failing = node.failures > 0
         node.failures, node.failing_since, node.last_error_kind, node.last_error_params = 0, None, "", {}
         node.last_seen_at = self.now
@@ -105,10 +129,10 @@ class _Batch:
             self._new_facts(node, document, fresh, look.family, look.raw)
         axes_moved = self._axes(node, document, measured)
         self._measure(node, measured, at_once=axes_moved)
-        node.poll_due_at = self.now + timedelta(seconds=interval_s(node))
+        asked_again = self._plan(node, outcome, interval_s(node))
         if changed:
             self.changed.append(node)
-        elif axes_moved or was_failing:
+        elif axes_moved or was_failing or asked_again:
             self.moved.append(node)
         else:
             self.quiet[interval_s(node)].append(node.pk)
@@ -119,14 +143,21 @@ class _Batch:
         node.failures += 1
         node.failing_since = node.failing_since or self.now
         node.last_error_kind, node.last_error_params = error.kind, error.params
-        document = node.facts.document if node.facts else None
-        measurement = getattr(node, "measurement", None)
-        self._axes(node, document, measurement.document if measurement else None)
-        node.poll_due_at = self.now + timedelta(seconds=_jittered(back_off_s(interval_s(node), node.failures)))
+        self._axes(node, self.known.get(node.facts_id or 0), self.measured.get(node.pk))
+        self._plan(node, outcome, back_off_s(interval_s(node), node.failures))
         self.moved.append(node)
 
+    def _plan(self, node: Node, outcome: Outcome, seconds: float) -> bool:
+        """Set when the node is due again. True when a person asked after the contact began: then it stays due at once."""
+        asked, began = node.poll_requested_at, outcome.began_at
+        if asked is not None and began is not None and asked > began:
+            return True
+        node.poll_due_at, node.poll_requested_at = self.now + timedelta(seconds=_jittered(seconds)), None
+        return False
+
     def _new_facts(self, node: Node, document: dict[str, Any], fresh: str, family: str, raw: bytes) -> None:
-        before = node.facts.document if node.facts and node.facts.generation == node.generation else None
+        same_machine = node.facts is not None and node.facts.generation == node.generation
+        before = self.known.get(node.facts_id or 0) if same_machine else None
         for kind, params in events(before, document):
             self._event(node, kind, params)
         self.facts[node.pk] = Facts(
@@ -192,7 +223,7 @@ class _Batch:
         for node in self.changed:
             node.facts = self.facts[node.pk]
         for node in [*self.changed, *self.moved]:
-            node.poll_lease = node.poll_lease_until = node.poll_requested_at = None
+            node.poll_lease = node.poll_lease_until = None
         freed = ["poll_due_at", "poll_lease", "poll_lease_until", "poll_requested_at", "last_seen_at"]
         Node.objects.bulk_update(self.moved, [*freed, *_AXIS_COLUMNS, *_ERROR_COLUMNS], batch_size=40)
         Node.objects.bulk_update(self.changed, [*freed, *_AXIS_COLUMNS, *_ERROR_COLUMNS, *_FACT_COLUMNS], batch_size=20)
@@ -214,6 +245,7 @@ class _Batch:
                 "document",
             ],
         )
+        Node.objects.filter(pk__in=self.stale).update(poll_lease=None, poll_lease_until=None)
         for seconds, ids in self.quiet.items():
             Node.objects.filter(pk__in=ids).update(
                 last_seen_at=self.now,
@@ -226,7 +258,8 @@ class _Batch:
 
 def interval_s(node: Node) -> int:
     """Seconds between polls of a node that answers."""
-    return (node.pool.poll_interval_s if node.pool else None) or int(settings.POLL_INTERVAL_S)
+    own: int | None = node.pool.poll_interval_s if node.pool else None
+    return own or int(settings.POLL_INTERVAL_S)
 
 
 def back_off_s(interval: int, failures: int) -> int:
@@ -236,80 +269,3 @@ def back_off_s(interval: int, failures: int) -> int:
 
 def _jittered(seconds: float) -> float:
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (spreads load, guards nothing)
-
-
-def stored_axis(node: Node, axis: str) -> StoredAxis:
-    return StoredAxis(*(getattr(node, f"{axis}{part}") for part in ("", "_reason", "_params", "_since")))
-
-
-def set_axis(node: Node, axis: str, value: StoredAxis) -> None:
-    setattr(node, axis, value.value)
-    setattr(node, f"{axis}_reason", value.reason)
-    setattr(node, f"{axis}_params", value.params)
-    setattr(node, f"{axis}_since", value.since)
-
-
-def _slot(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    kept = ("version", "checksum", "origin", "image", "image_digest", "layered", "pinned")
-    return {name: one[name] for name in kept}
-
-
-def _first(document: Mapping[str, Any], flag: str) -> Mapping[str, Any] | None:
-    return next((one for one in document["deployments"] if one[flag]), None)
-
-
-def fact_columns(document: Mapping[str, Any], family: str) -> dict[str, Any]:
-    """The facts that lists filter and sort by, as columns of Node, cut to what the columns hold."""
-    os, boot, booted = document["os"], document["boot"], _first(document, "booted")
-    version = ((booted or {}).get("version") or os.get("version") or "")[:100]
-    booted_at = boot.get("booted_at")
-    return {
-        "os_family": (family or "")[:30],
-        "os_name": (os.get("name") or "")[:100],
-        "os_variant": (os.get("variant") or "")[:50],
-        "os_version": (os.get("version") or "")[:100],
-        "os_stream": (os.get("stream") or "")[:100],
-        "arch": (os.get("arch") or "")[:20],
-        "kernel": (boot.get("kernel") or "")[:150],
-        "booted_version": version,
-        "booted": _slot(booted),
-        "staged": _slot(_first(document, "staged")),
-        "rollback": _slot(_first(document, "rollback")),
-        "boot_id": (boot.get("boot_id") or "")[:36],
-        "booted_at": datetime.fromisoformat(booted_at) if booted_at else None,
-        "unread_sections": len(document["unread"]),
-    }
-
-
-def deployment_row(node: Node, one: Mapping[str, Any]) -> Deployment:
-    return Deployment(
-        node=node,
-        index=one["index"],
-        version=(one["version"] or "")[:100],
-        checksum=(one["checksum"] or "")[:128],
-        origin=(one["origin"] or "")[:500],
-        image=(one["image"] or "")[:500],
-        image_digest=(one["image_digest"] or "")[:100],
-        is_booted=one["booted"],
-        is_staged=one["staged"],
-        is_rollback=one["rollback"],
-        is_pinned=one["pinned"],
-        document=dict(one),
-    )
-
-
-def measurement_row(node: Node, measured: Mapping[str, Any], now: datetime) -> Measurement:
-    full = [entry for entry in measured["filesystems"] if entry.get("used_percent") is not None]
-    fullest = max(full, key=lambda entry: float(entry["used_percent"]), default=None)
-    return Measurement(
-        node=node,
-        at=now,
-        load_1=measured["load_1"],
-        memory_total_bytes=measured["memory_total_bytes"],
-        memory_available_bytes=measured["memory_available_bytes"],
-        fullest_mount=(fullest["mount"] if fullest else "")[:200],
-        fullest_percent=fullest["used_percent"] if fullest else None,
-        document=dict(measured),
-    )

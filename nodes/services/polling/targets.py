@@ -34,4 +34,5 @@ def target_of(node: Node, pinned: HostKey | None) -> Target:
         pinned=ssh.HostKey(pinned.type, pinned.public_key) if pinned else None,
         family=node.os_family_given or node.os_family,
         family_given=bool(node.os_family_given),
+        revision=node.revision,
     )
