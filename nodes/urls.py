@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from nodes import group_urls
 from nodes.views import actions
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
@@ -14,6 +15,7 @@ app_name = "nodes"
 urlpatterns: list[URLPattern] = [
     path("nodes/", node_list, name="list"),
     path("nodes/-/poll/", poll_many, name="poll_many"),
+    *group_urls.urlpatterns,
     path("nodes/<str:name>/", node_detail, name="detail"),
     path("nodes/<str:name>/edit/", edit, name="edit"),
     path("nodes/<str:name>/poll/", actions.poll, name="poll"),

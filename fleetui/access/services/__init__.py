@@ -2,7 +2,15 @@
 
 from fleetui.access.services.resolve import principal_for_token, principal_for_user
 from fleetui.access.services.tokens import create_token, revoke_token
-from fleetui.access.services.users import add_user, bind_role, ensure_first_admin, set_active, set_password, unbind_role
+from fleetui.access.services.users import (
+    add_user,
+    bind_role,
+    ensure_first_admin,
+    set_active,
+    set_password,
+    set_time_zone,
+    unbind_role,
+)
 
 __all__ = [
     "add_user",
@@ -14,5 +22,6 @@ __all__ = [
     "revoke_token",
     "set_active",
     "set_password",
+    "set_time_zone",
     "unbind_role",
 ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets
+import zoneinfo
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from fleetui.access.models import RoleBinding, User
 from fleetui.access.principals import SYSTEM, Principal, require
 from fleetui.access.roles import ROLES
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import Conflict, InvalidInput
+from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
     from nodes.models import Pool
@@ -67,6 +68,18 @@ def set_password(*, user: User, password: str, actor: Principal) -> None:
     with transaction.atomic():
         user.save(update_fields=["password"])
         append([Entry(actor=str(actor), action="users.set_password", subject=f"user:{user.username}")])
+
+
+def set_time_zone(*, user: User, time_zone: str, actor: Principal) -> None:
+    """The zone in which a person reads times; empty means the installation's. One's own only."""
+    if actor.user_id != user.pk:
+        raise NotAllowed("Everybody sets their own time zone.", mend="Sign in as that person.")
+    if time_zone and time_zone not in zoneinfo.available_timezones():
+        raise InvalidInput(
+            f"{time_zone!r} is not a time zone.", field="time_zone", value=time_zone, mend="Write it like Asia/Bangkok."
+        )
+    User.objects.filter(pk=user.pk).update(time_zone=time_zone)
+    user.time_zone = time_zone
 
 
 def set_active(*, user: User, active: bool, actor: Principal) -> None:

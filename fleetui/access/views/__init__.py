@@ -1,0 +1,1 @@
+"""Pages of people: settings, users and roles, tokens and preferences."""

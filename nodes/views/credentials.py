@@ -1,0 +1,200 @@
+"""Credentials. The private half goes in through a form and is never drawn again."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError, InvalidInput
+from fleetui.core.form_errors import sentence, take_error
+from nodes.forms import CredentialEditForm, CredentialForm, KeyForm
+from nodes.hosts.ssh import generate_identity
+from nodes.models import Credential, Node, Pool
+from nodes.services import credentials as services
+from nodes.views.pools import nodes_url
+from nodes.views.subject import principal_of
+
+MOST_SHOWN = 20
+
+
+def key_type(credential: Credential) -> str:
+    """The type of a key as people say it: ed25519, rsa, ecdsa."""
+    first = credential.public_key.split(" ", 1)[0]
+    return first.removeprefix("ssh-").removeprefix("ecdsa-sha2-").replace("nistp", "ecdsa p-")
+
+
+@require_safe
+@needs("credentials.read")
+def credential_list(request: HttpRequest) -> HttpResponse:
+    principal = principal_of(request)
+    found = Credential.objects.visible_to(principal).annotate(
+        node_count=Count("nodes", distinct=True), pool_count=Count("pools", distinct=True)
+    )
+    rows = [{"credential": row, "type": key_type(row), "changed_at": row.rotated_at or row.created_at} for row in found]
+    return render(request, "nodes/credentials.html", {"rows": rows, "may_add": principal.may("credentials.write")})
+
+
+def _credential(request: HttpRequest, pk: uuid.UUID, permission: str = "") -> Credential:
+    principal = principal_of(request)
+    found: Credential | None = Credential.objects.visible_to(principal).filter(pk=pk).first()
+    if found is None:
+        raise Http404(str(pk))
+    if permission and not principal.may(permission):
+        raise PermissionDenied(permission)
+    return found
+
+
+@require_safe
+@needs("credentials.read")
+def credential_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The public half, how to put it on hosts, and who uses it."""
+    principal = principal_of(request)
+    credential = _credential(request, pk)
+    pools = Pool.objects.visible_to(principal).filter(credential=credential).annotate(node_count=Count("nodes"))
+    nodes = Node.objects.visible_to(principal).filter(credential=credential)
+    node_count = nodes.count()
+    context = {
+        "credential": credential,
+        "type": key_type(credential),
+        "pools": pools,
+        "nodes": nodes.order_by("name")[:MOST_SHOWN],
+        "node_count": node_count,
+        "more": max(node_count - MOST_SHOWN, 0),
+        "nodes_url": nodes_url(credential=credential.name),
+        "butane": _butane(credential),
+        "may_write": principal.may("credentials.write"),
+        "is_used": bool(pools or node_count),
+    }
+    return render(request, "nodes/credential.html", context)
+
+
+def _butane(credential: Credential) -> str:
+    """The lines of a Butane config that let this key in."""
+    return (
+        f"passwd:\n  users:\n    - name: {credential.username}\n"
+        f"      ssh_authorized_keys:\n        - {credential.public_key}\n"
+    )
+
+
+def _may_write(request: HttpRequest) -> None:
+    if not principal_of(request).may("credentials.write"):
+        raise PermissionDenied("credentials.write")
+
+
+@never_cache
+@sensitive_post_parameters("private_key", "passphrase")
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("credentials.write")
+def credential_add(request: HttpRequest) -> HttpResponse:
+    _may_write(request)
+    form = CredentialForm(request.POST or None, request.FILES or None)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            given = {name: form.cleaned_data[name] for name in ("name", "username", "private_key", "passphrase", "certificate")}
+            try:
+                made = services.add_credential(**given, actor=principal_of(request), now=clock.now())
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                said = _("The credential %(name)s was added. Put its public key on the hosts.")
+                messages.info(request, said % {"name": made.name})
+                return redirect("nodes:credential", pk=made.pk)
+        form.forget_secrets()
+    return render(request, "nodes/credential_add.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("credentials.write")
+def credential_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Name, user name and certificate; the key has its own page."""
+    credential = _credential(request, pk, "credentials.write")
+    form = CredentialEditForm(request.POST or None, instance=_credential(request, pk))
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            changes = {name: form.cleaned_data[name] for name in ("name", "username", "certificate")}
+            if not _changed(request, credential, changes, form, form.cleaned_data["revision"]):
+                status = getattr(form, "status", 422)
+            else:
+                messages.info(request, _("The credential %(name)s was changed.") % {"name": credential.name})
+                return redirect("nodes:credential", pk=pk)
+    context = {"form": form, "credential": credential, "is_stale": status == 412}
+    return render(request, "nodes/credential_edit.html", context, status=status)
+
+
+def _changed(request: HttpRequest, credential: Credential, changes: dict[str, Any], form: Any, revision: int) -> bool:
+    try:
+        services.edit_credential(
+            credential=credential, changes=changes, actor=principal_of(request), now=clock.now(), expected_revision=revision
+        )
+    except FleetError as error:
+        form.status = take_error(form, error)
+        return False
+    return True
+
+
+@never_cache
+@sensitive_post_parameters("private_key", "passphrase")
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("credentials.write")
+def credential_rotate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Replace the key. From the next contact on every node of the credential is met with the new one."""
+    credential = _credential(request, pk, "credentials.write")
+    form = KeyForm(request.POST or None, request.FILES or None, initial={"source": KeyForm.BRING})
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            changes = {"private_key": form.cleaned_data["private_key"], "passphrase": form.cleaned_data["passphrase"]}
+            if changes["private_key"] is None:
+                changes = {"private_key": generate_identity(f"fleetui {credential.name}")[0]}
+            revision = _revision(request)
+            if _changed(request, credential, changes, form, revision):
+                messages.info(request, _("The key of %(name)s was replaced.") % {"name": credential.name})
+                return redirect("nodes:credential", pk=pk)
+            status = getattr(form, "status", 422)
+        form.forget_secrets()
+    context = {"form": form, "credential": credential, "node_count": _reached(credential), "is_stale": status == 412}
+    return render(request, "nodes/credential_rotate.html", context, status=status)
+
+
+def _revision(request: HttpRequest) -> int:
+    text = request.POST.get("revision", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _reached(credential: Credential) -> int:
+    """How many nodes are contacted with this credential: their own, or their pool's."""
+    own = Node.objects.filter(credential=credential)
+    return int(own.count() + Node.objects.filter(credential=None, pool__credential=credential).count())
+
+
+@require_POST
+@needs("credentials.write")
+def credential_delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    credential = _credential(request, pk, "credentials.write")
+    name = credential.name
+    try:
+        if request.POST.get("confirm", "").strip() != name:
+            raise InvalidInput(_("The name was not typed as it is, so nothing was deleted."))
+        services.delete_credential(credential=credential, actor=principal_of(request), now=clock.now())
+    except FleetError as error:
+        messages.error(request, sentence(error))
+        return redirect("nodes:credential", pk=pk)
+    messages.info(request, _("The credential %(name)s was deleted. Take its public key off the hosts.") % {"name": name})
+    return redirect("nodes:credentials")

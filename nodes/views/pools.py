@@ -1,0 +1,222 @@
+"""Pools: the list with its clusters, one pool, and its forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.access.models import RoleBinding
+from fleetui.core import clock
+from fleetui.core.errors import FleetError
+from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.templatetags.ui_words import STATES
+from nodes.forms import PoolForm
+from nodes.models import Cluster, Credential, Node, Pool
+from nodes.releases.versions import version_date, version_key
+from nodes.services import groups
+from nodes.views.subject import principal_of
+
+FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s")
+_IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
+_TROUBLE = Q(nodes__reachability__in=["unreachable", "key_mismatch"]) | Q(nodes__health="degraded") | Q(nodes__update_state="rolled_back")
+_BEHIND_STATES = "update_available,staged,reboot_pending,deferred"
+_BEHIND = Q(nodes__update_state__in=_BEHIND_STATES.split(","))
+
+
+def nodes_url(**query: str) -> str:
+    return f"{reverse('nodes:list')}?{urlencode(query)}"
+
+
+@require_safe
+@needs("pools.read")
+def pool_list(request: HttpRequest) -> HttpResponse:
+    """Every pool with its counts, and the clusters that pools stand in."""
+    principal = principal_of(request)
+    pools = list(
+        Pool.objects.visible_to(principal)
+        .select_related("cluster")
+        .annotate(
+            node_count=Count("nodes", filter=_IN_USE),
+            trouble_count=Count("nodes", filter=_TROUBLE & Q(nodes__lifecycle="active")),
+            behind_count=Count("nodes", filter=_BEHIND & _IN_USE),
+        )
+    )
+    credentials = dict(Credential.objects.visible_to(principal).values_list("pk", "name"))
+    for pool in pools:
+        pool.nodes_url = nodes_url(pool=pool.name)
+        pool.trouble_url = nodes_url(pool=pool.name, needs_attention="true")
+        pool.behind_url = f"{pool.nodes_url}&update_state={_BEHIND_STATES}"
+        pool.credential_name = credentials.get(pool.credential_id, "")
+    clusters = Cluster.objects.visible_to(principal).annotate(
+        pool_count=Count("pools", distinct=True),
+        node_count=Count("pools__nodes", filter=~Q(pools__nodes__lifecycle="retired"), distinct=True),
+    )
+    loose = Node.objects.visible_to(principal).counted().filter(pool=None).count()
+    context = {
+        "pools": pools,
+        "clusters": [{"row": row, "nodes_url": nodes_url(cluster=row.name)} for row in clusters],
+        "loose": loose,
+        "loose_url": nodes_url(has_pool="false"),
+        "interval_s": settings.POLL_INTERVAL_S,
+        "may_add": principal.may("pools.write"),
+        "may_add_cluster": principal.may("clusters.write"),
+    }
+    return render(request, "nodes/pools.html", context)
+
+
+def visible_pool(request: HttpRequest, name: str, permission: str = "") -> Pool:
+    """404 for what the principal may not see, 403 for what it may not do."""
+    principal = principal_of(request)
+    pools = Pool.objects.visible_to(principal).select_related("cluster", "credential")
+    pool: Pool | None = pools.filter(name=name.replace("\0", "")).first()
+    if pool is None:
+        raise Http404(name)
+    if permission and not principal.may(permission, pool):
+        raise PermissionDenied(permission)
+    return pool
+
+
+@require_safe
+@needs("pools.read")
+def pool_page(request: HttpRequest, name: str) -> HttpResponse:
+    """One pool: its three axes, the versions that run, and how its nodes are reached."""
+    principal = principal_of(request)
+    pool = visible_pool(request, name)
+    members = Node.objects.visible_to(principal).filter(pool=pool)
+    retired = members.filter(lifecycle="retired").count()
+    credential = Credential.objects.visible_to(principal).filter(pk=pool.credential_id).first()
+    context = {
+        "pool": pool,
+        "credential": credential,
+        "bars": _bars(pool, members.counted()),
+        "total": members.counted().count(),
+        "retired": retired,
+        "retired_url": nodes_url(pool=pool.name, lifecycle="retired"),
+        "nodes_url": nodes_url(pool=pool.name),
+        "versions": _versions(pool, members.counted()),
+        "people": RoleBinding.objects.visible_to(principal).filter(pool=pool).select_related("user")
+        if principal.may("users.read")
+        else [],
+        "interval_s": pool.poll_interval_s or settings.POLL_INTERVAL_S,
+        "may_write": principal.may("pools.write", pool),
+        "may_add_node": principal.may("nodes.write", pool),
+        "add_url": f"{reverse('nodes:add')}?{urlencode({'pool': pool.name})}",
+    }
+    return render(request, "nodes/pool.html", context)
+
+
+def _bars(pool: Pool, members: Any) -> list[dict[str, Any]]:
+    titles = {"reachability": _("Reachability"), "health": _("Health"), "update_state": _("Update state")}
+    counts: dict[str, dict[str, int]] = {axis: {} for axis in titles}
+    for row in members.order_by().values(*titles).annotate(count=Count("pk")):
+        for axis in titles:
+            counts[axis][row[axis]] = counts[axis].get(row[axis], 0) + row["count"]
+    return [
+        {
+            "title": title,
+            "segments": [
+                {
+                    "level": level,
+                    "label": word,
+                    "count": counts[axis].get(value, 0),
+                    "url": nodes_url(**{"pool": pool.name, axis: value}),
+                }
+                for value, (level, word) in STATES[axis].items()
+            ],
+        }
+        for axis, title in titles.items()
+    ]
+
+
+def _versions(pool: Pool, members: Any) -> list[dict[str, Any]]:
+    """Versions that run in the pool, newest first."""
+    today = clock.now()
+    rows = members.order_by().values("booted_version").annotate(count=Count("pk"))
+    found = sorted(rows, key=lambda row: version_key(row["booted_version"]), reverse=True)
+    return [
+        {
+            "version": row["booted_version"],
+            "count": row["count"],
+            "age_days": (today - built).days if (built := version_date(row["booted_version"])) else None,
+            "url": nodes_url(pool=pool.name, version=row["booted_version"]) if row["booted_version"] else "",
+        }
+        for row in found
+    ]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("pools.write")
+def pool_add(request: HttpRequest) -> HttpResponse:
+    principal = principal_of(request)
+    if not principal.may("pools.write"):
+        raise PermissionDenied("pools.write")
+    form = PoolForm(request.POST or None, principal=principal)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            values = {name: form.cleaned_data[name] for name in FIELDS}
+            try:
+                pool = groups.add_pool(**values, actor=principal, now=clock.now())
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                messages.info(request, _("The pool %(name)s was added.") % {"name": pool.name})
+                return redirect("nodes:pool", name=pool.name)
+    context = {"form": form, "title": _("Add pool"), "button": _("Add pool"), "back_url": reverse("nodes:pools")}
+    return render(request, "nodes/pool_form.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("pools.write")
+def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
+    """A change that somebody else made meanwhile is not overwritten."""
+    principal = principal_of(request)
+    pool = visible_pool(request, name, "pools.write")
+    form = PoolForm(request.POST or None, instance=visible_pool(request, name), principal=principal)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            changes = {field: form.cleaned_data[field] for field in FIELDS if field in form.cleaned_data}
+            revision = form.cleaned_data["revision"]
+            try:
+                groups.edit_pool(pool=pool, changes=changes, actor=principal, now=clock.now(), expected_revision=revision)
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                messages.info(request, _("The pool %(name)s was changed.") % {"name": pool.name})
+                return redirect("nodes:pool", name=pool.name)
+    context = {
+        "form": form,
+        "pool_name": name,
+        "title": _("Edit pool"),
+        "button": _("Save pool"),
+        "back_url": reverse("nodes:pool", args=[name]),
+        "is_stale": status == 412,
+    }
+    return render(request, "nodes/pool_form.html", context, status=status)
+
+
+@require_POST
+@needs("pools.write")
+def pool_delete(request: HttpRequest, name: str) -> HttpResponse:
+    pool = visible_pool(request, name, "pools.write")
+    try:
+        groups.delete_pool(pool=pool, actor=principal_of(request), now=clock.now())
+    except FleetError as error:
+        messages.error(request, sentence(error))
+        return redirect("nodes:pool", name=name)
+    messages.info(request, _("The pool %(name)s was deleted.") % {"name": name})
+    return redirect("nodes:pools")

@@ -1,0 +1,130 @@
+"""What versions exist, as a tab of the settings: streams, one stream's releases, and the import of a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.access.settings_tabs import settings_tabs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError
+from fleetui.core.form_errors import take_error
+from nodes.forms import ReleasesForm
+from nodes.hosts import drivers
+from nodes.models import Node, Release, Stream
+from nodes.releases.versions import version_key
+from nodes.services.releases import ImportOutcome, import_releases
+from nodes.views.pools import nodes_url
+from nodes.views.subject import principal_of
+
+
+def _family(name: str) -> str:
+    return drivers.get(name).name if name in drivers.families() else name
+
+
+@require_safe
+@needs("releases.read")
+def stream_list(request: HttpRequest) -> HttpResponse:
+    """Every stream with its newest release."""
+    principal = principal_of(request)
+    releases = Release.objects.visible_to(principal)
+    newest: dict[Any, Release] = {}
+    for release in releases.only("stream_id", "version", "released_at", "is_deadend"):
+        known = newest.get(release.stream_id)
+        if not release.is_deadend and (known is None or version_key(release.version) > version_key(known.version)):
+            newest[release.stream_id] = release
+    streams = Stream.objects.annotate(
+        release_count=Count("releases"),
+        barrier_count=Count("releases", filter=Q(releases__is_barrier=True)),
+        deadend_count=Count("releases", filter=Q(releases__is_deadend=True)),
+    )
+    members = Node.objects.visible_to(principal).counted().order_by()
+    counts = members.values_list("os_family", "os_stream").annotate(count=Count("pk"))
+    running = {(family, name): count for family, name, count in counts}
+    rows = [
+        {
+            "stream": stream,
+            "family": _family(stream.os_family),
+            "newest": newest.get(stream.pk),
+            "node_count": running.get((stream.os_family, stream.name), 0),
+            "nodes_url": nodes_url(os=stream.os_family, stream=stream.name),
+        }
+        for stream in streams
+    ]
+    context = {"rows": rows, "tabs": settings_tabs(request), "may_import": principal.may("releases.write")}
+    return render(request, "nodes/releases.html", context)
+
+
+@require_safe
+@needs("releases.read")
+def stream_page(request: HttpRequest, family: str, stream: str) -> HttpResponse:
+    """The releases of a stream, newest first, with what each means for an update and how many nodes run it."""
+    principal = principal_of(request)
+    row = Stream.objects.filter(os_family=family, name=stream).first() if "\0" not in family + stream else None
+    if row is None:
+        raise Http404(stream)
+    members = Node.objects.visible_to(principal).counted().filter(os_family=family, os_stream=stream)
+    running = dict(members.order_by().values_list("booted_version").annotate(count=Count("pk")))
+    releases = sorted(
+        Release.objects.visible_to(principal).filter(stream=row), key=lambda one: version_key(one.version), reverse=True
+    )
+    rows = [
+        {
+            "release": release,
+            "node_count": running.get(release.version, 0),
+            "nodes_url": nodes_url(os=family, stream=stream, version=release.version),
+        }
+        for release in releases
+    ]
+    context = {
+        "stream": row,
+        "family": _family(family),
+        "rows": rows,
+        "tabs": settings_tabs(request),
+        "may_import": principal.may("releases.write"),
+    }
+    return render(request, "nodes/stream.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("releases.write")
+def import_page(request: HttpRequest) -> HttpResponse:
+    """Take in a document by upload or paste; what it says is merged with what is known."""
+    principal = principal_of(request)
+    if not principal.may("releases.write"):
+        raise PermissionDenied("releases.write")
+    form = ReleasesForm(request.POST or None, request.FILES or None)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            found = form.cleaned_data
+            try:
+                outcome = import_releases(
+                    text=found["text"],
+                    os_family=found["os_family"],
+                    stream=found["stream"].strip() or None,
+                    actor=principal,
+                    now=clock.now(),
+                )
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                messages.info(request, _said(outcome))
+                return redirect("nodes:releases")
+    context = {"form": form, "tabs": settings_tabs(request)}
+    return render(request, "nodes/releases_import.html", context, status=status)
+
+
+def _said(outcome: ImportOutcome) -> str:
+    counts = {"added": outcome.added, "changed": outcome.changed, "unchanged": outcome.unchanged}
+    said = _("%(streams)s: %(added)s releases added, %(changed)s changed, %(unchanged)s as they were.")
+    return said % {"streams": ", ".join(outcome.streams), **counts}
