@@ -24,12 +24,18 @@ from nodes.services import changes as rows
 def _loaded(private_key: str | None, passphrase: str | None, certificate: str, name: str) -> tuple[str, Identity]:
     if private_key is None:
         text, identity = generate_identity(f"fleetui {name}")
-        return text, load_identity(text, certificate=certificate) if certificate else identity
-    try:
-        identity = load_identity(private_key, passphrase=passphrase or None, certificate=certificate or None)
-    except BadIdentity as error:
-        raise InvalidInput(error.message, field="private_key", mend=error.what_to_do) from error
-    return ssh.private_text(private_key, passphrase=passphrase or None), identity
+    else:
+        try:
+            identity = load_identity(private_key, passphrase=passphrase or None)
+            text = ssh.private_text(private_key, passphrase=passphrase or None)
+        except BadIdentity as error:
+            raise InvalidInput(error.message, field="private_key", mend=error.what_to_do) from error
+    if certificate.strip():
+        try:
+            identity = load_identity(text, certificate=certificate)
+        except BadIdentity as error:
+            raise InvalidInput(error.message, field="certificate", mend=error.what_to_do) from error
+    return text, identity
 
 
 def add_credential(

@@ -147,6 +147,12 @@ def test_a_wrong_key_is_refused_without_an_echo(api: Api) -> None:
     assert b"TOPSECRET" not in response.content
 
 
+def test_a_wrong_certificate_is_named(api: Api) -> None:
+    response = api.post("credentials/", {"name": "bad", "certificate": "nonsense"})
+    assert response.status_code == 400
+    assert response.json()["field"] == "certificate"
+
+
 def test_a_credential_in_use_stays(api: Api, cast: Cast) -> None:
     Node.objects.filter(name="web-1").update(credential=make_credential("used"))
     assert api.delete("credentials/used/").status_code == 409
