@@ -19,6 +19,11 @@ def _reason(rows: QuerySet[Any], codes: list[str]) -> QuerySet[Any]:
     return rows.filter(Q(reachability_reason__in=codes) | Q(health_reason__in=codes) | Q(update_state_reason__in=codes))
 
 
+def _versions(rows: QuerySet[Any], versions: list[str]) -> QuerySet[Any]:
+    """`unknown` stands for the version that nobody has read yet."""
+    return rows.filter(booted_version__in=["" if version == "unknown" else version for version in versions])
+
+
 def _labels(rows: QuerySet[Any], labels: list[str]) -> QuerySet[Any]:
     """All of the labels; `key` alone asks for the key with any value. Keys never become lookup names."""
     for number, label in enumerate(labels):
@@ -79,7 +84,7 @@ class NodeFilter(FilterSet):
     has_pool = FlagFilter(_in_pool, help_text="Whether the node is in a pool.")
     cluster = ListFilter("pool__cluster__name", help_text="Names of clusters.")
     os = ListFilter("os_family", help_text="OS families, such as fcos.")
-    version = ListFilter("booted_version", help_text="Versions that are booted.")
+    version = ListFilter(narrow=_versions, help_text="Versions that are booted.")
     stream = ListFilter("os_stream", help_text="Update streams.")
     arch = ListFilter("arch", help_text="Architectures.")
     reachability = ListFilter(
