@@ -14,8 +14,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from fleetui.access.principals import Principal
 from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.templatetags.ui_words import level_of, word_of
@@ -64,7 +64,12 @@ def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
         {
             "title": axis_name(axis),
             "segments": [
-                {"level": level_of(axis, value), "label": word_of(axis, value), "count": count, "url": nodes_url(**{axis: value})}
+                {
+                    "level": level_of(axis, value),
+                    "label": word_of(axis, value),
+                    "count": count,
+                    "url": nodes_url(**{axis: value}),
+                }
                 for value, count in values.items()
             ],
         }
@@ -81,7 +86,9 @@ def _attention(principal: Principal) -> list[dict[str, Any]]:
         items.append({"level": level, "count": one.count, "text": _capital(text), "since": one.since, "url": url})
     if waiting := stats.offered_keys(principal):
         url = nodes_url(reachability="never_seen", reason="key_unknown")
-        items.append({"level": "info", "count": waiting, "text": _capital(phrase("key_unknown")), "since": None, "url": url})
+        items.append(
+            {"level": "info", "count": waiting, "text": _capital(phrase("key_unknown")), "since": None, "url": url}
+        )
     return items
 
 
@@ -109,14 +116,17 @@ def _versions(principal: Principal, now: datetime) -> dict[str, Any]:
     known = [one for one in ages if one.version]
     shown = known if len(known) <= VERSIONS_SHOWN else known[: VERSIONS_SHOWN - 1]
     older = [one.version for one in known[len(shown) :]]
-    legend = [{"version": one.version, "age_days": _days(one.released_at, now), "url": nodes_url(version=one.version)} for one in shown]
+    legend = [
+        {"version": one.version, "age_days": _days(one.released_at, now), "url": nodes_url(version=one.version)}
+        for one in shown
+    ]
     groups: dict[str, list[str]] = {one.version: [one.version] for one in shown}
     if older:
         word = _("%(n)d older") % {"n": len(older)}
         legend.append({"version": word, "age_days": None, "url": nodes_url(version=",".join(older))})
         groups[word] = older
     if len(known) < len(ages):
-        legend.append({"version": "", "age_days": None, "url": nodes_url(update_state="unknown")})
+        legend.append({"version": "", "age_days": None, "url": nodes_url(version="unknown")})
         groups[""] = [""]
     return {"version_rows": [_pool_row(pool, groups) for pool in spread], "versions": legend}
 
@@ -127,14 +137,13 @@ def _pool_row(pool: stats.PoolVersions, groups: dict[str, list[str]]) -> dict[st
         "label": pool.pool or _("No pool"),
         "url": nodes_url(**where),
         "counts": {
-            name: {"count": _sum(pool.counts, versions), "url": nodes_url(**where, **_version_filter(versions))}
+            name: {
+                "count": _sum(pool.counts, versions),
+                "url": nodes_url(**where, version=",".join(versions) or "unknown"),
+            }
             for name, versions in groups.items()
         },
     }
-
-
-def _version_filter(versions: list[str]) -> dict[str, str]:
-    return {"version": ",".join(versions)} if versions != [""] else {"update_state": "unknown"}
 
 
 def _sum(counts: dict[str, int], versions: Iterable[str]) -> int:
@@ -158,7 +167,9 @@ def palette(request: HttpRequest) -> HttpResponse:
         {
             "label": node.name,
             "url": reverse("nodes:detail", args=[node.name]),
-            "hint": " · ".join(part for part in (node.pool.name if node.pool else "", node.address, node.booted_version) if part),
+            "hint": " · ".join(
+                part for part in (node.pool.name if node.pool else "", node.address, node.booted_version) if part
+            ),
             "icon": "server-2",
             "group": _("Nodes"),
         }

@@ -129,9 +129,15 @@ def version_ages(principal: Principal, versions: Iterable[str]) -> list[VersionA
     """The versions with their release day, newest first; the unknown one last. One query."""
     wanted = {version for version in versions if version}
     rows: Sequence[tuple[str, datetime | None]] = list(
-        Release.objects.visible_to(principal).order_by().filter(version__in=wanted).values_list("version", "released_at")
+        Release.objects.visible_to(principal)
+        .order_by()
+        .filter(version__in=wanted)
+        .values_list("version", "released_at")
     )
     known = {version: day for version, day in rows if day}
     dated = [VersionAge(version, known.get(version) or version_date(version)) for version in wanted]
-    dated.sort(key=lambda one: (one.released_at.timestamp() if one.released_at else 0.0, version_key(one.version)), reverse=True)
+    dated.sort(
+        key=lambda one: (one.released_at.timestamp() if one.released_at else 0.0, version_key(one.version)),
+        reverse=True,
+    )
     return [*dated, VersionAge("", None)] if "" in set(versions) else dated

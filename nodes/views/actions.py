@@ -76,7 +76,9 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
     """Forget the node, once its name was typed."""
     node = node_for(request, name, "nodes.write")
     if request.POST.get("confirm", "") != node.name:
-        messages.error(request, _("The name was not typed as it is, so %(name)s was not deleted.") % {"name": node.name})
+        messages.error(
+            request, _("The name was not typed as it is, so %(name)s was not deleted.") % {"name": node.name}
+        )
         return _back(node)
     try:
         services.delete_node(node=node, reason=reason_of(request), actor=principal_of(request), now=clock.now())
@@ -93,7 +95,11 @@ def decide_key(request: HttpRequest, name: str) -> HttpResponse:
     """Accept or refuse the key that was shown on the page; another one that the host offered since is not touched."""
     node = node_for(request, name, "nodes.accept_key")
     fingerprint = request.POST.get("fingerprint", "")
-    key = HostKey.objects.select_related("node").filter(node=node, fingerprint=fingerprint, state__in=["offered", "refused"]).first()
+    key = (
+        HostKey.objects.select_related("node")
+        .filter(node=node, fingerprint=fingerprint, state__in=["offered", "refused"])
+        .first()
+    )
     if key is None:
         messages.error(request, _("This key is not offered any more. Compare the one that is offered now."))
         return _back(node, tab="host-key")

@@ -65,7 +65,11 @@ def _detailed(reason: str, params: Mapping[str, Any]) -> tuple[str, int]:
     """The words, and how many more of the same there are."""
     percent = params.get("used_percent")
     if reason in ("disk_full", "inodes_full") and isinstance(percent, int | float):
-        worded = _("%(mount)s %(percent)d %% full") if reason == "disk_full" else _("%(mount)s: %(percent)d %% of inodes used")
+        worded = (
+            _("%(mount)s %(percent)d %% full")
+            if reason == "disk_full"
+            else _("%(mount)s: %(percent)d %% of inodes used")
+        )
         return worded % {"mount": params.get("mount", ""), "percent": percent}, 0
     units = params.get("units")
     if reason == "units_failed" and isinstance(units, list) and units:

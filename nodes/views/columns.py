@@ -106,4 +106,6 @@ def rows_of(nodes: Iterable[Node]) -> list[Row]:
 
 def _cell(axis: Axis) -> SafeString:
     why = format_html('<span class="n-why">{}</span>', axis.short) if axis.short else ""
-    return format_html('<span class="n-axis" title="{}">{}{}</span>', axis.sentence, state_badge(axis.level, axis.word), why)
+    return format_html(
+        '<span class="n-axis" title="{}">{}{}</span>', axis.sentence, state_badge(axis.level, axis.word), why
+    )

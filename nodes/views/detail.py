@@ -25,7 +25,6 @@ from nodes.views.why import why_not_updating
 from nodes.wording import axis_name, error_mend, error_sentence
 
 
-
 @dataclass(frozen=True)
 class Known:
     """What the page draws from, read once."""
@@ -66,7 +65,9 @@ def node_detail(request: HttpRequest, name: str) -> HttpResponse:
 def _known(node: Node) -> Known:
     facts = Facts.objects.defer("raw").filter(pk=node.facts_id).first() if node.facts_id else None
     measurement = Measurement.objects.filter(node=node).first()
-    return Known(node, facts, measurement, list(HostKey.objects.filter(node=node).order_by("-seen_at")[:50]), clock.now())
+    return Known(
+        node, facts, measurement, list(HostKey.objects.filter(node=node).order_by("-seen_at")[:50]), clock.now()
+    )
 
 
 def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]:
@@ -155,7 +156,13 @@ def _first_contact_panel(known: Known) -> dict[str, Any]:
             "what_to_do": error_mend("key_unknown", node.last_error_params),
         }
     if not node.failures:
-        return {"kind": "waiting", "level": "warn", "title": _("Waiting for first contact"), "since": None, "next_at": node.poll_due_at}
+        return {
+            "kind": "waiting",
+            "level": "warn",
+            "title": _("Waiting for first contact"),
+            "since": None,
+            "next_at": node.poll_due_at,
+        }
     kind = node.last_error_kind
     return {
         "kind": "unreachable",
@@ -167,5 +174,3 @@ def _first_contact_panel(known: Known) -> dict[str, Any]:
         "failures": node.failures,
         "next_at": node.poll_due_at,
     }
-
-

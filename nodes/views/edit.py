@@ -42,7 +42,9 @@ class LabelsField(forms.CharField):
                 continue
             key, equals, said = line.partition("=")
             if not equals or not key.strip():
-                raise forms.ValidationError(_("The line “%(line)s” is not a label: write key=value.") % {"line": line.strip()[:80]})
+                raise forms.ValidationError(
+                    _("The line “%(line)s” is not a label: write key=value.") % {"line": line.strip()[:80]}
+                )
             found[key.strip()] = said.strip()
         return found
 
@@ -56,7 +58,7 @@ else:
 class NodeForm(_ModelForm):
     """Name, address, port, pool, credential, OS family and labels."""
 
-    labels = LabelsField(  # type: ignore[assignment]
+    labels = LabelsField(
         label=gettext_lazy("Labels"), required=False, max_length=MAX_LABELS_TEXT,
         help_text=gettext_lazy("One a line, as <code>key=value</code>. Lists can be filtered by them."),
     )  # fmt: skip
@@ -88,7 +90,10 @@ class NodeForm(_ModelForm):
         if self.instance.credential_id and not credential.queryset.filter(pk=self.instance.credential_id).exists():  # type: ignore[attr-defined]
             # Kept as it is: a person who may not see the credential may still edit the rest.
             del self.fields["credential"]
-        families = [("", _("Detect it from the host")), *((name, drivers.get(name).name) for name in sorted(drivers.families()))]
+        families = [
+            ("", _("Detect it from the host")),
+            *((name, drivers.get(name).name) for name in sorted(drivers.families())),
+        ]
         self.fields["os_family_given"].choices = families  # type: ignore[attr-defined]
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -125,7 +130,11 @@ def _save(form: NodeForm, old_name: str, principal: Principal) -> Node | None:
     changes = {name: form.cleaned_data[name] for name in EDITABLE if name in form.cleaned_data}
     try:
         return edit_node(
-            node=stored, changes=changes, actor=principal, now=clock.now(), expected_revision=form.cleaned_data["revision"]
+            node=stored,
+            changes=changes,
+            actor=principal,
+            now=clock.now(),
+            expected_revision=form.cleaned_data["revision"],
         )
     except FleetError as error:
         field = error.field if error.field in form.fields else None

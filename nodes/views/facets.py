@@ -61,6 +61,8 @@ def value_word(name: str, value: str) -> str:
         return word_of(name, value)
     if name == "reason":
         return phrase(value)
+    if name == "version" and value == "unknown":
+        return _("not known")
     if value in ("true", "false"):
         return _("yes") if value == "true" else _("no")
     return value
@@ -100,7 +102,18 @@ class Facets:
         """Fields with options {label, url, count, level, active} for the filter bar; a choice turns on and off."""
         return [
             {"label": field_word(name), "options": options}
-            for name in ("reachability", "health", "update_state", "reason", "pool", "cluster", "version", "stream", "os", "lifecycle")
+            for name in (
+                "reachability",
+                "health",
+                "update_state",
+                "reason",
+                "pool",
+                "cluster",
+                "version",
+                "stream",
+                "os",
+                "lifecycle",
+            )
             if (options := self._options(name, query))
         ]
 
@@ -160,4 +173,6 @@ def chips(query: QueryDict, names: Iterable[str]) -> list[dict[str, str]]:
 
 def hidden(query: QueryDict, names: Iterable[str]) -> list[tuple[str, str]]:
     """What the search form keeps: every filter but the text, the order and the page size."""
-    return [(name, value) for name in (*names, "sort", "per_page") if name != "q" for value in query.getlist(name) if value]
+    return [
+        (name, value) for name in (*names, "sort", "per_page") if name != "q" for value in query.getlist(name) if value
+    ]

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from fleetui.access.principals import Principal
 from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.templatetags.ui import changed_query
 from nodes.filters import NodeFilter
@@ -77,7 +77,9 @@ def _paging(query: QueryDict, page: Page, size: int) -> dict[str, Any]:
         "shown": f"{page.first:,}–{page.last:,}" if page.rows else "",
         "next_url": changed_query(query, {"after": page.after}) if page.after else "",
         "previous_url": changed_query(query, {"before": page.before}) if page.before else "",
-        "sizes": [{"size": one, "active": one == size, "url": changed_query(query, {"per_page": one})} for one in PAGE_SIZES],
+        "sizes": [
+            {"size": one, "active": one == size, "url": changed_query(query, {"per_page": one})} for one in PAGE_SIZES
+        ],
     }
 
 

@@ -18,10 +18,11 @@ def visible_node(request: HttpRequest, name: str) -> Node:
     """The node of this name or id, with what its pages always need."""
     nodes = Node.objects.visible_to(principal_of(request)).named(name.replace("\0", ""))
     found = list(nodes.select_related("pool__cluster", "pool__credential", "credential")[:2])
-    exact = [node for node in found if node.name == name] or found
+    exact = [one for one in found if one.name == name] or found
     if not exact:
         raise Http404(name)
-    return exact[0]
+    node: Node = exact[0]
+    return node
 
 
 def node_for(request: HttpRequest, name: str, permission: str) -> Node:

@@ -102,7 +102,11 @@ def _plain(value: object) -> str:
 def _storage(known: Known, query: QueryDict) -> dict[str, Any]:
     """Filesystems of the facts with their use from the last measurement, the fullest first."""
     facts = {one["mount"]: one for one in _at(known.document, "storage", "filesystems") or []}
-    used = {one["mount"]: one for one in (known.measurement.document.get("filesystems") or [])} if known.measurement else {}
+    used = (
+        {one["mount"]: one for one in (known.measurement.document.get("filesystems") or [])}
+        if known.measurement
+        else {}
+    )
     rows = [{**facts.get(mount, {}), **used.get(mount, {}), "mount": mount} for mount in dict.fromkeys([*facts, *used])]
     rows.sort(key=lambda row: (-(row.get("used_percent") or 0), row["mount"]))
     return {"filesystems": rows}

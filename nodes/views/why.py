@@ -52,17 +52,23 @@ def _notes(node: Node, facts: Mapping[str, Any]) -> list[dict[str, str]]:
     found = []
     if node.reachability != "reachable" and node.facts_at:
         found.append({"level": "warn", "text": _("The node cannot be reached, so this is what was known last.")})
-    booted = next((one for one in facts.get("deployments") or [] if one.get("booted")), {})
+    booted: Mapping[str, Any] = next((one for one in facts.get("deployments") or [] if one.get("booted")), {})
     if booted.get("pinned"):
         found.append({"level": "info", "text": _("The booted deployment is pinned.")})
     if layered := booted.get("layered"):
         said = _("Layered packages are put onto every new version: %(names)s") % {"names": ", ".join(layered[:6])}
         found.append({"level": "info", "text": said})
-    if node.health == "degraded" and node.health_reason == "disk_full" and (node.health_params or {}).get("mount") == "/boot":
+    if (
+        node.health == "degraded"
+        and node.health_reason == "disk_full"
+        and (node.health_params or {}).get("mount") == "/boot"
+    ):
         found.append({"level": "warn", "text": _("/boot is nearly full: a new kernel may not fit.")})
     update = facts.get("update") or {}
     if update.get("transaction"):
-        found.append({"level": "info", "text": _("A transaction runs on the host: %(what)s") % {"what": update["transaction"]}})
+        found.append(
+            {"level": "info", "text": _("A transaction runs on the host: %(what)s") % {"what": update["transaction"]}}
+        )
     if ignored := (facts.get("agent") or {}).get("files_ignored"):
         said = _("The update agent does not read %(path)s.") % {"path": ignored[0].get("path", "")}
         found.append({"level": "warn", "text": said})
