@@ -5,6 +5,7 @@ from __future__ import annotations
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import context
 from fleetui.core.crypto import seal, unseal
@@ -12,6 +13,17 @@ from fleetui.core.crypto import seal, unseal
 
 class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Nobody signs up: an admin adds people."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "account_inactive": _("This account is closed. An administrator can open it."),
+        "enter_current_password": _("This is not your current password."),
+        "incorrect_code": _("This code is not right. Codes change every 30 seconds: type the one that is shown now."),
+        "incorrect_password": _("This is not your password."),
+        "rate_limited": _("Too many tries. Wait five minutes, then try again."),
+        "too_many_login_attempts": _("Too many failed sign-ins. Wait five minutes, then try again."),
+        "username_password_mismatch": _("User name and password do not belong together."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False

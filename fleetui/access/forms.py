@@ -26,6 +26,8 @@ SCOPE_WORDS = {
     "operate": gettext_lazy("Operate: read, and add, edit and poll nodes and request operations"),
     "admin": gettext_lazy("Admin: everything that you may do"),
 }
+#: The choice that stands for no pool in particular.
+EVERYTHING = "all"
 ROLE_WORDS = {
     "viewer": gettext_lazy("Viewer: sees nodes, pools and releases"),
     "operator": gettext_lazy("Operator: adds, edits and polls nodes, requests operations"),
@@ -52,7 +54,7 @@ class TokenForm(forms.Form):
         initial=90,
         min_value=1,
         max_value=MAX_DAYS,
-        help_text=gettext_lazy("1 to 366. It stops working by itself after that."),
+        help_text=gettext_lazy("1 to 366"),
     )
     pools = forms.MultipleChoiceField(
         label=gettext_lazy("Pools"),
@@ -87,14 +89,14 @@ class TokenForm(forms.Form):
 
 
 def _pool_choices(principal: Principal) -> list[tuple[str, str]]:
-    return [("", _("Everything")), *((str(pk), name) for pk, name in visible_pools(principal).values_list("pk", "name"))]
+    return [(EVERYTHING, _("Everything")), *((str(pk), name) for pk, name in visible_pools(principal).values_list("pk", "name"))]
 
 
 class RoleForm(forms.Form):
     """A role to give."""
 
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[(role, ROLE_WORDS[role]) for role in ROLES])
-    pool = forms.ChoiceField(label=gettext_lazy("On"), required=False)
+    pool = forms.ChoiceField(label=gettext_lazy("On"))
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,7 +130,7 @@ class UserForm(forms.Form):
         initial="viewer",
         choices=[*((role, ROLE_WORDS[role]) for role in ROLES), ("", gettext_lazy("None yet: sees nothing"))],
     )
-    pool = forms.ChoiceField(label=gettext_lazy("On"), required=False)
+    pool = forms.ChoiceField(label=gettext_lazy("On"))
     password = forms.CharField(
         label=gettext_lazy("Password"),
         strip=False,
@@ -151,15 +153,24 @@ class UserForm(forms.Form):
         return name
 
 
+#: The choice that follows the installation.
+INSTALLATION = "-"
+
+
 class TimeZoneForm(forms.Form):
     """The zone in which a person reads times."""
 
-    time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), required=False)
+    time_zone = forms.ChoiceField(label=gettext_lazy("Times are shown in"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         first = _("The installation's: %(zone)s") % {"zone": settings.TIME_ZONE}
-        self.fields["time_zone"].choices = [("", first), *_zones()]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = [(INSTALLATION, first), *_zones()]  # type: ignore[attr-defined]
+
+
+    def clean_time_zone(self) -> str:
+        zone = str(self.cleaned_data["time_zone"])
+        return "" if zone == INSTALLATION else zone
 
 
 def _zones() -> Iterable[tuple[str, str]]:

@@ -74,7 +74,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
     found = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
     rows, newer, older = _page(found.qs, request.GET)
     context = {
-        "rows": [{"event": event, "changes": changes_of(event)} for event in rows],
+        "rows": [{"event": event, "changes": _told(event)} for event in rows],
         "newer_url": changed_query(request.GET, {"before": newer}) if newer else "",
         "older_url": changed_query(request.GET, {"after": older}) if older else "",
         "problems": found.problems(),
@@ -182,7 +182,13 @@ def _document(text: str) -> dict[str, Any]:
 def _shown(value: object) -> str:
     if value is None or value == "":
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        return ", ".join(f"{key}={one}" for key, one in sorted(value.items()))
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def changes_of(event: AuditEvent) -> list[dict[str, Any]]:
@@ -194,6 +200,16 @@ def changes_of(event: AuditEvent) -> list[dict[str, Any]]:
         kind = "added" if name not in before else "removed" if name not in after else "changed" if old != new else "same"
         found.append({"name": name, "old": old, "new": new, "kind": kind})
     return found
+
+
+def _told(event: AuditEvent) -> list[dict[str, Any]]:
+    """The changes that the list tells: not what was and stays empty, nor the name that the subject says."""
+    name = event.subject.rpartition(":")[2].rpartition("/")[2]
+    return [
+        change
+        for change in changes_of(event)
+        if change["old"] != change["new"] and not (change["name"] == "name" and change["new"] == name and not change["old"])
+    ]
 
 
 def last_anchor() -> dict[str, Any] | None:

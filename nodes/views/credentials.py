@@ -41,7 +41,7 @@ def credential_list(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
     found = Credential.objects.visible_to(principal).annotate(
         node_count=Count("nodes", distinct=True), pool_count=Count("pools", distinct=True)
-    )
+    ).order_by("name")
     rows = [{"credential": row, "type": key_type(row), "changed_at": row.rotated_at or row.created_at} for row in found]
     return render(request, "nodes/credentials.html", {"rows": rows, "may_add": principal.may("credentials.write")})
 
@@ -62,7 +62,7 @@ def credential_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The public half, how to put it on hosts, and who uses it."""
     principal = principal_of(request)
     credential = _credential(request, pk)
-    pools = Pool.objects.visible_to(principal).filter(credential=credential).annotate(node_count=Count("nodes"))
+    pools = Pool.objects.visible_to(principal).filter(credential=credential).annotate(node_count=Count("nodes")).order_by("name")
     nodes = Node.objects.visible_to(principal).filter(credential=credential)
     node_count = nodes.count()
     context = {

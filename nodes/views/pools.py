@@ -51,6 +51,7 @@ def pool_list(request: HttpRequest) -> HttpResponse:
             trouble_count=Count("nodes", filter=_TROUBLE & Q(nodes__lifecycle="active")),
             behind_count=Count("nodes", filter=_BEHIND & _IN_USE),
         )
+        .order_by("name")
     )
     credentials = dict(Credential.objects.visible_to(principal).values_list("pk", "name"))
     for pool in pools:
@@ -61,7 +62,7 @@ def pool_list(request: HttpRequest) -> HttpResponse:
     clusters = Cluster.objects.visible_to(principal).annotate(
         pool_count=Count("pools", distinct=True),
         node_count=Count("pools__nodes", filter=~Q(pools__nodes__lifecycle="retired"), distinct=True),
-    )
+    ).order_by("name")
     loose = Node.objects.visible_to(principal).counted().filter(pool=None).count()
     context = {
         "pools": pools,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -20,7 +21,7 @@ from fleetui.core.form_errors import take_error
 from nodes.forms import ReleasesForm
 from nodes.hosts import drivers
 from nodes.models import Node, Release, Stream
-from nodes.releases.versions import version_key
+from nodes.releases.versions import version_date, version_key
 from nodes.services.releases import ImportOutcome, import_releases
 from nodes.views.pools import nodes_url
 from nodes.views.subject import principal_of
@@ -28,6 +29,13 @@ from nodes.views.subject import principal_of
 
 def _family(name: str) -> str:
     return drivers.get(name).name if name in drivers.families() else name
+
+
+def _released_at(release: Release | None) -> datetime | None:
+    """When it came out; where the document does not say, the day that its version names."""
+    if release is None:
+        return None
+    return release.released_at or version_date(release.version)
 
 
 @require_safe
@@ -45,7 +53,7 @@ def stream_list(request: HttpRequest) -> HttpResponse:
         release_count=Count("releases"),
         barrier_count=Count("releases", filter=Q(releases__is_barrier=True)),
         deadend_count=Count("releases", filter=Q(releases__is_deadend=True)),
-    )
+    ).order_by("os_family", "name")
     members = Node.objects.visible_to(principal).counted().order_by()
     counts = members.values_list("os_family", "os_stream").annotate(count=Count("pk"))
     running = {(family, name): count for family, name, count in counts}
@@ -54,6 +62,7 @@ def stream_list(request: HttpRequest) -> HttpResponse:
             "stream": stream,
             "family": _family(stream.os_family),
             "newest": newest.get(stream.pk),
+            "released_at": _released_at(newest.get(stream.pk)),
             "node_count": running.get((stream.os_family, stream.name), 0),
             "nodes_url": nodes_url(os=stream.os_family, stream=stream.name),
         }
@@ -79,6 +88,8 @@ def stream_page(request: HttpRequest, family: str, stream: str) -> HttpResponse:
     rows = [
         {
             "release": release,
+            "released_at": _released_at(release),
+            "rollout_hours": round(release.rollout["duration_minutes"] / 60) if release.rollout else None,
             "node_count": running.get(release.version, 0),
             "nodes_url": nodes_url(os=family, stream=stream, version=release.version),
         }

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 import fleetui
-from fleetui.access.forms import TimeZoneForm
+from fleetui.access.forms import INSTALLATION, TimeZoneForm
 from fleetui.access.guards import needs
 from fleetui.access.services import set_time_zone
 from fleetui.access.settings_tabs import settings_tabs
@@ -107,7 +107,7 @@ def _database_version() -> str:
 def preferences(request: HttpRequest) -> HttpResponse:
     """Language, time zone, theme, and the way to password and two-factor sign-in."""
     user = signed_in_user(request)
-    form = TimeZoneForm(request.POST or None, initial={"time_zone": user.time_zone})
+    form = TimeZoneForm(request.POST or None, initial={"time_zone": user.time_zone or INSTALLATION})
     status = 200
     if request.method == "POST":
         status = 422

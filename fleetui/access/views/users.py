@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from fleetui.access import services
 from fleetui.access.filters import UserFilter
-from fleetui.access.forms import PasswordForm, RoleForm, UserForm
+from fleetui.access.forms import EVERYTHING, PasswordForm, RoleForm, UserForm
 from fleetui.access.guards import needs
 from fleetui.access.models import RoleBinding, User
 from fleetui.access.principals import Principal
@@ -110,7 +110,7 @@ def user_add(request: HttpRequest) -> HttpResponse:
 
 
 def _pool(principal: Principal, pk: str) -> Any:
-    return visible_pools(principal).get(pk=pk) if pk else None
+    return visible_pools(principal).get(pk=pk) if pk != EVERYTHING else None
 
 
 def _added(request: HttpRequest, user: User) -> HttpResponse:
