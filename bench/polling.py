@@ -148,8 +148,11 @@ def openssh(manifest: dict[str, Any], folder: Path) -> Figures:
     contact = f'ssh {options} -l {hosts[0]["username"]} -p {hosts[0]["port"]} "$1" sh -s < {script} > /dev/null'
     addresses = "\n".join(host["address"] for host in hosts)
     argv = ["xargs", f"-P{OPENSSH_AT_ONCE}", "-n1", "sh", "-c", contact, "sh"]
-    run = lambda: subprocess.run(argv, input=addresses, text=True, check=True)  # noqa: E731
-    return measured(len(hosts), lambda: run() and None, resource.RUSAGE_CHILDREN)
+
+    def run() -> None:
+        subprocess.run(argv, input=addresses, text=True, check=True)
+
+    return measured(len(hosts), run, resource.RUSAGE_CHILDREN)
 
 
 def report(nodes: int, net: str) -> None:

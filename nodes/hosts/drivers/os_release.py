@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 
 from nodes.hosts.drivers.base import Detection
 from nodes.hosts.drivers.documents import MAX_TEXT, plain
@@ -41,6 +42,12 @@ STREAM_NAMES = frozenset(
 
 def parse_os_release(text: str) -> dict[str, str]:
     """Keys and values of an os-release file; lines that are not assignments are skipped."""
+    return dict(_parsed(text))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Mapping[str, str]:
+    """Hosts of one version print the same text, and quotes are slow to take off."""
     values: dict[str, str] = {}
     for line in text.splitlines()[:MAX_LINES]:
         key, equals, value = line.strip().partition("=")

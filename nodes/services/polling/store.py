@@ -8,6 +8,7 @@ import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.db import transaction
 
 from fleetui.audit.chain import canonical
 from nodes.axes import Contact, StoredAxis, carry, compute
+from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, Measurement, Node, TimelineEvent
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
@@ -56,7 +58,7 @@ _FACT_COLUMNS = [
 def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> int:
     """Write what a batch found and give its nodes back; returns how many. Nodes whose lease was lost meanwhile are left alone."""
     found = {outcome.node_id: outcome for outcome in outcomes}
-    hashes = {outcome.node_id: facts_hash(look.facts.as_json()) for outcome in outcomes if (look := outcome.look)}
+    read = {outcome.node_id: _Read.of(look) for outcome in outcomes if (look := outcome.look)}
     with transaction.atomic():
         held = Node.objects.select_for_update(of=("self",)).filter(poll_lease=lease, pk__in=list(found))
         # The documents are large and wanted only where something changed.
@@ -65,9 +67,9 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         )
         nodes = list(light.order_by("pk"))
         batch = _Batch(now)
-        batch.recall([node for node in nodes if not _same(node, hashes)])
+        batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
         for node in nodes:
-            batch.take(node, found[node.pk], hashes.get(node.pk, ""))
+            batch.take(node, found[node.pk], read.get(node.pk))
         batch.write()
     for node in nodes:
         if (seen := found[node.pk].seen_key) is not None:
@@ -75,8 +77,24 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
     return len(nodes)
 
 
-def _same(node: Node, hashes: Mapping[uuid.UUID, str]) -> bool:
-    return node.facts is not None and node.facts.hash == hashes.get(node.pk)
+@dataclass(frozen=True)
+class _Read:
+    """What a look read, as it is stored; made before the transaction, since it takes longer than that."""
+
+    facts: dict[str, Any]
+    hash: str
+    measured: dict[str, Any]
+    family: str
+    raw: bytes
+
+    @classmethod
+    def of(cls, look: Look) -> _Read:
+        facts = look.facts.as_json()
+        return cls(facts, facts_hash(facts), look.measurement.as_json(), look.family, look.raw)
+
+
+def _same(node: Node, read: _Read | None) -> bool:
+    return read is not None and node.facts is not None and node.facts.hash == read.hash
 
 
 def facts_hash(document: Mapping[str, Any]) -> str:
@@ -107,28 +125,25 @@ class _Batch:
         measured = Measurement.objects.filter(node__in=[node.pk for node in nodes])
         self.measured = dict(measured.values_list("node_id", "document"))
 
-    def take(self, node: Node, outcome: Outcome, fresh: str) -> None:
-        """Sort one outcome in. `fresh` is the hash of its facts."""
+    def take(self, node: Node, outcome: Outcome, read: _Read | None) -> None:
+        """Sort one outcome in; `read` is None when the contact failed."""
         if outcome.revision is not None and outcome.revision != node.revision:
             # Edited meanwhile: what answered may have been another host. It is due still.
             self.stale.append(node.pk)
-        elif outcome.look is not None:
-            self._answered(node, outcome, fresh)
+        elif read is not None:
+            self._answered(node, outcome, read)
         else:
             self._failed(node, outcome)
 
-    def _answered(self, node: Node, outcome: Outcome, fresh: str) -> None:
-        look = outcome.look
-        assert look is not None  # noqa: S101  (take() sorts)
-        document, measured = look.facts.as_json(), look.measurement.as_json()
+    def _answered(self, node: Node, outcome: Outcome, read: _Read) -> None:
         was_failing = node.failures > 0
         node.failures, node.failing_since, node.last_error_kind, node.last_error_params = 0, None, "", {}
         node.last_seen_at = self.now
-        changed = node.facts is None or node.facts.hash != fresh
+        changed = not _same(node, read)
         if changed:
-            self._new_facts(node, document, fresh, look.family, look.raw)
-        axes_moved = self._axes(node, document, measured)
-        self._measure(node, measured, at_once=axes_moved)
+            self._new_facts(node, read)
+        axes_moved = self._axes(node, read.facts, read.measured)
+        self._measure(node, read.measured, at_once=axes_moved)
         asked_again = self._plan(node, outcome, interval_s(node))
         if changed:
             self.changed.append(node)
@@ -155,25 +170,25 @@ class _Batch:
         node.poll_due_at, node.poll_requested_at = self.now + timedelta(seconds=_jittered(seconds)), None
         return False
 
-    def _new_facts(self, node: Node, document: dict[str, Any], fresh: str, family: str, raw: bytes) -> None:
+    def _new_facts(self, node: Node, read: _Read) -> None:
         same_machine = node.facts is not None and node.facts.generation == node.generation
         before = self.known.get(node.facts_id or 0) if same_machine else None
-        for kind, params in events(before, document):
+        for kind, params in events(before, read.facts):
             self._event(node, kind, params)
         self.facts[node.pk] = Facts(
             node=node,
             generation=node.generation,
             read_at=self.now,
-            hash=fresh,
-            document=document,
-            raw=zlib.compress(raw[:MAX_RAW_BYTES]),
+            hash=read.hash,
+            document=read.facts,
+            raw=zlib.compress(read.raw[:MAX_RAW_BYTES]),
         )
-        columns = fact_columns(document, family)
+        columns = fact_columns(read.facts, read.family)
         for name, value in columns.items():
             setattr(node, name, value)
         node.facts_at = self.now
         node.search_text = search_text(node)
-        self.deployments += [deployment_row(node, one) for one in document["deployments"]]
+        self.deployments += [deployment_row(node, one) for one in read.facts["deployments"]]
 
     def _axes(self, node: Node, document: Mapping[str, Any] | None, measured: Mapping[str, Any] | None) -> bool:
         releases = view_of(node.os_family, node.os_stream, self.now)
@@ -264,7 +279,8 @@ def interval_s(node: Node) -> int:
 
 def back_off_s(interval: int, failures: int) -> int:
     """Seconds until the next try after so many failures: the interval, doubled each time, at most 10 minutes or the interval."""
-    return max(interval, min(interval * 2 ** min(failures - 1, 10), LONGEST_BACK_OFF_S))
+    doublings = max(0, min(failures - 1, 10))
+    return max(interval, min(interval << doublings, LONGEST_BACK_OFF_S))
 
 
 def _jittered(seconds: float) -> float:

@@ -1,0 +1,136 @@
+"""Beat and worker as `manage.py up` starts them, over a database of their own, watched from outside with plain SQL."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from fleetui.start import tree
+from tests.fleet import ROOT
+from tests.installation import environment, manage
+
+PORT_HEX = f"{2222:04X}"
+ESTABLISHED = "01"
+
+
+class Workers:
+    """An installation without its web process. `database_url` and `broker_url` empty: SQLite and a folder."""
+
+    def __init__(self, folder: Path, *, database_url: str = "", broker_url: str = "", **over: str) -> None:
+        self.folder = folder
+        self.database_url = database_url
+        self.over = {"FLEETUI_POLL_INTERVAL_S": "2", "FLEETUI_POLL_LEASE_S": "6", **over}
+        if database_url:
+            self.over["DATABASE_URL"] = database_url
+        if broker_url:
+            self.over["CELERY_BROKER_URL"] = broker_url
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name in ("broker", "broker-control", "keys"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for name in ("FLEETUI_SECRET_KEY", "FLEETUI_ENCRYPTION_KEYS", "FLEETUI_TOKEN_PEPPERS", "FLEETUI_AUDIT_KEY"):
+            self.over.setdefault(name, "55" * 32)
+
+    def prepare(self, manifest: Path) -> None:
+        """Make the tables and add the nodes of a simulated fleet, polled at the interval of the settings."""
+        for command in (["migrate", "--verbosity", "0"], ["demo_seed", str(manifest)]):
+            done = manage(self.folder, *command, **self.over)
+            assert done.returncode == 0, done.stderr
+        self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")
+
+    def start(self, *names: str) -> None:
+        for name in names or ("worker", "beat"):
+            options = ["--threads", "24"] if name == "worker" else []
+            argv = ["setpriv", "--pdeathsig", "KILL", "--", *tree.EMBEDDED, name, *options]
+            with (self.folder / f"{name}.log").open("ab") as log:
+                told = environment(self.folder, **self.over)
+                self.processes[name] = subprocess.Popen(argv, cwd=ROOT, env=told, stdout=log, stderr=log)
+
+    def kill(self, name: str) -> None:
+        """As the kernel does when memory is short."""
+        self.processes[name].kill()
+        self.processes.pop(name).wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        if self.database_url:
+            with psycopg.connect(self.database_url, autocommit=True) as connection:
+                found = connection.execute(sql.replace("?", "%s"), parameters)
+                return found.fetchall() if found.description else []
+        with sqlite3.connect(self.folder / "db.sqlite3", timeout=30) as lite:
+            return lite.execute(sql, parameters).fetchall()
+
+    def count(self, where: str) -> int:
+        return int(self.execute(f"SELECT count(*) FROM nodes_node WHERE {where}")[0][0])
+
+    def now(self) -> Any:
+        """The newest time at which a node was seen, as the database writes it."""
+        return self.execute("SELECT max(last_seen_at) FROM nodes_node")[0][0]
+
+    def seen_since(self, moment: Any) -> int:
+        return int(self.execute("SELECT count(*) FROM nodes_node WHERE last_seen_at > ?", [moment])[0][0])
+
+    def wait_for(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            logs = "\n".join(self.log(name)[-3000:] for name in self.processes)
+            assert time.monotonic() < deadline, f"Not within {timeout_s:g} s: {what}\n{logs}"
+            time.sleep(0.1)
+
+    def wait_all_polled(self, nodes: int, timeout_s: float = 20) -> None:
+        """Every node answers a poll that ends after now."""
+        since = self.now() or "0001-01-01"
+        self.wait_for(lambda: self.seen_since(since) >= nodes, timeout_s, f"{nodes} nodes polled")
+
+
+class Overlaps:
+    """Watches the kernel's connections: a host with two of ours at once was polled twice at once."""
+
+    def __init__(self, net: str) -> None:
+        first, second = net.split(".")
+        self._tail = f"{int(second):02X}{int(first):02X}"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.found: Counter[str] = Counter()
+        self.most_at_once = 0
+
+    def __enter__(self) -> Overlaps:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.01):
+            open_now: Counter[str] = Counter()
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                # Of the fields, an inode of 0 is a connection that its process has closed.
+                _, _, remote, state, *_rest = fields = line.split()
+                address, port = remote.split(":")
+                if state == ESTABLISHED and port == PORT_HEX and address.endswith(self._tail) and fields[9] != "0":
+                    open_now[address] += 1
+            self.most_at_once = max(self.most_at_once, len(open_now))
+            self.found.update(address for address, count in open_now.items() if count > 1)
