@@ -23,4 +23,4 @@ def polling_stands_still(request: HttpRequest) -> list[Banner]:
     if oldest is None:
         return []
     text = _("Nodes have not been polled for %(time)s: the worker is not running or cannot keep up.")
-    return [Banner(level="danger", text=text % {"time": timesince(oldest, now)})]
+    return [Banner(level="bad", text=text % {"time": timesince(oldest, now)})]

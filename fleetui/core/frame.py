@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True)
 class Banner:
-    """`level` is warning or danger; `text` says what is wrong, `action` and `url` the way out."""
+    """`level` is warn or bad; `text` says what is wrong, `action` and `url` the way out."""
 
     level: str
     text: str

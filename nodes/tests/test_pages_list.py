@@ -27,7 +27,7 @@ def admin() -> Client:
 
 
 def names(response: Any) -> list[str]:
-    return re.findall(r'<span class="n-name"><a href="/nodes/([^"/]+)/"', response.content.decode())
+    return re.findall(r'<span class="n-name"><a href="/nodes/([^"/]+)/" title', response.content.decode())
 
 
 def link(response: Any, rel: str) -> str:
