@@ -171,6 +171,17 @@ def test_a_live_refresh_gets_the_table_only(admin: Client) -> None:
     assert "HX-Request" in admin.get("/nodes/")["Vary"]
 
 
+def test_a_live_refresh_keeps_the_page(admin: Client) -> None:
+    for number in range(60):
+        make_node(f"n{number:03}")
+    second = admin.get(f"/nodes/{link(admin.get('/nodes/?q=n'), 'next')}")
+    live = re.search(r'data-live="([^"]+)"', second.content.decode())
+    assert live is not None
+    refreshed = admin.get(live[1].replace("&amp;", "&"), headers={"HX-Request": "true"})
+    assert names(refreshed) == names(second)
+    assert len(names(second)) == 10
+
+
 def test_a_row_says_when_it_changed(admin: Client) -> None:
     node = make_node("a")
     before = re.findall(r'data-rev="(\w+)"', admin.get("/nodes/").content.decode())

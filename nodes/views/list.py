@@ -59,7 +59,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
         "may_poll": principal.may_somewhere("nodes.poll"),
         "may_add": principal.may_somewhere("nodes.write"),
         "poll_url": reverse("nodes:poll_many"),
-        "list_url": f"{request.path}{changed_query(request.GET, {})}",
+        "list_url": request.get_full_path(),
         **_paging(request.GET, page, size),
     }
     if request.htmx:  # type: ignore[attr-defined]
