@@ -1,0 +1,148 @@
+"""The Thai catalog is complete, says what the English says, and fills without a fault."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from django.test import Client
+from django.utils import translation
+
+from fleetui.core import translations
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOG = ROOT / "locale" / "th" / "LC_MESSAGES" / "django.po"
+PLACEHOLDER = re.compile(r"%%\(\w+\)s|%\(\w+\)[sdf]|%%|%[sdf]|\{\w*\}")
+TAG = re.compile(r"</?\w[^>]*>")
+THAI = re.compile("[\u0e00-\u0e7f]")
+#: Terms that Thai engineers leave in English (docs/translation-glossary.md), alone or as a title.
+ENGLISH_TERMS = {
+    "Barrier",
+    "Checksum",
+    "Credential",
+    "Dead end",
+    "Digest",
+    "Fingerprint",
+    "Host key",
+    "Label",
+    "OS",
+    "Pool",
+    "Public key",
+    "Rollback",
+    "Rollout",
+    "Unit",
+    "Update agent",
+    "credential",
+    "exit status",
+    "fingerprint",
+    "host key",
+    "pool",
+    "public key",
+    "token",
+}
+#: Of several English terms, or a plural whose noun stays English.
+WITHOUT_THAI = ENGLISH_TERMS | {
+    "%(count)s pool",
+    "Audit",
+    "Barriers",
+    "Boot id",
+    "Credentials",
+    "Dead ends",
+    "Facts",
+    "Id",
+    "Labels",
+    "Pools",
+    "Private key",
+    "Releases",
+    "Stream",
+    "Streams",
+    "Tokens",
+    "labels",
+}
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return translations.read_catalog(CATALOG)
+
+
+def _texts(message: Message) -> tuple[list[str], list[str]]:
+    """The English and the Thai forms of a message."""
+    english = [message.id] if isinstance(message.id, str) else list(message.id)
+    thai = [message.string] if isinstance(message.string, str) else list(message.string)
+    return english, thai
+
+
+def _messages(catalog: Catalog) -> list[Message]:
+    return [message for message in catalog if message.id]
+
+
+def test_nothing_of_the_source_is_missing_fuzzy_or_gone() -> None:
+    assert translations.faults(CATALOG, translations.collect(ROOT)) == []
+
+
+def test_thai_has_one_plural_form(catalog: Catalog) -> None:
+    assert (catalog.num_plurals, catalog.plural_expr) == (1, "0")
+    for message in _messages(catalog):
+        _english, thai = _texts(message)
+        assert len(thai) == 1, message.id
+        assert isinstance(message.id, str) == isinstance(message.string, str), message.id
+
+
+def test_placeholders_and_tags_are_the_same(catalog: Catalog) -> None:
+    for message in _messages(catalog):
+        english, thai = _texts(message)
+        wanted = [set(PLACEHOLDER.findall(text)) for text in english]
+        # A singular may leave its number out.
+        assert set(PLACEHOLDER.findall(thai[0])) in wanted, message.id
+        assert sorted(TAG.findall(thai[0])) == sorted(TAG.findall(english[-1])), message.id
+
+
+def test_only_terms_of_the_glossary_stay_english(catalog: Catalog) -> None:
+    same = {message.id for message in _messages(catalog) if message.id == message.string}
+    assert same == ENGLISH_TERMS
+    latin = {_texts(message)[0][0] for message in _messages(catalog) if not THAI.search(_texts(message)[1][0])}
+    assert {text for text in latin if re.search("[A-Za-z]{2}", PLACEHOLDER.sub("", text))} <= WITHOUT_THAI
+
+
+def test_thai_is_written_as_the_glossary_says(catalog: Catalog) -> None:
+    for message in _messages(catalog):
+        english, thai = _texts(message)
+        text = thai[0]
+        assert text == text.strip() or english[0] != english[0].strip(), message.id
+        assert not text.endswith(".") or text.endswith("ชม."), message.id
+        for word in ("กรุณา", "!", "ครับ", "ค่ะ", "เซิฟเวอร์", "อัพเดท", "อัปเดท", "เว็ป", "แอพ"):
+            assert word not in text, message.id
+
+
+def test_every_message_fills(catalog: Catalog) -> None:
+    class Anything(dict[str, object]):
+        def __missing__(self, name: str) -> object:
+            return 7
+
+    for message in _messages(catalog):
+        english, thai = _texts(message)
+        if "%(" in english[0]:
+            assert thai[0] % Anything(), message.id
+
+
+def test_counts_and_times_of_a_page_are_thai() -> None:
+    from fleetui.core.templatetags.ui import count_words
+    from fleetui.core.templatetags.ui_words import age_words
+
+    translations.compile_stale(ROOT / "locale")
+    with translation.override("th"):
+        assert count_words(1, "node") == "1 โหนด"
+        assert count_words(1204, "node") == "1,204 โหนด"
+        assert age_words(300) == "5 นาทีที่แล้ว"
+
+
+@pytest.mark.django_db
+def test_the_sign_in_page_follows_the_language_cookie() -> None:
+    client = Client()
+    client.cookies["django_language"] = "th"
+    page = client.get("/accounts/login/").content.decode()
+    assert '<html lang="th"' in page
+    assert "เข้าสู่ระบบ" in page
