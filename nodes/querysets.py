@@ -53,8 +53,9 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         return self.exclude(lifecycle="retired")
 
     def needing_attention(self) -> Self:
-        """Reachable ones that are degraded, and all that should be reachable but are not; not those in maintenance."""
-        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | Q(health="degraded")
+        """Active ones that cannot be reached (or never could), are degraded, or fell back; not those in maintenance."""
+        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | Q(reachability="never_seen", failures__gt=0)
+        trouble |= Q(health="degraded")
         return self.filter(lifecycle="active").filter(trouble | Q(update_state="rolled_back"))
 
     def due(self, now: datetime) -> Self:

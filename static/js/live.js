@@ -51,6 +51,8 @@ function updateParts(box, fresh) {
   }
 }
 
+const partNames = (box) => [...box.querySelectorAll("[data-live-key]")].map((part) => part.dataset.liveKey).join(" ");
+
 class LiveList {
   constructor(box) {
     this.box = box;
@@ -96,6 +98,13 @@ class LiveList {
   }
 
   compare(fresh) {
+    // Parts came or went, such as the facts of a node after its first contact: there is no place to keep, so all of it is drawn anew.
+    if (partNames(this.box) !== partNames(fresh)) {
+      if (this.box.contains(document.activeElement)) return;
+      this.box.innerHTML = fresh.innerHTML;
+      window.htmx?.process(this.box);
+      return refreshTimes(this.box);
+    }
     updateParts(this.box, fresh);
     const rows = new Map([...this.box.querySelectorAll("[data-id]")].map((row) => [row.dataset.id, row]));
     const freshRows = [...fresh.querySelectorAll("[data-id]")];
