@@ -46,7 +46,8 @@ def test_a_chain_verifies_and_keeps_context() -> None:
         record(number)
     event = AuditEvent.objects.get(seq=3)
     assert (event.request_id, event.source_address) == ("abc", "10.0.0.9")
-    assert json.loads(event.after) == {"x": "ü\\u0000\\u001b[1m"} or "\x00" not in event.after
+    assert "ü" in json.loads(event.after)["x"]
+    assert "\x00" not in event.after
     assert verify().good
     context.request_id.set("")
     context.source_address.set("")
@@ -94,9 +95,13 @@ def test_append_outside_a_transaction_is_refused(transactional_db: None) -> None
 
 
 def test_a_rolled_back_change_leaves_no_event() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        append([Entry(actor="a", action="b", subject="c")])
-        _ = 1 / 0
+    def append_and_fail() -> None:
+        with transaction.atomic():
+            append([Entry(actor="a", action="b", subject="c")])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        append_and_fail()
     assert not AuditEvent.objects.exists()
 
 
