@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy
 
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput
-from fleetui.core.form_errors import sentence
 from nodes.hosts import drivers
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.models.node import NODE_NAME
@@ -37,7 +36,7 @@ def _checked(check: Callable[[Any], Any], value: Any) -> Any:
     try:
         return check(value)
     except InvalidInput as error:
-        raise ValidationError(sentence(error)) from error
+        raise ValidationError(error.mend or error.message) from error
 
 
 class AddNodeForm(NodeForm):

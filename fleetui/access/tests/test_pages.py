@@ -1,0 +1,209 @@
+"""Pages of people: tokens that are shown once, users and roles, settings, preferences and sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from fleetui.access.models import RoleBinding, Token, User
+from fleetui.access.principals import SYSTEM
+from fleetui.access.services import create_token, principal_for_token
+from fleetui.core import clock
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery staple"
+TOKENS, ADD_TOKEN = reverse("access:tokens"), reverse("access:token_add")
+
+
+@pytest.fixture(autouse=True)
+def _no_limits_from_before() -> None:
+    cache.clear()
+
+
+def person(name: str, *roles: str, pool: Any = None) -> User:
+    user = User.objects.create_user(username=name, password=PASSWORD)
+    for role in roles:
+        RoleBinding.objects.create(user=user, role=role, pool=pool)
+    return user
+
+
+def signed_in(user: User) -> Client:
+    made = Client()
+    made.force_login(user)
+    return made
+
+
+def pool(name: str) -> Any:
+    return apps.get_model("nodes", "Pool")._default_manager.create(name=name)
+
+
+def token_of(user: User, name: str = "ci", **over: Any) -> Token:
+    given = {"name": name, "scopes": ["read"], "days": 30, **over}
+    return create_token(user=user, actor=SYSTEM, now=clock.now(), **given)[0]
+
+
+def test_a_token_is_shown_once_and_works() -> None:
+    anna, web = person("anna", "operator"), pool("web")
+    browser = signed_in(anna)
+    given = {"name": "ci", "scope": "operate", "days": "30", "pools": [str(web.pk)], "networks": "10.0.0.0/8\n192.0.2.7"}
+    page = browser.post(ADD_TOKEN, given)
+    text = page.context["text"]
+    assert text in page.content.decode()
+    assert "no-store" in page["Cache-Control"]
+    token = Token.objects.get(user=anna)
+    assert (token.scopes, token.networks, list(token.pools.all())) == (["operate"], ["10.0.0.0/8", "192.0.2.7"], [web])
+    assert principal_for_token(text, address="10.1.1.1", now=clock.now())
+    listed = browser.get(TOKENS).content.decode()
+    assert token.prefix in listed
+    assert text not in listed
+    assert text.rpartition("_")[2] not in listed
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("networks", "10.0.0.0/99"), ("days", "0"), ("days", "400"), ("scope", "root"), ("name", "")]
+)
+def test_a_wrong_token_form_is_told_at_its_field(field: str, value: str) -> None:
+    given = {"name": "kept", "scope": "read", "days": "30", "networks": "", field: value}
+    page = signed_in(person("anna", "viewer")).post(ADD_TOKEN, given)
+    assert page.status_code == 422
+    assert field in page.context["form"].errors
+    assert not Token.objects.exists()
+
+
+def test_one_sees_and_revokes_ones_own_tokens_an_admin_everybodys() -> None:
+    anna, bert, admin = person("anna", "viewer"), person("bert", "viewer"), person("root", "admin")
+    token = token_of(anna, "annas-token")
+    revoke = reverse("access:token_revoke", args=[token.pk])
+    assert "annas-token" not in signed_in(bert).get(TOKENS).content.decode()
+    assert signed_in(bert).post(revoke).status_code == 404
+    auditor = signed_in(person("audrey", "auditor"))
+    assert "annas-token" in auditor.get(TOKENS).content.decode()
+    assert revoke not in auditor.get(TOKENS).content.decode()
+    auditor.post(revoke)
+    assert Token.objects.get(pk=token.pk).revoked_at is None
+    assert revoke in signed_in(admin).get(TOKENS).content.decode()
+    assert signed_in(anna).post(revoke).status_code == 302
+    assert Token.objects.get(pk=token.pk).revoked_at is not None
+    assert "annas-token" not in signed_in(anna).get(TOKENS).content.decode()
+    assert "annas-token" in signed_in(anna).get(TOKENS, {"state": "revoked"}).content.decode()
+
+
+def test_a_user_is_added_with_a_role_and_a_password_shown_once() -> None:
+    browser = signed_in(person("root", "admin"))
+    web = pool("web")
+    given = {"username": "bert", "full_name": "Bert", "email": "", "role": "operator", "pool": str(web.pk), "password": ""}
+    page = browser.post(reverse("access:user_add"), given)
+    made = page.context["password"]
+    assert made in page.content.decode()
+    assert "no-store" in page["Cache-Control"]
+    bert = User.objects.get(username="bert")
+    assert bert.check_password(made)
+    assert [(one.role, one.pool) for one in bert.bindings.all()] == [("operator", web)]
+    assert made not in browser.get(reverse("access:user", args=["bert"])).content.decode()
+    again = browser.post(reverse("access:user_add"), given)
+    assert again.status_code == 422
+    assert "exists" in str(again.context["form"].errors["username"])
+
+
+def test_roles_are_given_and_taken_but_not_the_last_admins() -> None:
+    admin, anna = person("root", "admin"), person("anna")
+    browser = signed_in(admin)
+    browser.post(reverse("access:user_role", args=["anna"]), {"role": "viewer", "pool": "all"})
+    binding = RoleBinding.objects.get(user=anna)
+    assert (binding.role, binding.pool_id) == ("viewer", None)
+    browser.post(reverse("access:user_role_take", args=["anna", binding.pk]))
+    assert not RoleBinding.objects.filter(user=anna).exists()
+    last = RoleBinding.objects.get(user=admin)
+    page = browser.post(reverse("access:user_role_take", args=["root", last.pk]), follow=True)
+    assert "the last admin" in page.content.decode()
+    assert RoleBinding.objects.filter(pk=last.pk).exists()
+    browser.post(reverse("access:user_active", args=["root"]), {"active": "0"})
+    assert User.objects.get(username="root").is_active
+
+
+def test_an_account_is_closed_and_opened_and_given_a_password() -> None:
+    anna = person("anna", "viewer")
+    annas, browser = signed_in(anna), signed_in(person("root", "admin"))
+    active, password = (reverse(f"access:user_{what}", args=["anna"]) for what in ("active", "password"))
+    browser.post(active, {"active": "0"})
+    assert annas.get(TOKENS).status_code == 302
+    browser.post(active, {"active": "1"})
+    short = browser.post(password, {"password": "short"})
+    assert short.status_code == 422
+    assert 'value="short"' not in short.content.decode()
+    assert browser.post(password, {"password": "a longer one than before"}).status_code == 302
+    assert User.objects.get(username="anna").check_password("a longer one than before")
+    assert annas.get(TOKENS).status_code == 302, "sessions from before ended"
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "auditor"])
+def test_only_admins_change_people(role: str) -> None:
+    person("anna", "viewer")
+    browser = signed_in(person("other", role))
+    seen = 200 if role == "auditor" else 403
+    assert browser.get(reverse("access:users")).status_code == seen
+    assert browser.get(reverse("access:user", args=["anna"])).status_code == seen
+    assert browser.get(reverse("access:user_add")).status_code == 403
+    for name in ("user_password", "user_role", "user_active"):
+        assert browser.post(reverse(f"access:{name}", args=["anna"])).status_code == 403
+    if seen == 200:
+        assert "Close account" not in browser.get(reverse("access:user", args=["anna"])).content.decode()
+
+
+def test_a_right_on_one_pool_opens_no_page_of_people() -> None:
+    browser = signed_in(person("web-admin", "admin", pool=pool("web")))
+    assert browser.get(reverse("access:users")).status_code == 403
+    assert browser.get(reverse("access:user_add")).status_code == 403
+    tabs = browser.get(reverse("settings")).context["tabs"]
+    assert reverse("access:users") not in [tab["url"] for tab in tabs]
+
+
+def test_settings_say_what_runs_and_hold_no_secret(settings: Any) -> None:
+    text = signed_in(person("vera", "viewer")).get(reverse("settings")).content.decode()
+    assert str(settings.DATA_DIR) in text
+    for secret in (settings.SECRET_KEY, *settings.ENCRYPTION_KEYS, *settings.TOKEN_PEPPERS, settings.AUDIT_KEY):
+        assert secret not in text
+    assert signed_in(person("nobody")).get(reverse("settings")).status_code == 403
+
+
+def test_the_time_zone_is_kept_and_used() -> None:
+    anna = person("anna", "viewer")
+    browser, url = signed_in(anna), reverse("access:preferences")
+    assert browser.post(url, {"time_zone": "Asia/Bangkok"}).status_code == 302
+    assert "Asia/Bangkok" in browser.get(TOKENS).content.decode()
+    assert browser.post(url, {"time_zone": "Mars/Olympus"}).status_code == 422
+    browser.post(url, {"time_zone": "-"})
+    assert User.objects.get(username="anna").time_zone == ""
+
+
+def test_sign_in_says_what_to_do_and_stops_guessing() -> None:
+    person("anna", "viewer")
+    browser, url = Client(), reverse("account_login")
+    for _number in range(5):
+        page = browser.post(url, {"login": "anna", "password": "guess"})
+    assert "do not belong together" in page.content.decode()
+    page = browser.post(url, {"login": "anna", "password": PASSWORD})
+    assert "Wait five minutes" in page.content.decode()
+    assert reverse("account_reset_password") not in page.content.decode()
+
+
+def test_password_and_second_factor_pages_are_ours() -> None:
+    browser = Client()
+    person("anna", "viewer")
+    browser.post(reverse("account_login"), {"login": "anna", "password": PASSWORD})
+    asked = browser.get(reverse("mfa_activate_totp"), follow=True)
+    assert "Confirm that it is you" in asked.content.decode()
+    browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    for name in ("account_change_password", "mfa_index", "mfa_activate_totp"):
+        page = browser.get(reverse(name))
+        assert page.status_code == 200, name
+        text = page.content.decode()
+        assert 'class="ui-frame"' in text
+        assert reverse("account_reset_password") not in text
+    wrong = browser.post(reverse("account_change_password"), {"oldpassword": "x", "password1": "y", "password2": "z"})
+    assert "This is not your current password." in wrong.content.decode()
