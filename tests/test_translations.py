@@ -71,7 +71,7 @@ def catalog() -> Catalog:
 def _texts(message: Message) -> tuple[list[str], list[str]]:
     """The English and the Thai forms of a message."""
     english = [message.id] if isinstance(message.id, str) else list(message.id)
-    thai = [message.string] if isinstance(message.string, str) else list(message.string)
+    thai = [message.string] if isinstance(message.string, str) else list(message.string or ())
     return english, thai
 
 
