@@ -82,13 +82,9 @@ def _attention(principal: Principal) -> list[dict[str, Any]]:
     for one in stats.troubles(principal):
         text = phrase(one.reason, one.details) if one.reason else word_of(one.axis, one.value)
         url = nodes_url(lifecycle="active", **{one.axis: one.value}, reason=one.reason)
-        level = level_of(one.axis, one.value)
+        # A node that was never reached looks calm in a list; here it is work that somebody began and did not end.
+        level = "warn" if one.value == "never_seen" else level_of(one.axis, one.value)
         items.append({"level": level, "count": one.count, "text": _capital(text), "since": one.since, "url": url})
-    if waiting := stats.offered_keys(principal):
-        url = nodes_url(reachability="never_seen", reason="key_unknown")
-        items.append(
-            {"level": "info", "count": waiting, "text": _capital(phrase("key_unknown")), "since": None, "url": url}
-        )
     return items
 
 

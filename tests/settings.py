@@ -7,6 +7,7 @@ from pathlib import Path
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _folder = Path(tempfile.gettempdir()) / f"fleetui-tests-{os.getuid()}" / f"{_worker}-{os.getppid()}"
 _folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+(_folder / "static").mkdir(exist_ok=True)
 os.environ["FLEETUI_DATA_DIR"] = str(_folder)
 os.environ.update(
     FLEETUI_SECRET_KEY="11" * 32,

@@ -19,12 +19,12 @@ from nodes.releases.versions import version_date, version_key
 AXES = {"reachability": Reachability, "health": Health, "update_state": UpdateState}
 #: Values of an axis that somebody should look at, worst first.
 TROUBLE = {
-    "reachability": ("key_mismatch", "unreachable"),
+    "reachability": ("key_mismatch", "unreachable", "never_seen"),
     "health": ("degraded",),
     "update_state": ("rolled_back",),
 }
 
-_WORST_FIRST = ("key_mismatch", "unreachable", "rolled_back", "degraded")
+_WORST_FIRST = ("key_mismatch", "unreachable", "rolled_back", "degraded", "never_seen")
 
 
 @dataclass
@@ -107,12 +107,6 @@ def troubles(principal: Principal) -> list[Trouble]:
         for (axis, value, reason), group in groups.items()
     ]
     return sorted(found, key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
-
-
-def offered_keys(principal: Principal) -> int:
-    """Nodes that wait for their first contact because nobody has accepted their key yet."""
-    nodes = Node.objects.visible_to(principal).counted()
-    return nodes.filter(reachability="never_seen", reachability_reason="key_unknown").count()
 
 
 def version_spread(principal: Principal) -> list[PoolVersions]:

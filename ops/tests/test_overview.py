@@ -49,7 +49,7 @@ def a_fleet() -> None:
     )
     make_node("d2", pool=db, health="degraded", health_reason="units_failed", lifecycle="maintenance")
     make_node("d3", pool=db, health="degraded", health_reason="units_failed", lifecycle="retired")
-    make_node("n1", reachability="never_seen", reachability_reason="key_unknown", booted_version="")
+    make_node("n1", reachability="never_seen", reachability_reason="key_unknown", failures=1, booted_version="")
     make_event(make_node("w4", pool=web), "staged", params={"version": "44.2"})
 
 
