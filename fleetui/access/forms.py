@@ -89,7 +89,10 @@ class TokenForm(forms.Form):
 
 
 def _pool_choices(principal: Principal) -> list[tuple[str, str]]:
-    return [(EVERYTHING, _("Everything")), *((str(pk), name) for pk, name in visible_pools(principal).values_list("pk", "name"))]
+    return [
+        (EVERYTHING, _("Everything")),
+        *((str(pk), name) for pk, name in visible_pools(principal).values_list("pk", "name")),
+    ]
 
 
 class RoleForm(forms.Form):
@@ -167,11 +170,14 @@ class TimeZoneForm(forms.Form):
         first = _("The installation's: %(zone)s") % {"zone": settings.TIME_ZONE}
         self.fields["time_zone"].choices = [(INSTALLATION, first), *_zones()]  # type: ignore[attr-defined]
 
-
     def clean_time_zone(self) -> str:
         zone = str(self.cleaned_data["time_zone"])
         return "" if zone == INSTALLATION else zone
 
 
 def _zones() -> Iterable[tuple[str, str]]:
-    return [(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones()) if "/" in name or name == "UTC"]
+    return [
+        (name, name.replace("_", " "))
+        for name in sorted(zoneinfo.available_timezones())
+        if "/" in name or name == "UTC"
+    ]

@@ -197,7 +197,9 @@ def changes_of(event: AuditEvent) -> list[dict[str, Any]]:
     found = []
     for name in sorted({*before, *after}):
         old, new = _shown(before.get(name)), _shown(after.get(name))
-        kind = "added" if name not in before else "removed" if name not in after else "changed" if old != new else "same"
+        kind = (
+            "added" if name not in before else "removed" if name not in after else "changed" if old != new else "same"
+        )
         found.append({"name": name, "old": old, "new": new, "kind": kind})
     return found
 
@@ -208,7 +210,8 @@ def _told(event: AuditEvent) -> list[dict[str, Any]]:
     return [
         change
         for change in changes_of(event)
-        if change["old"] != change["new"] and not (change["name"] == "name" and change["new"] == name and not change["old"])
+        if change["old"] != change["new"]
+        and not (change["name"] == "name" and change["new"] == name and not change["old"])
     ]
 
 
@@ -266,7 +269,9 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
         return redirect("audit")
     verdict = verify()
     if verdict.good:
-        said = _("All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet.")
+        said = _(
+            "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet."
+        )
         loose = max(verdict.events - verdict.anchored_seq, 0)
         messages.info(request, said % {"events": f"{verdict.events:,}", "loose": f"{loose:,}"})
     else:

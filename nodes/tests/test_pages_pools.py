@@ -74,7 +74,9 @@ def test_add_edit_delete(cast: Cast) -> None:
 
 def test_wrong_values_and_taken_names_are_told_and_kept(cast: Cast) -> None:
     browser = signed_in(cast.owner)
-    page = browser.post(reverse("nodes:pool_add"), {"name": "no spaces", "description": "typed", "poll_interval_s": "5"})
+    page = browser.post(
+        reverse("nodes:pool_add"), {"name": "no spaces", "description": "typed", "poll_interval_s": "5"}
+    )
     assert page.status_code == 422
     assert {"name", "poll_interval_s"} <= set(page.context["form"].errors)
     assert "typed" in page.content.decode()

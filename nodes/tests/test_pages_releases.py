@@ -35,7 +35,11 @@ def test_a_document_is_taken_in(cast: Cast, how: str) -> None:
     assert Release.objects.count() == 3
     page = browser.get(reverse("nodes:releases"))
     (row,) = page.context["rows"]
-    assert (row["newest"].version, row["stream"].barrier_count, row["stream"].deadend_count) == ("44.20261101.3.0", 1, 1)
+    assert (row["newest"].version, row["stream"].barrier_count, row["stream"].deadend_count) == (
+        "44.20261101.3.0",
+        1,
+        1,
+    )
     assert row["node_count"] > 0
     stream = browser.get(reverse("nodes:stream", args=["fcos", "stable"]))
     assert stream.context["rows"][0]["release"].version == "44.20261101.3.0"

@@ -157,7 +157,9 @@ def _store(request: HttpRequest, form: AddNodeForm, key: HostKey | None) -> Http
     if key:
         messages.info(request, _("%(name)s was added with its key. It is polled now.") % {"name": node.name})
     else:
-        said = _("%(name)s was added. Once it answers, its key is offered on this page: it is read after you accept it.")
+        said = _(
+            "%(name)s was added. Once it answers, its key is offered on this page: it is read after you accept it."
+        )
         messages.info(request, said % {"name": node.name})
     return redirect("nodes:detail", name=node.name)
 
@@ -202,7 +204,5 @@ def _shown_credential(principal: Principal, credential: Credential | None) -> Cr
 @needs("nodes.write")
 def public_key(request: HttpRequest) -> HttpResponse:
     """The public key to put on the host, for the choices made in the form."""
-    credential = credential_for(
-        principal_of(request), request.GET.get("credential", ""), request.GET.get("pool", "")
-    )
+    credential = credential_for(principal_of(request), request.GET.get("credential", ""), request.GET.get("pool", ""))
     return render(request, "nodes/partials/public_key.html", {"credential": credential})

@@ -47,7 +47,9 @@ def cluster_add(request: HttpRequest) -> HttpResponse:
             except FleetError as error:
                 status = take_error(form, error)
             else:
-                messages.info(request, _("The cluster %(name)s was added. Put pools into it on their pages.") % {"name": name})
+                messages.info(
+                    request, _("The cluster %(name)s was added. Put pools into it on their pages.") % {"name": name}
+                )
                 return redirect("nodes:pools")
     context = {"form": form, "title": _("Add cluster"), "button": _("Add cluster"), "back_url": reverse("nodes:pools")}
     return render(request, "nodes/pool_form.html", context, status=status)

@@ -39,9 +39,11 @@ def key_type(credential: Credential) -> str:
 @needs("credentials.read")
 def credential_list(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
-    found = Credential.objects.visible_to(principal).annotate(
-        node_count=Count("nodes", distinct=True), pool_count=Count("pools", distinct=True)
-    ).order_by("name")
+    found = (
+        Credential.objects.visible_to(principal)
+        .annotate(node_count=Count("nodes", distinct=True), pool_count=Count("pools", distinct=True))
+        .order_by("name")
+    )
     rows = [{"credential": row, "type": key_type(row), "changed_at": row.rotated_at or row.created_at} for row in found]
     return render(request, "nodes/credentials.html", {"rows": rows, "may_add": principal.may("credentials.write")})
 
@@ -62,7 +64,12 @@ def credential_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The public half, how to put it on hosts, and who uses it."""
     principal = principal_of(request)
     credential = _credential(request, pk)
-    pools = Pool.objects.visible_to(principal).filter(credential=credential).annotate(node_count=Count("nodes")).order_by("name")
+    pools = (
+        Pool.objects.visible_to(principal)
+        .filter(credential=credential)
+        .annotate(node_count=Count("nodes"))
+        .order_by("name")
+    )
     nodes = Node.objects.visible_to(principal).filter(credential=credential)
     node_count = nodes.count()
     context = {
@@ -104,7 +111,10 @@ def credential_add(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         status = 422
         if form.is_valid():
-            given = {name: form.cleaned_data[name] for name in ("name", "username", "private_key", "passphrase", "certificate")}
+            given = {
+                name: form.cleaned_data[name]
+                for name in ("name", "username", "private_key", "passphrase", "certificate")
+            }
             try:
                 made = services.add_credential(**given, actor=principal_of(request), now=clock.now())
             except FleetError as error:
@@ -140,7 +150,11 @@ def credential_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def _changed(request: HttpRequest, credential: Credential, changes: dict[str, Any], form: Any, revision: int) -> bool:
     try:
         services.edit_credential(
-            credential=credential, changes=changes, actor=principal_of(request), now=clock.now(), expected_revision=revision
+            credential=credential,
+            changes=changes,
+            actor=principal_of(request),
+            now=clock.now(),
+            expected_revision=revision,
         )
     except FleetError as error:
         form.status = take_error(form, error)
@@ -196,5 +210,7 @@ def credential_delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     except FleetError as error:
         messages.error(request, sentence(error))
         return redirect("nodes:credential", pk=pk)
-    messages.info(request, _("The credential %(name)s was deleted. Take its public key off the hosts.") % {"name": name})
+    messages.info(
+        request, _("The credential %(name)s was deleted. Take its public key off the hosts.") % {"name": name}
+    )
     return redirect("nodes:credentials")

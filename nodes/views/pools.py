@@ -29,7 +29,11 @@ from nodes.views.subject import principal_of
 
 FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s")
 _IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
-_TROUBLE = Q(nodes__reachability__in=["unreachable", "key_mismatch"]) | Q(nodes__health="degraded") | Q(nodes__update_state="rolled_back")
+_TROUBLE = (
+    Q(nodes__reachability__in=["unreachable", "key_mismatch"])
+    | Q(nodes__health="degraded")
+    | Q(nodes__update_state="rolled_back")
+)
 _BEHIND_STATES = "update_available,staged,reboot_pending,deferred"
 _BEHIND = Q(nodes__update_state__in=_BEHIND_STATES.split(","))
 
@@ -59,10 +63,14 @@ def pool_list(request: HttpRequest) -> HttpResponse:
         pool.trouble_url = nodes_url(pool=pool.name, needs_attention="true")
         pool.behind_url = f"{pool.nodes_url}&update_state={_BEHIND_STATES}"
         pool.credential_name = credentials.get(pool.credential_id, "")
-    clusters = Cluster.objects.visible_to(principal).annotate(
-        pool_count=Count("pools", distinct=True),
-        node_count=Count("pools__nodes", filter=~Q(pools__nodes__lifecycle="retired"), distinct=True),
-    ).order_by("name")
+    clusters = (
+        Cluster.objects.visible_to(principal)
+        .annotate(
+            pool_count=Count("pools", distinct=True),
+            node_count=Count("pools__nodes", filter=~Q(pools__nodes__lifecycle="retired"), distinct=True),
+        )
+        .order_by("name")
+    )
     loose = Node.objects.visible_to(principal).counted().filter(pool=None).count()
     context = {
         "pools": pools,
@@ -193,7 +201,9 @@ def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
             changes = {field: form.cleaned_data[field] for field in FIELDS if field in form.cleaned_data}
             revision = form.cleaned_data["revision"]
             try:
-                groups.edit_pool(pool=pool, changes=changes, actor=principal, now=clock.now(), expected_revision=revision)
+                groups.edit_pool(
+                    pool=pool, changes=changes, actor=principal, now=clock.now(), expected_revision=revision
+                )
             except FleetError as error:
                 status = take_error(form, error)
             else:

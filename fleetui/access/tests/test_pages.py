@@ -50,7 +50,13 @@ def token_of(user: User, name: str = "ci", **over: Any) -> Token:
 def test_a_token_is_shown_once_and_works() -> None:
     anna, web = person("anna", "operator"), pool("web")
     browser = signed_in(anna)
-    given = {"name": "ci", "scope": "operate", "days": "30", "pools": [str(web.pk)], "networks": "10.0.0.0/8\n192.0.2.7"}
+    given = {
+        "name": "ci",
+        "scope": "operate",
+        "days": "30",
+        "pools": [str(web.pk)],
+        "networks": "10.0.0.0/8\n192.0.2.7",
+    }
     page = browser.post(ADD_TOKEN, given)
     text = page.context["text"]
     assert text in page.content.decode()
@@ -96,7 +102,14 @@ def test_one_sees_and_revokes_ones_own_tokens_an_admin_everybodys() -> None:
 def test_a_user_is_added_with_a_role_and_a_password_shown_once() -> None:
     browser = signed_in(person("root", "admin"))
     web = pool("web")
-    given = {"username": "bert", "full_name": "Bert", "email": "", "role": "operator", "pool": str(web.pk), "password": ""}
+    given = {
+        "username": "bert",
+        "full_name": "Bert",
+        "email": "",
+        "role": "operator",
+        "pool": str(web.pk),
+        "password": "",
+    }
     page = browser.post(reverse("access:user_add"), given)
     made = page.context["password"]
     assert made in page.content.decode()

@@ -55,7 +55,11 @@ def _cards() -> list[dict[str, Any]]:
                 {"label": _("Data folder"), "value": str(settings.DATA_DIR), "copyable": True, "length": 44},
                 {"label": _("Database"), "value": database, "note": "DATABASE_URL"},
                 {"label": _("Broker"), "value": broker, "note": "CELERY_BROKER_URL"},
-                {"label": _("Cache"), "value": settings.CACHES["default"]["BACKEND"].rsplit(".", 1)[-1], "note": "CACHE_URL"},
+                {
+                    "label": _("Cache"),
+                    "value": settings.CACHES["default"]["BACKEND"].rsplit(".", 1)[-1],
+                    "note": "CACHE_URL",
+                },
             ],
         },
         {
@@ -66,7 +70,11 @@ def _cards() -> list[dict[str, Any]]:
                     "value": _("%(n)s s") % {"n": settings.POLL_INTERVAL_S},
                     "note": "FLEETUI_POLL_INTERVAL_S",
                 },
-                {"label": _("Contacts at once per worker"), "value": settings.POLL_THREADS, "note": "FLEETUI_POLL_THREADS"},
+                {
+                    "label": _("Contacts at once per worker"),
+                    "value": settings.POLL_THREADS,
+                    "note": "FLEETUI_POLL_THREADS",
+                },
             ],
         },
         {

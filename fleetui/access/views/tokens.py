@@ -57,7 +57,11 @@ def token_list(request: HttpRequest) -> HttpResponse:
 def _tabs(request: HttpRequest, state: str) -> list[dict[str, Any]]:
     words = [("active", _("Active")), ("expired", _("Expired")), ("revoked", _("Revoked"))]
     return [
-        {"label": word, "active": state == name, "url": changed_query(request.GET, {"state": None if name == "active" else name})}
+        {
+            "label": word,
+            "active": state == name,
+            "url": changed_query(request.GET, {"state": None if name == "active" else name}),
+        }
         for name, word in words
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -91,16 +92,19 @@ def user_add(request: HttpRequest) -> HttpResponse:
             given = form.cleaned_data
             password = given["password"] or secrets.token_urlsafe(MADE_PASSWORD_BYTES)
             try:
-                user = services.add_user(
-                    username=given["username"],
-                    password=password,
-                    full_name=given["full_name"].strip(),
-                    email=given["email"],
-                    actor=principal,
-                    now=clock.now(),
-                )
-                if given["role"]:
-                    services.bind_role(user=user, role=given["role"], pool=_pool(principal, given["pool"]), actor=principal)
+                with transaction.atomic():
+                    user = services.add_user(
+                        username=given["username"],
+                        password=password,
+                        full_name=given["full_name"].strip(),
+                        email=given["email"],
+                        actor=principal,
+                        now=clock.now(),
+                    )
+                    if given["role"]:
+                        services.bind_role(
+                            user=user, role=given["role"], pool=_pool(principal, given["pool"]), actor=principal
+                        )
             except FleetError as error:
                 status = take_error(form, error)
             else:
@@ -160,7 +164,9 @@ def user_role(request: HttpRequest, username: str) -> HttpResponse:
     except FleetError as error:
         return _draw(request, principal, user, status=take_error(form, error), role_form=form)
     where = pool.name if pool else _("everything")
-    messages.info(request, _("%(name)s is %(role)s on %(where)s.") % {"name": user.username, "role": role, "where": where})
+    messages.info(
+        request, _("%(name)s is %(role)s on %(where)s.") % {"name": user.username, "role": role, "where": where}
+    )
     return redirect("access:user", username=user.username)
 
 
@@ -193,6 +199,8 @@ def user_active(request: HttpRequest, username: str) -> HttpResponse:
     except FleetError as error:
         messages.error(request, sentence(error))
     else:
-        said = _("%(name)s may sign in.") if active else _("%(name)s may not sign in any more; sessions and tokens ended.")
+        said = (
+            _("%(name)s may sign in.") if active else _("%(name)s may not sign in any more; sessions and tokens ended.")
+        )
         messages.info(request, said % {"name": user.username})
     return redirect("access:user", username=user.username)
