@@ -39,7 +39,7 @@ def tick() -> None:
     """Claim due nodes and send a batch per lease. A lost message costs one lease time, a repeated one nothing."""
     for lane, task in (("live", poll_batch), ("slow", poll_slow_batch)):
         lane_name: Lane = "live" if lane == "live" else "slow"
-        while (lease := claim_due(lane=lane_name, now=clock.now())) is not None:
+        while (lease := _again(lambda lane=lane_name: claim_due(lane=lane, now=clock.now()))) is not None:  # type: ignore[misc]
             task.delay(str(lease))
 
 
@@ -56,7 +56,7 @@ def poll_slow_batch(lease: str) -> None:
 
 
 def _poll(claimed: uuid.UUID, lane: Lane) -> None:
-    lease = begin(lease=claimed, now=clock.now())
+    lease = _again(lambda: begin(lease=claimed, now=clock.now()))
     if lease is None:
         return
     nodes = list(Node.objects.filter(poll_lease=lease).select_related("credential", "pool__credential"))

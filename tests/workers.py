@@ -125,12 +125,13 @@ class Overlaps:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.01):
-            open_now: Counter[str] = Counter()
+            # The kernel may list a connection twice while others come and go, hence a set of both ends.
+            pairs = set()
             for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-                # Of the fields, an inode of 0 is a connection that its process has closed.
-                _, _, remote, state, *_rest = fields = line.split()
+                _, local, remote, state, *_rest = line.split()
                 address, port = remote.split(":")
-                if state == ESTABLISHED and port == PORT_HEX and address.endswith(self._tail) and fields[9] != "0":
-                    open_now[address] += 1
+                if state == ESTABLISHED and port == PORT_HEX and address.endswith(self._tail):
+                    pairs.add((local, address))
+            open_now = Counter(address for _, address in pairs)
             self.most_at_once = max(self.most_at_once, len(open_now))
             self.found.update(address for address, count in open_now.items() if count > 1)

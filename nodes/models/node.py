@@ -104,7 +104,9 @@ class Node(models.Model):
         ordering = ["name"]
         verbose_name = _("node")
         indexes = [
-            models.Index(fields=["poll_due_at"], name="node_due", condition=Q(lifecycle__in=["active", "maintenance"])),
+            # No condition: SQLite does not use a partial index for a query with parameters, unless it is "not null".
+            models.Index(fields=["failures", "poll_due_at"], name="node_due"),
+            models.Index(fields=["poll_lease_until"], name="node_leased", condition=Q(poll_lease_until__isnull=False)),
             models.Index(fields=["pool", "name"], name="node_pool_name"),
             models.Index(fields=["reachability", "name"], name="node_reachability"),
             models.Index(fields=["health", "name"], name="node_health"),

@@ -27,13 +27,15 @@ def lease_time() -> timedelta:
 def claim_due(*, lane: Lane, now: datetime) -> uuid.UUID | None:
     """Lease up to one batch of due nodes; returns the lease, or None when nothing is due or enough is under way."""
     mine = _lane(lane)
-    under_way = Node.objects.filter(mine, poll_lease_until__gt=now).order_by().values("poll_lease").distinct().count()
-    if under_way >= MAX_BATCHES[lane]:
+    # Not DISTINCT: SQLite would walk all of the other index for that.
+    held = Node.objects.filter(mine, poll_lease_until__gt=now).order_by().values_list("poll_lease", flat=True)
+    if len(set(held)) >= MAX_BATCHES[lane] or not Node.objects.due(now).filter(mine).exists():
         return None
     lease = uuid.uuid4()
     with transaction.atomic():
         # Rows that another tick or an edit holds are left for the next tick: nobody waits, nobody deadlocks.
-        due = Node.objects.select_for_update(skip_locked=True).due(now).filter(mine).order_by("poll_due_at")
+        # The least often tried first: one that just failed is not kept waiting by those that have been dead for days.
+        due = Node.objects.select_for_update(skip_locked=True).due(now).filter(mine).order_by("failures", "poll_due_at")
         ids = list(due.values_list("pk", flat=True)[: BATCH_NODES[lane]])
         if ids:
             Node.objects.filter(pk__in=ids).update(poll_lease=lease, poll_lease_until=now + lease_time())
