@@ -170,8 +170,8 @@ def size(size_bytes: float | str | None, digits: int = 1) -> str | SafeString:
 
 
 @register.filter
-def percent(value: float | None, digits: int = 0) -> str | SafeString:
-    return MISSING if value is None else f"{number_format(value, digits)}%"
+def percent(value: float | str | None, digits: int = 0) -> str | SafeString:
+    return MISSING if value in (None, "") else f"{number_format(value, digits)}%"
 
 
 @register.filter
@@ -189,9 +189,9 @@ def level_for(value: float | None, warn: float = 80, bad: float = 90) -> str:
 
 
 @register.simple_tag
-def meter(value: float | None, label: str, warn: float = 80, bad: float = 90) -> SafeString:
-    """A small bar of a percentage with its number."""
-    if value is None:
+def meter(value: float | str | None, label: str, warn: float = 80, bad: float = 90) -> SafeString:
+    """A small bar of a percentage with its number; a template hands over an empty text for what is not there."""
+    if value is None or isinstance(value, str):
         return MISSING
     return format_html(
         '<span class="ui-meter" data-level="{}"><svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img"'
