@@ -12,7 +12,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fleetui.access.models import User
 from fleetui.access.principals import Principal
@@ -99,7 +99,7 @@ class RoleForm(forms.Form):
     """A role to give."""
 
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[(role, ROLE_WORDS[role]) for role in ROLES])
-    pool = forms.ChoiceField(label=gettext_lazy("On"))
+    pool = forms.ChoiceField(label=pgettext_lazy("where a role applies", "On"))
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,7 +133,7 @@ class UserForm(forms.Form):
         initial="viewer",
         choices=[*((role, ROLE_WORDS[role]) for role in ROLES), ("", gettext_lazy("None yet: sees nothing"))],
     )
-    pool = forms.ChoiceField(label=gettext_lazy("On"))
+    pool = forms.ChoiceField(label=pgettext_lazy("where a role applies", "On"))
     password = forms.CharField(
         label=gettext_lazy("Password"),
         strip=False,
