@@ -16,7 +16,7 @@ def activity(event: AuditEvent) -> dict[str, Any]:
     """{text, subject, url, level, actor, at} of an audit event."""
     kind, _colon, name = event.subject.partition(":")
     return {
-        "text": _words(event.action),
+        "text": _words(event.action, event.outcome),
         "subject": "" if event.subject == event.actor else name or event.subject,
         "url": _url(kind, name, event.action),
         "level": _LEVELS.get(event.outcome, "none"),
@@ -26,8 +26,10 @@ def activity(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _words(action: str) -> str:
+def _words(action: str, outcome: str) -> str:
     """The action without its subject; one without words is shown as its slug."""
+    if action == "sign_in" and outcome != "done":
+        return _("could not sign in as")
     words = {
         "sign_in": _("signed in"),
         "sign_out": _("signed out"),
