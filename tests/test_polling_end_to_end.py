@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,6 @@ from tests.workers import Overlaps, Workers
 
 pytestmark = pytest.mark.e2e
 NODES = 30
-NET = "127.61"
 LEASE_S = 6
 #: The lease of a dead worker, the tick after it, and the poll.
 RECOVERS_WITHIN_S = LEASE_S + 12
@@ -60,17 +60,10 @@ class Redis:
             missing("Redis is not installed. Install it: apt-get install redis-server")
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
         argv = ["setpriv", "--pdeathsig", "KILL", "--", str(server), *options, "--appendonly", "no"]
-        self._stack.enter_context(services.running(argv, self.folder, self.port, stop=services.signal.SIGTERM))
+        self._stack.enter_context(services.running(argv, self.folder, self.port, stop=signal.SIGTERM))
 
     def stop(self) -> None:
         self._stack.close()
-
-
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("fleet")
-    with simulated_fleet(folder, NODES, net=NET):
-        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -82,32 +75,30 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.fixture(scope="module")
-def embedded(fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     """SQLite and the filesystem broker."""
-    workers = Workers(tmp_path_factory.mktemp("embedded"), FLEETUI_POLL_LEASE_S=str(LEASE_S))
-    yield from _running(workers, fleet)
+    yield from _running(Workers(tmp_path_factory.mktemp("embedded"), "127.61", FLEETUI_POLL_LEASE_S=str(LEASE_S)))
 
 
 @pytest.fixture(scope="module")
-def scaled(
-    fleet: Path, postgresql_url: str, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workers]:
+def scaled(postgresql_url: str, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     """PostgreSQL and Redis."""
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE polling_end_to_end")
     url = postgresql_url.rpartition("/")[0] + "/polling_end_to_end"
     folder = tmp_path_factory.mktemp("scaled")
-    workers = Workers(folder, database_url=url, broker_url=redis_server.url, FLEETUI_POLL_LEASE_S=str(LEASE_S))
-    yield from _running(workers, fleet)
+    told = {"FLEETUI_POLL_LEASE_S": str(LEASE_S)}
+    yield from _running(Workers(folder, "127.62", database_url=url, broker_url=redis_server.url, **told))
 
 
-def _running(workers: Workers, fleet: Path) -> Iterator[Workers]:
-    workers.prepare(fleet / "manifest.json")
-    try:
-        workers.start("worker", "beat")
-        yield workers
-    finally:
-        workers.stop()
+def _running(workers: Workers) -> Iterator[Workers]:
+    with simulated_fleet(workers.fleet, NODES, net=workers.net):
+        workers.prepare()
+        try:
+            workers.start("worker", "beat")
+            yield workers
+        finally:
+            workers.stop()
 
 
 @pytest.fixture(params=["embedded", "scaled"])
@@ -132,7 +123,7 @@ def no_lease_is_left(workers: Workers) -> None:
 
 
 def test_all_nodes_become_reachable_and_no_lease_is_left(workers: Workers) -> None:
-    with Overlaps(NET) as overlaps:
+    with Overlaps(workers.net) as overlaps:
         workers.wait_all_polled(NODES)
     assert not overlaps.found
     assert overlaps.most_at_once > 1
@@ -140,16 +131,16 @@ def test_all_nodes_become_reachable_and_no_lease_is_left(workers: Workers) -> No
     assert "Traceback" not in workers.log("worker")
 
 
-def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers, fleet: Path) -> None:
+def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
-    fault(fleet, names, "slow", on=True)
+    fault(workers.fleet, names, "slow", on=True)
     try:
         workers.wait_for(lambda: workers.count("poll_lease IS NOT NULL") >= 5, 10, "a batch under way")
         workers.kill("worker")
     finally:
-        fault(fleet, names, "slow", on=False)
+        fault(workers.fleet, names, "slow", on=False)
     assert workers.count("poll_lease IS NOT NULL") >= 5
-    with Overlaps(NET) as overlaps:
+    with Overlaps(workers.net) as overlaps:
         workers.start("worker")
         workers.wait_all_polled(NODES, RECOVERS_WITHIN_S)
     assert not overlaps.found
@@ -162,18 +153,18 @@ def test_a_killed_beat_stops_nothing_for_good(workers: Workers) -> None:
     workers.wait_all_polled(NODES)
 
 
-def test_a_repeated_message_polls_nothing_twice(workers: Workers, fleet: Path) -> None:
+def test_a_repeated_message_polls_nothing_twice(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     no_lease_is_left(workers)
-    fault(fleet, names, "slow", on=True)
+    fault(workers.fleet, names, "slow", on=True)
     try:
-        with Overlaps(NET) as overlaps:
+        with Overlaps(workers.net) as overlaps:
             since = workers.now()
             told = environment(workers.folder, **workers.over, DJANGO_SETTINGS_MODULE="fleetui.settings")
             subprocess.run([sys.executable, "-c", REPEAT], cwd=ROOT, env=told, check=True, timeout=30)
             workers.wait_for(lambda: workers.seen_since(since) >= NODES, 15, "the batch stored")
     finally:
-        fault(fleet, names, "slow", on=False)
+        fault(workers.fleet, names, "slow", on=False)
     assert overlaps.most_at_once > 1
     assert not overlaps.found
     assert workers.count("poll_lease IS NOT NULL") == 0
@@ -240,7 +231,6 @@ def test_redis_away_for_ten_seconds(scaled: Workers, redis_server: Redis) -> Non
 
 def test_broken_database_connections(scaled: Workers) -> None:
     workers = ready(scaled)
-    began = len(workers.log("worker"))
     until = time.monotonic() + 4
     while time.monotonic() < until:
         workers.execute(
@@ -250,4 +240,3 @@ def test_broken_database_connections(scaled: Workers) -> None:
         time.sleep(0.02)
     workers.wait_all_polled(NODES, RECOVERS_WITHIN_S)
     no_lease_is_left(workers)
-    print(workers.log("worker")[began:][-2000:])

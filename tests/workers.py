@@ -25,8 +25,8 @@ ESTABLISHED = "01"
 class Workers:
     """An installation without its web process. `database_url` and `broker_url` empty: SQLite and a folder."""
 
-    def __init__(self, folder: Path, *, database_url: str = "", broker_url: str = "", **over: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, net: str, *, database_url: str = "", broker_url: str = "", **over: str) -> None:
+        self.folder, self.net = folder, net
         self.database_url = database_url
         self.over = {"FLEETUI_POLL_INTERVAL_S": "2", "FLEETUI_POLL_LEASE_S": "6", **over}
         if database_url:
@@ -39,9 +39,14 @@ class Workers:
         for name in ("FLEETUI_SECRET_KEY", "FLEETUI_ENCRYPTION_KEYS", "FLEETUI_TOKEN_PEPPERS", "FLEETUI_AUDIT_KEY"):
             self.over.setdefault(name, "55" * 32)
 
-    def prepare(self, manifest: Path) -> None:
-        """Make the tables and add the nodes of a simulated fleet, polled at the interval of the settings."""
-        for command in (["migrate", "--verbosity", "0"], ["demo_seed", str(manifest)]):
+    @property
+    def fleet(self) -> Path:
+        """The folder of the simulated fleet that this installation polls alone."""
+        return self.folder / "simfleet"
+
+    def prepare(self) -> None:
+        """Make the tables and add the nodes of the simulated fleet, polled at the interval of the settings."""
+        for command in (["migrate", "--verbosity", "0"], ["demo_seed", str(self.fleet / "manifest.json")]):
             done = manage(self.folder, *command, **self.over)
             assert done.returncode == 0, done.stderr
         self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")

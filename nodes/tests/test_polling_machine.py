@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -57,7 +58,7 @@ class Polling(RuleBasedStateMachine):
         return set(Node.objects.filter(poll_lease=lease).values_list("pk", flat=True))
 
     @rule(target=messages, lane=st.sampled_from(LANES), lost=st.booleans())
-    def tick(self, lane: Lane, lost: bool) -> object:
+    def tick(self, lane: Lane, lost: bool) -> uuid.UUID | MultipleResults[uuid.UUID]:
         due = set(Node.objects.due(self.now).values_list("pk", flat=True))
         lease = claim_due(lane=lane, now=self.now)
         if lease is None:
@@ -74,7 +75,7 @@ class Polling(RuleBasedStateMachine):
         return multiple() if lost else lease
 
     @rule(target=working, message=messages)
-    def message_arrives(self, message: uuid.UUID) -> object:
+    def message_arrives(self, message: uuid.UUID) -> uuid.UUID | MultipleResults[uuid.UUID]:
         """The message stays in its bundle: it may arrive again, at any time later."""
         before = self.leased(message)
         own = begin(lease=message, now=self.now)
