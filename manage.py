@@ -12,17 +12,28 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
     try:
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
         from environs import EnvValidationError
 
         from fleetui.core.errors import StartError
     except ImportError as error:
-        sys.exit(f"{error.name} is not installed in this Python. Run `make run` once, or use .venv/bin/python manage.py ...")
+        sys.exit(
+            f"{error.name} is not installed in this Python. Run `make run` once, or use .venv/bin/python manage.py ..."
+        )
     try:
         execute_from_command_line(sys.argv)
     except EnvValidationError as error:
-        for variable, messages in error.error_messages.items():
-            print(f"{variable}: {' '.join(messages)}", file=sys.stderr)  # noqa: T201
+        for variable, messages in dict(error.error_messages).items():
+            # Values of addresses and keys may hold passwords, so they are not repeated.
+            value = (
+                "" if variable.endswith(("_URL", "_KEY", "_KEYS", "_PEPPERS")) else f" ({os.environ.get(variable)!r})"
+            )
+            print(f"{variable}{value}: {' '.join(messages)} See docs/configuration.md.", file=sys.stderr)  # noqa: T201
         sys.exit(CONFIGURATION)
+    except OperationalError as error:
+        mend = "Run `manage.py up` once, or check DATABASE_URL and FLEETUI_DATA_DIR."
+        print(f"The database cannot be used: {str(error).strip()}. {mend}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     except StartError as error:
         print(error.message, error.mend, file=sys.stderr)  # noqa: T201
         sys.exit(CONFIGURATION)

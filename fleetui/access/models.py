@@ -89,6 +89,10 @@ class Token(models.Model):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = _("token")
+        constraints = [
+            # A request that is sent twice makes one token.
+            models.UniqueConstraint(fields=["user", "name"], condition=Q(revoked_at=None), name="one_token_per_name"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.conf import settings
 
+from fleetui.core.keys import demand
+
 
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: the same value gives the same text, always."""
@@ -24,6 +26,7 @@ def iso(at: datetime) -> str:
 
 def event_hash(previous: str, event: Mapping[str, Any]) -> str:
     """HMAC-SHA-256 over the previous hash and the canonical event, under a key that is not in the database."""
+    demand("FLEETUI_AUDIT_KEY", settings.MISSING_KEYS)
     fields = (
         "seq",
         "actor",

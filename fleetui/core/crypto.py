@@ -15,12 +15,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from fleetui.core.errors import SealBroken
+from fleetui.core.keys import demand, read_keys
 
 _NONCE_BYTES = 12
 
 
-def _keys() -> dict[str, bytes]:
-    return {key_id(key): bytes.fromhex(key) for key in settings.ENCRYPTION_KEYS}
+def _key(wanted: str) -> bytes | None:
+    """The key of this id. One that was added while this process runs is found by reading the key file again."""
+    for keys in (settings.ENCRYPTION_KEYS, read_keys("FLEETUI_ENCRYPTION_KEYS", settings.DATA_DIR)):
+        for key in keys:
+            if key_id(key) == wanted:
+                return bytes.fromhex(key)
+    return None
 
 
 def key_id(key_hex: str) -> str:
@@ -30,6 +36,7 @@ def key_id(key_hex: str) -> str:
 
 def seal(plain: str, *, place: str) -> str:
     """Encrypt `plain` with the newest key, bound to `place` (for example `nodes_credential.private_key:<uuid>`)."""
+    demand("FLEETUI_ENCRYPTION_KEYS", settings.MISSING_KEYS)
     newest = settings.ENCRYPTION_KEYS[0]
     nonce = os.urandom(_NONCE_BYTES)
     box = AESGCM(bytes.fromhex(newest)).encrypt(nonce, plain.encode(), place.encode())
@@ -43,7 +50,7 @@ def unseal(sealed: str, *, place: str) -> str:
         raw = base64.urlsafe_b64decode(body)
     except ValueError as error:
         raise SealBroken("A sealed secret has a form that cannot be read.") from error
-    key = _keys().get(used)
+    key = _key(used)
     if version != "v1" or key is None:
         raise SealBroken(
             f"A secret was sealed with the key {used}, which is not among the encryption keys.",

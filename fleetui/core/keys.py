@@ -45,6 +45,15 @@ def ensure_keys(data_dir: Path, *, database_exists: bool) -> None:
             file.write(secrets.token_hex(32) + "\n")
 
 
+def demand(variable: str, missing: list[str]) -> None:
+    """Refuse to seal or sign with a key that dies with this process."""
+    if variable in missing:
+        raise StartError(
+            f"There is no {KEYS[variable][0].replace('_', ' ')} yet: what is sealed or signed now could not be opened later.",
+            mend=f"Run `manage.py up` once, name the right folder by FLEETUI_DATA_DIR, or set {variable}.",
+        )
+
+
 def read_keys(variable: str, data_dir: Path) -> list[str]:
     """The keys of one purpose, newest first; an empty list when there is none yet."""
     inline = os.environ.get(variable, "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from fleetui.access.models import Token, User
 from fleetui.access.principals import Principal, require
@@ -15,7 +15,8 @@ from fleetui.access.roles import PERMISSIONS, SCOPES
 from fleetui.access.services.delegation import latest_end
 from fleetui.access.services.resolve import TOKEN_START, digest_of, pepper_name
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import InvalidInput, NotFound
+from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from fleetui.core.keys import demand
 
 MAX_DAYS = 366
 
@@ -58,25 +59,38 @@ def create_token(
             raise InvalidInput(
                 f"{network!r} is not a network.", field="networks", value=network, mend="Write it like 10.0.0.0/8."
             ) from error
-    expires_at = latest_end(actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days))
+    expires_at = latest_end(
+        actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days)
+    )
+    demand("FLEETUI_TOKEN_PEPPERS", settings.MISSING_KEYS)
     secret, prefix = secrets.token_urlsafe(32), secrets.token_hex(6)
     pepper = settings.TOKEN_PEPPERS[0]
-    with transaction.atomic():
-        token = Token.objects.create(
-            user=user,
-            name=name,
-            prefix=prefix,
-            digest=digest_of(secret, pepper),
-            pepper=pepper_name(pepper),
-            scopes=list(scopes),
-            networks=list(networks),
-            limited_to_pools=bool(pools),
-            created_at=now,
-            expires_at=expires_at,
-        )
-        token.pools.set(list(pools))  # type: ignore[arg-type]  # keys are as good as rows here
-        after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
-        append([Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)])
+    try:
+        with transaction.atomic():
+            token = Token.objects.create(
+                user=user,
+                name=name,
+                prefix=prefix,
+                digest=digest_of(secret, pepper),
+                pepper=pepper_name(pepper),
+                scopes=list(scopes),
+                networks=list(networks),
+                limited_to_pools=bool(pools),
+                created_at=now,
+                expires_at=expires_at,
+            )
+            token.pools.set(list(pools))  # type: ignore[arg-type]  # keys are as good as rows here
+            after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
+            append(
+                [Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)]
+            )
+    except IntegrityError as error:
+        raise Conflict(
+            f"{user.username} has a token named {name}.",
+            field="name",
+            value=name,
+            mend="Choose another name, or revoke that one first.",
+        ) from error
     return token, f"{TOKEN_START}{prefix}_{secret}"
 
 

@@ -112,7 +112,7 @@ def unbind_role(*, binding: RoleBinding, actor: Principal) -> None:
     require(actor, "users.write")
     if binding.role == "admin" and binding.pool_id is None:
         _keep_an_admin(binding.user)
-    before = {"role": binding.role, "pool": str(binding.pool_id or "all")}
+    before = {"role": binding.role, "pool": binding.pool.name if binding.pool else "all"}
     with transaction.atomic():
         if RoleBinding.objects.filter(pk=binding.pk).delete()[0]:
             append(

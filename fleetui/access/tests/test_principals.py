@@ -22,7 +22,7 @@ from fleetui.access.services import (
     unbind_role,
 )
 from fleetui.audit.models import AuditEvent
-from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from fleetui.core.errors import Conflict, InvalidInput, NotAllowed, StartError
 from nodes.models import Pool
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +157,20 @@ def test_strangers_may_nothing() -> None:
     assert not ANONYMOUS.may_somewhere("nodes.read")
     with pytest.raises(KeyError):
         SYSTEM.may("nodes.reed")
+
+
+def test_a_request_that_is_sent_twice_makes_one_token() -> None:
+    user = person("olga", "operator")
+    token_of(user)
+    with pytest.raises(Conflict) as caught:
+        token_of(user)
+    assert caught.value.field == "name"
+    revoke_token(token=Token.objects.get(), actor=SYSTEM, now=NOW)
+    assert token_of(user)
+
+
+def test_nothing_is_signed_with_a_key_that_dies_with_the_process(settings: Any) -> None:
+    user = person("olga", "operator")
+    settings.MISSING_KEYS = ["FLEETUI_TOKEN_PEPPERS"]
+    with pytest.raises(StartError, match="token peppers"):
+        token_of(user)

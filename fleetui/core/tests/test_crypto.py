@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
-from fleetui.core.errors import SealBroken
+from fleetui.core.errors import SealBroken, StartError
 
 OLD, NEW = "aa" * 32, "bb" * 32
 
@@ -49,3 +49,17 @@ def test_rotation(settings: Any) -> None:
     assert unseal(again, place="p") == "secret"
     with pytest.raises(SealBroken, match="not among"):
         unseal(sealed, place="p")
+
+
+def test_a_key_that_was_added_while_the_process_runs_is_found(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ENCRYPTION_KEYS = [NEW]
+    sealed = seal("secret", place="p")
+    settings.ENCRYPTION_KEYS = [OLD]
+    monkeypatch.setenv("FLEETUI_ENCRYPTION_KEYS", f"{NEW},{OLD}")
+    assert unseal(sealed, place="p") == "secret"
+
+
+def test_nothing_is_sealed_with_a_key_that_dies_with_the_process(settings: Any) -> None:
+    settings.MISSING_KEYS = ["FLEETUI_ENCRYPTION_KEYS"]
+    with pytest.raises(StartError, match="encryption keys"):
+        seal("secret", place="p")

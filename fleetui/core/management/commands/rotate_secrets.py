@@ -11,7 +11,7 @@ from fleetui.core.rotation import rotate_all
 class Command(BaseCommand):
     help = (
         "Seal every stored secret again with the newest encryption key. "
-        "Put a new key first in the key file, run this, then take the old key out."
+        "Put a new key first in the key file, run this, take the old key out, and restart."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
