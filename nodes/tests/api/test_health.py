@@ -35,6 +35,7 @@ def test_not_ready_says_what_is_missing_but_not_why(db: None, monkeypatch: pytes
 def test_a_broker_folder_that_cannot_be_made_is_not_ready(settings: Any, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
+    settings.CELERY_BROKER_URL = "filesystem://"
     settings.BROKER_DIR = file / "broker"
     assert "not writable" in health.broker()
 
