@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from django.utils.translation import gettext as _
+
 from fleetui.access.roles import PERMISSIONS, ROLES, SCOPES
 from fleetui.core.errors import NotAllowed
 
@@ -110,6 +112,7 @@ def require(principal: Principal, permission: str, subject: PoolSubject | None =
     """Raise NotAllowed unless the principal holds the permission. Whether it may see the subject is the query's business."""
     if not principal.may(permission, subject):
         raise NotAllowed(
-            f"{principal.name} may not do this: it needs the permission {permission}.",
-            mend="Ask an admin for a role that has it.",
+            _("%(name)s may not do this: it needs the permission %(permission)s.")
+            % {"name": principal.name, "permission": permission},
+            mend=_("Ask an admin for a role that has it."),
         )

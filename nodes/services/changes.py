@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
+from django.utils.translation import gettext as _
 
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
 from fleetui.core.text import clean
 
+#: The API takes a name or an id in the same place: a name that reads like an id could stand in for another's.
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
+
 
 def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     """Run the model's field rules; raises InvalidInput for the first field that is wrong."""
+    for name in ("name", "username"):
+        text = str(getattr(row, name, ""))
+        # One line: these stand in addresses, headers, logs and the command lines that pages show.
+        if not text.isprintable() or (name == "name" and _UUID.match(text)):
+            mend = "Leave line ends and control characters out." if not text.isprintable() else "It reads like an id."
+            raise InvalidInput(f"{name}: {text!r} cannot be used.", field=name, value=text, mend=mend)
     try:
         row.clean_fields(exclude=exclude)
     except ValidationError as error:
@@ -83,10 +94,16 @@ def edit(
 
 def stale(kind: str, name: str) -> StaleEdit:
     return StaleEdit(
-        f"The {kind} {name} was changed by someone else since you read it.",
-        mend="Read it again and repeat your change.",
+        _("%(name)s was changed by someone else since you read it.") % {"name": name},
+        mend=_("Read it again and repeat your change."),
     )
 
 
 def name_taken(kind: str, name: str) -> Conflict:
-    return Conflict(f"A {kind} named {name} exists.", field="name", value=name, mend="Choose another name.")
+    sentences = {
+        "node": _("A node named %(name)s exists."),
+        "pool": _("A pool named %(name)s exists."),
+        "cluster": _("A cluster named %(name)s exists."),
+        "credential": _("A credential named %(name)s exists."),
+    }
+    return Conflict(sentences[kind] % {"name": name}, field="name", value=name, mend=_("Choose another name."))

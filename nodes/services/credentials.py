@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -114,8 +115,9 @@ def delete_credential(*, credential: Credential, actor: Principal, now: datetime
     except ProtectedError as error:
         users = sorted(str(row) for row in error.protected_objects)
         raise Conflict(
-            f"{credential.name} is used by {', '.join(users[:5])}{' and others' if len(users) > 5 else ''}.",
-            mend="Give those another credential first.",
+            _("%(name)s is used by %(users)s.")
+            % {"name": credential.name, "users": f"{', '.join(users[:5])}{' …' if len(users) > 5 else ''}"},
+            mend=_("Give those another credential first."),
         ) from error
 
 

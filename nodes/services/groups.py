@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -66,7 +67,7 @@ def edit_pool(
 def delete_pool(*, pool: Pool, actor: Principal, now: datetime) -> None:
     """Delete a pool that holds no node."""
     require(actor, "pools.write", pool)
-    _delete(pool, "pool", actor, "Move or delete its nodes first.")
+    _delete(pool, "pool", actor, _("Move or delete its nodes first."))
 
 
 def add_cluster(*, name: str, description: str = "", actor: Principal, now: datetime) -> Cluster:
@@ -95,7 +96,7 @@ def edit_cluster(
 def delete_cluster(*, cluster: Cluster, actor: Principal, now: datetime) -> None:
     """Delete a cluster that holds no pool."""
     require(actor, "clusters.write")
-    _delete(cluster, "cluster", actor, "Take its pools out first.")
+    _delete(cluster, "cluster", actor, _("Take its pools out first."))
 
 
 def _delete(row: Pool | Cluster, kind: str, actor: Principal, mend: str) -> None:
@@ -105,4 +106,4 @@ def _delete(row: Pool | Cluster, kind: str, actor: Principal, mend: str) -> None
             if row.delete()[0]:
                 append([Entry(actor=str(actor), action=f"{kind}s.delete", subject=f"{kind}:{name}")])
     except ProtectedError as error:
-        raise Conflict(f"The {kind} {name} is in use.", mend=mend) from error
+        raise Conflict(_("%(name)s is in use.") % {"name": name}, mend=mend) from error

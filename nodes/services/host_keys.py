@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -52,7 +53,7 @@ def accept_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
             state="pinned", decided_at=now, decided_by=str(actor), reason=reason[:300]
         )
         if not claimed:
-            raise Conflict("This key is not offered any more.", mend="Read the node again.")
+            raise Conflict(_("This key is not offered any more."), mend=_("Read the node again."))
         Node.objects.filter(pk=node.pk).update(poll_due_at=now, poll_requested_at=now)
         params = {"fingerprint": host_key.fingerprint, "reason": reason}
         TimelineEvent.objects.create(
@@ -83,7 +84,7 @@ def refuse_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
             state="refused", decided_at=now, decided_by=str(actor), reason=reason[:300]
         )
         if not refused:
-            raise Conflict("This key is not offered any more.", mend="Read the node again.")
+            raise Conflict(_("This key is not offered any more."), mend=_("Read the node again."))
         TimelineEvent.objects.create(
             node=node,
             at=now,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -25,7 +26,8 @@ EDITABLE = ("name", "address", "port", "pool", "credential", "os_family_given", 
 _HOST_NAME = re.compile(
     r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$"
 )
-_LABEL_KEY = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$")
+_LABEL_KEY = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?\Z")
+_ZONE = re.compile(r"[A-Za-z0-9._-]{1,15}")
 MAX_LABELS = 64
 
 
@@ -33,15 +35,18 @@ def checked_address(address: str) -> str:
     """A host name or an IP address, in its usual spelling."""
     text = address.strip().strip("[]")
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(text)
+        # A zone may be any text for Python; for us it is the name of an interface.
+        if _ZONE.fullmatch(getattr(found, "scope_id", None) or "eth0"):
+            return str(found)
     except ValueError:
         pass
     if not _HOST_NAME.match(text) or text.replace(".", "").isdigit():
         raise InvalidInput(
-            f"{address!r} is neither a host name nor an IP address.",
+            _("%(value)r is neither a host name nor an IP address.") % {"value": address},
             field="address",
             value=address,
-            mend="Write it like node-1.example.org, 10.0.0.7 or fd00::7, without user and port.",
+            mend=_("Write it like node-1.example.org, 10.0.0.7 or fd00::7, without user and port."),
         )
     return text
 
@@ -52,22 +57,25 @@ def checked_labels(labels: Mapping[str, Any] | None) -> dict[str, str]:
     for key, value in (labels or {}).items():
         if not _LABEL_KEY.match(str(key)):
             raise InvalidInput(
-                f"{key!r} is not a label key.",
+                _("%(value)r is not a label key.") % {"value": key},
                 field="labels",
                 value=key,
-                mend="Use letters, digits, dots, slashes and hyphens.",
+                mend=_("Use letters, digits, dots, slashes and hyphens."),
             )
         if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
             raise InvalidInput(
-                f"The label {key} has a value that cannot be used.",
+                _("The label %(key)s has a value that cannot be used.") % {"key": key},
                 field="labels",
                 value=value,
-                mend="Give text of up to 100 characters.",
+                mend=_("Give text of up to 100 characters."),
             )
         found[str(key)] = value
     if len(found) > MAX_LABELS:
         raise InvalidInput(
-            f"{len(found)} labels are too many.", field="labels", value=len(found), mend=f"Give at most {MAX_LABELS}."
+            _("%(count)s labels are too many.") % {"count": len(found)},
+            field="labels",
+            value=len(found),
+            mend=_("Give at most %(limit)s.") % {"limit": MAX_LABELS},
         )
     return dict(sorted(found.items()))
 
@@ -76,10 +84,11 @@ def checked_family(family: str) -> str:
     """An OS family that a driver exists for; empty means it is detected."""
     if family and family not in drivers.families():
         raise InvalidInput(
-            f"{family!r} is not an OS family.",
+            _("%(value)r is not an OS family.") % {"value": family},
             field="os_family_given",
             value=family,
-            mend=f"Use {', '.join(sorted(drivers.families()))}, or leave it empty to have it detected.",
+            mend=_("Use %(known)s, or leave it empty to have it detected.")
+            % {"known": ", ".join(sorted(drivers.families()))},
         )
     return family
 
@@ -192,7 +201,10 @@ def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, 
         if not same.update(
             lifecycle=lifecycle, revision=node.revision + 1, poll_due_at=now, poll_lease=None, poll_lease_until=None
         ):
-            raise Conflict(f"The lifecycle of {node.name} was changed by someone else.", mend="Read it again.")
+            raise Conflict(
+                _("%(name)s was changed by someone else since you read it.") % {"name": node.name},
+                mend=_("Read it again and repeat your change."),
+            )
         TimelineEvent.objects.create(
             node=node,
             at=now,

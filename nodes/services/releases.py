@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -46,7 +47,11 @@ def import_releases(
     require(actor, "releases.write")
     learned = _parsed(text, stream)
     if not learned:
-        raise InvalidInput("The document holds no release.", field="document", mend="Check that it is the right file.")
+        raise InvalidInput(
+            gettext("The document holds no release."),
+            field="document",
+            mend=gettext("Check that it is the right file."),
+        )
     outcome = ImportOutcome(streams=sorted({release.stream for release in learned}))
     with transaction.atomic():
         for name in outcome.streams:
@@ -66,13 +71,15 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
         if "nodes" in shape:
             if not stream:
                 raise InvalidInput(
-                    "A graph does not name its stream.", field="stream", mend="Give the stream, for example stable."
+                    gettext("A graph does not name its stream."),
+                    field="stream",
+                    mend=gettext("Give the stream, for example stable."),
                 )
             return parse_cincinnati_graph(text, stream=stream)
         if "streams" in shape:
             return parse_manifest(text)
-        entries = shape.get("releases") or []
-        if entries and isinstance(entries[0], dict) and "commits" in entries[0]:
+        entries = shape.get("releases")
+        if isinstance(entries, list) and entries and isinstance(entries[0], dict) and "commits" in entries[0]:
             return parse_release_index(text)
         return parse_updates_metadata(text)
     except ReleaseFormatError as error:
@@ -81,7 +88,9 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(
-            "The document is not JSON.", field="document", mend="Upload the JSON file as it was published."
+            gettext("The document is not JSON."),
+            field="document",
+            mend=gettext("Upload the JSON file as it was published."),
         ) from error
 
 

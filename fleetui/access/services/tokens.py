@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from fleetui.access.models import Token, User
 from fleetui.access.principals import Principal, require
@@ -19,6 +20,8 @@ from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from fleetui.core.keys import demand
 
 MAX_DAYS = 366
+#: They are read and compared at every request of the token.
+MAX_NETWORKS = 100
 
 
 def create_token(
@@ -40,7 +43,9 @@ def create_token(
         require(actor, "tokens.manage")
     name = name.strip()
     if not name or len(name) > 100:
-        raise InvalidInput("The name is empty or too long.", field="name", value=name, mend="Give 1 to 100 characters.")
+        raise InvalidInput(
+            _("The name is empty or too long."), field="name", value=name, mend=_("Give 1 to 100 characters.")
+        )
     unknown = [scope for scope in scopes if scope not in SCOPES and scope not in PERMISSIONS]
     if unknown or not scopes:
         wrong = unknown[0] if unknown else ""
@@ -50,6 +55,11 @@ def create_token(
             value=wrong,
             mend=f"Use {', '.join(SCOPES)} or permission names.",
         )
+    scopes, networks = list(dict.fromkeys(scopes)), list(dict.fromkeys(networks))
+    if len(networks) > MAX_NETWORKS:
+        raise InvalidInput(
+            f"{len(networks)} networks are too many.", field="networks", mend=f"Give at most {MAX_NETWORKS}."
+        )
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"{days} days is not a lifetime.", field="days", value=days, mend=f"Give 1 to {MAX_DAYS}.")
     for network in networks:
@@ -57,7 +67,10 @@ def create_token(
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
             raise InvalidInput(
-                f"{network!r} is not a network.", field="networks", value=network, mend="Write it like 10.0.0.0/8."
+                _("%(value)r is not a network.") % {"value": network},
+                field="networks",
+                value=network,
+                mend=_("Write it like 10.0.0.0/8."),
             ) from error
     expires_at = latest_end(
         actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days)
@@ -86,10 +99,10 @@ def create_token(
             )
     except IntegrityError as error:
         raise Conflict(
-            f"{user.username} has a token named {name}.",
+            _("%(user)s has a token named %(name)s.") % {"user": user.username, "name": name},
             field="name",
             value=name,
-            mend="Choose another name, or revoke that one first.",
+            mend=_("Choose another name, or revoke that one first."),
         ) from error
     return token, f"{TOKEN_START}{prefix}_{secret}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from fleetui.access.models import RoleBinding, User
 from fleetui.access.principals import SYSTEM, Principal, require
@@ -26,7 +27,7 @@ def _checked_password(password: str, user: User) -> str:
         validate_password(password, user)
     except ValidationError as error:
         raise InvalidInput(
-            " ".join(error.messages), field="password", mend="Choose a longer, less common one."
+            " ".join(error.messages), field="password", mend=_("Choose a longer, less common one.")
         ) from error
     return password
 
@@ -41,10 +42,10 @@ def add_user(
         user.username_validator(user.username)
     except ValidationError as error:
         raise InvalidInput(
-            f"{username!r} is not a user name.",
+            _("%(value)r is not a user name.") % {"value": username},
             field="username",
             value=username,
-            mend="Use letters, digits and @ . + - _.",
+            mend=_("Use letters, digits and @ . + - _ only."),
         ) from error
     user.set_password(_checked_password(password, user))
     try:
@@ -55,7 +56,10 @@ def add_user(
             )
     except IntegrityError as error:
         raise Conflict(
-            f"A user {username} exists.", field="username", value=username, mend="Choose another name."
+            _("A user %(name)s exists.") % {"name": username},
+            field="username",
+            value=username,
+            mend=_("Choose another name."),
         ) from error
     return user
 
@@ -73,10 +77,13 @@ def set_password(*, user: User, password: str, actor: Principal) -> None:
 def set_time_zone(*, user: User, time_zone: str, actor: Principal) -> None:
     """The zone in which a person reads times; empty means the installation's. One's own only."""
     if actor.user_id != user.pk:
-        raise NotAllowed("Everybody sets their own time zone.", mend="Sign in as that person.")
+        raise NotAllowed(_("Everybody sets their own time zone."), mend=_("Sign in as that person."))
     if time_zone and time_zone not in zoneinfo.available_timezones():
         raise InvalidInput(
-            f"{time_zone!r} is not a time zone.", field="time_zone", value=time_zone, mend="Write it like Asia/Bangkok."
+            _("%(value)r is not a time zone.") % {"value": time_zone},
+            field="time_zone",
+            value=time_zone,
+            mend=_("Write it like Asia/Bangkok."),
         )
     User.objects.filter(pk=user.pk).update(time_zone=time_zone)
     user.time_zone = time_zone
@@ -124,7 +131,7 @@ def _keep_an_admin(user: User) -> None:
     others = RoleBinding.objects.filter(role="admin", pool=None, user__is_active=True).exclude(user=user)
     is_admin = RoleBinding.objects.filter(role="admin", pool=None, user=user).exists()
     if is_admin and not others.exists():
-        raise Conflict(f"{user.username} is the last admin.", mend="Make another admin first.")
+        raise Conflict(_("%(name)s is the last admin.") % {"name": user.username}, mend=_("Make another admin first."))
 
 
 def ensure_first_admin() -> str | None:
