@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from fleetui.core import clock
 from nodes.models import HostKey, Node
-from nodes.services.polling import begin, claim_due, hold, release, store
+from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.targets import target_of
@@ -26,6 +26,10 @@ Result = TypeVar("Result")
 STORE_EVERY_S = 1.0
 #: Waits before a write is tried again: a database that is restarted or locked costs no outcome.
 TRY_AGAIN_AFTER_S = (0.2, 1.0, 5.0)
+#: Transactions stay short, so that pages which write are not kept waiting on SQLite.
+STORE_AT_ONCE = 50
+#: SQLite lets waiting writers in by chance; the batches of one process take turns instead.
+_one_writer = threading.Lock()
 _stopping = threading.Event()
 
 
@@ -75,14 +79,20 @@ def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
     renew_every_s = settings.POLL_LEASE_S / 3
     renewed_s = monotonic()
     for found in contacts.slices(STORE_EVERY_S):
-        if found:
-            _again(lambda found=found: store(found, lease=lease, now=clock.now()))  # type: ignore[misc]
+        for start in range(0, len(found), STORE_AT_ONCE):
+            some = found[start : start + STORE_AT_ONCE]
+            _again(lambda some=some: _store(some, lease))  # type: ignore[misc]
         if _stopping.is_set():
             release(lease=lease, nodes=contacts.cancel())
         if monotonic() - renewed_s >= renew_every_s:
             renewed_s = monotonic()
             if not _again(lambda: hold(lease=lease, now=clock.now())):
                 return
+
+
+def _store(found: list[Outcome], lease: uuid.UUID) -> int:
+    with _one_writer:
+        return store(found, lease=lease, now=clock.now())
 
 
 def _again(write: Callable[[], Result]) -> Result:
