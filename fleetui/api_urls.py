@@ -22,6 +22,7 @@ from fleetui.core.api.views import ApiView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
 from nodes.api import groups, nodes, others
+from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -112,5 +113,6 @@ _api = [
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", Metrics.as_view(), name="metrics"),
     path("api/", include((_api, "api"))),
 ]

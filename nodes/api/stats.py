@@ -39,7 +39,7 @@ class Stats(ApiView):
                 "lifecycle": lifecycle,
                 "pools": pools,
                 "versions": _versions(visible),
-                **_reading(visible),
+                **reading(visible),
             }
         )
 
@@ -59,10 +59,11 @@ def _versions(visible: NodeQuerySet) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (-row["nodes"], row["os"], row["stream"], row["version"]))[:1000]
 
 
-def _reading(visible: NodeQuerySet) -> dict[str, Any]:
+def reading(visible: NodeQuerySet) -> dict[str, Any]:
     """How far reading is behind: sections not understood, and polls that are due."""
     now = clock.now()
-    due, leased = Q(poll_due_at__lte=now), Q(poll_lease_until__gt=now)
+    # A changed host key stops all contact, so such a node waits for a person and not for a worker.
+    due, leased = Q(poll_due_at__lte=now) & ~Q(reachability="key_mismatch"), Q(poll_lease_until__gt=now)
     row = visible.counted().aggregate(
         sections=Sum("unread_sections", default=0),
         nodes=Count("pk", filter=Q(unread_sections__gt=0)),
