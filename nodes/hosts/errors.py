@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = str | int | float | bool | None
 
 
+def N_(text: str) -> str:
+    """Marks a text that pages translate before they show it."""
+    return text
+
+
 class HostError(Exception):
     """A contact with a host failed. `message` says what happened, `what_to_do` says what to do next.
 

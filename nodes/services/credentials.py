@@ -30,12 +30,12 @@ def _loaded(private_key: str | None, passphrase: str | None, certificate: str, n
             identity = load_identity(private_key, passphrase=passphrase or None)
             text = ssh.private_text(private_key, passphrase=passphrase or None)
         except BadIdentity as error:
-            raise InvalidInput(error.message, field="private_key", mend=error.what_to_do) from error
+            raise InvalidInput(_(error.message), field="private_key", mend=_(error.what_to_do)) from error
     if certificate.strip():
         try:
             identity = load_identity(text, certificate=certificate)
         except BadIdentity as error:
-            raise InvalidInput(error.message, field="certificate", mend=error.what_to_do) from error
+            raise InvalidInput(_(error.message), field="certificate", mend=_(error.what_to_do)) from error
     return text, identity
 
 

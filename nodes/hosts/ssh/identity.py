@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import SSHCertificate, SSHCertificateType
 from paramiko.message import Message
 
-from nodes.hosts.errors import BadIdentity
+from nodes.hosts.errors import N_, BadIdentity
 
 PrivateKey: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 MINIMAL_RSA_BITS = 2048
 _FOREVER = 2**64 - 1
 _PUBLIC_TEXT = re.compile(r"^(ssh-\w+|ecdsa-sha2-\S+|sk-\S+) \S|^-+ ?BEGIN (SSH2 |RSA |EC )?PUBLIC KEY", re.M)
-_NEW_KEY = "Create a key with ssh-keygen -t ed25519 and use its private half."
+_NEW_KEY = N_("Create a key with ssh-keygen -t ed25519 and use its private half.")
 
 
 @dataclass(frozen=True)
@@ -67,34 +67,34 @@ def private_text(private_key: str, *, passphrase: str | None = None) -> str:
 def _refuse_what_is_no_private_key(text: str) -> None:
     first = text.strip().split("\n", 1)[0]
     if not first:
-        raise BadIdentity("The private key is empty.", _NEW_KEY, "empty")
+        raise BadIdentity(N_("The private key is empty."), _NEW_KEY, "empty")
     if first.startswith("PuTTY-User-Key-File"):
         raise BadIdentity(
-            "This is a PuTTY key, which OpenSSH cannot read.",
-            "Convert it: puttygen key.ppk -O private-openssh -o key.",
+            N_("This is a PuTTY key, which OpenSSH cannot read."),
+            N_("Convert it: puttygen key.ppk -O private-openssh -o key."),
             "putty",
         )
     if "PRIVATE KEY" in text:
         return
     if "-cert-v01@openssh.com" in first:
         raise BadIdentity(
-            "This is a certificate, not a private key.",
-            "Give the file without -cert.pub as the private key, and this one as its certificate.",
+            N_("This is a certificate, not a private key."),
+            N_("Give the file without -cert.pub as the private key, and this one as its certificate."),
             "certificate",
         )
     if _PUBLIC_TEXT.search(text):
         raise BadIdentity(
-            "This is a public key, not a private key.",
-            "Give the file of the same name without .pub; it begins with -----BEGIN.",
+            N_("This is a public key, not a private key."),
+            N_("Give the file of the same name without .pub; it begins with -----BEGIN."),
             "public_key",
         )
     if re.fullmatch(r"[/~.]\S*\s*", text):
         raise BadIdentity(
-            "This is the path of a file, not a private key.", "Give the contents of the file instead.", "path"
+            N_("This is the path of a file, not a private key."), N_("Give the contents of the file instead."), "path"
         )
     raise BadIdentity(
-        "This is not a private key.",
-        "Give the whole key file, from -----BEGIN to -----END.",
+        N_("This is not a private key."),
+        N_("Give the whole key file, from -----BEGIN to -----END."),
         "not_a_key",
     )
 
@@ -106,8 +106,8 @@ def _load(text: bytes, passphrase: str | None) -> PrivateKey:
         pass  # TypeError is how cryptography says that the key is encrypted
     if not passphrase:
         raise BadIdentity(
-            "The private key is encrypted and no passphrase was given.",
-            "Give its passphrase, or remove it with ssh-keygen -p.",
+            N_("The private key is encrypted and no passphrase was given."),
+            N_("Give its passphrase, or remove it with ssh-keygen -p."),
             "passphrase_missing",
         )
     try:
@@ -116,8 +116,8 @@ def _load(text: bytes, passphrase: str | None) -> PrivateKey:
         if isinstance(error, BadIdentity) and error.params["reason"] != "damaged":
             raise
         raise BadIdentity(
-            "The passphrase does not open the private key.",
-            "Check the passphrase with ssh-keygen -y -f on the key file.",
+            N_("The passphrase does not open the private key."),
+            N_("Check the passphrase with ssh-keygen -y -f on the key file."),
             "passphrase_wrong",
         ) from None
 
@@ -129,18 +129,21 @@ def _parse(text: bytes, passphrase: bytes | None) -> PrivateKey:
         key = loader(text, password=passphrase)
     except UnsupportedAlgorithm:
         raise BadIdentity(
-            "The type or encryption of the private key is not supported.",
-            f"Keys on a security token and DSA keys cannot be used here. {_NEW_KEY}",
+            N_("The type or encryption of the private key is not supported."),
+            N_(
+                "Keys on a security token and DSA keys cannot be used here. "
+                "Create a key with ssh-keygen -t ed25519 and use its private half."
+            ),
             "unsupported",
         ) from None
     except (ValueError, IndexError, OverflowError):
         raise BadIdentity(
-            "The private key is damaged or cut.",
-            "Copy the whole key file again, from -----BEGIN to -----END.",
+            N_("The private key is damaged or cut."),
+            N_("Copy the whole key file again, from -----BEGIN to -----END."),
             "damaged",
         ) from None
     if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise BadIdentity("The type of the private key cannot be used for SSH.", _NEW_KEY, "unsupported")
+        raise BadIdentity(N_("The type of the private key cannot be used for SSH."), _NEW_KEY, "unsupported")
     return key
 
 
@@ -153,13 +156,11 @@ def _openssh_text(key: PrivateKey) -> str:
 def _signing_key(key: PrivateKey) -> paramiko.PKey:
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < MINIMAL_RSA_BITS:
-            raise BadIdentity(
-                f"The RSA key has {key.key_size} bits, fewer than {MINIMAL_RSA_BITS}.", _NEW_KEY, "too_short"
-            )
+            raise BadIdentity(N_("The RSA key has fewer than 2048 bits."), _NEW_KEY, "too_short")
         return paramiko.RSAKey(key=key)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         if key.curve.name not in ("secp256r1", "secp384r1", "secp521r1"):
-            raise BadIdentity(f"The curve {key.curve.name} cannot be used for SSH.", _NEW_KEY, "unsupported")
+            raise BadIdentity(N_("The curve of the key cannot be used for SSH."), _NEW_KEY, "unsupported")
         return paramiko.ECDSAKey(vals=(key, key.public_key()))
     return paramiko.Ed25519Key(file_obj=io.StringIO(_openssh_text(key)))
 
@@ -172,19 +173,21 @@ def _attach_certificate(key: paramiko.PKey, private: PrivateKey, certificate: st
         loaded = None
     if not isinstance(loaded, SSHCertificate) or loaded.type is not SSHCertificateType.USER:
         raise BadIdentity(
-            "This is not an SSH user certificate.",
-            "Give the contents of the -cert.pub file that ssh-keygen -s made for this key.",
+            N_("This is not an SSH user certificate."),
+            N_("Give the contents of the -cert.pub file that ssh-keygen -s made for this key."),
             "certificate",
         )
     if _raw(loaded.public_key()) != _raw(private.public_key()):
         raise BadIdentity(
-            "The certificate belongs to another key.",
-            "Give the certificate that was made for this private key.",
+            N_("The certificate belongs to another key."),
+            N_("Give the certificate that was made for this private key."),
             "certificate_mismatch",
         )
     if loaded.valid_before <= time.time():
         raise BadIdentity(
-            "The certificate has expired.", "Have the certificate authority sign the key again.", "certificate_expired"
+            N_("The certificate has expired."),
+            N_("Have the certificate authority sign the key again."),
+            "certificate_expired",
         )
     # A Message, not the text: given a text, paramiko first looks for a file of that name.
     key.load_certificate(Message(_blob(text)))
