@@ -155,7 +155,11 @@ def edit_node(
     unknown = set(wanted) - set(EDITABLE)
     if unknown:
         field = sorted(unknown)[0]
-        raise InvalidInput(f"{field} cannot be changed.", field=field, mend=f"Change {', '.join(EDITABLE)}.")
+        raise InvalidInput(
+            _("%(field)s cannot be changed.") % {"field": field},
+            field=field,
+            mend=_("Change %(known)s.") % {"known": ", ".join(EDITABLE)},
+        )
     if "pool" in wanted:
         require_on(actor, "nodes.write", wanted["pool"])
     if "address" in wanted:
@@ -191,7 +195,10 @@ def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, 
     if lifecycle not in {member.value for member in Lifecycle}:
         known = ", ".join(member.value for member in Lifecycle)
         raise InvalidInput(
-            f"{lifecycle!r} is not a lifecycle.", field="lifecycle", value=lifecycle, mend=f"Use {known}."
+            _("%(value)r is not a lifecycle.") % {"value": lifecycle},
+            field="lifecycle",
+            value=lifecycle,
+            mend=_("Use %(known)s.") % {"known": known},
         )
     before = node.lifecycle
     if before == lifecycle:

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from fleetui.access.models import Token
 from fleetui.access.principals import Principal
 from fleetui.access.roles import SCOPES
@@ -26,18 +28,18 @@ def latest_end(
     asked = {permission for scope in scopes for permission in SCOPES.get(scope, {scope})}
     held = {permission for scope in own.scopes for permission in SCOPES.get(scope, {scope})}
     if not asked <= held:
-        raise _wider("scopes", "Choose narrower scopes.")
+        raise _wider("scopes", _("Choose narrower scopes."))
     if own.limited_to_pools:
         allowed = set(own.pools.values_list("pk", flat=True))
         if not pools or not set(pools) <= allowed:
-            raise _wider("pools", "Name only pools that this token is limited to.")
+            raise _wider("pools", _("Name only pools that this token is limited to."))
     if own.networks and not (networks and all(_inside(network, own.networks) for network in networks)):
-        raise _wider("networks", f"Name networks inside {', '.join(own.networks)}.")
+        raise _wider("networks", _("Name networks inside %(networks)s.") % {"networks": ", ".join(own.networks)})
     return min(wanted, own.expires_at)
 
 
 def _wider(field: str, mend: str) -> NotAllowed:
-    return NotAllowed("A token cannot make a token with more rights than its own.", field=field, mend=mend)
+    return NotAllowed(_("A token cannot make a token with more rights than its own."), field=field, mend=mend)
 
 
 def _inside(network: str, allowed: Sequence[str]) -> bool:

@@ -50,18 +50,25 @@ def create_token(
     if unknown or not scopes:
         wrong = unknown[0] if unknown else ""
         raise InvalidInput(
-            f"{wrong!r} is not a scope.",
+            _("%(value)r is not a scope.") % {"value": wrong},
             field="scopes",
             value=wrong,
-            mend=f"Use {', '.join(SCOPES)} or permission names.",
+            mend=_("Use %(known)s or permission names.") % {"known": ", ".join(SCOPES)},
         )
     scopes, networks = list(dict.fromkeys(scopes)), list(dict.fromkeys(networks))
     if len(networks) > MAX_NETWORKS:
         raise InvalidInput(
-            f"{len(networks)} networks are too many.", field="networks", mend=f"Give at most {MAX_NETWORKS}."
+            _("%(count)s networks are too many.") % {"count": len(networks)},
+            field="networks",
+            mend=_("Give at most %(limit)s.") % {"limit": MAX_NETWORKS},
         )
     if not 1 <= days <= MAX_DAYS:
-        raise InvalidInput(f"{days} days is not a lifetime.", field="days", value=days, mend=f"Give 1 to {MAX_DAYS}.")
+        raise InvalidInput(
+            _("%(value)s days is not a lifetime.") % {"value": days},
+            field="days",
+            value=days,
+            mend=_("Give 1 to %(limit)s.") % {"limit": MAX_DAYS},
+        )
     for network in networks:
         try:
             ipaddress.ip_network(network, strict=False)
@@ -112,7 +119,7 @@ def revoke_token(*, token: Token, actor: Principal, now: datetime) -> None:
     if actor.user_id != token.user_id:
         require(actor, "tokens.manage")
     elif not actor.may_somewhere("tokens.own"):
-        raise NotFound("No such token.")
+        raise NotFound(_("There is no such token that you may see."))
     with transaction.atomic():
         if Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
             append(

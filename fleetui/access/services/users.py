@@ -104,7 +104,12 @@ def bind_role(*, user: User, role: str, pool: Pool | None, actor: Principal) -> 
     """Give a role on a pool, or on all. A second time changes nothing."""
     require(actor, "users.write")
     if role not in ROLES:
-        raise InvalidInput(f"{role!r} is not a role.", field="role", value=role, mend=f"Use {', '.join(ROLES)}.")
+        raise InvalidInput(
+            _("%(value)r is not a role.") % {"value": role},
+            field="role",
+            value=role,
+            mend=_("Use %(known)s.") % {"known": ", ".join(ROLES)},
+        )
     with transaction.atomic():
         binding, made = RoleBinding.objects.get_or_create(user=user, role=role, pool=pool)
         if made:
