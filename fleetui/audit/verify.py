@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from fleetui.audit.chain import event_hash
 from fleetui.audit.models import AuditEvent, AuditHead
@@ -53,26 +54,30 @@ def verify() -> Verdict:
     previous, expected, count = "", 1, 0
     for event in AuditEvent.objects.order_by("seq").iterator(chunk_size=2000):
         if event.seq != expected:
-            problems.append(f"Events {expected} to {event.seq - 1} are missing.")
+            problems.append(_("Events %(first)s to %(last)s are missing.") % {"first": expected, "last": event.seq - 1})
             expected = event.seq
         row = {name: getattr(event, name) for name in _FIELDS}
         if event_hash(previous, row) != event.hash:
-            problems.append(f"Event {event.seq} does not match its hash: it, or the one before it, was changed.")
+            said = _("Event %(seq)s does not match its hash: it, or the one before it, was changed.")
+            problems.append(said % {"seq": event.seq})
         if outside.get(event.seq, event.hash) != event.hash:
-            problems.append(f"Event {event.seq} is not the one that was anchored outside the database.")
+            said = _("Event %(seq)s is not the one that was anchored outside the database.")
+            problems.append(said % {"seq": event.seq})
         previous, expected, count = event.hash, expected + 1, count + 1
         if len(problems) >= 20:
-            problems.append("More problems follow; the first 20 are shown.")
+            problems.append(_("More problems follow; the first 20 are shown."))
             break
     last = expected - 1
     head = AuditHead.objects.filter(id=1).first()
     if head and len(problems) < 20 and (head.seq, head.hash) != (last, previous):
-        problems.append(f"The log ends at event {last}, but its head says {head.seq}: events were cut off or added.")
+        said = _("The log ends at event %(last)s, but its head says %(head)s: events were cut off or added.")
+        problems.append(said % {"last": last, "head": head.seq})
     anchored = max(outside, default=0)
     if anchored > last:
-        problems.append(f"Event {anchored} was anchored outside the database, but the log ends at {last}: it was cut.")
+        said = _("Event %(seq)s was anchored outside the database, but the log ends at %(last)s: it was cut.")
+        problems.append(said % {"seq": anchored, "last": last})
     problems += [
-        f"The trigger {name} is missing: rows could be changed."
+        _("The trigger %(name)s is missing: rows could be changed.") % {"name": name}
         for name in sorted(missing())
         if settings.AUDIT_TRIGGERS
     ]
