@@ -23,16 +23,23 @@ def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     for name in ("name", "username"):
         text = str(getattr(row, name, ""))
         # One line: these stand in addresses, headers, logs and the command lines that pages show.
-        if not text.isprintable() or (name == "name" and _UUID.match(text)):
-            mend = "Leave line ends and control characters out." if not text.isprintable() else "It reads like an id."
-            raise InvalidInput(f"{name}: {text!r} cannot be used.", field=name, value=text, mend=mend)
+        if not text.isprintable():
+            raise _refused(row, name, _("Leave line ends and control characters out."))
+        if name == "name" and _UUID.match(text):
+            raise _refused(row, name, _("It reads like an id. Choose another name."))
     try:
         row.clean_fields(exclude=exclude)
     except ValidationError as error:
-        field, messages = next(iter(error.message_dict.items()))
-        raise InvalidInput(
-            f"{field}: {messages[0]}", field=field, value=getattr(row, field, None), mend=str(messages[0])
-        ) from error
+        field, found = next(iter(error.error_dict.items()))
+        if found[0].code in ("blank", "null"):
+            raise _refused(row, field, _("Give a value."), _("The %(field)s is empty.")) from error
+        raise _refused(row, field, found[0].messages[0]) from error
+
+
+def _refused(row: models.Model, field: str, mend: str, message: str = "") -> InvalidInput:
+    named = {"field": row._meta.get_field(field).verbose_name}  # type: ignore[union-attr]
+    message = (message or _("The %(field)s cannot be used.")) % named
+    return InvalidInput(message, field=field, value=getattr(row, field, None), mend=mend)
 
 
 def shown(value: object) -> Any:
