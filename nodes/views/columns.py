@@ -29,6 +29,9 @@ _RANKS = {
 }  # fmt: skip
 SORTS = ("name", "pool", "version", *_RANKS, "last_seen")
 DEFAULT_SORT = "name"
+#: A name longer than this keeps its end in a narrow column: the ends of names tell hosts apart.
+_WHOLE_NAME, _NAME_TAIL = 16, 7
+SSH_PORT = 22
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = (
     "name", "address", "port", "pool__name", "lifecycle", "os_family", "os_name", "os_version", "os_stream",
@@ -88,6 +91,22 @@ class Row:
     @property
     def os(self) -> str:
         return self.node.os_name or self.node.os_family
+
+    @property
+    def address(self) -> str:
+        """With the port, unless it is SSH's own."""
+        node = self.node
+        return node.address if node.port == SSH_PORT else f"{node.address}:{node.port}"
+
+    @property
+    def name_head(self) -> str:
+        """What may be cut off."""
+        return self.node.name.removesuffix(self.name_tail) if self.name_tail else self.node.name
+
+    @property
+    def name_tail(self) -> str:
+        """What is never cut off."""
+        return self.node.name[-_NAME_TAIL:] if len(self.node.name) > _WHOLE_NAME else ""
 
 
 def rows_of(nodes: Iterable[Node]) -> list[Row]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import sentence, take_error
@@ -39,13 +41,26 @@ def key_type(credential: Credential) -> str:
 @needs("credentials.read")
 def credential_list(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
-    found = (
-        Credential.objects.visible_to(principal)
-        .annotate(node_count=Count("nodes", distinct=True), pool_count=Count("pools", distinct=True))
-        .order_by("name")
-    )
-    rows = [{"credential": row, "type": key_type(row), "changed_at": row.rotated_at or row.created_at} for row in found]
+    found = Credential.objects.visible_to(principal).annotate(pool_count=Count("pools", distinct=True)).order_by("name")
+    reached = _nodes_by_credential(principal)
+    rows = [
+        {
+            "credential": row,
+            "type": key_type(row),
+            "changed_at": row.rotated_at or row.created_at,
+            "node_count": reached.get(row.pk, 0),
+            "nodes_url": nodes_url(credential=row.name),
+        }
+        for row in found
+    ]
     return render(request, "nodes/credentials.html", {"rows": rows, "may_add": principal.may("credentials.write")})
+
+
+def _nodes_by_credential(principal: Principal) -> dict[uuid.UUID, int]:
+    """How many nodes each credential is used on: those that name it, and those of its pools that name none."""
+    nodes = Node.objects.visible_to(principal).counted().order_by()
+    used = nodes.annotate(used=Coalesce("credential_id", "pool__credential_id")).exclude(used=None)
+    return dict(used.values_list("used").annotate(count=Count("pk")))
 
 
 def _credential(request: HttpRequest, pk: uuid.UUID, permission: str = "") -> Credential:

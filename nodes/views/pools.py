@@ -17,14 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from fleetui.access.guards import needs
 from fleetui.access.models import RoleBinding
+from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, take_error
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
 from nodes.models import Cluster, Credential, Node, Pool
-from nodes.releases.versions import version_date, version_key
+from nodes.releases.versions import version_key
 from nodes.services import groups
+from nodes.services.stats import version_ages
 from nodes.views.subject import principal_of
 
 FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s")
@@ -113,7 +115,7 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "retired": retired,
         "retired_url": nodes_url(pool=pool.name, lifecycle="retired"),
         "nodes_url": nodes_url(pool=pool.name),
-        "versions": _versions(pool, members.counted()),
+        "versions": _versions(principal, pool, members.counted()),
         "people": RoleBinding.objects.visible_to(principal).filter(pool=pool).select_related("user")
         if principal.may("users.read")
         else [],
@@ -148,16 +150,17 @@ def _bars(pool: Pool, members: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _versions(pool: Pool, members: Any) -> list[dict[str, Any]]:
-    """Versions that run in the pool, newest first."""
+def _versions(principal: Principal, pool: Pool, members: Any) -> list[dict[str, Any]]:
+    """Versions that run in the pool, newest first, as old as the overview says."""
     today = clock.now()
     rows = members.order_by().values("booted_version").annotate(count=Count("pk"))
     found = sorted(rows, key=lambda row: version_key(row["booted_version"]), reverse=True)
+    ages = {one.version: one.released_at for one in version_ages(principal, [row["booted_version"] for row in found])}
     return [
         {
             "version": row["booted_version"],
             "count": row["count"],
-            "age_days": (today - built).days if (built := version_date(row["booted_version"])) else None,
+            "age_days": (today - released).days if (released := ages.get(row["booted_version"])) else None,
             "url": nodes_url(pool=pool.name, version=row["booted_version"]) if row["booted_version"] else "",
         }
         for row in found

@@ -89,13 +89,18 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         if isinstance(value, Mapping):
             found += _flat(value, f"{prefix}{name}.")
         else:
-            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else _plain(value)
-            found.append((f"{prefix}{name}", shown))
+            found.append((f"{prefix}{name}", _plain(value)))
     return found
 
 
 def _plain(value: object) -> str:
-    """As the settings file writes it."""
+    """As the settings file writes it; what is not set is a dash."""
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return " · ".join(f"{name} {_plain(item)}" for name, item in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

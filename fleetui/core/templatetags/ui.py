@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
-from fleetui.core.templatetags.ui_words import age_words, level_of, word_of
+from fleetui.core.templatetags.ui_words import age_words, level_of, signature_words, word_of
 
 register = template.Library()
 
@@ -316,7 +316,10 @@ def boot_order(deployments: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for place, deployment in enumerate(deployments):
         role = next((role for role in ("staged", "booted", "rollback") if deployment.get(role)), "kept")
         is_next = place == 0
-        drawn.append({**deployment, "role": role, "is_next": is_next})
+        level, words = signature_words(deployment.get("signature") or "")
+        drawn.append(
+            {**deployment, "role": role, "is_next": is_next, "signature_level": level, "signature_words": words}
+        )
     return {"deployments": drawn}
 
 

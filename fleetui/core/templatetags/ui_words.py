@@ -66,6 +66,31 @@ def word_of(axis: str, value: str) -> str:
     return str(known[1]) if known else value.replace("_", " ").capitalize() or gettext("Unknown")
 
 
+#: How the signature of a deployment stands, by the slug of the facts.
+SIGNATURES = {
+    "gpg_valid": ("ok", gettext_lazy("Valid GPG signature")),
+    "gpg_off": ("warn", gettext_lazy("GPG verification is off")),
+    "gpg_unverified": ("warn", gettext_lazy("No GPG signature was checked")),
+    "gpg_invalid": ("bad", gettext_lazy("Invalid GPG signature")),
+    "gpg_expired": ("warn", gettext_lazy("GPG signature expired")),
+    "gpg_key_expired": ("warn", gettext_lazy("GPG key expired")),
+    "gpg_key_revoked": ("bad", gettext_lazy("GPG key revoked")),
+    "gpg_key_missing": ("warn", gettext_lazy("GPG key is not on the host")),
+    "image_signed": ("ok", gettext_lazy("Image signature checked by the host's policy")),
+    "image_unverified": ("warn", gettext_lazy("Image pulled without a signature check")),
+}
+_REMOTE = "image_remote:"
+
+
+def signature_words(slug: str) -> tuple[str, str]:
+    """Level and words for the signature of a deployment; a slug without words is shown as it is."""
+    if slug.startswith(_REMOTE):
+        words = gettext("Image signature checked with the keys of the remote %(name)s")
+        return "ok", words % {"name": slug.removeprefix(_REMOTE)}
+    level, known = SIGNATURES.get(slug, ("none", slug.replace("_", " ").capitalize()))
+    return level, str(known)
+
+
 def age_words(seconds: float) -> str:
     """ "4 min ago" or "in 2 h". The same texts are in partials/strings.html for the browser."""
     size = abs(seconds)
