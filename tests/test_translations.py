@@ -14,7 +14,7 @@ from fleetui.core import translations
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOG = ROOT / "locale" / "th" / "LC_MESSAGES" / "django.po"
-PLACEHOLDER = re.compile(r"%%\(\w+\)s|%\(\w+\)[sdf]|%%|%[sdf]|\{\w*\}")
+PLACEHOLDER = re.compile(r"%%\(\w+\)s|%\(\w+\)[sdfr]|%%|%[sdf]|\{\w*\}")
 TAG = re.compile(r"</?\w[^>]*>")
 THAI = re.compile("[\u0e00-\u0e7f]")
 #: Terms that Thai engineers leave in English (docs/translation-glossary.md), alone or as a title.
