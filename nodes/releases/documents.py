@@ -7,38 +7,51 @@ Four forms are read: the update metadata of Fedora CoreOS (`updates/STREAM.json`
 import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from nodes.hosts.errors import N_
 from nodes.releases.release import Release, Rollout
 
+#: The field of an error that is about the document itself, and the value of one that is not there.
+WHOLE = "The document"
+MISSING = "missing"
 _SHOWN_CHARACTERS = 80
+_LONGEST_TEXT = 4096
+#: What the columns of streams and versions hold.
+_LONGEST_NAME = 100
+_UNSOUND = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _COREOS = "org.fedoraproject.coreos."
 _UPDATES = f"{_COREOS}updates."
 
 
 class ReleaseFormatError(ValueError):
-    """A document that is not in the expected form: which field, what it holds, what to do."""
+    """A document that is not in the expected form: which field, what it holds, what to do.
 
-    def __init__(self, field: str, value: object, what_to_do: str) -> None:
+    `mend` is what to do before its `params` are filled in, so that a page can say it in another language.
+    """
+
+    def __init__(self, field: str, value: object, mend: str, **params: str | int) -> None:
         self.field = field
         self.value = _shown(value)
-        self.what_to_do = what_to_do
-        super().__init__(f"{field} is {self.value}. {what_to_do}")
+        self.mend, self.params = mend, params
+        self.what_to_do = mend % params
+        super().__init__(f"{field} is {self.value}. {self.what_to_do}")
 
 
 def parse_updates_metadata(text: str) -> list[Release]:
     """The releases of a Fedora CoreOS `updates/STREAM.json`: barriers, dead ends and rollouts."""
     document = _document(text)
-    stream = _string(document, "stream", "", 'Name the stream, for example "stable".')
+    stream = _own_stream(document)
     return [_updates_release(stream, where, entry) for where, entry in _entries(document, "releases")]
 
 
 def parse_release_index(text: str) -> list[Release]:
     """The releases of a Fedora CoreOS `releases.json`: commits and images per architecture."""
     document = _document(text)
-    stream = _string(document, "stream", "", 'Name the stream, for example "stable".')
+    stream = _own_stream(document)
     return [_index_release(stream, where, entry) for where, entry in _entries(document, "releases")]
 
 
@@ -65,9 +78,17 @@ def parse_manifest(text: str) -> list[Release]:
     releases = [_manifest_release(where, entry) for where, entry in _entries(document, "releases")]
     for number, release in enumerate(releases):
         if release.stream not in names:
-            mend = f"Use one of the document's streams ({', '.join(names) or 'it has none'}) or add it there."
-            _refuse(f"releases[{number}].stream", release.stream, mend)
+            where = f"releases[{number}].stream"
+            if not names:
+                _refuse(where, release.stream, N_("Add it to the streams of the document, which lists none."))
+            mend = N_("Use one of the document's streams (%(names)s) or add it there.")
+            _refuse(where, release.stream, mend, names=", ".join(names))
     return releases
+
+
+def _own_stream(document: Mapping[str, object]) -> str:
+    name = _string(document, "stream", "", N_('Name the stream, for example "stable".'))
+    return _sound(name, "stream", _LONGEST_NAME)
 
 
 def _updates_release(stream: str, where: str, entry: Mapping[str, object]) -> Release:
@@ -134,8 +155,8 @@ def _mark(entry: Mapping[str, object], name: str, where: str) -> str | None:
     if value is True:
         return ""
     if isinstance(value, str):
-        return value
-    _refuse(f"{where}.{name}", value, 'Write {"reason": "..."}, a text, true or false.')
+        return _sound(value, f"{where}.{name}")
+    _refuse(f"{where}.{name}", value, N_('Write {"reason": "..."}, a text, true or false.'))
 
 
 def _rollout(entry: Mapping[str, object], where: str) -> Rollout | None:
@@ -152,7 +173,7 @@ def _tagged_reason(tags: Mapping[str, object], name: str) -> str | None:
     if tags.get(_UPDATES + name) != "true":
         return None
     reason = tags.get(f"{_UPDATES}{name}_reason", "")
-    return reason if isinstance(reason, str) else ""
+    return _sound(reason, f"metadata.{name}_reason") if isinstance(reason, str) else ""
 
 
 def _tagged_rollout(tags: Mapping[str, object], where: str) -> Rollout | None:
@@ -180,7 +201,7 @@ def _number(value: object, field: str, *, maximum: float) -> float:
         with contextlib.suppress(ValueError, OverflowError):
             number = float(value)
     if not 0 <= number <= maximum:
-        _refuse(field, value, f"Write a number from 0 to {maximum:g}.")
+        _refuse(field, value, N_("Write a number from 0 to %(maximum)s."), maximum=f"{maximum:g}")
     return number
 
 
@@ -189,7 +210,7 @@ def _check_edges(document: Mapping[str, object], count: int) -> None:
         ends = edge if isinstance(edge, list) else []
         fits = [end for end in ends if type(end) is int and 0 <= end < count]
         if len(ends) != 2 or len(fits) != 2:
-            _refuse(where, edge, f"An edge is two indices into nodes, each from 0 to {count - 1}.")
+            _refuse(where, edge, N_("An edge is two indices into nodes, each from 0 to %(last)s."), last=count - 1)
 
 
 def _moment(value: object, field: str) -> datetime | None:
@@ -201,31 +222,41 @@ def _moment(value: object, field: str) -> datetime | None:
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    _refuse(field, value, "Write an ISO 8601 time, for example 2026-01-31T12:00:00Z.")
+    _refuse(field, value, N_("Write an ISO 8601 time, for example 2026-01-31T12:00:00Z."))
 
 
 def _stream_name(where: str, item: object) -> str:
     if isinstance(item, Mapping):
-        return _string(item, "name", where)
+        return _sound(_string(item, "name", where), f"{where}.name", _LONGEST_NAME)
     if isinstance(item, str) and item:
-        return item
-    _refuse(where, item, "Write the name of a stream as a text.")
+        return _sound(item, where, _LONGEST_NAME)
+    _refuse(where, item, N_("Write the name of a stream as a text."))
 
 
 def _version(entry: Mapping[str, object], where: str) -> str:
-    return _string(entry, "version", where, 'Write the version as a text, for example "43.20251214.3.0".')
+    found = _string(entry, "version", where, N_('Write the version as a text, for example "43.20251214.3.0".'))
+    return _sound(found, _path(where, "version"), _LONGEST_NAME)
 
 
 def _string(entry: Mapping[str, object], name: str, where: str, mend: str = "") -> str:
     value = entry.get(name)
     if isinstance(value, str) and value.strip():
-        return value.strip()
-    _refuse(_path(where, name), value, mend or "Write a text that is not empty.")
+        return _sound(value.strip(), _path(where, name))
+    _refuse(_path(where, name), value, mend or N_("Write a text that is not empty."))
+
+
+def _sound(text: str, field: str, longest: int = _LONGEST_TEXT) -> str:
+    """A text that every database takes: no NUL, no lone half of a character pair, not endless."""
+    if len(text) > longest:
+        _refuse(field, text, N_("Write at most %(longest)s characters."), longest=longest)
+    if _UNSOUND.search(text):
+        _refuse(field, text, N_("Leave control characters and lone surrogates out."))
+    return text
 
 
 def _strings(entry: Mapping[str, object], name: str, where: str) -> dict[str, str]:
     values = _mapping(entry, name, where)
-    return {key: _string(values, key, f"{where}.{name}") for key in values}
+    return {_sound(key, f"{where}.{name}"): _string(values, key, f"{where}.{name}") for key in values}
 
 
 def _mapping(entry: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
@@ -234,7 +265,7 @@ def _mapping(entry: Mapping[str, object], name: str, where: str) -> Mapping[str,
         return {}
     if isinstance(value, Mapping):
         return value
-    _refuse(_path(where, name), value, "Write an object in braces.")
+    _refuse(_path(where, name), value, N_("Write an object in braces."))
 
 
 def _items(entry: Mapping[str, object], name: str, where: str = "", *, needed: bool = True) -> list[tuple[str, object]]:
@@ -242,7 +273,7 @@ def _items(entry: Mapping[str, object], name: str, where: str = "", *, needed: b
     if value is None and not needed:
         return []
     if not isinstance(value, list):
-        _refuse(_path(where, name), value, "Write a list in brackets.")
+        _refuse(_path(where, name), value, N_("Write a list in brackets."))
     return [(f"{_path(where, name)}[{number}]", item) for number, item in enumerate(value)]
 
 
@@ -252,7 +283,7 @@ def _entries(
     found: list[tuple[str, Mapping[str, object]]] = []
     for at, item in _items(entry, name, where, needed=needed):
         if not isinstance(item, Mapping):
-            _refuse(at, item, "Write an object in braces.")
+            _refuse(at, item, N_("Write an object in braces."))
         found.append((at, item))
     return found
 
@@ -261,13 +292,13 @@ def _document(text: str) -> Mapping[str, object]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        mend = f"It is not JSON at line {error.lineno}, column {error.colno}. Check that the whole file was sent."
-        raise ReleaseFormatError("The document", text, mend) from error
+        mend = N_("It is not JSON at line %(line)s, column %(column)s. Check that the whole file was sent.")
+        raise ReleaseFormatError(WHOLE, text, mend, line=error.lineno, column=error.colno) from error
     except (RecursionError, ValueError) as error:
-        mend = "It is nested too deeply or holds a number that is too long."
-        raise ReleaseFormatError("The document", text, mend) from error
+        mend = N_("It is nested too deeply or holds a number that is too long.")
+        raise ReleaseFormatError(WHOLE, text, mend) from error
     if not isinstance(document, Mapping):
-        _refuse("The document", document, "Send a JSON object, the file as it was published.")
+        _refuse(WHOLE, document, N_("Send a JSON object, the file as it was published."))
     return document
 
 
@@ -275,12 +306,12 @@ def _path(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _refuse(field: str, value: object, what_to_do: str) -> NoReturn:
-    raise ReleaseFormatError(field, value, what_to_do)
+def _refuse(field: str, value: object, mend: str, **params: str | int) -> NoReturn:
+    raise ReleaseFormatError(field, value, mend, **params)
 
 
 def _shown(value: object) -> str:
     if value is None:
-        return "missing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+        return MISSING
+    text = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

@@ -16,6 +16,8 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
 from nodes.models import Release, Stream
 from nodes.releases.documents import (
+    MISSING,
+    WHOLE,
     ReleaseFormatError,
     parse_cincinnati_graph,
     parse_manifest,
@@ -83,7 +85,7 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
             return parse_release_index(text)
         return parse_updates_metadata(text)
     except ReleaseFormatError as error:
-        raise InvalidInput(str(error), field=error.field, value=error.value, mend=error.what_to_do) from error
+        raise _refusal(error) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, InvalidInput):
             raise
@@ -92,6 +94,19 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
             field="document",
             mend=gettext("Upload the JSON file as it was published."),
         ) from error
+
+
+def _refusal(error: ReleaseFormatError) -> InvalidInput:
+    """What the reader found, in the active language."""
+    is_whole = error.field == WHOLE
+    sentence = gettext("%(field)s is missing.") if error.value == MISSING else gettext("%(field)s is %(value)s.")
+    named = {"field": gettext("The document") if is_whole else error.field, "value": error.value}
+    return InvalidInput(
+        sentence % named,
+        field="document" if is_whole else error.field,
+        value=error.value,
+        mend=gettext(error.mend) % error.params,
+    )
 
 
 def _columns(release: KnownRelease) -> dict[str, Any]:
