@@ -24,6 +24,7 @@ ENGLISH_TERMS = {
     "Credential",
     "Dead end",
     "Digest",
+    "English",
     "Facts",
     "Fingerprint",
     "Host key",
