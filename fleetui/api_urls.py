@@ -18,7 +18,7 @@ from fleetui.access.api.permissions import DeclaredPermission
 from fleetui.access.guards import needs
 from fleetui.audit.api import AuditList
 from fleetui.core.api.actions import PUBLIC, Action
-from fleetui.core.api.views import ApiView
+from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
 from nodes.api import groups, nodes, others
@@ -58,7 +58,7 @@ class Nothing(ApiView):
         """No parameter of an address that does not exist is wrong."""
 
 
-class Schema(SpectacularAPIView):
+class Schema(EnglishView, SpectacularAPIView):
     """The OpenAPI 3 document of this API."""
 
     permission_classes = [DeclaredPermission]

@@ -23,7 +23,19 @@ from fleetui.core.errors import InvalidInput
 from fleetui.core.filters import FilterSet, split_values
 
 
-class ApiView(APIView):
+class EnglishView(APIView):
+    """Machines and scripts read what the API says, so it says it in English, whatever language is asked for."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with translation.override("en"):
+            response = super().dispatch(request, *args, **kwargs)
+            if isinstance(response, Response):
+                response.render()  # texts that are translated late are read here, not after the override
+        response.headers["Content-Language"] = "en"
+        return response
+
+
+class ApiView(EnglishView):
     """Base of every endpoint. A method that `actions` does not declare is refused by DeclaredPermission."""
 
     actions: ClassVar[Mapping[str, Action]] = {}
@@ -40,9 +52,7 @@ class ApiView(APIView):
         return self.request.principal  # type: ignore[attr-defined]
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with translation.override("en"):
-            response = super().dispatch(request, *args, **kwargs)
-        response.headers["Content-Language"] = "en"
+        response = super().dispatch(request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
