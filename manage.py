@@ -23,7 +23,7 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except EnvValidationError as error:
-        for variable, messages in dict(error.error_messages).items():
+        for variable, messages in error.error_messages.items():  # type: ignore[union-attr]  # a mapping after seal()
             # Values of addresses and keys may hold passwords, so they are not repeated.
             value = (
                 "" if variable.endswith(("_URL", "_KEY", "_KEYS", "_PEPPERS")) else f" ({os.environ.get(variable)!r})"
