@@ -21,6 +21,7 @@ from fleetui.audit.filters import AuditFilter
 from fleetui.audit.models import AuditEvent, AuditHead
 from fleetui.audit.verify import anchor_path, verify
 from fleetui.core import clock
+from fleetui.core.clock import in_our_time
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import level_of, word_of
@@ -125,8 +126,8 @@ def _value_word(name: str, value: str) -> str:
         return word_of("outcome", value)
     if name in ("since", "until"):
         try:
-            return timezone.localtime(datetime.fromisoformat(value)).strftime("%Y-%m-%d %H:%M")
-        except ValueError:
+            return timezone.localtime(in_our_time(datetime.fromisoformat(value))).strftime("%Y-%m-%d %H:%M")
+        except (ValueError, OverflowError):
             return value
     return value
 
