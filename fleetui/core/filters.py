@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext as _
 
 _AGE = re.compile(r"^(\d{1,6})\s*(s|m|h|d|w)$")
 _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -50,13 +51,17 @@ class ListField(forms.Field):
     def clean(self, value: Any) -> list[str]:
         values = list(dict.fromkeys(value or []))
         if len(values) > MAX_VALUES:
-            raise ValidationError(f"More than {MAX_VALUES} values.", params={"mend": f"Give at most {MAX_VALUES}."})
+            raise ValidationError(
+                _("More than %(limit)s values.") % {"limit": MAX_VALUES},
+                params={"mend": _("Give at most %(limit)s.") % {"limit": MAX_VALUES}},
+            )
         for item in values:
             if "\0" in item:
-                raise ValidationError("A value holds a NUL character.", params={"mend": "Leave it out."})
+                raise ValidationError(_("A value holds a NUL character."), params={"mend": _("Leave it out.")})
             if self.allowed is not None and item not in self.allowed:
                 raise ValidationError(
-                    f"{item!r} is not one of its values.", params={"mend": f"Use {', '.join(self.allowed)}."}
+                    _("%(value)r is not one of its values.") % {"value": item},
+                    params={"mend": _("Use %(known)s.") % {"known": ", ".join(self.allowed)}},
                 )
         return values
 
@@ -75,12 +80,14 @@ class InstantField(forms.Field):
         if day:
             found = datetime.combine(day, time.min)
         if found is None:
-            mend = "Write it like 2026-11-22T10:00:00Z or 2026-11-22."
-            raise ValidationError(f"{value!r} is not a moment.", params={"mend": mend})
+            mend = _("Write it like 2026-11-22T10:00:00Z or 2026-11-22.")
+            raise ValidationError(_("%(value)r is not a moment.") % {"value": value}, params={"mend": mend})
         try:
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         except OverflowError as error:
-            raise ValidationError(f"{value!r} is out of range.", params={"mend": "Give a year of our time."}) from error
+            raise ValidationError(
+                _("%(value)r is out of range.") % {"value": value}, params={"mend": _("Give a year of our time.")}
+            ) from error
 
 
 class AgeField(forms.Field):
@@ -92,7 +99,8 @@ class AgeField(forms.Field):
         match = _AGE.match(value.strip())
         if not match:
             raise ValidationError(
-                f"{value!r} is not a length of time.", params={"mend": "Write it like 90s, 30m, 12h, 7d or 2w."}
+                _("%(value)r is not a length of time.") % {"value": value},
+                params={"mend": _("Write it like 90s, 30m, 12h, 7d or 2w.")},
             )
         return timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
 
@@ -108,7 +116,9 @@ class FlagField(forms.Field):
             return True
         if text in ("false", "0", "no", "off"):
             return False
-        raise ValidationError(f"{value!r} is neither true nor false.", params={"mend": "Use true or false."})
+        raise ValidationError(
+            _("%(value)r is neither true nor false.") % {"value": value}, params={"mend": _("Use true or false.")}
+        )
 
 
 class _Filter(django_filters.Filter):  # type: ignore[misc]
@@ -182,7 +192,7 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
         found = []
         for name, errors in self.form.errors.as_data().items():
             error = errors[0]
-            mend = (error.params or {}).get("mend", "Give another value.")
+            mend = (error.params or {}).get("mend", _("Give another value."))
             value = (
                 ",".join(self.data.getlist(name)) if isinstance(self.data, QueryDict) else str(self.data.get(name, ""))
             )
