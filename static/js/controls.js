@@ -84,7 +84,16 @@ function freeForms(root = document) {
   }
 }
 
+// On a phone the tabs scroll: the one at hand must be seen.
+function showTab() {
+  for (const tab of document.querySelectorAll(".ui-tabs [aria-current]")) {
+    const bar = tab.closest(".ui-tabs");
+    bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+  }
+}
+
 export function startControls() {
+  showTab();
   document.addEventListener("click", onClick);
   document.addEventListener("submit", guardForm);
   document.addEventListener("htmx:afterRequest", () => freeForms());

@@ -76,8 +76,8 @@ SIGNATURES = {
     "gpg_key_expired": ("warn", gettext_lazy("GPG key expired")),
     "gpg_key_revoked": ("bad", gettext_lazy("GPG key revoked")),
     "gpg_key_missing": ("warn", gettext_lazy("GPG key is not on the host")),
-    "image_signed": ("ok", gettext_lazy("Image signature checked by the host's policy")),
-    "image_unverified": ("warn", gettext_lazy("Image pulled without a signature check")),
+    "image_signed": ("ok", gettext_lazy("Checked by the policy of the host")),
+    "image_unverified": ("warn", gettext_lazy("Not checked")),
 }
 _REMOTE = "image_remote:"
 
@@ -85,7 +85,7 @@ _REMOTE = "image_remote:"
 def signature_words(slug: str) -> tuple[str, str]:
     """Level and words for the signature of a deployment; a slug without words is shown as it is."""
     if slug.startswith(_REMOTE):
-        words = gettext("Image signature checked with the keys of the remote %(name)s")
+        words = gettext("Checked with the keys of the remote %(name)s")
         return "ok", words % {"name": slug.removeprefix(_REMOTE)}
     level, known = SIGNATURES.get(slug, ("none", slug.replace("_", " ").capitalize()))
     return level, str(known)
