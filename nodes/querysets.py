@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Counts for pages are exact up to here.
 COUNT_LIMIT = 10_000
-_UUID = re.compile(r"^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$", re.IGNORECASE)
+_UUID = re.compile(r"^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
 class CappedCount:

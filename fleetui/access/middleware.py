@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.utils.http import urlencode
 
 from fleetui.access.principals import ANONYMOUS, Principal
 from fleetui.access.services.resolve import principal_for_user
@@ -64,6 +65,7 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
     """To the sign-in page; a fragment that a page asks for gets 401 and a redirect of the whole page."""
     if request.headers.get("HX-Request") or request.headers.get("X-Requested-With") == "fetch":
         response = HttpResponse(status=401)
-        response["HX-Redirect"] = f"{resolve_url(settings.LOGIN_URL)}?next={request.headers.get('HX-Current-URL', '/')}"
+        here = urlencode({"next": request.headers.get("HX-Current-URL", "/")})
+        response["HX-Redirect"] = f"{resolve_url(settings.LOGIN_URL)}?{here}"
         return response
     return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))

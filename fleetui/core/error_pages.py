@@ -18,7 +18,10 @@ def _answer(request: HttpRequest, status: int) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 400)
+    """The host name, the form or the session may be the trouble, so the page is drawn without the request."""
+    if request.path.startswith("/api/"):
+        return _answer(request, 400)
+    return HttpResponse(render_to_string("400.html", {"request_id": getattr(request, "request_id", "")}), status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import django_filters
@@ -15,9 +15,13 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
+from fleetui.core.clock import in_our_time
+
 _AGE = re.compile(r"^(\d{1,6})\s*(s|m|h|d|w)$")
 _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_VALUES = 200
+#: Longer ones reach back to before the calendar.
+MAX_AGE = timedelta(days=36_525)
 
 
 def split_values(parts: Iterable[str]) -> list[str]:
@@ -83,7 +87,7 @@ class InstantField(forms.Field):
             mend = _("Write it like 2026-11-22T10:00:00Z or 2026-11-22.")
             raise ValidationError(_("%(value)r is not a moment.") % {"value": value}, params={"mend": mend})
         try:
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+            return in_our_time(found)
         except OverflowError as error:
             raise ValidationError(
                 _("%(value)r is out of range.") % {"value": value}, params={"mend": _("Give a year of our time.")}
@@ -102,7 +106,12 @@ class AgeField(forms.Field):
                 _("%(value)r is not a length of time.") % {"value": value},
                 params={"mend": _("Write it like 90s, 30m, 12h, 7d or 2w.")},
             )
-        return timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+        age = timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+        if age > MAX_AGE:
+            raise ValidationError(
+                _("%(value)r is too long.") % {"value": value}, params={"mend": _("Give at most 100 years.")}
+            )
+        return age
 
 
 class FlagField(forms.Field):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+
+from fleetui.core.clock import in_our_time
 
 PAGE_SIZES = (50, 100, 200)
 
@@ -58,10 +61,10 @@ class Cursor:
             padded = text + "=" * (-len(text) % 4)
             value, unique, number = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
             if isinstance(value, dict):
-                value = datetime.fromisoformat(value["t"])
-        except (ValueError, KeyError, TypeError, binascii.Error):
+                value = in_our_time(datetime.fromisoformat(value["t"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, binascii.Error):
             return None
-        if not isinstance(unique, str) or "\0" in unique or not _is_small(number) or not _is_sortable(value):
+        if not _is_text(unique) or not _is_small(number) or not _is_sortable(value):
             return None
         return cls(value, unique, max(number, 0))
 
@@ -71,7 +74,12 @@ def _is_small(number: object) -> bool:
 
 
 def _is_sortable(value: object) -> bool:
-    return isinstance(value, datetime) or _is_small(value) or (isinstance(value, str) and "\0" not in value)
+    return isinstance(value, datetime) or _is_small(value) or _is_text(value)
+
+
+def _is_text(value: object) -> bool:
+    """Text that a database takes: no NUL, no lone half of a character pair."""
+    return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
 @dataclass(frozen=True)

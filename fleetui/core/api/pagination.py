@@ -17,6 +17,7 @@ import orjson
 from django.db.models import F, Q, QuerySet
 from rest_framework.request import Request
 
+from fleetui.core.clock import in_our_time
 from fleetui.core.errors import InvalidInput
 
 DEFAULT_LIMIT = 100
@@ -109,7 +110,7 @@ def read_cursor(text: str, order: Order) -> Cursor:
         if backward not in (0, 1) or sort != order.text:
             raise wrong
         return Cursor(bool(backward), _value(value, order), _key(key, order))
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise wrong from error
 
 
@@ -122,7 +123,7 @@ def _value(value: Any, order: Order) -> Any:
         return _integer(value)
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not text")
-    return datetime.fromisoformat(value) if order.sort.kind == "time" else value
+    return in_our_time(datetime.fromisoformat(value)) if order.sort.kind == "time" else value
 
 
 def _key(value: Any, order: Order) -> Any:

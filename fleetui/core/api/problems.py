@@ -31,6 +31,7 @@ _MENDS = {
     "unsupported_media_type": "Send application/json.",
     "throttled": "Wait for the seconds in the Retry-After header.",
     "parse_error": "Send one JSON object.",
+    "too_large": "Send less at once.",
 }
 
 _FIELD_PROBLEM = {

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.encoding import force_str
 from django.utils.functional import Promise
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -38,6 +39,13 @@ class OrjsonRenderer(BaseRenderer):
         return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
+class BodyTooLarge(APIException):
+    """Django bounds the bodies of forms only; what DRF reads as a stream is bounded here."""
+
+    status_code = 413
+    default_code = "too_large"
+
+
 class OrjsonParser(BaseParser):
     """Strict JSON: no NaN, no lone surrogates, and deep nesting is an error of the sender, not of ours."""
 
@@ -46,8 +54,12 @@ class OrjsonParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise BodyTooLarge(f"The body is larger than {most // 1024 // 1024} MiB.")
         try:
-            return orjson.loads(stream.read())
+            return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is not JSON: {error}.") from error
 
