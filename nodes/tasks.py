@@ -76,18 +76,18 @@ def _poll(claimed: uuid.UUID, lane: Lane) -> None:
 
 def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
     """Write once a second: fast hosts show at once, and the database sees few transactions."""
-    renew_every_s = settings.POLL_LEASE_S / 3
     renewed_s = monotonic()
     for found in contacts.slices(STORE_EVERY_S):
-        for start in range(0, len(found), STORE_AT_ONCE):
-            some = found[start : start + STORE_AT_ONCE]
-            _again(lambda some=some: _store(some, lease))  # type: ignore[misc]
+        # At least one round, so that the lease is renewed also while nothing comes.
+        for start in range(0, max(1, len(found)), STORE_AT_ONCE):
+            if monotonic() - renewed_s >= settings.POLL_LEASE_S / 3:
+                renewed_s = monotonic()
+                if not _again(lambda: hold(lease=lease, now=clock.now())):
+                    return
+            if some := found[start : start + STORE_AT_ONCE]:
+                _again(lambda some=some: _store(some, lease))  # type: ignore[misc]
         if _stopping.is_set():
             release(lease=lease, nodes=contacts.cancel())
-        if monotonic() - renewed_s >= renew_every_s:
-            renewed_s = monotonic()
-            if not _again(lambda: hold(lease=lease, now=clock.now())):
-                return
 
 
 def _store(found: list[Outcome], lease: uuid.UUID) -> int:
