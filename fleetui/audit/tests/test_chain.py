@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from fleetui.audit import triggers
 from fleetui.audit.log import Entry, append, record_alone
 from fleetui.audit.models import AuditEvent, AuditHead
+from fleetui.audit.querysets import AuditEventQuerySet
 from fleetui.audit.tasks import anchor
 from fleetui.audit.verify import anchor_path, verify
 from fleetui.core import context
@@ -127,3 +128,41 @@ def test_the_command_says_what_is_proved(capsys: Any) -> None:
     AuditEvent.objects.update(actor="forged")
     with pytest.raises(CommandError, match="not intact"):
         call_command("audit", "verify")
+
+
+def test_a_log_that_was_cut_and_grew_again_is_found() -> None:
+    for number in range(3):
+        record(number)
+    anchor()
+    AuditEvent.objects.filter(seq__gt=1).delete()
+    AuditHead.objects.update(seq=1, hash=AuditEvent.objects.get(seq=1).hash)
+    record(11)
+    anchor()
+    record(12)
+    # What stood at 3 before is not forgotten, though 3 is anchored anew.
+    with anchor_path().open("a") as file:
+        file.write(json.dumps({"at": "", "seq": 3, "hash": AuditHead.objects.get().hash}) + "\n")
+    assert "Event 3 is not the one that was anchored outside the database." in verify().problems
+
+
+def test_events_that_come_while_the_chain_is_walked_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        record(number)
+    walk = AuditEventQuerySet.iterator
+
+    def busy(rows: Any, *args: Any, **options: Any) -> Iterator[Any]:
+        found = list(walk(rows, *args, **options))
+        record(99)
+        return iter(found)
+
+    monkeypatch.setattr(AuditEventQuerySet, "iterator", busy)
+    assert verify().good
+
+
+def test_events_beyond_the_head_and_a_head_of_another_chain_are_found() -> None:
+    for number in range(3):
+        record(number)
+    AuditHead.objects.update(seq=2, hash=AuditEvent.objects.get(seq=2).hash)
+    assert any("cut off or added" in problem for problem in verify().problems)
+    AuditHead.objects.update(seq=3, hash="0" * 64)
+    assert any("cut off or added" in problem for problem in verify().problems)
