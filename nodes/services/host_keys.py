@@ -22,8 +22,17 @@ def scan(*, address: str, port: int) -> ssh.HostKey:
 
 
 def offer(*, node: Node, key: ssh.HostKey, now: datetime) -> HostKey | None:
-    """Remember the key that a host showed, for a person to decide. None when this very key was offered before."""
+    """Remember the key that a host showed, for a person to decide.
+
+    None when this very key was offered, refused or accepted before, or when the node was edited or deleted since it was
+    contacted: then it was perhaps another host that showed the key.
+    """
     with transaction.atomic():
+        if not Node.objects.select_for_update().filter(pk=node.pk, revision=node.revision).exists():
+            return None
+        decided = HostKey.objects.filter(node=node, fingerprint=key.fingerprint, state__in=["pinned", "refused"])
+        if decided.exists():
+            return None
         current = HostKey.objects.select_for_update().filter(node=node, state="offered").first()
         if current and current.fingerprint == key.fingerprint:
             return None

@@ -73,7 +73,9 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
             batch.take(node, found[node.pk], read.get(node.pk))
         batch.write()
     for node in nodes:
-        if (seen := found[node.pk].seen_key) is not None:
+        outcome = found[node.pk]
+        # A node that was edited meanwhile: the key is perhaps that of the host before.
+        if (seen := outcome.seen_key) is not None and outcome.revision in (None, node.revision):
             offer(node=node, key=seen, now=now)
     return len(nodes)
 
