@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,8 @@ THAI = re.compile("[\u0e00-\u0e7f]")
 
 
 @pytest.fixture(autouse=True)
-def _english_again() -> Iterator[None]:
-    """A request leaves its language behind in the thread that the test shares with it."""
+def _compiled() -> None:
     translations.compile_stale(Path(settings.BASE_DIR) / "locale")
-    with translation.override("en"):
-        yield
 
 
 def thai(user: User) -> Client:
