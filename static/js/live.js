@@ -84,7 +84,7 @@ class LiveList {
 
   async ask() {
     const response = await fetch(this.box.dataset.live || location.href, {
-      headers: { "HX-Request": "true", "X-FleetUI-Live": "1" },
+      headers: { "HX-Request": "true", "X-FleetUI-Live": "1", "HX-Current-URL": location.href },
       credentials: "same-origin",
       cache: "no-cache",
     });

@@ -1,0 +1,313 @@
+"""The pages in a real browser with the demo fleet: keyboard, selection, live refresh, themes, languages, phone, no errors anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser import PageFaults
+from tests.installation import Installation, installation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+NODES = 60
+LIVE_MS = 11_000
+PAGES = (
+    "/",
+    "/nodes/",
+    "/nodes/?q=nothing-has-this-name",
+    "/nodes/add/",
+    "/nodes/db-05/",
+    "/nodes/db-05/?tab=storage",
+    "/nodes/db-05/?tab=network",
+    "/nodes/k8s-workers-04/?tab=containers",
+    "/nodes/edge-12/?tab=timeline",
+    "/nodes/edge-09/?tab=host-key",
+    "/nodes/web-14/?tab=raw",
+    "/nodes/web-03/edit/",
+    "/pools/",
+    "/pools/web/",
+    "/pools/-/add/",
+    "/credentials/",
+    "/credentials/add/",
+    "/tokens/",
+    "/tokens/add/",
+    "/audit/",
+    "/audit/30/",
+    "/settings/",
+    "/settings/users/",
+    "/settings/users/admin/",
+    "/settings/releases/",
+    "/settings/preferences/",
+    "/accounts/2fa/",
+    "/accounts/logout/",
+    "/api/docs/",
+)
+
+AXE = Path(__file__).parent / "vendor" / "axe"
+#: Rules whose answer depends on the theme; all others are asked once.
+COLOURS = ["color-contrast", "link-in-text-block"]
+#: Swagger's own markup is not ours.
+NOT_OURS = "/api/docs/"
+
+
+def sign_in(page: Page, url: str, password: str) -> None:
+    page.goto(f"{url}/accounts/login/")
+    page.locator("input[name=login]").fill("admin")
+    page.locator("input[name=password]").fill(password)
+    page.locator("input[name=password]").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("browser") / "var", "--demo") as started:
+        token = started.token()
+        started.wait_for(lambda: looked_at(started, token) >= NODES - 4)
+        yield started
+
+
+def looked_at(fleet: Installation, token: str) -> int:
+    """How many nodes answered; four of the demo never do."""
+    found: dict[str, Any] = fleet.get("/api/v1/nodes/?reachability=reachable&limit=100&fields=name", token)
+    return len(found["results"])
+
+
+@pytest.fixture(scope="module")
+def signed_in(fleet: Installation, browser: Browser) -> Any:
+    context = browser.new_context()
+    sign_in(context.new_page(), fleet.url, fleet.password)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def context(fleet: Installation, signed_in: Any, browser: Browser) -> Iterator[BrowserContext]:
+    """Signed in, with addresses that need no host."""
+    made = browser.new_context(storage_state=signed_in, base_url=fleet.url, viewport={"width": 1440, "height": 900})
+    yield made
+    made.close()
+
+
+def heading(page: Page, text: str | re.Pattern[str]) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def test_no_page_reports_an_error(page: Page) -> None:
+    """Errors of scripts and of the Content-Security-Policy fail this test through `page_faults`."""
+    for path in PAGES:
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
+
+
+def test_keyboard_reaches_pages_nodes_and_rows(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.locator("#main").focus()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Go to a page or node").fill("web-07")
+    expect(page.get_by_role("option", name=re.compile("web-07")).first).to_be_visible()
+    page.keyboard.press("Enter")
+    heading(page, "web-07")
+
+    page.keyboard.press("g")
+    page.keyboard.press("n")
+    heading(page, "Nodes")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("tr[data-selected]")).to_have_count(1)
+    page.keyboard.press("k")
+    first = page.locator("tr[data-id]").first
+    expect(first).to_have_attribute("data-cursor", "")
+    page.keyboard.press("Enter")
+    heading(page, "db-01")
+
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+
+
+def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
+    page.goto("/nodes/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_a_selection_spans_pages_and_is_polled(page: Page) -> None:
+    page.goto("/nodes/")
+    page.get_by_label("Select this page").check()
+    bar = page.locator("[data-bulk]")
+    expect(bar).to_contain_text(f"50 selected of {NODES} matching")
+    page.get_by_role("link", name="Next").click()
+    page.get_by_label("Select web-20").check()
+    expect(bar).to_contain_text(f"51 selected of {NODES} matching")
+    bar.get_by_role("button", name=f"Select all {NODES} matching").click()
+    page.get_by_label("Select web-20").uncheck()
+    expect(bar).to_contain_text(f"59 selected of {NODES} matching")
+    bar.get_by_role("button", name="Poll now").click()
+    expect(page.locator("main")).to_contain_text("59 nodes are polled now.")
+
+
+def test_a_live_refresh_keeps_selection_and_place(page: Page) -> None:
+    page.clock.install()
+    page.goto("/nodes/")
+    page.get_by_label("Select edge-04").check()
+    page.evaluate("scrollTo(0, 420)")
+    page.get_by_role("link", name="edge-06", exact=True).focus()
+    with page.expect_response(lambda answer: answer.request.headers.get("x-fleetui-live") == "1") as refreshed:
+        page.clock.fast_forward(LIVE_MS)
+    assert refreshed.value.status == 200
+    refreshed.value.finished()
+    expect(page.get_by_label("Select edge-04")).to_be_checked()
+    expect(page.get_by_role("link", name="edge-06", exact=True)).to_be_focused()
+    assert page.evaluate("scrollY") == 420
+
+
+def test_filters_stand_in_the_address_and_back_works(page: Page) -> None:
+    page.goto("/nodes/")
+    page.get_by_text("Add filter").click()
+    page.locator("[data-filter-option]").filter(has_text="Degraded").click()
+    expect(page).to_have_url(re.compile(r"[?&]health=degraded"))
+    expect(page.locator("tr[data-id]")).to_have_count(3)
+    page.get_by_role("link", name="Version", exact=True).click()
+    expect(page).to_have_url(re.compile(r"health=degraded&sort=-version"))
+    page.go_back()
+    page.go_back()
+    expect(page.locator(".ui-chip")).to_have_count(0)
+    expect(page.locator("tr[data-id]")).to_have_count(50)
+
+
+def test_the_dark_theme_is_there_before_the_first_paint(page: Page) -> None:
+    page.goto("/")
+    page.locator("summary[title=Theme]").click()
+    page.locator("summary[title=Theme] ~ * [data-theme-set=dark]").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.add_init_script(
+        """new MutationObserver((_, seen) => {
+          if (!document.body) return;
+          window.themeAtBody = document.documentElement.dataset.bsTheme;
+          seen.disconnect();
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    page.goto("/nodes/")
+    assert page.evaluate("window.themeAtBody") == "dark"
+
+
+def test_the_language_is_switched_where_one_stands(page: Page) -> None:
+    page.goto("/nodes/?health=degraded")
+    page.locator("summary[title=Language]").click()
+    page.locator(".ui-top button[lang=th]").click()
+    expect(page.locator("html")).to_have_attribute("lang", "th")
+    heading(page, re.compile("[\u0e01-\u0e5b]+"))
+    expect(page).to_have_url(re.compile("health=degraded"))
+    page.locator(".ui-top summary:has(+ form button[lang=en])").click()
+    page.locator(".ui-top button[lang=en]").click()
+    heading(page, "Nodes")
+
+
+def test_the_menu_of_a_phone_opens_and_closes(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/nodes/")
+    rail = page.get_by_role("navigation", name="Main")
+    expect(rail).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    expect(rail.get_by_role("link", name="Pools")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(rail).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    rail.get_by_role("link", name="Pools").click()
+    heading(page, "Pools")
+    for path in PAGES[1:15]:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than a phone"
+
+
+def test_a_session_that_ends_leads_to_the_sign_in_page_and_back(
+    page: Page, page_faults: PageFaults, fleet: Installation
+) -> None:
+    page_faults.allow("401")
+    page.clock.install()
+    page.goto("/nodes/?health=degraded")
+    page.context.clear_cookies(name=re.compile("session"))
+    page.clock.fast_forward(LIVE_MS)
+    expect(page).to_have_url(re.compile(r"/accounts/login/\?next=.*health"))
+    page.locator("input[name=login]").fill("admin")
+    page.locator("input[name=password]").fill(fleet.password)
+    page.locator("input[name=password]").press("Enter")
+    expect(page).to_have_url(re.compile(r"/nodes/\?health=degraded$"))
+
+
+def test_deleting_asks_for_the_name(page: Page, page_faults: PageFaults) -> None:
+    page_faults.allow("404")
+    page.goto("/nodes/web-19/")
+    page.get_by_label("More actions").click()
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete web-19")
+    go = dialog.locator("[data-confirm-go]")
+    expect(go).to_be_disabled()
+    dialog.get_by_label("Type the name to go on").fill("web-1")
+    expect(go).to_be_disabled()
+    dialog.get_by_label("Type the name to go on").fill("web-19")
+    dialog.get_by_label("Reason").fill("taken out of the rack")
+    go.click()
+    heading(page, "Nodes")
+    gone = page.goto("/nodes/web-19/")
+    assert gone is not None
+    assert gone.status == 404
+    heading(page, "Not found")
+    page.get_by_role("link", name="Go to the overview").click()
+    heading(page, "Overview")
+    page.goto("/audit/?action=nodes.delete")
+    expect(page.locator("main")).to_contain_text("web-19")
+
+
+def faults_of(page: Page, rules: list[str] | None = None) -> list[str]:
+    """What axe calls serious or critical on a page."""
+    run = {"type": "rule", "values": rules} if rules else ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("run => axe.run(document, {runOnly: run, resultTypes: ['violations']})", run)
+    return [
+        f"{page.url}: {fault['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_axe_finds_nothing_serious_in_either_theme(fleet: Installation, signed_in: Any, browser: Browser) -> None:
+    """Policies of the page would keep the checker out, so that this test alone is without them."""
+    source = (AXE / "axe.min.js").read_bytes()
+    assert hashlib.sha256(source).hexdigest() == json.loads((AXE / "VENDOR.json").read_text())[0]["sha256"]
+    context = browser.new_context(
+        storage_state=signed_in, base_url=fleet.url, bypass_csp=True, reduced_motion="reduce", color_scheme="light"
+    )
+    page, found = context.new_page(), []
+    for path in (*PAGES, "/nodes/no-such-node/"):
+        if path == NOT_OURS:
+            continue
+        page.goto(path)
+        page.evaluate(source.decode())
+        found += faults_of(page)
+        page.emulate_media(color_scheme="dark")
+        found += faults_of(page, COLOURS)
+        page.emulate_media(color_scheme="light")
+    context.clear_cookies()
+    page.goto("/accounts/login/")
+    page.evaluate(source.decode())
+    found += faults_of(page)
+    context.close()
+    assert found == []
