@@ -8,6 +8,9 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from fleetui.core import broker
+
+broker.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
 app = Celery("fleetui")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,0 +1,56 @@
+"""The folder broker never shows half a message."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from kombu import Connection
+from kombu.transport.virtual import Empty
+
+from fleetui.core import broker
+
+WAITS = 400
+
+
+def connection(folder: Path) -> Connection:
+    broker.use()
+    folder.mkdir(exist_ok=True)
+    options = {"data_folder_in": str(folder), "data_folder_out": str(folder), "control_folder": str(folder / "control")}
+    return Connection("filesystem://", transport_options=options)
+
+
+def test_filesystem_means_our_transport(tmp_path: Path) -> None:
+    assert isinstance(connection(tmp_path).transport, broker.Transport)
+
+
+def test_a_reader_beside_a_writer_only_sees_whole_messages(tmp_path: Path) -> None:
+    writer, reader = connection(tmp_path / "box").channel(), connection(tmp_path / "box").channel()
+    body = {"body": "x" * 200_000}
+
+    def write() -> None:
+        for _number in range(WAITS):
+            writer._put("ops", body)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = 0
+    while seen < WAITS:
+        try:
+            message = reader._get("ops")
+        except Empty:
+            continue
+        assert message == body
+        seen += 1
+    thread.join()
+    assert not list((tmp_path / "box").glob("*.half"))
+
+
+def test_order_and_queues_are_kept(tmp_path: Path) -> None:
+    channel = connection(tmp_path / "box").channel()
+    channel._put("poll", {"n": 1})
+    names = [path.name for path in (tmp_path / "box").iterdir() if path.is_file()]
+    assert len(names) == 1
+    assert names[0].endswith(".poll.msg")
+    assert json.loads((tmp_path / "box" / names[0]).read_text()) == {"n": 1}
