@@ -53,8 +53,8 @@ PAGES = (
 AXE = Path(__file__).parent / "vendor" / "axe"
 #: Rules whose answer depends on the theme; all others are asked once.
 COLOURS = ["color-contrast", "link-in-text-block"]
-#: Swagger's own markup is not ours.
-NOT_OURS = "/api/docs/"
+#: Fewer rows say the same to axe in less time. Swagger's own markup is not ours.
+INSTEAD = {"/nodes/": "/nodes/?health=degraded,unknown", "/audit/": "/audit/?action=sign_in", "/api/docs/": ""}
 
 
 def sign_in(page: Page, url: str, password: str) -> None:
@@ -296,9 +296,7 @@ def test_axe_finds_nothing_serious_in_either_theme(fleet: Installation, signed_i
         storage_state=signed_in, base_url=fleet.url, bypass_csp=True, reduced_motion="reduce", color_scheme="light"
     )
     page, found = context.new_page(), []
-    for path in (*PAGES, "/nodes/no-such-node/"):
-        if path == NOT_OURS:
-            continue
+    for path in filter(None, (INSTEAD.get(path, path) for path in (*PAGES, "/nodes/no-such-node/"))):
         page.goto(path)
         page.evaluate(source.decode())
         found += faults_of(page)
