@@ -239,4 +239,11 @@ LOGGING_CONFIG = "fleetui.core.logging.configure"
 LOGGING: dict[str, Any] = {"json": LOG_JSON, "level": LOG_LEVEL}
 # Triggers that refuse to change or delete audit events; off only where tests flush tables.
 AUDIT_TRIGGERS = True
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W008", "security.W012", "security.W016", "security.W021"]
+SILENCED_SYSTEM_CHECKS = [
+    "security.W004",
+    "security.W005",
+    "security.W008",
+    "security.W012",
+    "security.W016",
+    "security.W021",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ import structlog
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from fleetui.core import clock
+from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
@@ -92,7 +94,21 @@ def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
 
 def _store(found: list[Outcome], lease: uuid.UUID) -> int:
     with _one_writer:
-        return store(found, lease=lease, now=clock.now())
+        try:
+            return store(found, lease=lease, now=clock.now())
+        except (IntegrityError, DataError) as error:
+            log.warning("batch_not_stored", error=str(error).strip())
+            return sum(_store_alone(outcome, lease) for outcome in found)
+
+
+def _store_alone(outcome: Outcome, lease: uuid.UUID) -> int:
+    """Store one outcome of a batch that the database refused; the one that is to blame is kept as an error of its node."""
+    try:
+        return store([outcome], lease=lease, now=clock.now())
+    except (IntegrityError, DataError):
+        log.exception("outcome_not_stored", node=str(outcome.node_id))
+    problem = HostError("What the host said could not be stored.", "Report this with the log of the worker.")
+    return store([replace(outcome, look=None, error=problem)], lease=lease, now=clock.now())
 
 
 def _again(write: Callable[[], Result]) -> Result:

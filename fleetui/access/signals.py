@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.signals import password_changed
-from allauth.mfa.signals import authenticator_added, authenticator_removed
+from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 
@@ -40,6 +40,12 @@ def password_was_changed(user: Any, **_: Any) -> None:
 def second_factor_added(user: Any, authenticator: Any, **_: Any) -> None:
     after = {"type": str(authenticator.type)}
     record_alone(Entry(actor=_who(user), action="users.add_second_factor", subject=_who(user), after=after))
+
+
+@receiver(authenticator_reset, dispatch_uid="audit.authenticator_reset")
+def second_factor_made_anew(user: Any, authenticator: Any, **_: Any) -> None:
+    after = {"type": str(authenticator.type)}
+    record_alone(Entry(actor=_who(user), action="users.reset_second_factor", subject=_who(user), after=after))
 
 
 @receiver(authenticator_removed, dispatch_uid="audit.authenticator_removed")

@@ -13,7 +13,6 @@ from django.conf import settings
 
 from fleetui.core.keys import demand
 
-
 #: What is hashed of an event besides its time and the hash before it.
 TEXT_FIELDS = (
     "seq",

@@ -19,12 +19,12 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem
 class Channel(filesystem.Channel):
     """kombu's channel with an atomic `_put`. Names sort by time, as kombu's do."""
 
-    def _put(self, queue: str, message: Any, **_: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # as kombu itself does
         name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}"
         folder = Path(self.data_folder_out)
         half = folder / f"{name}.half"
         try:
-            half.write_text(json.dumps(message))
+            half.write_text(json.dumps(payload))
             half.replace(folder / f"{name}.{queue}.msg")
         except OSError as error:
             raise ChannelError(f"A message cannot be written into {folder}: {error.strerror}.") from error

@@ -85,7 +85,8 @@ def keys_exist(**_: Any) -> list[CheckMessage]:
     if not settings.MISSING_KEYS:
         return []
     names = ", ".join(settings.MISSING_KEYS)
-    hint = f"Run `manage.py up` once (it makes them in {settings.DATA_DIR / 'keys'}), or set the variables."
+    folder = settings.DATA_DIR / "keys"
+    hint = f"Put them back into {folder} from a backup, or set the variables. A new installation gets them from `manage.py up`."
     return [
         Warning(
             f"Keys are missing: {names}. What this process seals or signs will not open later.",

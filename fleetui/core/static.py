@@ -17,7 +17,9 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
 
     support_js_module_import_aggregation = True
 
-    def url_converter(self, name: str, hashed_files: Any, template: str | None = None) -> Callable[[re.Match[str]], str]:
+    def url_converter(
+        self, name: str, hashed_files: Any, template: str | None = None
+    ) -> Callable[[re.Match[str]], str]:
         if name.endswith(".js") and not name.startswith("js/"):
             return lambda match: match[0]
         converter: Callable[[re.Match[str]], str] = super().url_converter(name, hashed_files, template)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
 from nodes.hosts import drivers
 from nodes.hosts.facts import Facts, Measurement
-from nodes.hosts.probe import ProbeOutput, build_script, read_frames
+from nodes.hosts.probe import ProbeOutput, SectionOutput, build_script, read_frames
 from nodes.hosts.ssh import Connection, Deadline
 
 #: The driver whose probe is sent when nobody said what the host is: its sections are the widest.
@@ -53,4 +53,15 @@ def _probe(connection: Connection, family: str, deadline: Deadline) -> tuple[Pro
     budget_s = int(min(LONGEST_PROBE_S, deadline.remaining_s * 0.8))
     script = _script(family, max(budget_s, 1)).replace(_NO_NONCE.encode(), nonce.encode())
     result = connection.run(["sh", "-s"], stdin=script, deadline=deadline, max_bytes=MAX_OUTPUT_BYTES)
-    return read_frames(result.stdout, nonce), result.stdout
+    return _bounded(read_frames(result.stdout, nonce), family), result.stdout
+
+
+def _bounded(output: ProbeOutput, family: str) -> ProbeOutput:
+    """The limits of the script hold here too: a host that makes its own frames does not fill our memory."""
+    limits = {section.name: section.max_bytes for section in drivers.get(family).probe()}
+    kept: dict[str, SectionOutput] = {}
+    for name, found in output.sections.items():
+        limit = limits.get(name, 0)
+        too_long = len(found.stdout_raw) > limit
+        kept[name] = replace(found, stdout_raw=found.stdout_raw[:limit], cut=True) if too_long else found
+    return replace(output, sections=kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,6 +17,9 @@ from fleetui.core.text import clean
 #: The API takes a name or an id in the same place: a name that reads like an id could stand in for another's.
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
+#: Words that stand where a name does in the addresses of pages; browsers drop the dots.
+_TAKEN_BY_ADDRESSES = {".", "..", "-", "add"}
+
 
 def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     """Run the model's field rules; raises InvalidInput for the first field that is wrong."""
@@ -27,6 +30,8 @@ def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
             raise _refused(row, name, _("Leave line ends and control characters out."))
         if name == "name" and _UUID.match(text):
             raise _refused(row, name, _("It reads like an id. Choose another name."))
+        if name == "name" and text in _TAKEN_BY_ADDRESSES:
+            raise _refused(row, name, _("Choose another name."))
     try:
         row.clean_fields(exclude=exclude)
     except ValidationError as error:
@@ -70,8 +75,13 @@ def edit(
     actor: object,
     expected_revision: int | None,
     also: Iterable[str] = (),
+    settle: Callable[[list[str]], None] | None = None,
 ) -> list[str]:
-    """Store changed fields of a row by compare-and-swap on its revision; returns the names of what changed."""
+    """Store changed fields of a row by compare-and-swap on its revision; returns the names of what changed.
+
+    `settle` writes what follows from the change, in the same transaction and before the audit event: that one comes last, so
+    that everybody takes the locks in the same order and the head of the chain is held for a moment only.
+    """
     revision: int = row.revision  # type: ignore[attr-defined]
     if expected_revision is not None and expected_revision != revision:
         raise stale(kind, str(row))
@@ -92,6 +102,8 @@ def edit(
             same = type(row)._default_manager.filter(pk=row.pk, revision=revision)
             if not same.update(**columns, revision=revision + 1):
                 raise stale(kind, str(row))
+            if settle is not None:
+                settle(list(after))
             append([Entry(actor=str(actor), action=f"{kind}s.edit", subject=subject, before=before, after=after)])
     except IntegrityError as error:
         raise name_taken(kind, str(row)) from error

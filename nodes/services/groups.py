@@ -51,16 +51,19 @@ def edit_pool(
 ) -> Pool:
     """Change a pool. A new credential or interval holds from the next poll on."""
     require(actor, "pools.write", pool)
-    with transaction.atomic():
-        changed = rows.edit(pool, kind="pool", changes=changes, actor=actor, expected_revision=expected_revision)
+
+    def settle(changed: list[str]) -> None:
         if {"name", "cluster"} & set(changed):
-            members = list(Node.objects.filter(pool=pool).select_related("pool__cluster"))
+            # In the order in which polls take them, so that the two never wait for each other.
+            members = list(Node.objects.select_for_update().filter(pool=pool).order_by("pk"))
             for node in members:
                 node.pool = pool
                 node.search_text = search_text(node)
             Node.objects.bulk_update(members, ["search_text"], batch_size=500)
         if {"credential", "poll_interval_s"} & set(changed):
             Node.objects.filter(pool=pool).update(poll_due_at=now)
+
+    rows.edit(pool, kind="pool", changes=changes, actor=actor, expected_revision=expected_revision, settle=settle)
     return pool
 
 
@@ -103,7 +106,21 @@ def _delete(row: Pool | Cluster, kind: str, actor: Principal, mend: str) -> None
     name = row.name
     try:
         with transaction.atomic():
+            before = _last_words(row)
             if row.delete()[0]:
-                append([Entry(actor=str(actor), action=f"{kind}s.delete", subject=f"{kind}:{name}")])
+                append([Entry(actor=str(actor), action=f"{kind}s.delete", subject=f"{kind}:{name}", before=before)])
     except ProtectedError as error:
         raise Conflict(_("%(name)s is in use.") % {"name": name}, mend=mend) from error
+
+
+def _last_words(row: Pool | Cluster) -> dict[str, Any]:
+    """What is lost with the row, roles on it included, for the audit log."""
+    if isinstance(row, Cluster):
+        return {"description": row.description}
+    roles = [f"{binding.user.username} {binding.role}" for binding in row.bindings.select_related("user")]
+    return {
+        "description": row.description,
+        "role": row.role,
+        "cluster": rows.shown(row.cluster),
+        "bindings": sorted(roles),
+    }

@@ -168,24 +168,22 @@ def edit_node(
         wanted["labels"] = checked_labels(wanted["labels"])
     if "os_family_given" in wanted:
         wanted["os_family_given"] = checked_family(wanted["os_family_given"])
-    with transaction.atomic():
-        changed = rows.edit(node, kind="node", changes=wanted, actor=actor, expected_revision=expected_revision)
-        if changed:
-            node.search_text = search_text(node)
-            due = (
-                {"poll_due_at": now, "poll_requested_at": now}
-                if {"address", "port", "credential", "pool", "os_family_given"} & set(changed)
-                else {}
-            )
-            Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
-            TimelineEvent.objects.create(
-                node=node,
-                at=now,
-                kind="node_edited",
-                params={"fields": changed},
-                actor=str(actor),
-                generation=node.generation,
-            )
+
+    def settle(changed: list[str]) -> None:
+        node.search_text = search_text(node)
+        moved = {"address", "port", "credential", "pool", "os_family_given"} & set(changed)
+        due = {"poll_due_at": now, "poll_requested_at": now} if moved else {}
+        Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
+        TimelineEvent.objects.create(
+            node=node,
+            at=now,
+            kind="node_edited",
+            params={"fields": changed},
+            actor=str(actor),
+            generation=node.generation,
+        )
+
+    rows.edit(node, kind="node", changes=wanted, actor=actor, expected_revision=expected_revision, settle=settle)
     return node
 
 
@@ -204,7 +202,7 @@ def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, 
     if before == lifecycle:
         return node
     with transaction.atomic():
-        same = Node.objects.filter(pk=node.pk, lifecycle=before)
+        same = Node.objects.filter(pk=node.pk, lifecycle=before, revision=node.revision)
         if not same.update(
             lifecycle=lifecycle, revision=node.revision + 1, poll_due_at=now, poll_lease=None, poll_lease_until=None
         ):

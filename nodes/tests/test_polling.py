@@ -11,6 +11,7 @@ import pytest
 from django.test.utils import CaptureQueriesContext
 
 from fleetui.access.principals import SYSTEM
+from fleetui.core.errors import Conflict
 from nodes.hosts import ssh
 from nodes.hosts.errors import ConnectionRefused, HostKeyMismatch, HostKeyUnknown
 from nodes.hosts.facts import Boot, Deployment, Facts, FailedUnit, FilesystemUse, Health, Measurement, Os
@@ -226,3 +227,50 @@ def test_poll_now_makes_due_and_retired_nodes_are_left_alone() -> None:
 def test_a_batch_of_strangers_is_ignored() -> None:
     target = node()
     assert store([seen(target)], lease=uuid.uuid4(), now=NOW) == 0
+
+
+def test_one_outcome_that_cannot_be_stored_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import IntegrityError
+
+    from nodes import tasks
+    from nodes.services.polling import store as real
+
+    good, bad = node("good"), node("bad")
+    lease = claim_due(lane="live", now=NOW)
+    assert lease
+
+    def refusing(outcomes: list[Outcome], **given: Any) -> int:
+        if any(outcome.node_id == bad.pk and outcome.look for outcome in outcomes):
+            raise IntegrityError("refused")
+        return real(outcomes, **given)
+
+    monkeypatch.setattr(tasks, "store", refusing)
+    assert tasks._store([seen(good), seen(bad)], lease) == 2
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert good.reachability == "reachable"
+    assert (bad.last_error_kind, bad.poll_lease) == ("host_error", None)
+
+
+def test_an_offer_is_withdrawn_when_the_pinned_key_answers_again() -> None:
+    target = poll(seen(node()), NOW)
+    HostKey.objects.create(
+        node=target, type=KEY.type, public_key=KEY.base64, fingerprint=KEY.fingerprint, state="pinned"
+    )
+    error = HostKeyMismatch("127.0.0.1", KEY.fingerprint, OTHER_KEY.fingerprint, OTHER_KEY)
+    target = poll(Outcome(target.pk, error=error, seen_key=OTHER_KEY), NOW + timedelta(minutes=1))
+    assert target.host_keys.get(state="offered")
+    request_poll(nodes=Node.objects.all(), actor=SYSTEM, now=NOW + timedelta(minutes=2))
+    target = poll(seen(target), NOW + timedelta(minutes=2))
+    assert target.reachability == "reachable"
+    assert not target.host_keys.filter(state="offered").exists()
+
+
+def test_a_lifecycle_that_was_read_before_an_edit_is_refused() -> None:
+    from nodes.services.nodes import edit_node
+
+    target = node()
+    early = Node.objects.get(pk=target.pk)
+    edit_node(node=target, changes={"labels": {"rack": "1"}}, actor=SYSTEM, now=NOW)
+    with pytest.raises(Conflict):
+        set_lifecycle(node=early, lifecycle="retired", reason="", actor=SYSTEM, now=NOW)

@@ -92,9 +92,9 @@ def set_time_zone(*, user: User, time_zone: str, actor: Principal) -> None:
 def set_active(*, user: User, active: bool, actor: Principal) -> None:
     """Open or close a user's door; closing ends their sessions and tokens at the next request."""
     require(actor, "users.write")
-    if not active:
-        _keep_an_admin(user)
     with transaction.atomic():
+        if not active:
+            _keep_an_admin(user)
         if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
             action = "users.open" if active else "users.close"
             append([Entry(actor=str(actor), action=action, subject=f"user:{user.username}")])
@@ -122,10 +122,10 @@ def bind_role(*, user: User, role: str, pool: Pool | None, actor: Principal) -> 
 def unbind_role(*, binding: RoleBinding, actor: Principal) -> None:
     """Take a role away; the last admin on all keeps theirs."""
     require(actor, "users.write")
-    if binding.role == "admin" and binding.pool_id is None:
-        _keep_an_admin(binding.user)
     before = {"role": binding.role, "pool": binding.pool.name if binding.pool else "all"}
     with transaction.atomic():
+        if binding.role == "admin" and binding.pool_id is None:
+            _keep_an_admin(binding.user)
         if RoleBinding.objects.filter(pk=binding.pk).delete()[0]:
             append(
                 [Entry(actor=str(actor), action="roles.unbind", subject=f"user:{binding.user.username}", before=before)]
@@ -133,9 +133,10 @@ def unbind_role(*, binding: RoleBinding, actor: Principal) -> None:
 
 
 def _keep_an_admin(user: User) -> None:
-    others = RoleBinding.objects.filter(role="admin", pool=None, user__is_active=True).exclude(user=user)
-    is_admin = RoleBinding.objects.filter(role="admin", pool=None, user=user).exists()
-    if is_admin and not others.exists():
+    # Locked, so that two admins who remove each other at once do not both succeed.
+    everywhere = RoleBinding.objects.select_for_update(of=("self",)).filter(role="admin", pool=None)
+    admins = {binding.user_id: binding.user.is_active for binding in everywhere.select_related("user").order_by("pk")}
+    if user.pk in admins and not any(active for owner, active in admins.items() if owner != user.pk):
         raise Conflict(_("%(name)s is the last admin.") % {"name": user.username}, mend=_("Make another admin first."))
 
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from fleetui.audit.chain import canonical
 from nodes.axes import Contact, StoredAxis, carry, compute
 from nodes.hosts.look import Look
-from nodes.models import Deployment, Facts, Measurement, Node, TimelineEvent
+from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
@@ -118,6 +118,7 @@ class _Batch:
         self.timeline: list[TimelineEvent] = []
         self.measurements: list[Measurement] = []
         self.stale: list[uuid.UUID] = []
+        self.recovered: list[uuid.UUID] = []
         self.known: dict[int, dict[str, Any]] = {}
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
 
@@ -142,6 +143,8 @@ class _Batch:
         was_failing = node.failures > 0
         node.failures, node.failing_since, node.last_error_kind, node.last_error_params = 0, None, "", {}
         node.last_seen_at = self.now
+        if was_failing:
+            self.recovered.append(node.pk)
         changed = not _same(node, read)
         if changed:
             self._new_facts(node, read)
@@ -266,6 +269,10 @@ class _Batch:
             ],
         )
         Node.objects.filter(pk__in=self.stale).update(poll_lease=None, poll_lease_until=None)
+        if self.recovered:
+            # The pinned key answered, so what another one offered meanwhile is not to be accepted any more.
+            offers = HostKey.objects.filter(node__in=self.recovered, state="offered")
+            offers.update(state="replaced", decided_at=self.now)
         for seconds, ids in self.quiet.items():
             Node.objects.filter(pk__in=ids).update(
                 last_seen_at=self.now,

@@ -183,3 +183,10 @@ def test_counts(api: Api) -> None:
     assert stats["versions"][0]["nodes"] == 3
     assert stats["polls"]["due"] == 3
     assert stats["unread"] == {"nodes": 0, "sections": 0}
+
+
+@pytest.mark.parametrize("name", [".", "..", "-", "add"])
+def test_words_of_addresses_are_no_names(cast: Cast, name: str) -> None:
+    answer = Api(cast.owner).post("pools/", {"name": name})
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "name"
