@@ -97,7 +97,9 @@ def context(fleet: Installation, signed_in: Any, browser: Browser) -> Iterator[B
 
 
 def heading(page: Page, text: str | re.Pattern[str]) -> None:
+    """The page is there, and its scripts listen."""
     expect(page.get_by_role("heading", level=1)).to_have_text(text)
+    page.wait_for_load_state()
 
 
 def test_no_page_reports_an_error(page: Page) -> None:
