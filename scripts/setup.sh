@@ -55,7 +55,7 @@ PY
 wanted=$(stamp_of "$pins")
 if [ "$(cat "$venv/.installed-$extra" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
-echo "Installing the pinned packages (once) ..."
+echo "Installing the pinned packages (once; this takes a minute or more) ..."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r "$pins" >"$log" 2>&1; then

@@ -110,7 +110,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         refused = manage(tmp_path / "var", "up", "--bind", f"127.0.0.1:{port}")
     assert refused.returncode == 1
     assert refused.stderr.strip() == (
-        f"Port {port} on 127.0.0.1 is taken by another program. Choose another one: make run BIND=127.0.0.1:{port % 65535 + 1}"
+        f"Port {port} on 127.0.0.1 is taken by another program. Choose another one: BIND=127.0.0.1:{port % 65535 + 1}"
     )
 
 

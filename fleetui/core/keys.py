@@ -61,7 +61,7 @@ def read_keys(variable: str, data_dir: Path) -> list[str]:
         path = Path(os.environ.get(f"{variable}_FILE", "") or key_folder(data_dir) / KEYS[variable][0])
         try:
             inline = path.read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise StartError(f"The key file {path} cannot be read: {error.strerror}.") from error

@@ -47,6 +47,11 @@ def configure(options: dict[str, Any]) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},
+                "celery.worker.consumer.connection": {"level": "WARNING"},
+                "celery.apps.worker": {"level": "WARNING"},
+                # A page that somebody may not see, or that is not there, is no fault of ours; failures are errors.
+                "django.request": {"level": "ERROR"},
+                "django.security": {"level": "ERROR"},
             },
         }
     )

@@ -60,8 +60,8 @@ def _sentence(bind: Bind, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"Port {bind.port} on {bind.host} is taken by another program. "
-            f"Choose another one: make run BIND={Bind(bind.host, bind.port % 65535 + 1)}"
+            f"Choose another one: BIND={Bind(bind.host, bind.port % 65535 + 1)}"
         )
     if error.errno == errno.EACCES:
-        return f"Port {bind.port} needs more rights than this user has. Choose one above 1023: make run BIND={bind.host}:8000"
-    return f"This machine cannot listen on {bind}: {error.strerror or error}. Choose another one: make run BIND=127.0.0.1:8000"
+        return f"Port {bind.port} needs more rights than this user has. Choose one above 1023: BIND={bind.host}:8000"
+    return f"This machine cannot listen on {bind}: {error.strerror or error}. Choose another one: BIND=127.0.0.1:8000"

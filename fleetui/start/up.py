@@ -93,7 +93,9 @@ def _run(start: Start, supervisor: Supervisor) -> int:
     _pump_until(supervisor, _answers(start.bind), WEB_TIMEOUT_S, "The web process does not answer.")
     if not supervisor.stopping:
         _announce(start, password)
-    return supervisor.run() or 0
+    code = supervisor.run() or 0
+    say("FleetUI has stopped.")
+    return code
 
 
 def _prepare() -> str | None:

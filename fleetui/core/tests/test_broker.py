@@ -6,7 +6,7 @@ import json
 import threading
 from pathlib import Path
 
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.transport.virtual import Empty
 
 from fleetui.core import broker

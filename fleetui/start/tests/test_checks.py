@@ -38,9 +38,7 @@ def test_a_taken_port_names_the_port_and_the_mend() -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen(1)
         port = holder.getsockname()[1]
-        with pytest.raises(
-            StartError, match=f"Port {port} on 127.0.0.1 is taken .* make run BIND=127.0.0.1:{port + 1}"
-        ):
+        with pytest.raises(StartError, match=f"Port {port} on 127.0.0.1 is taken .* BIND=127.0.0.1:{port + 1}"):
             require_free(Bind("127.0.0.1", port))
     require_free(Bind("127.0.0.1", port))
 
