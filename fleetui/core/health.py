@@ -79,7 +79,7 @@ def broker() -> str:
     from kombu.connection import Connection
     from kombu.exceptions import OperationalError
 
-    with Connection(  # type: ignore[no-untyped-call]
+    with Connection(
         settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S
     ) as link:
         try:
