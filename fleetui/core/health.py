@@ -79,9 +79,7 @@ def broker() -> str:
     from kombu.connection import Connection
     from kombu.exceptions import OperationalError
 
-    with Connection(
-        settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S
-    ) as link:
+    with Connection(settings.CELERY_BROKER_URL, connect_timeout=_BROKER_TIMEOUT_S) as link:
         try:
             link.ensure_connection(max_retries=1, timeout=_BROKER_TIMEOUT_S)
         except OperationalError as error:
