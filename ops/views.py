@@ -30,6 +30,9 @@ CHANGES_SHOWN = 10
 ACTIVITY_SHOWN = 8
 VERSIONS_SHOWN = 12
 PALETTE_NODES = 12
+#: Few nodes are named at once, so that nobody has to click to learn which; many are a list of their own.
+NAMES_SHOWN = 3
+NAMES_LOOKED_AT = 60
 
 
 @require_safe
@@ -43,6 +46,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         context.update(
             bars=_bars(counts),
             attention=_attention(principal),
+            attention_count=Node.objects.visible_to(principal).needing_attention().count(),
             changes=_changes(principal),
             activity=_activity(principal),
             **_versions(principal, clock.now()),
@@ -79,12 +83,17 @@ def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
 
 def _attention(principal: Principal) -> list[dict[str, Any]]:
     items = []
+    named = stats.trouble_names(principal, at_most=NAMES_LOOKED_AT)
     for one in stats.troubles(principal):
         text = phrase(one.reason, one.details) if one.reason else word_of(one.axis, one.value)
         url = nodes_url(lifecycle="active", **{one.axis: one.value}, reason=one.reason)
         # A node that was never reached looks calm in a list; here it is work that somebody began and did not end.
         level = "warn" if one.value == "never_seen" else level_of(one.axis, one.value)
-        items.append({"level": level, "count": one.count, "text": _capital(text), "since": one.since, "url": url})
+        names = named.get((one.axis, one.value, one.reason), [])
+        few = ", ".join(names) if len(names) == one.count <= NAMES_SHOWN else ""
+        items.append(
+            {"level": level, "count": one.count, "text": _capital(text), "names": few, "since": one.since, "url": url}
+        )
     return items
 
 

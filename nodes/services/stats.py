@@ -109,6 +109,18 @@ def troubles(principal: Principal) -> list[Trouble]:
     return sorted(found, key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
 
 
+def trouble_names(principal: Principal, *, at_most: int) -> dict[tuple[str, str, str], list[str]]:
+    """Names of nodes that need attention by (axis, value, reason), of at most so many nodes altogether. One query."""
+    columns = [f"{axis}{part}" for axis in TROUBLE for part in ("", "_reason")]
+    rows = Node.objects.visible_to(principal).needing_attention().order_by("name").values("name", *columns)
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows[:at_most]:
+        for axis, values in TROUBLE.items():
+            if row[axis] in values:
+                names.setdefault((axis, row[axis], row[f"{axis}_reason"]), []).append(row["name"])
+    return names
+
+
 def version_spread(principal: Principal) -> list[PoolVersions]:
     """Per pool, in the order of their names; nodes without a pool come last. One query."""
     nodes = Node.objects.visible_to(principal).counted()
