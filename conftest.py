@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.utils import translation
+
+from fleetui.core.translations import compile_stale
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A clone holds no compiled catalogs: `up` makes them, and so does a test run, before its processes start."""
+    if not hasattr(config, "workerinput"):
+        compile_stale(Path(__file__).parent / "locale")
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,8 @@ class PrincipalMiddleware:
             response = self.get_response(request)
         finally:
             timezone.deactivate()
-        if request.user.is_authenticated:
+        # The API framework puts None there for strangers.
+        if getattr(request.user, "is_authenticated", False):
             # What one person may see stays out of shared caches, and is asked for again after sign-out.
             response.headers.setdefault("Cache-Control", "private, no-cache")
         return response

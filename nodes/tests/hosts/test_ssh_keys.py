@@ -285,7 +285,7 @@ def test_the_earlier_deadline_counts() -> None:
 
 
 def test_every_kind_of_error_has_a_name_of_its_own() -> None:
-    kinds = [kind.kind for kind in HostError.__subclasses__()]
+    kinds = [kind.kind for kind in HostError.__subclasses__() if kind.__module__ == HostError.__module__]
     assert len(kinds) == len(set(kinds)) == 14
     assert set(kinds) == {
         *("name_not_resolved", "refused", "no_route", "timed_out", "key_mismatch", "key_unknown", "authentication"),
