@@ -254,5 +254,9 @@ def test_the_fence_refuses_a_second_start_and_another_boot(host: Host) -> None:
     first = host.argv(*command.argv)
     assert first.exit_status == 0, first.stderr
     assert host.argv(*command.argv).exit_status not in (0, None)
+    end = time.monotonic() + 30
+    while b"SubState=running" in host.argv(*driver.fence.state("op1", step).argv).stdout:
+        assert time.monotonic() < end
+        time.sleep(0.2)
     late = driver.fence.started(driver.command("check"), operation="op2", step=step, boot_id="0" * 36)
     assert host.argv(*late.argv).exit_status == drivers.base.BOOT_CHANGED_STATUS
