@@ -1,21 +1,36 @@
 """What is out there: nodes, where they belong, how they are reached, and what polls read from them."""
 
 from nodes.models.credential import Credential
+from nodes.models.enrolment import EnrolmentToken, KnownDistinct
 from nodes.models.facts import Deployment, Facts, Measurement, TimelineEvent
 from nodes.models.group import Cluster, Pool
+from nodes.models.history import FactTerm, Sample
+from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
+from nodes.models.reach import CredentialTrial, JumpHost
 from nodes.models.release import Release, Stream
+from nodes.models.view import ColumnChoice, SavedView
 
 __all__ = [
     "Cluster",
+    "ColumnChoice",
     "Credential",
+    "CredentialTrial",
     "Deployment",
+    "EnrolmentToken",
+    "FactTerm",
     "Facts",
     "HostKey",
+    "ImportPlan",
+    "ImportRow",
+    "JumpHost",
+    "KnownDistinct",
     "Measurement",
     "Node",
     "Pool",
     "Release",
+    "Sample",
+    "SavedView",
     "Stream",
     "TimelineEvent",
 ]

@@ -33,7 +33,12 @@ class Cluster(models.Model):
 
 
 class Pool(models.Model):
-    """Nodes that are kept alike. `poll_interval_s` empty means the installation's own."""
+    """Nodes that are kept alike. `poll_interval_s` empty means the installation's own.
+
+    `next_credential` is tried on every node before it takes the place of `credential`. `host_ca_keys` holds one public
+    key a line: a host certificate signed by one of them is trusted without a pinned key. `retire_absent_after_s` is for
+    nodes that enrolled by themselves.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True, validators=[GROUP_NAME])
@@ -55,6 +60,30 @@ class Pool(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(10), MaxValueValidator(86400)],
+    )
+    next_credential = models.ForeignKey(
+        "nodes.Credential",
+        verbose_name=_("next credential"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="next_for_pools",
+    )
+    jump_host = models.ForeignKey(
+        "nodes.JumpHost",
+        verbose_name=_("jump host"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="pools",
+    )
+    host_ca_keys = models.TextField(_("host certificate authorities"), blank=True, default="")
+    retire_absent_after_s = models.PositiveIntegerField(
+        _("retire enrolled nodes after seconds of absence"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60), MaxValueValidator(30 * 86400)],
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -29,6 +29,8 @@ def _choices(enum: Any) -> list[tuple[str, str]]:
 class Node(models.Model):
     """One host. What people set stands first; what polls found stands in columns that lists filter and sort by.
 
+    `maintenance_until` empty in maintenance means until somebody ends it. `machine_id` is what the host says of itself and
+    `kernel_order` is the kernel's release in a form that sorts. Nodes with `enrolled_at` announced themselves.
     `generation` goes up each time the machine behind the node is replaced. `revision` counts edits by people (ETag).
     Each axis has its value, the code of its reason, the reason's parameters and the time since it is so.
     """
@@ -45,11 +47,27 @@ class Node(models.Model):
     credential = models.ForeignKey(
         Credential, verbose_name=_("credential"), on_delete=models.PROTECT, null=True, blank=True, related_name="nodes"
     )
+    jump_host = models.ForeignKey(
+        "nodes.JumpHost",
+        verbose_name=_("jump host"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="nodes",
+    )
     os_family_given = models.CharField(_("OS family"), max_length=30, blank=True, default="")
     labels = models.JSONField(_("labels"), default=dict, blank=True)
     lifecycle = models.CharField(
         max_length=20, choices=_choices(Lifecycle), default=Lifecycle.ACTIVE.value, db_index=True
     )
+    lifecycle_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+    lifecycle_since = models.DateTimeField(default=clock.now, editable=False)
+    maintenance_until = models.DateTimeField(null=True, blank=True, editable=False)
+    enrolment = models.ForeignKey(
+        "nodes.EnrolmentToken", on_delete=models.SET_NULL, null=True, editable=False, related_name="nodes"
+    )
+    enrolled_at = models.DateTimeField(null=True, editable=False)
+    machine_id = models.CharField(max_length=64, blank=True, default="", editable=False)
     generation = models.PositiveIntegerField(default=1, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
@@ -61,6 +79,7 @@ class Node(models.Model):
     os_stream = models.CharField(max_length=100, blank=True, default="", editable=False)
     arch = models.CharField(max_length=20, blank=True, default="", editable=False)
     kernel = models.CharField(max_length=150, blank=True, default="", editable=False)
+    kernel_order = models.CharField(max_length=100, blank=True, default="", editable=False)
     booted_version = models.CharField(max_length=100, blank=True, default="", editable=False)
     booted = models.JSONField(null=True, editable=False)
     staged = models.JSONField(null=True, editable=False)
@@ -113,6 +132,13 @@ class Node(models.Model):
             models.Index(fields=["update_state", "name"], name="node_update_state"),
             models.Index(fields=["booted_version", "name"], name="node_version"),
             models.Index(fields=["last_seen_at"], name="node_last_seen"),
+            models.Index(fields=["kernel_order"], name="node_kernel_order"),
+            models.Index(fields=["address", "port"], name="node_address"),
+            models.Index(fields=["machine_id"], name="node_machine_id", condition=~Q(machine_id="")),
+            models.Index(
+                fields=["maintenance_until"], name="node_maintenance_end", condition=Q(maintenance_until__isnull=False)
+            ),
+            models.Index(fields=["enrolled_at"], name="node_enrolled", condition=Q(enrolled_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -149,6 +175,7 @@ class HostKey(models.Model):
             models.UniqueConstraint(fields=["node"], condition=Q(state="pinned"), name="one_pinned_host_key"),
             models.UniqueConstraint(fields=["node"], condition=Q(state="offered"), name="one_offered_host_key"),
         ]
+        indexes = [models.Index(fields=["fingerprint", "state"], name="host_key_fingerprint")]
 
     def __str__(self) -> str:
         return f"{self.node_id} {self.fingerprint} {self.state}"
