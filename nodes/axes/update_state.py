@@ -10,7 +10,7 @@ from nodes.axes.values import AxisValue, UpdateState
 from nodes.releases.graph import Release, ReleasesView
 from nodes.releases.versions import fcos_stream_number, is_newer
 
-_STATUS_SECTIONS = ("rpm_ostree_status", "bootc_status")
+_STATUS_SECTIONS = ("rpm_ostree_status", "bootc_status", "update_engine")
 _STAGE_ATTEMPT = re.compile(r"trying to stage (\S+) \(?.*?([0-9]{1,9})")
 _FOUND_UPDATE = re.compile(r"(?:found update on remote|trying to stage):? (\S+)")
 _RUNNING_UNITS = ("active", "activating", "reloading")
@@ -32,6 +32,10 @@ def update_state(facts: Mapping[str, Any] | None, releases: ReleasesView, now: d
     pending = next((entry for entry in own if flag(entry, "staged")), None) or (own[0] if place > 0 else None)
     if pending is not None and pending is not booted:
         return _with_pending(facts, booted, pending)
+    failed = next((entry for entry in own if flag(entry, "boot_failed")), None)
+    if failed is not None:
+        params = {"booted": _version(booted), "version": _version(failed)}
+        return AxisValue(UpdateState.ROLLED_BACK.value, "boot_failed", params)
     if flag(facts, "update", "reboot_pending"):
         return AxisValue(UpdateState.REBOOT_PENDING.value, "host_asks_for_reboot")
     previous = own[place + 1] if place + 1 < len(own) else None
@@ -59,13 +63,15 @@ def _with_pending(facts: Mapping[str, Any], booted: Entry, pending: Entry) -> Ax
     params: dict[str, Any] = {"version": _version(pending), "booted": _version(booted)}
     status = _agent_status(facts)
     agent = {"agent": text(facts, "agent", "name") or "Zincati"}
-    if "update finalized" in status or "waiting for reboot" in status:
+    waits_for = text(facts, "agent", "detail", "waiting_for")
+    waits = text(facts, "agent", "state") == "waiting_for_reboot"
+    if waits or "update finalized" in status or "waiting for reboot" in status:
         return AxisValue(UpdateState.REBOOT_PENDING.value, "agent_waits_for_reboot", {**params, **agent})
     if not flag(pending, "staged"):
         return _with_swapped_order(booted, pending, params)
-    if "active user sessions" in status:
+    if waits_for == "user_sessions" or "active user sessions" in status:
         return AxisValue(UpdateState.DEFERRED.value, "user_session", {**params, **agent, **_sessions(facts)})
-    if "reboot pending due to update strategy" in status:
+    if waits_for == "strategy" or "reboot pending due to update strategy" in status:
         strategy = {"strategy": text(facts, "agent", "config", "updates", "strategy")}
         return AxisValue(UpdateState.DEFERRED.value, "update_strategy", {**params, **agent, **strategy})
     if flag(pending, "locked"):
@@ -246,7 +252,7 @@ REASONS = {
         "host_asks_for_reboot",
     ),
     UpdateState.DEFERRED: ("update_strategy", "user_session", "finalization_locked"),
-    UpdateState.ROLLED_BACK: ("newer_in_rollback", "booted_is_not_default"),
+    UpdateState.ROLLED_BACK: ("boot_failed", "newer_in_rollback", "booted_is_not_default"),
     UpdateState.UNKNOWN: (
         "no_facts",
         "status_not_read",

@@ -47,8 +47,21 @@ class Os:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """The partition of a deployment, on systems with two of them, and what the boot loader goes by."""
+
+    name: str
+    priority: int | None = None
+    tries: int | None = None
+    successful: bool | None = None
+
+
+@dataclass(frozen=True)
 class Deployment:
-    """One bootable state of the host. `id` is unique on the host, `index` is its place in the boot order."""
+    """One bootable state of the host. `id` is unique on the host, `index` is its place in the boot order.
+
+    `boot_failed`: the boot loader tried it, and the host runs another one.
+    """
 
     index: int
     id: str
@@ -75,6 +88,8 @@ class Deployment:
     removed: tuple[str, ...] = ()
     end_of_life: str | None = None
     signature: str | None = None
+    boot_failed: bool = False
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class IgnoredFile:
 
 @dataclass(frozen=True)
 class Agent:
-    """The update agent on the host, for Fedora CoreOS: Zincati."""
+    """The update agent on the host: Zincati on Fedora CoreOS, update_engine with locksmithd on Flatcar."""
 
     name: str | None = None
     unit: Unit = field(default_factory=Unit)

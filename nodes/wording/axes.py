@@ -217,6 +217,11 @@ _UPDATE_STATE: dict[tuple[str, str], Forms] = {
         _("%(version)s is staged and locked: a plain reboot does not apply it."),
         _("The staged deployment is locked: a plain reboot does not apply it."),
     ),
+    ("rolled_back", "boot_failed"): (
+        _("The update to %(version)s did not start, and the host fell back to %(booted)s."),
+        _("An update did not start, and the host fell back to %(booted)s."),
+        _("An update did not start, and the host fell back."),
+    ),
     ("rolled_back", "newer_in_rollback"): (
         _("The node was rolled back from %(version)s to %(booted)s."),
         _("The node was rolled back to an older deployment."),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nodes.hosts.drivers.base import Detection, Driver
 from nodes.hosts.drivers.fcos import RpmOstreeDriver
+from nodes.hosts.drivers.flatcar import FlatcarDriver
 from nodes.hosts.drivers.os_release import FEDORA_COREOS, detect
 from nodes.hosts.drivers.unknown import UnknownDriver
 from nodes.hosts.probe import ProbeOutput, Section
@@ -19,7 +20,7 @@ _DRIVERS: Mapping[str, Driver] = {
         RpmOstreeDriver("silverblue", "Fedora Atomic Desktop"),
         RpmOstreeDriver("iot", "Fedora IoT"),
         RpmOstreeDriver("rpmostree", "rpm-ostree or bootc host"),
-        UnknownDriver("flatcar", "Flatcar Container Linux"),
+        FlatcarDriver(),
         UnknownDriver("bottlerocket", "Bottlerocket"),
         UnknownDriver("talos", "Talos Linux"),
         UnknownDriver("nixos", "NixOS"),
@@ -49,7 +50,8 @@ def get(family: str) -> Driver:
 
 def undetected_sections() -> tuple[Section, ...]:
     """One look at a host of unknown family: what any driver of today reads, so that one exec is enough."""
-    return _DRIVERS["fcos"].probe()
+    sections = (section for family in ("fcos", "flatcar") for section in _DRIVERS[family].probe())
+    return tuple({section.name: section for section in sections}.values())
 
 
 def detect_output(output: ProbeOutput) -> Detection:

@@ -145,3 +145,28 @@ def rpm_ostree_sections() -> tuple[Section, ...]:
         Section("machine_id", ("cat", "/etc/machine-id"), 5, 4 * KIB),
         Section("zincati_id", ("systemd-id128", "machine-id", "-a", ZINCATI_APP_ID), 5, 4 * KIB),
     )
+
+
+UPDATE_CONF_FILES = ("/usr/share/flatcar/update.conf", "/etc/flatcar/update.conf")
+_CGPT = (
+    "command -v rootdev >/dev/null && command -v cgpt >/dev/null || exit 127;"
+    ' disk=$(rootdev -d -s /usr) || exit 1; exec sudo -n cgpt show "$disk"'
+)
+# The lock lies in etcd, so it is asked for only where it is used.
+_LOCKSMITH = (
+    "command -v locksmithctl >/dev/null && grep -qsE '^REBOOT_STRATEGY=.?etcd-lock' /etc/flatcar/update.conf || exit 127;"
+    " exec locksmithctl status"
+)
+
+
+def flatcar_sections() -> tuple[Section, ...]:
+    """What Flatcar says on top of any Linux host."""
+    units = ("update-engine.service", "locksmithd.service")
+    return (
+        Section("update_engine", ("update_engine_client", "-status"), 10, 16 * KIB),
+        Section("update_conf", ("grep", "-sH", "", *UPDATE_CONF_FILES), 5, 32 * KIB),
+        Section("usr_device", ("rootdev", "-s", "/usr"), 5, 4 * KIB),
+        Section("usr_partitions", _shell(_CGPT), 5, 64 * KIB),
+        Section("flatcar_units", ("systemctl", "show", *units, UNIT_PROPERTIES), 5, 16 * KIB),
+        Section("locksmith", _shell(_LOCKSMITH), 3, 16 * KIB),
+    )
