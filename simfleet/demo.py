@@ -1,13 +1,13 @@
-"""The sixty hosts of the demo, with a few troubles, so that the first page tells a story."""
+"""The hosts of the demo, with a few troubles, so that the first page tells a story."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from simfleet.model import Fault, HostPlan
-from simfleet.plan import POOLS, site
+from simfleet.plan import DEFAULT_STREAM, POOLS, site
 
-SIZES = {"web": 20, "edge": 16, "db": 8, "k8s-control": 3, "k8s-workers": 13}
+SIZES = {"web": 20, "edge": 16, "db": 8, "k8s-control": 3, "k8s-workers": 13, "ingress": 6}
 CANARIES = {"web-19", "web-20", "edge-15", "edge-16", "k8s-workers-13"}
 ONE_BEHIND = {
     "web-04",
@@ -52,6 +52,15 @@ STORIES: dict[str, dict[str, Any]] = {
     "db-01": {"layered": ("tcpdump",), "pinned": True, "story": "One layered package and a pinned deployment"},
     "web-14": {"faults": {Fault.GARBAGE: 1.0}, "story": "Prints a status that cannot be read"},
     "k8s-workers-11": {"faults": {Fault.AUTH_REFUSED: 1.0}, "story": "Refuses the key"},
+    "ingress-02": {"staged": True, "versions_behind": 1, "story": "Updated, waits for its reboot window"},
+    "ingress-03": {
+        "staged": True,
+        "versions_behind": 1,
+        "strategy": "off",
+        "story": "Updated, waits for a reboot by hand",
+    },
+    "ingress-04": {"fell_back": True, "versions_behind": 1, "story": "Its update did not start"},
+    "ingress-05": {"versions_behind": 2, "story": "Two releases behind"},
 }
 
 
@@ -62,7 +71,7 @@ def _behind(name: str) -> int:
 def demo_plans(seed: int) -> list[HostPlan]:
     """The hosts of the demo, always the same apart from their hardware."""
     rows = []
-    for pool, _, role, _, strategy in POOLS:
+    for pool, _, role, _, strategy, os in POOLS:
         for number in range(1, SIZES[pool] + 1):
             name = f"{pool}-{number:02d}"
             canary = name in CANARIES
@@ -71,9 +80,10 @@ def demo_plans(seed: int) -> list[HostPlan]:
                 "pool": pool,
                 "role": role,
                 "strategy": strategy,
-                "stream": "testing" if canary else "stable",
+                "stream": "testing" if canary else DEFAULT_STREAM.get(os, "stable"),
+                "os": os,
                 "versions_behind": 0 if canary else _behind(name),
-                "container_native": number % 2 == 0 and pool != "db",
+                "container_native": number % 2 == 0 and pool != "db" and os == "fcos",
                 "labels": {"site": site(seed, name), **({"canary": "yes"} if canary else {})},
             }
             story = STORIES.get(name, {})

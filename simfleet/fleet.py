@@ -202,6 +202,7 @@ class Fleet:
         return {
             "key_file": self.key_file,
             "releases": self.catalog.as_json(),
+            "other_releases": {"flatcar": self.catalog.as_json("flatcar")},
             "pools": plan.pools(),
             "hosts": [self.row(host) for host in self.hosts.values()],
         }
@@ -268,12 +269,25 @@ class Fleet:
             pending.locked = False
             self.reboot(host)
 
+    def newest(self, host: Host) -> str:
+        """The newest version of the host's stream."""
+        return self.catalog.tip(host.booted.stream).version
+
+    def stage_newest(self, host: Host) -> None:
+        """Stage it, unless the host has it."""
+        release = self.catalog.tip(host.booted.stream)
+        if release.version not in (host.booted.version, host.deployments[0].version):
+            transitions.stage(host, release)
+            self.changed(host)
+
     def stage(self, name: str, *, by_agent: bool) -> str:
         """Stage the newest release of the host's stream: by Zincati (locked) or by hand."""
         host = self.host(name)
         release = self.catalog.tip(host.booted.stream)
         if release.version == host.deployments[0].version:
             return f"{name} has {release.version} already."
+        if host.plan.os == "flatcar":
+            by_agent = False
         transitions.stage(host, release, locked=by_agent, by_agent=by_agent)
         self.changed(host)
         return f"{name} staged {release.version}."

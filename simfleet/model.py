@@ -90,6 +90,8 @@ class HostPlan:
     pinned: bool = False
     strategy: str = "immediate"
     uptime_days: float | None = None
+    os: str = "fcos"
+    fell_back: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +141,7 @@ class Host:
     agent_version: str = ""
     agent_running: bool = True
     finalize_error: str = ""
+    fell_back_from: str = ""
     written: dict[str, str] = field(default_factory=dict)
     stuck_cleared: bool = False
     down_until: float = 0.0
@@ -210,6 +213,7 @@ class Host:
             "agent_version": self.agent_version,
             "agent_running": self.agent_running,
             "finalize_error": self.finalize_error,
+            "fell_back_from": self.fell_back_from,
             "written": self.written,
             "units": [asdict(row) for row in self.units.values()],
         }
@@ -224,6 +228,7 @@ class Host:
         self.agent_version = row["agent_version"]
         self.agent_running = row["agent_running"]
         self.finalize_error = row["finalize_error"]
+        self.fell_back_from = row.get("fell_back_from", "")
         self.written = dict(row["written"])
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

@@ -56,10 +56,10 @@ class Release:
     def as_json(self) -> dict[str, object]:
         """The row of the manifest."""
         return {
-            "stream": self.stream,
+            "stream": _bare(self.stream),
             "version": self.version,
             "released_at": self.released_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "checksums": {"x86_64": self.checksum},
+            "checksums": {"x86_64": self.checksum} if _family(self.stream) == "fcos" else {},
             "barrier": self.barrier,
             "deadend": self.deadend,
         }
@@ -90,11 +90,25 @@ def _stream(name: str) -> list[Release]:
     return releases
 
 
+FLATCAR_STREAMS = {"flatcar/stable": 2, "flatcar/beta": 1}
+
+
+def _flatcar_stream(name: str) -> list[Release]:
+    """Made-up Flatcar releases: the second number says the channel, the third counts."""
+    releases = []
+    for index in range(COUNT):
+        major = 4230 + 57 * (index // 6)
+        day = FIRST + timedelta(days=13 * index + 11, hours=10)
+        releases.append(Release(name, f"{major}.{FLATCAR_STREAMS[name]}.{index % 6}", day))
+    return releases
+
+
 class Catalog:
     """All releases, oldest first in each stream; a test or a demo may publish further ones."""
 
     def __init__(self) -> None:
         self.by_stream: dict[str, list[Release]] = {name: _stream(name) for name in STREAM_DIGITS}
+        self.by_stream |= {name: _flatcar_stream(name) for name in FLATCAR_STREAMS}
         self._by_version = {row.version: row for rows in self.by_stream.values() for row in rows}
 
     def get(self, version: str) -> Release | None:
@@ -136,10 +150,21 @@ class Catalog:
         """The release with this OSTree commit."""
         return next((row for row in self._by_version.values() if row.checksum == checksum), None)
 
-    def as_json(self) -> dict[str, object]:
-        """The `releases` part of the manifest."""
-        rows = [row.as_json() for stream in self.by_stream.values() for row in stream]
-        return {"streams": [{"name": name, "os_family": "fcos"} for name in self.by_stream], "releases": rows}
+    def as_json(self, os_family: str = "fcos") -> dict[str, object]:
+        """The releases of one family, as the manifest has them."""
+        chosen = {name: rows for name, rows in self.by_stream.items() if _family(name) == os_family}
+        return {
+            "streams": [{"name": _bare(name), "os_family": os_family} for name in chosen],
+            "releases": [row.as_json() for rows in chosen.values() for row in rows],
+        }
+
+
+def _family(stream: str) -> str:
+    return stream.split("/")[0] if "/" in stream else "fcos"
+
+
+def _bare(stream: str) -> str:
+    return stream.rpartition("/")[2]
 
 
 PACKAGES = [

@@ -17,6 +17,8 @@ CHECK_INTERVAL_S = 300
 
 def origin_of(plan: HostPlan) -> Origin:
     """The branch or image that a planned host follows."""
+    if plan.os == "flatcar":
+        return Origin(ref=plan.stream)
     if plan.container_native:
         return Origin(image=f"ostree-image-signed:docker://quay.io/fedora/fedora-coreos:{plan.stream}")
     return Origin(ref=f"fedora:fedora/x86_64/coreos/{plan.stream}")
@@ -45,6 +47,7 @@ def first_state(seed: int, plan: HostPlan, catalog: Catalog, address: str, port:
     booted = make_deployment(catalog.behind(plan.stream, plan.versions_behind), origin, plan.layered)
     older = make_deployment(catalog.behind(plan.stream, plan.versions_behind + 1), origin, plan.layered)
     deployments = [booted, older]
+    older.serial = 1 if plan.os == "flatcar" else 0
     if plan.rolled_back:
         newer = make_deployment(catalog.behind(plan.stream, plan.versions_behind - 1), origin, plan.layered)
         deployments = [booted, newer]
@@ -69,7 +72,13 @@ def first_state(seed: int, plan: HostPlan, catalog: Catalog, address: str, port:
     if host.has(Fault.SESSION):
         # Its value is when the person signed in.
         host.faults[Fault.SESSION.value] = float(int(created_at - 5400))
-    if plan.staged:
+    if plan.fell_back:
+        newer = make_deployment(catalog.tip(plan.stream), origin)
+        newer.serial, host.fell_back_from = 1, newer.version
+        host.deployments = [newer, booted]
+    if plan.staged and plan.os == "flatcar":
+        stage(host, catalog.tip(plan.stream))
+    elif plan.staged:
         stage(host, catalog.tip(plan.stream), locked=not plan.by_hand, by_agent=not plan.by_hand)
     host.touched = False
     return host
@@ -85,8 +94,13 @@ def stage(host: Host, release: Release, *, locked: bool = False, by_agent: bool 
 def stage_deployment(host: Host, row: Deployment, *, locked: bool = False, by_agent: bool = False) -> Deployment:
     """Stage a prepared deployment in place of another staged one."""
     kept = [item for item in host.deployments if not item.staged]
+    if host.plan.os == "flatcar":
+        # There are two slots: the new release is written over the one that does not run.
+        kept = [host.booted]
     taken = {item.serial for item in kept if item.checksum == row.checksum}
     row.serial = next(number for number in range(len(taken) + 1) if number not in taken)
+    if host.plan.os == "flatcar":
+        row.serial = 1 - host.booted.serial
     row.staged, row.locked = True, locked
     host.deployments = [row, *kept]
     host.agent_version = row.version if by_agent else ""
@@ -120,6 +134,7 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     release = catalog.get(target.version)
     broken = host.has(Fault.FALLBACK) or (release is not None and release.bad)
     host.booted_key = old.key if moved and broken else target.key
+    host.fell_back_from = target.version if moved and broken else ""
     host.deployments = _kept(host, old) if moved else host.deployments
     host.boot_count += 1
     host.booted_at = float(int(up_at))

@@ -16,6 +16,14 @@ class World(Protocol):
         """The time in seconds since 1970."""
         ...
 
+    def newest(self, host: Host) -> str:
+        """The newest version of the host's stream."""
+        ...
+
+    def stage_newest(self, host: Host) -> None:
+        """Stage the newest release of the host's stream, unless the host has it."""
+        ...
+
     def changed(self, host: Host) -> None:
         """Note that the state of a host must be saved."""
         ...

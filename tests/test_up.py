@@ -49,7 +49,7 @@ def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "keys" / "encryption_keys").stat().st_mode) == 0o600
         ids = {node["id"] for node in first.get("/api/v1/nodes/?limit=100", token)["results"]}
-        assert len(ids) == 60
+        assert len(ids) == 66
         keys = {path.name: path.read_bytes() for path in (folder / "keys").iterdir()}
         assert first.stop() == 0
     assert "Traceback" not in first.output

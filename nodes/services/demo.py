@@ -36,6 +36,8 @@ def seed(manifest: Mapping[str, Any]) -> SeedOutcome:
     credential = Credential.objects.filter(name=DEMO_CREDENTIAL).first()
     if credential is None:
         import_releases(text=json.dumps(manifest["releases"]), actor=SYSTEM, now=now)
+        for family, releases in manifest.get("other_releases", {}).items():
+            import_releases(text=json.dumps(releases), os_family=family, actor=SYSTEM, now=now)
         key = Path(manifest["key_file"]).read_text()
         username = manifest["hosts"][0]["username"]
         credential = add_credential(name=DEMO_CREDENTIAL, username=username, private_key=key, actor=SYSTEM, now=now)

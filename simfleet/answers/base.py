@@ -47,6 +47,8 @@ class Call:
 Command = Callable[[Call], Answer | Awaitable[Answer]]
 AGAIN = "\x1f"  # between the values of an option that was given twice
 COMMANDS: dict[str, Command] = {}
+#: Commands of one operating system by its name; None hides a command that it lacks.
+OWN: dict[str, dict[str, Command | None]] = {}
 
 
 def command(*names: str) -> Callable[[Command], Command]:
@@ -91,7 +93,9 @@ def options(args: tuple[str, ...], valued: frozenset[str] = frozenset()) -> tupl
 
 async def answer(call: Call) -> Answer:
     """Run one command."""
-    function = COMMANDS.get(call.argv[0].rsplit("/", 1)[-1]) if call.argv else None
+    word = call.argv[0].rsplit("/", 1)[-1] if call.argv else ""
+    own = OWN.get(call.host.plan.os, {})
+    function = own[word] if word in own else COMMANDS.get(word)
     if function is None:
         name = call.argv[0] if call.argv else ""
         return Answer(127, b"", f"sh: line 1: {name}: command not found\n".encode())

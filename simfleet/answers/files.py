@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from simfleet import seeds
+from simfleet.answers import flatcar
 from simfleet.model import Fault, Host
 from simfleet.profiles import GIB, Machine, profile
 from simfleet.releases import sort_key
@@ -158,15 +159,24 @@ def _machine(host: Host) -> Machine:
     return profile(host.seed, host.name, host.plan.role).machine
 
 
+def _system_files(host: Host) -> dict[str, FileText]:
+    """The files that come with the operating system."""
+    if not flatcar.is_flatcar(host):
+        return FILES
+    return {
+        path: made for path, made in FILES.items() if "zincati" not in path and "ostree" not in path
+    } | flatcar.FILES
+
+
 def files_of(host: Host) -> dict[str, FileText]:
     """Every file of one host."""
-    known = FILES
+    known = _system_files(host)
     if host.plan.role.startswith("k8s"):
-        known = FILES | KUBERNETES
+        known = known | KUBERNETES
         if host.plan.role == "k8s-control":
             known = known | {CONTROL_PLANE: lambda host, _: "apiVersion: v1\nkind: Pod\n"}
     first = host.deployments[0]
-    if first.staged:
+    if first.staged and not flatcar.is_flatcar(host):
         staged = {"/run/ostree/staged-deployment": lambda host, _: host.deployments[0].checksum}
         if first.locked:
             staged["/run/ostree/staged-deployment-locked"] = lambda host, _: ""
@@ -186,17 +196,24 @@ def read(host: Host, path: str, now: float) -> str | None:
     return None if made is None else made(host, now)
 
 
+def directories_of(host: Host) -> set[str]:
+    """The directories that exist although no file of theirs is known."""
+    if not flatcar.is_flatcar(host):
+        return DIRECTORIES
+    return {path for path in DIRECTORIES if "zincati" not in path and "ostree" not in path and path != "/sysroot"}
+
+
 def listing(host: Host, directory: str) -> list[str]:
     """The names in a directory."""
     prefix = directory.rstrip("/") + "/"
-    paths = [*files_of(host), *DIRECTORIES]
+    paths = [*files_of(host), *directories_of(host)]
     return sorted({path[len(prefix) :].split("/")[0] for path in paths if path.startswith(prefix) and path != prefix})
 
 
 def is_directory(host: Host, path: str) -> bool:
     """Whether the path is a directory of the host."""
     path = path.rstrip("/") or "/"
-    return path in DIRECTORIES or any(known.startswith(path + "/") for known in files_of(host))
+    return path in directories_of(host) or any(known.startswith(path + "/") for known in files_of(host))
 
 
 def exists(host: Host, path: str) -> bool:
@@ -211,6 +228,8 @@ def day(at: float, form: str) -> str:
 
 def filesystems(host: Host, now: float) -> list[tuple[str, str, int, int, str]]:
     """Device, type, size, used and mount of the file systems that matter."""
+    if flatcar.is_flatcar(host):
+        return flatcar.filesystems(host, now)
     mine = profile(host.seed, host.name, host.plan.role)
     disk = mine.machine.disk
     part = disk + ("p" if disk[-1].isdigit() else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from simfleet import seeds
+from simfleet.answers import flatcar
 from simfleet.answers.base import Answer, Call, command, fail, options, say
 from simfleet.answers.files import day, kernel, load, ssh_client
 from simfleet.model import Fault
@@ -18,7 +19,8 @@ def _mine(call: Call) -> Profile:
 @command("uname")
 def uname(call: Call) -> Answer:
     """Kernel name, release and machine."""
-    release = kernel(call.host.booted.version)
+    is_flatcar = flatcar.is_flatcar(call.host)
+    release = (flatcar.kernel if is_flatcar else kernel)(call.host.booted.version)
     parts = {
         "s": "Linux",
         "n": call.host.hostname,

@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 
-from simfleet.answers import files
+from simfleet.answers import files, flatcar
 from simfleet.answers.base import Answer, Call, command, fail, options, say
 
 BINARIES = frozenset(
@@ -204,7 +204,8 @@ def test(call: Call) -> Answer:
 def which(call: Call) -> Answer:
     """Where a command is, for `command -v NAME`."""
     name = call.argv[-1]
-    known = name in BINARIES or (call.host.plan.role.startswith("k8s") and name in {"crictl", "kubelet", "kubectl"})
+    binaries = BINARIES - flatcar.MISSING | flatcar.BINARIES if flatcar.is_flatcar(call.host) else BINARIES
+    known = name in binaries or (call.host.plan.role.startswith("k8s") and name in {"crictl", "kubelet", "kubectl"})
     return say(f"/usr/bin/{name}\n") if known else Answer(1)
 
 

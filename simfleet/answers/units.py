@@ -86,9 +86,30 @@ def _finalize(host: Host) -> Unit:
     )
 
 
+_FLATCAR_LACKS = ("zincati.service", "ostree-", "rpm-ostreed.service", "podman.", "chronyd.service")
+
+
+def _flatcar_unit(host: Host, name: str) -> Unit | None:
+    """The units in which Flatcar differs."""
+    if name == "update-engine.service":
+        return Unit(name, "Update Engine", enabled="enabled", main_pid=1424)
+    if name == "locksmithd.service":
+        runs = host.plan.strategy != "off"
+        return Unit(
+            name, "Cluster reboot manager", "loaded", *(("active", "running") if runs else ("inactive", "dead"))
+        )
+    if name == "docker.service":
+        return Unit(name, "Docker Application Container Engine", main_pid=1610)
+    if name.startswith(_FLATCAR_LACKS):
+        return Unit(name, name, load="not-found", active="inactive", sub="dead", enabled="")
+    return None
+
+
 def unit(host: Host, name: str, now: float) -> Unit:
     """The unit of that name; one that does not exist is not-found."""
     name = name if "." in name else name + ".service"
+    if host.plan.os == "flatcar" and (found := _flatcar_unit(host, name)):
+        return found
     if name == "zincati.service":
         return _zincati(host, now)
     if name == "ostree-finalize-staged.service":

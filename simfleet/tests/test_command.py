@@ -67,7 +67,7 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, stop: signal.Signals) -> None
         assert "300 simulated hosts listen" in process.stdout.readline()
         manifest = json.loads((tmp_path / "fleet" / "manifest.json").read_text())
         assert len(manifest["hosts"]) == 300
-        assert {"key_file", "releases", "pools", "hosts"} == set(manifest)
+        assert {"key_file", "releases", "other_releases", "pools", "hosts"} == set(manifest)
         process.send_signal(stop)
         _, said = process.communicate(timeout=20)
     finally:

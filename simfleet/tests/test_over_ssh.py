@@ -251,12 +251,12 @@ def test_five_hundred_hosts_answer(tmp_path: Path) -> None:
 
 def test_the_demo_tells_its_story() -> None:
     plans = demo_plans(7)
-    assert len(plans) == 60
-    assert {row.pool for row in plans} == {"web", "edge", "db", "k8s-control", "k8s-workers"}
+    assert len(plans) == 66
+    assert {row.pool for row in plans} == {"web", "edge", "db", "k8s-control", "k8s-workers", "ingress"}
     faults = [kind for row in plans for kind in row.faults]
     assert {kind: faults.count(kind) for kind in set(faults)} == {
         "unreachable": 2, "wrong_key": 1, "full_disk": 1, "failed_unit": 2, "session": 1, "garbage": 1, "auth_refused": 1,
     }  # fmt: skip
-    assert sum(row.staged for row in plans) == 7
+    assert sum(row.staged for row in plans) == 9
     assert {row.container_native for row in plans} == {True, False}
     assert len({(row.stream, row.versions_behind) for row in plans}) >= 4
