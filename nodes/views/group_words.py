@@ -45,6 +45,7 @@ _PHRASES = {
     "not_image_based": gettext_lazy("not an image-based OS"),
     "no_deployments": gettext_lazy("lists no deployments"),
     "agent_waits_for_reboot": gettext_lazy("update agent waits for the reboot"),
+    "boot_failed": gettext_lazy("its update did not start"),
     "booted_is_not_default": gettext_lazy("fell back from a newer version"),
     "newer_in_rollback": gettext_lazy("runs an older version than before"),
     "rollback_queued": gettext_lazy("rollback waits for a reboot"),
