@@ -19,6 +19,7 @@ app.autodiscover_tasks(["nodes", "fleetui.audit", "fleetui.core"])
 # `expires` drops ticks that piled up while no worker ran; the next tick does the same work.
 app.conf.beat_schedule = {
     "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": 4}},
+    "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
 }
 

@@ -14,10 +14,12 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
+from nodes.services import importing
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
@@ -59,6 +61,30 @@ def poll_batch(lease: str) -> None:
 def poll_slow_batch(lease: str) -> None:
     """Poll the nodes of a lease that failed last time, on threads of their own."""
     _poll(uuid.UUID(lease), "slow")
+
+
+@shared_task(name="nodes.tasks.apply_import", ignore_result=True)
+def apply_import(plan_id: str) -> None:
+    """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the sweep."""
+    while _again(lambda: importing.apply_some(uuid.UUID(plan_id), clock.now())):
+        if _stopping.is_set():
+            return
+
+
+@shared_task(name="nodes.tasks.sweep", ignore_result=True)
+def sweep() -> None:
+    """What has to happen within the minute: imports that nobody works on go on, and old plans go."""
+    for plan_id in _again(lambda: importing.resume(clock.now())):
+        apply_import.delay(str(plan_id))
+    _again(lambda: importing.forget_old(clock.now()))
+
+
+def nudge_import(plan_id: uuid.UUID) -> None:
+    """Tell the workers of an import. The row is the truth: without a broker the sweep finds it."""
+    try:
+        apply_import.delay(str(plan_id))
+    except (BrokerError, OSError) as error:
+        log.warning("import_not_announced", error=str(error))
 
 
 def _poll(claimed: uuid.UUID, lane: Lane) -> None:

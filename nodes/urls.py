@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions
+from nodes.views import actions, importing
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.list import node_list, poll_many
@@ -15,6 +15,11 @@ app_name = "nodes"
 urlpatterns: list[URLPattern] = [
     path("nodes/", node_list, name="list"),
     path("nodes/-/poll/", poll_many, name="poll_many"),
+    path("nodes/-/import/", importing.start, name="import"),
+    path("nodes/-/import/<uuid:plan_id>/", importing.plan_page, name="import_plan"),
+    path("nodes/-/import/<uuid:plan_id>/apply/", importing.apply, name="import_apply"),
+    path("nodes/-/import/<uuid:plan_id>/discard/", importing.discard, name="import_discard"),
+    path("nodes/-/import/<uuid:plan_id>/refused.csv", importing.refused, name="import_refused"),
     *group_urls.urlpatterns,
     path("nodes/<str:name>/", node_detail, name="detail"),
     path("nodes/<str:name>/edit/", edit, name="edit"),

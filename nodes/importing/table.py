@@ -1,0 +1,107 @@
+"""CSV: a header line names the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from nodes.importing.rows import N_, Inventory, Problem, Refused, Row
+
+COLUMNS = {
+    "name": "name",
+    "node": "name",
+    "host": "name",
+    "hostname": "name",
+    "address": "address",
+    "ip": "address",
+    "ip_address": "address",
+    "port": "port",
+    "ssh_port": "port",
+    "pool": "pool",
+    "group": "pool",
+    "credential": "credential",
+    "os": "os_family",
+    "os_family": "os_family",
+    "labels": "labels",
+    "host_key": "host_key",
+}
+MAX_CELL = 8192
+
+
+def read_csv(text: str) -> Inventory:
+    """Rows of a table. `labels` holds `key=value;key=value`; a column `label:KEY` holds one label."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    inventory = Inventory()
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        fields = _fields(header)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                inventory.add(_row(fields, cells, reader.line_num))
+    except csv.Error as error:
+        raise Refused(
+            N_("Line %(line)s is not CSV: %(error)s."),
+            N_("Check its quotes and its length."),
+            line=reader.line_num,
+            error=error,
+        ) from None
+    return inventory
+
+
+def _fields(header: list[str]) -> list[str]:
+    fields = []
+    for cell in header:
+        key = cell.lower().replace(" ", "_")
+        if key.startswith("label:") and len(cell) > 6:
+            fields.append("label:" + cell[6:].strip())
+        elif key in COLUMNS:
+            fields.append(COLUMNS[key])
+        else:
+            known = "name, address, port, pool, credential, os, labels, label:KEY, host_key"
+            raise Refused(
+                N_("The column %(column)s is not known."),
+                N_("Use %(known)s; the first line names the columns."),
+                column=cell[:60],
+                known=known,
+            )
+    if "name" not in fields:
+        raise Refused(
+            N_("No column is called name."), N_("The first line names the columns: name,address,port,pool,labels.")
+        )
+    if doubled := next((name for name in fields if fields.count(name) > 1), None):
+        raise Refused(N_("Two columns say %(column)s."), N_("Keep one of them."), column=doubled)
+    return fields
+
+
+def _row(fields: list[str], cells: list[str], line: int) -> Row:
+    row = Row(f"line {line}", "")
+    if len(cells) > len(fields):
+        mend = N_("The header has %(columns)s columns: quote the commas.")
+        row.problems.append(Problem("line", str(len(cells)), mend, {"columns": str(len(fields))}))
+    labels: dict[str, str] = {}
+    for name, cell in zip(fields, cells, strict=False):
+        value = cell.strip()
+        if name.startswith("label:"):
+            if value:
+                labels[name[6:]] = value
+        elif name == "labels":
+            _labels(row, labels, value)
+        elif name == "port":
+            if value:
+                row.set_port(value)
+        elif value:
+            setattr(row, name, value)
+    if labels or any(name.startswith("label") for name in fields):
+        row.labels = labels
+    return row
+
+
+def _labels(row: Row, labels: dict[str, str], text: str) -> None:
+    for part in filter(None, (word.strip() for word in text.split(";"))):
+        key, equals, value = part.partition("=")
+        if equals:
+            labels[key.strip()] = value.strip()
+        else:
+            row.problems.append(Problem("labels", part[:60], N_("Write key=value, separated by semicolons.")))

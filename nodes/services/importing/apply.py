@@ -1,0 +1,206 @@
+"""Carry out an import plan: batches of rows, each in one transaction with its audit events, never a row twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict
+from nodes.hosts.ssh import HostKey as SshHostKey
+from nodes.models import Credential, HostKey, ImportPlan, ImportRow, Node, Pool, TimelineEvent
+from nodes.services.nodes import require_on
+from nodes.services.search import search_text
+
+ROWS_AT_ONCE = 250
+LEASE = timedelta(seconds=60)
+#: New nodes are first polled one after another, so that a large import does not hold up the rest of the fleet.
+POLL_GAP = timedelta(milliseconds=8)
+KEEP_PLANS = timedelta(days=7)
+
+
+def start(*, plan: ImportPlan, actor: Principal, now: datetime) -> None:
+    """Hand a plan to the workers. The rights are those at this moment."""
+    if plan.owner != str(actor):
+        require(actor, "settings.write")
+    wanted = plan.rows.filter(outcome__in=["add", "change"])
+    names = {str(name) for name in wanted.values_list("values__pool", flat=True) if name}
+    pools = {pool.name: pool for pool in Pool.objects.filter(name__in=names)}
+    if names - set(pools):
+        require(actor, "pools.write")
+    for pool in pools.values():
+        require_on(actor, "nodes.write", pool)
+    moved = ImportPlan.objects.filter(pk=plan.pk, state="planned").update(state="applying", lease_until=now)
+    if not moved:
+        raise Conflict(gettext("This import was started or discarded already."), mend=gettext("Look at its page."))
+    plan.state = "applying"
+
+
+def discard(*, plan: ImportPlan) -> None:
+    """Forget a plan that was not started."""
+    if not ImportPlan.objects.filter(pk=plan.pk, state="planned").delete()[0]:
+        raise Conflict(gettext("This import was started already."), mend=gettext("Look at its page."))
+
+
+def resume(now: datetime) -> list[Any]:
+    """The plans that nobody works on: their worker died, or its message was lost."""
+    return list(ImportPlan.objects.filter(state="applying", lease_until__lte=now).values_list("pk", flat=True))
+
+
+def forget_old(now: datetime) -> int:
+    """Old plans go; what they did is in the audit log."""
+    old = ImportPlan.objects.filter(created_at__lt=now - KEEP_PLANS).exclude(state="applying")
+    return old.delete()[0]
+
+
+def apply_some(plan_id: Any, now: datetime) -> bool:
+    """Apply the next batch of rows; whether more are left. Two workers on one plan do each batch once."""
+    plan = ImportPlan.objects.filter(pk=plan_id, state="applying").first()
+    if plan is None:
+        return False
+    after = plan.position
+    batch = list(plan.rows.filter(number__gt=after).order_by("number")[:ROWS_AT_ONCE])
+    upto = batch[-1].number if batch else plan.row_count
+    with transaction.atomic():
+        # The swap comes first: on both databases it makes a second worker wait, and then find nothing to do.
+        mine = ImportPlan.objects.filter(pk=plan_id, state="applying", position=after)
+        if not mine.update(position=upto, lease_until=now + LEASE):
+            return True
+        entries = _apply(plan, batch, now)
+        if upto >= plan.row_count:
+            counts = Counter(plan.rows.values_list("outcome", flat=True))
+            full = {**dict.fromkeys(plan.counts, 0), **counts}
+            mine = ImportPlan.objects.filter(pk=plan_id)
+            mine.update(state="done", counts=full, finished_at=now, lease_until=None)
+            subject = f"import:{plan.filename or plan.source}"
+            entries.append(Entry(actor=plan.owner, action="nodes.import", subject=subject, after=full))
+        append(entries)
+    return upto < plan.row_count
+
+
+def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entry]:
+    work = [row for row in batch if row.outcome in ("add", "change")]
+    reason = gettext("Import of %(name)s") % {"name": plan.filename or plan.source}
+    pools, entries = _pools(plan, work, reason)
+    names = {str(row.values.get("credential")) for row in work if row.values.get("credential")}
+    credentials = {row.name: row for row in Credential.objects.filter(name__in=names)}
+    present = {
+        node.name: node
+        for node in Node.objects.filter(name__in=[row.name for row in work]).select_related(
+            "pool__cluster", "credential"
+        )
+    }
+    nodes, keys, events, refused = [], [], [], []
+    for row in work:
+        values = dict(row.values)
+        line = values.pop("host_key", None)
+        if "pool" in values:
+            values["pool"] = pools.get(values["pool"]) if values["pool"] else None
+        if values.get("credential"):
+            values["credential"] = credentials.get(values["credential"])
+        problem = _problem(row, present.get(row.name), values)
+        if problem:
+            row.outcome, row.problems = "refuse", [problem]
+            refused.append(row)
+            continue
+        if row.outcome == "add":
+            node = _new(row, values, now + POLL_GAP * row.number)
+            nodes.append(node)
+            kind, action = "node_added", "nodes.add"
+        else:
+            node = present[row.name]
+            _change(node, values, now)
+            kind, action = "node_edited", "nodes.edit"
+        if line:
+            keys.append(_key(node, line, plan.owner, now, reason))
+        params = {} if row.outcome == "add" else {"fields": [name for name in row.values if name != "host_key"]}
+        events.append(
+            TimelineEvent(node=node, at=now, kind=kind, params=params, actor=plan.owner, generation=node.generation)
+        )
+        before = {name: value for name, value in row.before.items() if name != "revision"} or None
+        entries.append(
+            Entry(plan.owner, action, f"node:{node.name}", before=before, after=_shown(row.values), reason=reason)
+        )
+    Node.objects.bulk_create(nodes)
+    if keys:
+        HostKey.objects.filter(node__in=[key.node_id for key in keys], state__in=["offered", "pinned"]).update(
+            state="replaced", decided_at=now, decided_by=plan.owner
+        )
+        HostKey.objects.bulk_create(keys)
+    TimelineEvent.objects.bulk_create(events)
+    ImportRow.objects.bulk_update(refused, ["outcome", "problems"])
+    return entries
+
+
+def _pools(plan: ImportPlan, work: list[ImportRow], reason: str) -> tuple[dict[str, Pool], list[Entry]]:
+    names = {str(row.values["pool"]) for row in work if row.values.get("pool")}
+    pools = {pool.name: pool for pool in Pool.objects.filter(name__in=names).select_related("cluster")}
+    entries = []
+    for name in sorted(names - set(pools)):
+        if plan.options.get("create_pools"):
+            pools[name] = Pool.objects.create(name=name)
+            entries.append(Entry(plan.owner, "pools.add", f"pool:{name}", after={"name": name}, reason=reason))
+    return pools, entries
+
+
+def _problem(row: ImportRow, node: Node | None, values: dict[str, Any]) -> dict[str, str] | None:
+    """What happened since the preview that makes the row impossible."""
+    if row.outcome == "add" and node is not None:
+        return {"field": "name", "value": row.name, "mend": gettext("The node was added since the preview.")}
+    if row.outcome == "change" and (node is None or node.revision != row.before.get("revision")):
+        return {
+            "field": "name",
+            "value": row.name,
+            "mend": gettext("The node was changed since the preview: import again."),
+        }
+    for name in ("pool", "credential"):
+        if row.values.get(name) and values.get(name) is None:
+            return {"field": name, "value": str(row.values[name]), "mend": gettext("It was deleted since the preview.")}
+    return None
+
+
+def _new(row: ImportRow, values: dict[str, Any], due: datetime) -> Node:
+    now = due - POLL_GAP * row.number
+    since = dict.fromkeys(
+        ("created_at", "reachability_since", "health_since", "update_state_since", "lifecycle_since"), now
+    )
+    node = Node(name=row.name, poll_due_at=due, **since, **values)
+    node.search_text = search_text(node)
+    return node
+
+
+def _change(node: Node, values: dict[str, Any], now: datetime) -> None:
+    for name, value in values.items():
+        setattr(node, name, value)
+    columns = {**values, "search_text": search_text(node), "revision": node.revision + 1}
+    if {"address", "port", "credential", "pool", "os_family_given"} & set(values):
+        columns |= {"poll_due_at": now, "poll_requested_at": now}
+    if not Node.objects.filter(pk=node.pk, revision=node.revision).update(**columns):
+        # Changed between the look and the write: the whole batch is tried again.
+        raise IntegrityError(f"{node.name} was changed meanwhile")
+
+
+def _key(node: Node, line: str, owner: str, now: datetime, reason: str) -> HostKey:
+    key = SshHostKey.parse(line)
+    return HostKey(
+        node=node,
+        type=key.type,
+        public_key=key.base64,
+        fingerprint=key.fingerprint,
+        state="pinned",
+        seen_at=now,
+        decided_at=now,
+        decided_by=owner,
+        reason=reason[:300],
+    )
+
+
+def _shown(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: SshHostKey.parse(value).fingerprint if name == "host_key" else value for name, value in values.items()
+    }

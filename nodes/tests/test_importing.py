@@ -1,0 +1,239 @@
+"""An import shows what it would do, does it once, and says what it could not do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.models import AuditEvent
+from fleetui.audit.verify import verify
+from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from nodes.models import HostKey, ImportPlan, Node, Pool, TimelineEvent
+from nodes.services import importing
+from nodes.services.importing import Options
+from nodes.services.importing import apply as applying
+from nodes.tests.cast import Cast
+from nodes.tests.make import NOW, PASSWORD, make_node, make_pool, principal
+from nodes.tests.test_import_readers import KEY
+
+pytestmark = pytest.mark.django_db
+
+
+def planned(text: str, actor: Any = SYSTEM, known_hosts: str = "", **over: Any) -> ImportPlan:
+    return importing.make_plan(
+        text=text, source="csv", known_hosts=known_hosts, options=Options(**over), actor=actor, now=NOW
+    )
+
+
+def applied(plan: ImportPlan, actor: Any = SYSTEM) -> ImportPlan:
+    importing.start(plan=plan, actor=actor, now=NOW)
+    while importing.apply_some(plan.pk, NOW):
+        pass
+    plan.refresh_from_db()
+    return plan
+
+
+def outcomes(plan: ImportPlan) -> dict[str, str]:
+    return dict(plan.rows.values_list("name", "outcome"))
+
+
+def test_a_plan_changes_nothing() -> None:
+    make_node("old", address="10.1.0.1", port=22, labels={"a": "b"})
+    plan = planned(
+        "name,address,label:a\nnew,10.1.0.2,x\nold,10.1.0.9,b\nbad name,10.1.0.3,\ntwin,10.1.0.2,\n", update=True
+    )
+    assert outcomes(plan) == {"new": "add", "old": "change", "bad name": "refuse", "twin": "refuse"}
+    assert plan.counts == {"add": 1, "change": 1, "unchanged": 0, "refuse": 2}
+    assert Node.objects.count() == 1
+    twin = plan.rows.get(name="twin")
+    assert twin.problems[0]["field"] == "address"
+    assert "line 2" in twin.problems[0]["mend"]
+
+
+def test_it_is_done_once_with_audit_and_timeline() -> None:
+    make_pool("web")
+    old = make_node("old", address="10.1.0.1", labels={"keep": "1"})
+    plan = applied(planned("name,address,pool,label:a\nnew,10.1.0.2,web,x\nold,10.1.0.9,,y\n", update=True))
+    assert (plan.state, plan.position) == ("done", 2)
+    new = Node.objects.get(name="new")
+    assert new.pool is not None
+    assert (new.address, new.port, new.pool.name, new.labels) == ("10.1.0.2", 22, "web", {"a": "x"})
+    assert "10.1.0.2" in new.search_text
+    old.refresh_from_db()
+    assert (old.address, old.labels, old.revision) == ("10.1.0.9", {"keep": "1", "a": "y"}, 2)
+    actions = list(AuditEvent.objects.order_by("seq").values_list("action", "subject"))
+    assert actions[-3:] == [("nodes.add", "node:new"), ("nodes.edit", "node:old"), ("nodes.import", "import:csv")]
+    assert set(TimelineEvent.objects.values_list("kind", flat=True)) == {"node_added", "node_edited"}
+    assert verify().good
+    with pytest.raises(Conflict):
+        importing.start(plan=plan, actor=SYSTEM, now=NOW)
+    assert not importing.apply_some(plan.pk, NOW)
+    assert Node.objects.count() == 2
+
+
+def test_the_same_document_again_changes_nothing() -> None:
+    text = "name,address,port,labels\na,10.1.0.1,22,x=y\nb,10.1.0.2,,\n"
+    applied(planned(text))
+    assert set(outcomes(planned(text)).values()) == {"unchanged"}
+
+
+def test_an_existing_node_is_not_changed_unasked() -> None:
+    make_node("old", address="10.1.0.1")
+    plan = planned("name,address\nold,10.1.0.2\n")
+    assert outcomes(plan) == {"old": "refuse"}
+
+
+def test_what_the_document_does_not_say_stays() -> None:
+    node = make_node("old", address="10.1.0.1", port=2222, pool=make_pool("web"))
+    applied(planned("name,label:a\nold,b\n", update=True))
+    node.refresh_from_db()
+    assert node.pool is not None
+    assert (node.address, node.port, node.pool.name, node.labels) == ("10.1.0.1", 2222, "web", {"a": "b"})
+
+
+def test_pools_are_made_when_asked() -> None:
+    text = "name,pool\na,fresh\n"
+    assert outcomes(planned(text)) == {"a": "refuse"}
+    applied(planned(text, create_pools=True))
+    assert Pool.objects.get(name="fresh").nodes.count() == 1
+
+
+def test_groups_become_pools_or_labels() -> None:
+    text = "[web_servers]\na\n[eu:children]\nweb_servers\n"
+    plan = importing.make_plan(text=text, options=Options(create_pools=True), actor=SYSTEM, now=NOW)
+    assert plan.rows.get().values["pool"] == "web-servers"
+    plan = importing.make_plan(text=text, options=Options(groups="label"), actor=SYSTEM, now=NOW)
+    assert plan.rows.get().values["labels"] == {"group/web_servers": "yes", "group/eu": "yes"}
+
+
+def test_known_hosts_pins_keys() -> None:
+    applied(planned("name,address\na,10.1.0.1\nb,10.1.0.2\n", known_hosts=f"10.1.0.1 {KEY}\n"))
+    key = HostKey.objects.get()
+    assert (key.node.name, key.state) == ("a", "pinned")
+    assert "Import" in key.reason
+
+
+def test_another_trusted_key_is_never_replaced() -> None:
+    node = make_node("a", address="10.1.0.1")
+    HostKey.objects.create(node=node, type="ssh-ed25519", public_key="x", fingerprint="SHA256:other", state="pinned")
+    plan = planned("name,address\na,10.1.0.1\n", known_hosts=f"10.1.0.1 {KEY}\n", update=True)
+    assert plan.rows.get().problems[0]["field"] == "host_key"
+
+
+def test_what_happened_since_the_preview_wins() -> None:
+    node = make_node("old", address="10.1.0.1")
+    plan = planned("name,address\nold,10.1.0.2\nnew,10.1.0.3\nnext,10.1.0.4\n", update=True)
+    Node.objects.filter(pk=node.pk).update(address="10.1.0.5", revision=7)
+    make_node("new")
+    plan = applied(plan)
+    assert outcomes(plan) == {"old": "refuse", "new": "refuse", "next": "add"}
+    assert plan.counts["refuse"] == 2
+    node.refresh_from_db()
+    assert node.address == "10.1.0.5"
+
+
+def test_a_dead_worker_loses_no_row_and_repeats_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "ROWS_AT_ONCE", 2)
+    plan = planned("name\n" + "".join(f"n{i}\n" for i in range(5)))
+    importing.start(plan=plan, actor=SYSTEM, now=NOW)
+    assert importing.apply_some(plan.pk, NOW)
+
+    def dies(*_: object) -> list[Any]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(applying, "_apply", dies)
+        with pytest.raises(KeyboardInterrupt):
+            importing.apply_some(plan.pk, NOW)
+    assert Node.objects.count() == 2
+    assert importing.resume(NOW) == []
+    assert importing.resume(NOW + timedelta(minutes=2)) == [plan.pk]
+    while importing.apply_some(plan.pk, NOW):
+        pass
+    assert Node.objects.count() == 5
+    assert AuditEvent.objects.filter(action="nodes.add").count() == 5
+
+
+def test_rights_are_those_on_the_pools(cast: Cast) -> None:
+    operator = principal(cast.operator)
+    plan = planned("name,pool\na,web\nb,db\nc,\ndb-1,\n", operator)
+    assert outcomes(plan) == {"a": "add", "b": "refuse", "c": "refuse", "db-1": "refuse"}
+    applied(plan, operator)
+    assert Node.objects.get(name="a").pool == cast.web
+    with pytest.raises(NotAllowed):
+        planned("name\na\n", principal(cast.viewer))
+
+
+def test_the_refusal_of_a_document_names_its_mend() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        planned("colour\nred\n")
+    assert refused.value.field == "document"
+    assert "name" in refused.value.mend
+
+
+def test_queries_do_not_grow_with_the_rows() -> None:
+    make_pool("web")
+
+    def count(rows: int) -> int:
+        text = "name,pool\n" + "".join(f"n{rows}-{i},web\n" for i in range(rows))
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            applied(planned(text))
+        return len(queries)
+
+    # SQLite takes few values at once, so that rows go in several inserts.
+    assert count(200) - count(2) < 200 / 5
+
+
+def test_ten_thousand_rows(django_assert_max_num_queries: Any) -> None:
+    text = "name,address,label:site\n" + "".join(
+        f"n{i},10.{i // 65536}.{i // 256 % 256}.{i % 256},bkk\n" for i in range(10_000)
+    )
+    plan = applied(planned(text))
+    assert plan.counts["add"] == 10_000
+    assert Node.objects.count() == 10_000
+
+
+def signed_in(user: Any) -> Client:
+    client = Client()
+    client.login(username=user.username, password=PASSWORD)
+    return client
+
+
+def test_the_pages(cast: Cast) -> None:
+    client = signed_in(cast.owner)
+    assert client.get("/nodes/-/import/").status_code == 200
+    wrong = client.post("/nodes/-/import/", {"document": "", "groups": "pool"})
+    assert wrong.status_code == 422
+    sent = client.post("/nodes/-/import/", {"document": "name,pool\nfresh,web\nbad name,\n", "groups": "pool"})
+    assert sent.status_code == 302
+    page = client.get(sent["Location"])
+    assert "bad name" in page.content.decode()
+    assert b"fresh" in client.get(sent["Location"] + "?show=add").content
+    assert b"bad name" in client.get(sent["Location"] + "refused.csv").content
+    assert signed_in(cast.operator).get(sent["Location"]).status_code == 404
+    plan = ImportPlan.objects.get()
+    client.post(sent["Location"] + "apply/")
+    plan.refresh_from_db()
+    assert plan.state == "applying"
+    assert b"progress" in client.get(sent["Location"]).content
+    while importing.apply_some(plan.pk, NOW):
+        pass
+    assert b"Import done" in client.get(sent["Location"]).content
+
+
+def test_many_changes_ask_for_their_number(cast: Cast) -> None:
+    client = signed_in(cast.owner)
+    text = "name\n" + "".join(f"n{i}\n" for i in range(12))
+    url = client.post("/nodes/-/import/", {"document": text, "groups": "pool"})["Location"]
+    client.post(url + "apply/", {"count": "11"})
+    assert ImportPlan.objects.get().state == "planned"
+    client.post(url + "apply/", {"count": "12"})
+    assert ImportPlan.objects.get().state == "applying"

@@ -1,0 +1,287 @@
+"""Import an inventory: upload, a preview of what it would do, and its progress."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError
+from fleetui.core.form_errors import take_error
+from fleetui.core.text import safe_cell
+from nodes import importing as readers
+from nodes import tasks
+from nodes.forms import MAX_DOCUMENT_BYTES, PLAIN
+from nodes.importing.read import decode
+from nodes.models import Credential, ImportPlan, Pool
+from nodes.services import importing
+from nodes.views.actions import say_problem
+from nodes.views.subject import principal_of
+
+PAGE = 100
+OUTCOMES = ("add", "change", "unchanged", "refuse")
+WORDS = {
+    "add": gettext_lazy("Added"),
+    "change": gettext_lazy("Changed"),
+    "unchanged": gettext_lazy("Unchanged"),
+    "refuse": gettext_lazy("Refused"),
+}
+SOURCE_WORDS = {
+    "csv": gettext_lazy("CSV"),
+    "ansible-ini": gettext_lazy("Ansible inventory (INI)"),
+    "ansible-yaml": gettext_lazy("Ansible inventory (YAML)"),
+    "ansible-list": gettext_lazy("ansible-inventory --list (JSON)"),
+    "ssh-config": gettext_lazy("OpenSSH client configuration"),
+}
+FIELD_WORDS = {
+    "address": gettext_lazy("Address"),
+    "port": gettext_lazy("Port"),
+    "pool": gettext_lazy("Pool"),
+    "credential": gettext_lazy("Credential"),
+    "os_family_given": gettext_lazy("OS family"),
+    "labels": gettext_lazy("Labels"),
+    "host_key": gettext_lazy("Host key"),
+}
+
+
+class ImportForm(forms.Form):
+    """The document, and how it is taken."""
+
+    file = forms.FileField(label=gettext_lazy("File"), required=False)
+    document = forms.CharField(
+        label=gettext_lazy("Or its text"),
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 10, **PLAIN}),
+    )
+    source = forms.ChoiceField(
+        label=gettext_lazy("Format"),
+        required=False,
+        choices=[("", gettext_lazy("Detected")), *SOURCE_WORDS.items()],
+    )
+    groups = forms.ChoiceField(
+        label=gettext_lazy("Groups become"),
+        choices=[
+            ("pool", gettext_lazy("Pools: the nearest group of a host")),
+            ("label", gettext_lazy("Labels")),
+            ("nothing", gettext_lazy("Nothing")),
+        ],
+        initial="pool",
+    )
+    pool = forms.ModelChoiceField(
+        label=gettext_lazy("Pool of hosts without one"),
+        queryset=Pool.objects.none(),
+        required=False,
+        to_field_name="name",
+        empty_label=gettext_lazy("No pool"),
+    )
+    credential = forms.ModelChoiceField(
+        label=gettext_lazy("Credential of new nodes"),
+        queryset=Credential.objects.none(),
+        required=False,
+        to_field_name="name",
+        empty_label=gettext_lazy("That of the pool"),
+    )
+    known_hosts = forms.FileField(
+        label=gettext_lazy("known_hosts"),
+        required=False,
+        help_text=gettext_lazy("The keys of new nodes that it holds are trusted at once."),
+    )
+    update = forms.BooleanField(label=gettext_lazy("Change nodes that exist"), required=False)
+    create_pools = forms.BooleanField(label=gettext_lazy("Make pools that are missing"), required=False)
+
+    def __init__(self, *args: Any, principal: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["pool"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
+        self.fields["credential"].queryset = Credential.objects.visible_to(principal)  # type: ignore[attr-defined]
+        if not principal.may("pools.write"):
+            del self.fields["create_pools"]
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        try:
+            found["text"] = self._text("file") or found.get("document", "")
+            found["keys"] = self._text("known_hosts")
+        except readers.Refused as error:
+            raise forms.ValidationError(f"{_(error.message) % error.params} {_(error.mend) % error.params}") from error
+        if not found["text"].strip():
+            self.add_error("file", _("Choose a file, or paste its text."))
+        return found
+
+    def _text(self, name: str) -> str:
+        upload = self.files.get(name)
+        if upload is None:
+            return ""
+        if (upload.size or 0) > MAX_DOCUMENT_BYTES:
+            raise readers.Refused(
+                "The document is larger than %(limit)s MB.",
+                "Split it into several.",
+                limit=MAX_DOCUMENT_BYTES // 1024**2,
+            )
+        return decode(upload.read())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("nodes.write")
+def start(request: HttpRequest) -> HttpResponse:
+    """Upload or paste; nothing changes before the preview was seen."""
+    principal = principal_of(request)
+    form = ImportForm(request.POST or None, request.FILES or None, principal=principal)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            found = form.cleaned_data
+            options = importing.Options(
+                pool=found["pool"].name if found["pool"] else "",
+                credential=found["credential"].name if found["credential"] else "",
+                groups=found["groups"],
+                update=found["update"],
+                create_pools=found.get("create_pools", False),
+            )
+            upload = form.files.get("file")
+            try:
+                plan = importing.make_plan(
+                    text=found["text"],
+                    source=found["source"],
+                    filename=(upload.name or "") if upload else "",
+                    known_hosts=found["keys"],
+                    options=options,
+                    actor=principal,
+                    now=clock.now(),
+                )
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                return redirect("nodes:import_plan", plan.pk)
+    recent = ImportPlan.objects.filter(owner=str(principal))[:5]
+    context = {"form": form, "recent": [_told(plan) for plan in recent]}
+    return render(request, "nodes/import.html", context, status=status)
+
+
+def _told(plan: ImportPlan) -> dict[str, Any]:
+    return {
+        "plan": plan,
+        "source": SOURCE_WORDS.get(plan.source, plan.source),
+        "percent": round(100 * plan.position / plan.row_count) if plan.row_count else 100,
+        "changes": plan.counts.get("add", 0) + plan.counts.get("change", 0),
+    }
+
+
+def _plan(request: HttpRequest, plan_id: uuid.UUID) -> ImportPlan:
+    """A plan is its owner's; others do not know of it."""
+    plan = ImportPlan.objects.filter(pk=plan_id, owner=str(principal_of(request))).first()
+    if plan is None:
+        raise Http404(str(plan_id))
+    return plan
+
+
+@require_safe
+@needs("nodes.write")
+def plan_page(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
+    """What the import would do, or did, row by row; while it runs, how far it is."""
+    plan = _plan(request, plan_id)
+    counts = {name: plan.counts.get(name, 0) for name in OUTCOMES}
+    shown = request.GET.get("show", "")
+    if shown not in OUTCOMES:
+        shown = next((name for name in ("refuse", "add", "change") if counts[name]), "unchanged")
+    after = request.GET.get("after", "")
+    number = int(after) if after.isascii() and after.isdigit() and len(after) < 9 else 0
+    rows = list(plan.rows.filter(outcome=shown, number__gt=number).order_by("number")[: PAGE + 1])
+    tabs = [
+        {
+            "label": WORDS[name],
+            "url": f"?show={name}",
+            "active": name == shown,
+            "count": counts[name],
+            "level": "bad" if name == "refuse" and counts[name] else "",
+        }
+        for name in OUTCOMES
+    ]
+    context = {
+        **_told(plan),
+        "tabs": tabs,
+        "shown": shown,
+        "rows": [{"row": row, "fields": _fields(row)} for row in rows[:PAGE]],
+        "next_url": f"?show={shown}&after={rows[PAGE - 1].number}" if len(rows) > PAGE else "",
+        "counts": counts,
+        "nodes_url": reverse("nodes:list"),
+    }
+    partial = request.htmx and plan.state == "applying"  # type: ignore[attr-defined]
+    template = "nodes/partials/import_progress.html" if partial else "nodes/import_plan.html"
+    response = render(request, template, context)
+    if request.htmx and plan.state != "applying":  # type: ignore[attr-defined]
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+def _fields(row: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": FIELD_WORDS.get(name, name), "old": _shown(row.before.get(name)), "new": _shown(value)}
+        for name, value in row.values.items()
+        if value not in ("", None, {}) or name in row.before
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" for key, text in value.items())
+    return "" if value is None else str(value)
+
+
+@require_POST
+@needs("nodes.write")
+def apply(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
+    """Start it. More than ten changes ask for their number to be typed."""
+    plan = _plan(request, plan_id)
+    changes = plan.counts.get("add", 0) + plan.counts.get("change", 0)
+    if changes > 10 and request.POST.get("count", "").replace(",", "").strip() != str(changes):
+        messages.error(request, _("The number was not typed as it is, so nothing was imported."))
+        return redirect("nodes:import_plan", plan.pk)
+    try:
+        importing.start(plan=plan, actor=principal_of(request), now=clock.now())
+    except FleetError as error:
+        say_problem(request, error)
+    else:
+        tasks.nudge_import(plan.pk)
+    return redirect("nodes:import_plan", plan.pk)
+
+
+@require_POST
+@needs("nodes.write")
+def discard(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
+    """Forget a preview."""
+    try:
+        importing.discard(plan=_plan(request, plan_id))
+    except FleetError as error:
+        say_problem(request, error)
+        return redirect("nodes:import_plan", plan_id)
+    messages.info(request, _("The preview was discarded; nothing was changed."))
+    return redirect("nodes:import")
+
+
+@require_safe
+@needs("nodes.write")
+def refused(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
+    """The refused rows as CSV, to be mended and imported again."""
+    plan = _plan(request, plan_id)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="refused.csv"'
+    writer = csv.writer(response)
+    writer.writerow(["place", "name", "field", "value", "mend"])
+    for row in plan.rows.filter(outcome="refuse").order_by("number").iterator(chunk_size=1000):
+        for problem in row.problems:
+            cells = [row.place, row.name, problem.get("field"), problem.get("value"), problem.get("mend")]
+            writer.writerow([safe_cell(cell) for cell in cells])
+    return response
