@@ -21,7 +21,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import groups, importing, nodes, others
+from nodes.api import bulk, groups, importing, nodes, others
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
 
@@ -81,6 +81,7 @@ _api = [
     path("v1/schema/", Schema.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
     path("v1/nodes/", nodes.NodeList.as_view(), name="nodes"),
+    path("v1/nodes/bulk/", bulk.NodeBulk.as_view(), name="nodes-bulk"),
     path("v1/nodes/import/", importing.NodeImport.as_view(), name="nodes-import"),
     path("v1/nodes/import/<uuid:plan_id>/", importing.NodeImportDetail.as_view(), name="nodes-import-plan"),
     path("v1/nodes/import/<uuid:plan_id>/rows/", importing.NodeImportRows.as_view(), name="nodes-import-rows"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions, importing
+from nodes.views import actions, bulk, importing
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.list import node_list, poll_many
@@ -15,6 +15,7 @@ app_name = "nodes"
 urlpatterns: list[URLPattern] = [
     path("nodes/", node_list, name="list"),
     path("nodes/-/poll/", poll_many, name="poll_many"),
+    path("nodes/-/bulk/", bulk.bulk, name="bulk"),
     path("nodes/-/import/", importing.start, name="import"),
     path("nodes/-/import/<uuid:plan_id>/", importing.plan_page, name="import_plan"),
     path("nodes/-/import/<uuid:plan_id>/apply/", importing.apply, name="import_apply"),

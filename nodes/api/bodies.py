@@ -36,6 +36,9 @@ class EditNodeBody(NodeBody):
     """An edit of a node; `lifecycle` takes `reason` into the audit log."""
 
     lifecycle = serializers.ChoiceField(choices=[member.value for member in Lifecycle], required=False)
+    maintenance_until = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="When the maintenance ends by itself; null: when somebody ends it."
+    )
     reason = Text(max_length=300, allow_blank=True, default="")
 
 

@@ -156,6 +156,9 @@ class NodeDetail(OneNode):
         node = self.node(name)
         changes = read_body(EditNodeBody, request, partial=partial)
         lifecycle, reason = changes.pop("lifecycle", None), changes.pop("reason", "")
+        until = changes.pop("maintenance_until", None)
+        if until is not None and not lifecycle:
+            lifecycle = node.lifecycle
         if changes.get("os_family_given", "") is None:
             changes["os_family_given"] = ""
         changes = resolve(changes, self.principal)
@@ -167,7 +170,9 @@ class NodeDetail(OneNode):
                     node=node, changes=changes, actor=self.principal, now=now, expected_revision=revision
                 )
             if lifecycle:
-                services.set_lifecycle(node=node, lifecycle=lifecycle, reason=reason, actor=self.principal, now=now)
+                services.set_lifecycle(
+                    node=node, lifecycle=lifecycle, reason=reason, until=until, actor=self.principal, now=now
+                )
         return self.shown(node)
 
 

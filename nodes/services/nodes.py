@@ -20,6 +20,7 @@ from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Credential, HostKey, Node, Pool, TimelineEvent
 from nodes.querysets import NodeQuerySet
 from nodes.services import changes as rows
+from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.search import search_text
 
 EDITABLE = ("name", "address", "port", "pool", "credential", "os_family_given", "labels")
@@ -187,8 +188,13 @@ def edit_node(
     return node
 
 
-def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, now: datetime) -> Node:
-    """Put a node into service, into maintenance, or out of service. A node that comes back is polled at once."""
+def set_lifecycle(
+    *, node: Node, lifecycle: str, reason: str, actor: Principal, now: datetime, until: datetime | None = None
+) -> Node:
+    """Put a node into service, into maintenance (until a time, or until somebody ends it), or out of service.
+
+    A node that comes back is polled at once.
+    """
     require(actor, "nodes.write", node)
     if lifecycle not in {member.value for member in Lifecycle}:
         known = ", ".join(member.value for member in Lifecycle)
@@ -198,14 +204,17 @@ def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, 
             value=lifecycle,
             mend=_("Use %(known)s.") % {"known": known},
         )
-    before = node.lifecycle
-    if before == lifecycle:
+    until = checked_until(until, now) if lifecycle == Lifecycle.MAINTENANCE.value else None
+    columns = lifecycle_columns(node, lifecycle, until, reason, now)
+    if not columns:
         return node
+    told = {"lifecycle": node.lifecycle, "maintenance_until": node.maintenance_until}
+    before = {name: shown_time(value) for name, value in told.items() if columns[name] != value}
+    after = {name: shown_time(columns[name]) for name in before}
+    was = node.lifecycle
     with transaction.atomic():
-        same = Node.objects.filter(pk=node.pk, lifecycle=before, revision=node.revision)
-        if not same.update(
-            lifecycle=lifecycle, revision=node.revision + 1, poll_due_at=now, poll_lease=None, poll_lease_until=None
-        ):
+        same = Node.objects.filter(pk=node.pk, lifecycle=was, revision=node.revision)
+        if not same.update(**columns, revision=node.revision + 1):
             raise Conflict(
                 _("%(name)s was changed by someone else since you read it.") % {"name": node.name},
                 mend=_("Read it again and repeat your change."),
@@ -214,23 +223,15 @@ def set_lifecycle(*, node: Node, lifecycle: str, reason: str, actor: Principal, 
             node=node,
             at=now,
             kind="lifecycle_changed",
-            params={"before": before, "after": lifecycle, "reason": reason},
+            params={"before": was, "after": lifecycle, "reason": reason},
             actor=str(actor),
             generation=node.generation,
         )
-        append(
-            [
-                Entry(
-                    actor=str(actor),
-                    action="nodes.set_lifecycle",
-                    subject=f"node:{node.name}",
-                    before={"lifecycle": before},
-                    after={"lifecycle": lifecycle},
-                    reason=reason,
-                )
-            ]
-        )
-    node.lifecycle, node.revision = lifecycle, node.revision + 1
+        subject = f"node:{node.name}"
+        append([Entry(str(actor), "nodes.set_lifecycle", subject, before=before, after=after, reason=reason)])
+    for name, value in columns.items():
+        setattr(node, name, value)
+    node.revision += 1
     return node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -20,10 +21,17 @@ from nodes.services import nodes as services
 from nodes.views.subject import node_for, principal_of
 
 MAX_REASON = 300
+MAINTENANCE_HOURS = ("1", "4", "24", "168")
 
 
 def reason_of(request: HttpRequest) -> str:
     return request.POST.get("reason", "").replace("\0", "").strip()[:MAX_REASON]
+
+
+def end_of(request: HttpRequest) -> datetime | None:
+    """When a maintenance ends: hours from now, or nothing."""
+    hours = request.POST.get("hours", "")
+    return clock.now() + timedelta(hours=int(hours)) if hours in MAINTENANCE_HOURS else None
 
 
 def say_problem(request: HttpRequest, error: FleetError) -> None:
@@ -61,7 +69,12 @@ def lifecycle(request: HttpRequest, name: str) -> HttpResponse:
     }
     try:
         services.set_lifecycle(
-            node=node, lifecycle=wanted, reason=reason_of(request), actor=principal_of(request), now=clock.now()
+            node=node,
+            lifecycle=wanted,
+            reason=reason_of(request),
+            until=end_of(request),
+            actor=principal_of(request),
+            now=clock.now(),
         )
     except FleetError as error:
         say_problem(request, error)

@@ -1,0 +1,96 @@
+"""nodes/bulk/: one change on many nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleetui.core import clock
+from fleetui.core.api.actions import Action
+from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
+from fleetui.core.api.shapes import INTEGER, TEXTS, Document, object_of
+from fleetui.core.api.views import ApiView
+from fleetui.core.errors import Conflict, InvalidInput
+from nodes.api.bodies import resolve
+from nodes.filters import NodeFilter
+from nodes.models import Node
+from nodes.services import bulk
+
+CHANGED = Document(
+    "BulkChange",
+    object_of({"nodes": INTEGER, "changed": INTEGER, "unchanged": INTEGER, "not_allowed": INTEGER, "stale": TEXTS}),
+)
+
+
+class BulkBody(Body):
+    """Which nodes (by name, or by the filters of the list), and what is done to them."""
+
+    action = serializers.ChoiceField(choices=list(bulk.ACTIONS))
+    names = serializers.ListField(child=Text(max_length=100), max_length=bulk.MOST_NODES, required=False)
+    filter = serializers.DictField(
+        child=Text(max_length=500), required=False, help_text='As the query of nodes/: {"pool": "web"}.'
+    )
+    set = serializers.DictField(
+        child=Text(max_length=100, allow_blank=True), required=False, help_text="Labels to set."
+    )
+    remove = serializers.ListField(child=Text(max_length=63), required=False, help_text="Keys of labels to remove.")
+    pool = Text(max_length=100, allow_null=True, required=False)
+    credential = Text(max_length=100, allow_null=True, required=False)
+    maintenance_until = serializers.DateTimeField(required=False, allow_null=True)
+    reason = Text(max_length=300, allow_blank=True, default="")
+    expect_count = Integer(min_value=0, required=False, help_text="Refused when another number of nodes matches.")
+    dry_run = Flag(default=False, help_text="Only count.")
+
+
+class NodeBulk(ApiView):
+    """Change many nodes at once."""
+
+    actions = {"POST": Action("nodes.write", "nodes_bulk", "Change many nodes", {200: CHANGED}, body=BulkBody)}
+
+    def post(self, request: Request) -> Response:
+        values = resolve(read_body(BulkBody, request), self.principal)
+        ids = list(self._nodes(values).order_by("name").values_list("pk", flat=True)[: bulk.MOST_NODES + 1])
+        expected = values.get("expect_count")
+        if expected is not None and expected != len(ids):
+            raise Conflict(
+                f"{len(ids)} nodes match, and not {expected}.", field="expect_count", mend="Look again, and repeat it."
+            )
+        outcome = bulk.BulkOutcome()
+        if not values["dry_run"]:
+            params = {**values, "until": values.get("maintenance_until")}
+            outcome = bulk.change_many(
+                ids=ids, action=values["action"], params=params, actor=self.principal, now=clock.now()
+            )
+        return Response(
+            {
+                "nodes": len(ids),
+                "changed": outcome.changed,
+                "unchanged": outcome.unchanged,
+                "not_allowed": outcome.not_allowed,
+                "stale": outcome.stale,
+            }
+        )
+
+    def _nodes(self, values: dict[str, Any]) -> Any:
+        nodes = Node.objects.visible_to(self.principal)
+        names, wanted = values.get("names"), values.get("filter")
+        if (names is None) == (wanted is None):
+            mend = "Send names, or filter: {} stands for all nodes."
+            raise InvalidInput("Which nodes is not said.", field="names", mend=mend)
+        if names is not None:
+            return nodes.filter(name__in=names)
+        unknown = sorted(set(wanted or {}) - set(NodeFilter.base_filters))
+        query = QueryDict(mutable=True)
+        query.update(wanted or {})
+        narrowed = NodeFilter(query, queryset=nodes if "lifecycle" in query else nodes.counted())
+        problems = narrowed.problems()
+        if unknown or problems:
+            field, value, problem, mend = problems[0] if problems else (unknown[0], "", "It is not a filter.", "")
+            raise InvalidInput(
+                f"The filter {field}: {problem}", field="filter", value=value, mend=mend or "See nodes/."
+            )
+        return narrowed.qs

@@ -1,0 +1,160 @@
+"""One change on many nodes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.models import AuditEvent
+from fleetui.audit.verify import verify
+from fleetui.core.errors import InvalidInput, NotAllowed
+from nodes.models import Node, TimelineEvent
+from nodes.services.bulk import change_many, end_maintenance
+from nodes.services.nodes import set_lifecycle
+from nodes.tests.cast import Cast
+from nodes.tests.make import NOW, PASSWORD, make_credential, make_node, make_pool, make_token, principal
+
+pytestmark = pytest.mark.django_db
+
+
+def ids() -> list[Any]:
+    return list(Node.objects.order_by("name").values_list("pk", flat=True))
+
+
+def change(action: str, actor: Any = SYSTEM, **params: Any) -> Any:
+    return change_many(ids=ids(), action=action, params=params, actor=actor, now=NOW)
+
+
+def test_labels_are_set_and_removed() -> None:
+    make_node("a", labels={"old": "1", "keep": "2"})
+    make_node("b", labels={"new": "x"})
+    outcome = change("labels", set={"new": "x"}, remove=["old"])
+    assert (outcome.changed, outcome.unchanged) == (1, 1)
+    node = Node.objects.get(name="a")
+    assert (node.labels, node.revision) == ({"keep": "2", "new": "x"}, 2)
+    assert "new:x" in node.search_text
+    event = AuditEvent.objects.get(action="nodes.edit")
+    assert event.subject == "node:a"
+    assert "old" in event.before
+    assert TimelineEvent.objects.get().params == {"fields": ["labels"]}
+    assert verify().good
+
+
+def test_pool_and_credential() -> None:
+    make_node("a")
+    pool, credential = make_pool("web"), make_credential()
+    change("pool", pool=pool)
+    change("credential", credential=credential)
+    node = Node.objects.get()
+    assert (node.pool, node.credential, node.poll_due_at) == (pool, credential, NOW)
+    assert "web" in node.search_text
+
+
+def test_maintenance_ends_by_itself_and_once() -> None:
+    make_node("a")
+    make_node("b")
+    change("maintenance", until=NOW + timedelta(hours=4), reason="new disks")
+    node = Node.objects.get(name="a")
+    assert (node.lifecycle, node.lifecycle_reason, node.lifecycle_since) == ("maintenance", "new disks", NOW)
+    assert end_maintenance(NOW + timedelta(hours=3)) == 0
+    assert end_maintenance(NOW + timedelta(hours=5)) == 2
+    assert end_maintenance(NOW + timedelta(hours=5)) == 0
+    node.refresh_from_db()
+    assert (node.lifecycle, node.maintenance_until) == ("active", None)
+    assert AuditEvent.objects.filter(action="nodes.set_lifecycle", actor="system:fleetui").count() == 4
+
+
+def test_an_end_that_has_passed_is_refused() -> None:
+    make_node("a")
+    with pytest.raises(InvalidInput) as refused:
+        change("maintenance", until=NOW - timedelta(minutes=1))
+    assert refused.value.field == "maintenance_until"
+
+
+def test_one_node_has_an_end_too_and_can_have_another() -> None:
+    node = make_node("a")
+    set_lifecycle(node=node, lifecycle="maintenance", reason="", actor=SYSTEM, now=NOW)
+    set_lifecycle(node=node, lifecycle="maintenance", reason="", until=NOW + timedelta(hours=1), actor=SYSTEM, now=NOW)
+    node.refresh_from_db()
+    assert (node.maintenance_until, node.revision) == (NOW + timedelta(hours=1), 3)
+    set_lifecycle(node=node, lifecycle="active", reason="", actor=SYSTEM, now=NOW)
+    node.refresh_from_db()
+    assert node.maintenance_until is None
+
+
+def test_retire_and_delete() -> None:
+    make_node("a")
+    assert change("retire", reason="sold").changed == 1
+    assert Node.objects.get().lifecycle == "retired"
+    assert change("delete", reason="gone").changed == 1
+    assert not Node.objects.exists()
+    assert AuditEvent.objects.filter(action="nodes.delete", reason="gone").count() == 1
+
+
+def test_nobody_changes_what_is_not_theirs(cast: Cast) -> None:
+    outcome = change("labels", principal(cast.operator), set={"a": "b"})
+    assert (outcome.changed, outcome.not_allowed) == (1, 2)
+    assert Node.objects.filter(labels__a="b").get() == cast.web_node
+    outcome = change("delete", principal(cast.operator))
+    assert (outcome.changed, outcome.not_allowed) == (1, 2)
+    with pytest.raises(NotAllowed):
+        change("pool", principal(cast.operator), pool=cast.db)
+
+
+def test_a_thousand_nodes_in_few_transactions() -> None:
+    Node.objects.bulk_create(Node(name=f"n{i}", address=f"10.0.{i // 250}.{i % 250}") for i in range(1000))
+    assert change("labels", set={"a": "b"}).changed == 1000
+    assert AuditEvent.objects.filter(action="nodes.edit").count() == 1000
+
+
+def signed_in(user: Any) -> Client:
+    client = Client()
+    client.login(username=user.username, password=PASSWORD)
+    return client
+
+
+def test_the_page_freezes_the_selection(cast: Cast) -> None:
+    client = signed_in(cast.owner)
+    page = client.post("/nodes/-/bulk/", {"all": "1", "filter": "?pool=web"})
+    assert b"Change 1 node" in page.content
+    frozen = page.context["form"].initial["ids"]
+    make_node("later", pool=cast.web)
+    sent = {"ids": frozen, "action": "labels", "labels": "a=b\n-x"}
+    assert client.post("/nodes/-/bulk/", sent).status_code == 302
+    assert list(Node.objects.filter(labels__a="b").values_list("name", flat=True)) == ["web-1"]
+    assert client.post("/nodes/-/bulk/", {**sent, "labels": "nothing"}).status_code == 422
+    assert client.post("/nodes/-/bulk/", {"filter": "?pool=nowhere", "all": "1"}).status_code == 302
+
+
+def test_many_nodes_ask_for_their_number(cast: Cast) -> None:
+    for number in range(12):
+        make_node(f"n{number}", pool=cast.web)
+    client = signed_in(cast.owner)
+    sent = {"ids": ",".join(str(pk) for pk in ids()), "action": "retire"}
+    assert client.post("/nodes/-/bulk/", sent).status_code == 422
+    assert client.post("/nodes/-/bulk/", {**sent, "count": str(len(ids()))}).status_code == 302
+    assert not Node.objects.filter(lifecycle="active").exists()
+
+
+def test_the_api(cast: Cast) -> None:
+    client = Client(headers={"Authorization": f"Bearer {make_token(cast.operator)}"})
+
+    def send(**body: Any) -> Any:
+        return client.post("/api/v1/nodes/bulk/", body, content_type="application/json")
+
+    answer = send(action="labels", filter={"pool": "web"}, set={"a": "b"}, dry_run=True)
+    assert answer.json() == {"nodes": 1, "changed": 0, "unchanged": 0, "not_allowed": 0, "stale": []}
+    assert send(action="labels", names=["web-1", "db-1"], set={"a": "b"}, expect_count=1).json()["changed"] == 1
+    assert send(action="labels", filter={}, set={"a": "b"}, expect_count=7).status_code == 409
+    assert send(action="labels", set={"a": "b"}).json()["field"] == "names"
+    assert send(action="labels", filter={"colour": "red"}, set={"a": "b"}).json()["field"] == "filter"
+    assert send(action="dance", filter={}).status_code == 400
+    until = (NOW + timedelta(days=4000)).isoformat()
+    assert send(action="maintenance", filter={}, maintenance_until=until, reason="x").json()["changed"] == 1
+    shown = client.get("/api/v1/nodes/web-1/").json()
+    assert (shown["lifecycle"], shown["lifecycle_reason"]) == ("maintenance", "x")
+    assert shown["maintenance_until"]

@@ -1,0 +1,158 @@
+"""One change on a selection of nodes: what is selected is frozen first, then shown, then changed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError, InvalidInput
+from fleetui.core.form_errors import take_error
+from nodes.models import Credential, Pool
+from nodes.services.bulk import MOST_NODES, BulkOutcome, change_many
+from nodes.views.actions import MAINTENANCE_HOURS, end_of
+from nodes.views.list import selected
+from nodes.views.subject import principal_of
+
+CONFIRM_ABOVE = 10
+ACTION_WORDS = {
+    "labels": gettext_lazy("Set or remove labels"),
+    "pool": gettext_lazy("Move to a pool"),
+    "credential": gettext_lazy("Set the credential"),
+    "maintenance": gettext_lazy("Put into maintenance"),
+    "activate": gettext_lazy("Take into service"),
+    "retire": gettext_lazy("Retire"),
+    "delete": gettext_lazy("Delete"),
+}
+HOURS_WORDS = {
+    "": gettext_lazy("Until somebody ends it"),
+    "1": gettext_lazy("1 hour"),
+    "4": gettext_lazy("4 hours"),
+    "24": gettext_lazy("1 day"),
+    "168": gettext_lazy("1 week"),
+}
+
+
+class BulkForm(forms.Form):
+    """The nodes, frozen as ids, and what is done to them."""
+
+    ids = forms.CharField(widget=forms.HiddenInput)
+    action = forms.ChoiceField(label=gettext_lazy("Change"), choices=list(ACTION_WORDS.items()))
+    labels = forms.CharField(
+        label=gettext_lazy("Labels"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "ui-mono", "spellcheck": "false"}),
+        help_text=gettext_lazy("One a line: key=value sets it, -key removes it."),
+    )
+    pool = forms.ModelChoiceField(
+        label=gettext_lazy("Pool"), queryset=Pool.objects.none(), required=False, empty_label=gettext_lazy("No pool")
+    )
+    credential = forms.ModelChoiceField(
+        label=gettext_lazy("Credential"),
+        queryset=Credential.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("That of the pool"),
+    )
+    hours = forms.ChoiceField(
+        label=gettext_lazy("Maintenance ends"),
+        required=False,
+        choices=[(name, HOURS_WORDS[name]) for name in ("", *MAINTENANCE_HOURS)],
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=300)
+    count = forms.CharField(required=False)
+
+    def __init__(self, *args: Any, principal: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["pool"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
+        self.fields["credential"].queryset = Credential.objects.visible_to(principal)  # type: ignore[attr-defined]
+
+    def clean_ids(self) -> list[uuid.UUID]:
+        try:
+            return [uuid.UUID(word) for word in self.cleaned_data["ids"].split(",")[:MOST_NODES]]
+        except ValueError:
+            raise forms.ValidationError(_("The selection is not readable: select the nodes again.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        ids, typed = found.get("ids", []), found.get("count", "").replace(",", "").strip()
+        if len(ids) > CONFIRM_ABOVE and typed != str(len(ids)):
+            self.add_error("count", _("Type the number of nodes as it is shown."))
+        return found
+
+    def params(self) -> dict[str, Any]:
+        found = self.cleaned_data
+        lines = [line.strip() for line in found["labels"].splitlines() if line.strip()]
+        wrong = next((line for line in lines if "=" not in line and not line.startswith("-")), None)
+        if wrong and found["action"] == "labels":
+            mend = _("Write key=value to set it, or -key to remove it.")
+            raise InvalidInput(_("This line names no label."), field="labels", value=wrong, mend=mend)
+        pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("-")]
+        return {
+            "set": {key.strip(): value.strip() for key, _equals, value in pairs},
+            "remove": [line[1:].strip() for line in lines if line.startswith("-")],
+            "pool": found["pool"],
+            "credential": found["credential"],
+            "reason": found["reason"],
+        }
+
+
+@require_POST
+@needs("nodes.write")
+def bulk(request: HttpRequest) -> HttpResponse:
+    """First with a selection: shows what can be done. Then with an action: does it."""
+    principal = principal_of(request)
+    status = 200
+    if "action" in request.POST:
+        form = BulkForm(request.POST, principal=principal)
+        ids = request.POST.get("ids", "").split(",")
+        status = 422
+        if form.is_valid():
+            action = form.cleaned_data["action"]
+            try:
+                params = {**form.params(), "until": end_of(request)}
+                outcome = change_many(
+                    ids=form.cleaned_data["ids"], action=action, params=params, actor=principal, now=clock.now()
+                )
+            except FleetError as error:
+                status = take_error(form, error)
+            else:
+                _say(request, outcome)
+                return redirect("nodes:list")
+    else:
+        query = QueryDict(request.POST.get("filter", "").lstrip("?"))
+        nodes = selected(principal, request.POST, query)
+        ids = [str(pk) for pk in nodes.order_by().values_list("pk", flat=True)[: MOST_NODES + 1]]
+        if not ids or len(ids) > MOST_NODES:
+            said = (
+                _("No node is selected.") if not ids else _("Select at most %(limit)s nodes.") % {"limit": MOST_NODES}
+            )
+            messages.warning(request, said)
+            return redirect("nodes:list")
+        form = BulkForm(initial={"ids": ",".join(ids)}, principal=principal)
+    context = {"form": form, "count": len(ids), "confirm": len(ids) > CONFIRM_ABOVE}
+    return render(request, "nodes/bulk.html", context, status=status)
+
+
+def _say(request: HttpRequest, outcome: BulkOutcome) -> None:
+    said = ngettext("%(count)s node was changed.", "%(count)s nodes were changed.", outcome.changed)
+    parts = [said % {"count": f"{outcome.changed:,}"}]
+    if outcome.unchanged:
+        parts.append(_("%(count)s were so already.") % {"count": f"{outcome.unchanged:,}"})
+    if outcome.not_allowed:
+        parts.append(_("%(count)s you may not change.") % {"count": f"{outcome.not_allowed:,}"})
+    if outcome.stale:
+        names = ", ".join(outcome.stale[:5])
+        parts.append(
+            _("%(count)s were changed by someone else meanwhile: %(names)s.")
+            % {"count": len(outcome.stale), "names": names}
+        )
+    (messages.warning if outcome.not_allowed or outcome.stale else messages.info)(request, " ".join(parts))
