@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "fleetui.audit",
     "fleetui.access",
     "fleetui.start",
+    "fleetui.transfer",
     "nodes",
     "ops",
     "django.contrib.auth",

@@ -1,0 +1,1 @@
+"""Moves a whole installation from one database to another: `manage.py export` and `manage.py import`."""

@@ -1,0 +1,68 @@
+"""Which keys an installation needs to use what it holds, by ids that tell nothing about the keys themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+
+from fleetui.access.models import Token
+from fleetui.access.services.resolve import pepper_name
+from fleetui.audit.models import AuditEvent
+from fleetui.core.crypto import key_id
+from fleetui.core.keys import KEYS, key_folder, read_keys
+from fleetui.transfer.archive import KeysNeeded, Manifest
+from fleetui.transfer.errors import TransferRefused
+from nodes.models import Credential, EnrolmentToken
+
+_SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
+
+
+def needed() -> KeysNeeded:
+    """The keys of sealed values and of tokens that were not revoked, and the key of the audit log if it holds anything."""
+    sealed = {found for value in _sealed_values() for found in _ids(value)}
+    peppers: set[str] = set()
+    for model in (Token, EnrolmentToken):
+        peppers |= set(model._base_manager.filter(revoked_at=None).values_list("pepper", flat=True))
+    audit = key_id(settings.AUDIT_KEY) if AuditEvent.objects.exists() else ""
+    return KeysNeeded(sorted(sealed), sorted(peppers), audit)
+
+
+def _sealed_values() -> Iterator[Any]:
+    yield from Credential.objects.order_by().values_list("sealed_private_key", flat=True)
+    yield from Authenticator.objects.order_by().values_list("data", flat=True)
+
+
+def _ids(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _SEALED.findall(value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _ids(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _ids(item)
+
+
+def all_keys() -> dict[str, list[str]]:
+    return {variable: read_keys(variable, settings.DATA_DIR) for variable in KEYS}
+
+
+def require_keys(manifest: Manifest) -> None:
+    """Refuse an import whose secrets, tokens or audit log could not be used with the keys that are here."""
+    wanted = manifest.keys_needed
+    here = {key_id(key) for key in settings.ENCRYPTION_KEYS}
+    peppers = {pepper_name(key) for key in settings.TOKEN_PEPPERS}
+    missing = [f"the encryption key {name}" for name in wanted.encryption if name not in here]
+    missing += [f"the token pepper {name}" for name in wanted.peppers if name not in peppers]
+    if wanted.audit and wanted.audit != key_id(settings.AUDIT_KEY):
+        missing.append(f"the audit key {wanted.audit}")
+    if missing:
+        raise TransferRefused(
+            f"Keys are missing that the archive needs: {', '.join(missing)}.",
+            mend=f"Key files are not in an archive made without --with-keys. Copy them apart into {key_folder(settings.DATA_DIR)}, "
+            "or name them by their variables, and import again.",
+        )

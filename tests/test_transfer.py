@@ -1,0 +1,104 @@
+"""A whole installation moves from the database of the test run to SQLite and to PostgreSQL, and arrives as it was."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.services.credentials import add_credential
+from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
+from tests.installation import manage
+
+pytestmark = pytest.mark.django_db(transaction=True)
+KEYS = {
+    "FLEETUI_SECRET_KEY": "11" * 32,
+    "FLEETUI_ENCRYPTION_KEYS": "22" * 32,
+    "FLEETUI_TOKEN_PEPPERS": "33" * 32,
+    "FLEETUI_AUDIT_KEY": "44" * 32,
+}
+
+
+def parts_of(path: Path) -> dict[str, str]:
+    with zipfile.ZipFile(path) as pack:
+        manifest = json.loads(pack.read("manifest.json"))
+    # Export and import are events themselves.
+    return {part["model"]: part["sha256"] for part in manifest["parts"] if not part["model"].startswith("audit.")}
+
+
+def events_of(path: Path) -> list[bytes]:
+    with zipfile.ZipFile(path) as pack:
+        return pack.read("rows/audit.auditevent.jsonl").splitlines()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    pool = make_pool("web")
+    node = make_node("web-1", pool=pool, labels={"b": "ü", "a": "1"})
+    make_facts(node)
+    make_event(node)
+    make_host_key(node, "pinned")
+    make_token(make_user("anna", "admin"))
+    add_credential(name="fleet", username="core", private_key=None, actor=SYSTEM, now=clock.now())
+    path = tmp_path / "fleetui.zip"
+    call_command("export", str(path), verbosity=0)
+    return path
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def same(archive: Path, folder: Path, **over: Any) -> None:
+    ran(manage(folder, "migrate", **KEYS, **over))
+    ran(manage(folder, "import", str(archive), **KEYS, **over))
+    assert "intact" in ran(manage(folder, "audit", "verify", **KEYS, **over))
+    again = folder / "again.zip"
+    ran(manage(folder, "export", str(again), **KEYS, **over))
+    assert parts_of(again) == parts_of(archive)
+    before, after = events_of(archive), events_of(again)
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 2
+    second = manage(folder, "import", str(archive), **KEYS, **over)
+    assert second.returncode == 1
+    assert "The database is not empty" in second.stderr
+    # A new row takes a key that no imported row has.
+    ran(manage(folder, "user", "add", "berta", "--role", "viewer", **KEYS, **over))
+
+
+def test_into_sqlite(archive: Path, tmp_path: Path) -> None:
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    folder = tmp_path / "target"
+    folder.mkdir()
+    same(archive, folder)
+
+
+@pytest.mark.e2e
+def test_into_postgresql(archive: Path, tmp_path: Path, postgresql_url: str) -> None:
+    folder = tmp_path / "target"
+    folder.mkdir()
+    same(archive, folder, DATABASE_URL=postgresql_url)
+
+
+def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("export", str(archive))
+    folder = tmp_path / "target"
+    folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS))
+    other = manage(folder, "import", str(archive), **{**KEYS, "FLEETUI_ENCRYPTION_KEYS": "55" * 32})
+    assert "Keys are missing that the archive needs: the encryption key" in other.stderr
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(archive.read_bytes()[:-200])
+    assert "is damaged" in manage(folder, "import", str(cut), **KEYS).stderr
+    ran(manage(folder, "migrate", "nodes", "0002", **KEYS))
+    assert "of different versions" in manage(folder, "import", str(archive), **KEYS).stderr
