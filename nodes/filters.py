@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,9 @@ from django.db.models.functions import Cast
 from fleetui.core import clock
 from fleetui.core.filters import AgeFilter, FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
+from nodes.facts import narrow
+from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
+from nodes.facts.query import parse
 from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release
 
 
@@ -72,6 +76,32 @@ def _search(rows: Any, text: str) -> Any:
     return rows.search(text)
 
 
+def _term(path: str) -> Callable[[QuerySet[Any], list[str]], QuerySet[Any]]:
+    return lambda rows, values: narrow.term(rows, path, values)
+
+
+def _macs(rows: QuerySet[Any], values: list[str]) -> QuerySet[Any]:
+    return narrow.term(rows, "network.interfaces.mac", [value.lower().replace("-", ":") for value in values])
+
+
+def _at_least(path: str) -> Callable[[QuerySet[Any], int], QuerySet[Any]]:
+    return lambda rows, number: narrow.at_least(rows, path, number)
+
+
+def _kernel_older(rows: QuerySet[Any], release: str) -> QuerySet[Any]:
+    return narrow.by_kernel(rows, "lt", release)
+
+
+def _kernel_newer(rows: QuerySet[Any], release: str) -> QuerySet[Any]:
+    return narrow.by_kernel(rows, "gt", release)
+
+
+def _facts(rows: QuerySet[Any], questions: list[str]) -> QuerySet[Any]:
+    for question in questions:
+        rows = narrow.asked(rows, parse(question))
+    return rows
+
+
 def _values(enum: Any) -> list[str]:
     return [member.value for member in enum]
 
@@ -108,6 +138,27 @@ class NodeFilter(FilterSet):
     unseen_for = AgeFilter(_unseen_for, help_text="No contact for this long, such as 1h.")
     booted_before = InstantFilter(_booted_before, help_text="Booted before this moment.")
     booted_after = InstantFilter(_booted_after, help_text="Booted at or after this moment.")
+
+    nic_driver = ListFilter(narrow=_term("network.interfaces.driver"), help_text="Drivers of network interfaces.")
+    mac = ListFilter(narrow=_macs, help_text="MAC addresses of network interfaces.")
+    ip = ListFilter(narrow=_term("network.interfaces.addresses.address"), help_text="IP addresses of its interfaces.")
+    model = ListFilter(narrow=_term("hardware.model"), commas=False, help_text="A hardware model; repeat it for more.")
+    package = ListFilter(narrow=_term("deployments.layered"), help_text="Packages that are layered.")
+    kernel_argument = ListFilter(
+        narrow=_term("boot.arguments"), commas=False, help_text="A kernel argument as booted; repeat it for more."
+    )
+    failed_unit = ListFilter(narrow=_term("health.failed_units.name"), help_text="Names of units that failed.")
+    cpus_min = NumberFilter(_at_least("hardware.cpus"), help_text="At least so many CPUs.")
+    memory_min = NumberFilter(
+        _at_least("hardware.memory_total_bytes"), help_text="At least so much memory, such as 64GiB."
+    )
+    kernel_older = KernelFilter(_kernel_older, help_text="A kernel older than this release, such as 6.11.")
+    kernel_newer = KernelFilter(_kernel_newer, help_text="A kernel newer than this release, such as 6.11.5-300.")
+    fact = FactFilter(
+        _facts,
+        help_text="A question by path: PATH=VALUE, !=, ~ (contains), <, <=, >, >=, or PATH exists, PATH absent; "
+        "repeat it for more, all must hold.",
+    )
 
     class Meta:
         model = Node

@@ -52,6 +52,18 @@ def field_word(name: str) -> str:
         "unseen_for": _("Not seen for"),
         "booted_before": _("Booted before"),
         "booted_after": _("Booted after"),
+        "nic_driver": _("Network driver"),
+        "mac": _("MAC address"),
+        "ip": _("IP address"),
+        "model": _("Hardware model"),
+        "package": _("Layered package"),
+        "kernel_argument": _("Kernel argument"),
+        "failed_unit": _("Failed unit"),
+        "cpus_min": _("CPUs at least"),
+        "memory_min": _("Memory at least"),
+        "kernel_older": _("Kernel older than"),
+        "kernel_newer": _("Kernel newer than"),
+        "fact": _("Fact"),
     }
     return words.get(name, name)
 
@@ -147,7 +159,7 @@ def _grouped(nodes: Any, columns: list[str]) -> Any:
 def values_of(query: QueryDict, name: str) -> list[str]:
     """The values of one filter, written by repetition or (except labels) by commas."""
     parts = query.getlist(name)
-    if name in ("label", "q"):
+    if name in ("label", "q", "fact", "model", "kernel_argument"):
         return [part for part in parts if part]
     return [value for part in parts for value in (piece.strip() for piece in part.split(",")) if value]
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nodes.axes import StoredAxis
+from nodes.facts.kernel import kernel_order
 from nodes.models import Deployment, Measurement, Node
 
 
@@ -45,6 +46,7 @@ def fact_columns(document: Mapping[str, Any], family: str) -> dict[str, Any]:
         "os_stream": (os.get("stream") or "")[:100],
         "arch": (os.get("arch") or "")[:20],
         "kernel": (boot.get("kernel") or "")[:150],
+        "kernel_order": kernel_order(boot.get("kernel") or ""),
         "booted_version": version,
         "booted": _slot(booted),
         "staged": _slot(_first(document, "staged")),

@@ -25,6 +25,7 @@ from nodes.services.polling.columns import deployment_row, fact_columns, measure
 from nodes.services.polling.contact import Outcome
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
+from nodes.services.terms import replace_terms
 
 AXES = ("reachability", "health", "update_state")
 MEASURE_EVERY = timedelta(minutes=5)
@@ -43,6 +44,7 @@ _FACT_COLUMNS = [
     "os_stream",
     "arch",
     "kernel",
+    "kernel_order",
     "booted_version",
     "booted",
     "staged",
@@ -252,6 +254,8 @@ class _Batch:
                 Node.objects.filter(pk=node.pk).update(**{name: getattr(node, name) for name in columns})
         Deployment.objects.filter(node__in=[node.pk for node in self.changed]).delete()
         Deployment.objects.bulk_create(self.deployments, batch_size=60)
+        if self.changed:
+            replace_terms({pk: facts.document for pk, facts in self.facts.items()})
         TimelineEvent.objects.bulk_create(self.timeline, batch_size=100)
         Measurement.objects.bulk_create(
             self.measurements,

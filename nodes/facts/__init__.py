@@ -1,0 +1,1 @@
+"""Facts as something to search by: paths, values, questions, and the order of kernels."""

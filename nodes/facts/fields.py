@@ -1,0 +1,77 @@
+"""Filters by facts: a wrong path, kernel or number is told with its mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from fleetui.core.filters import ListField, ListFilter, TextFilter
+from nodes.facts.kernel import kernel_order
+from nodes.facts.query import MAX_QUESTION_CHARS, NotAQuestion, number_of, parse
+
+#: Each is a subquery of the statement.
+MAX_QUESTIONS = 10
+
+
+class FactField(ListField):
+    """Questions about facts."""
+
+    def clean(self, value: Any) -> list[str]:
+        questions = super().clean(value)
+        if len(questions) > MAX_QUESTIONS:
+            raise ValidationError(
+                _("More than %(limit)s questions about facts.") % {"limit": MAX_QUESTIONS},
+                params={"mend": _("Give at most %(limit)s.") % {"limit": MAX_QUESTIONS}},
+            )
+        for question in questions:
+            try:
+                parse(question)
+            except NotAQuestion as error:
+                raise ValidationError(error.message, params={"mend": error.mend}) from error
+        return questions
+
+
+class NumberField(forms.CharField):
+    """A number, perhaps with a unit."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return number_of(text)
+        except NotAQuestion as error:
+            raise ValidationError(error.message, params={"mend": error.mend}) from error
+
+
+class KernelField(forms.CharField):
+    """A kernel release."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if text and not kernel_order(text):
+            raise ValidationError(
+                _("%(value)r is not a kernel release.") % {"value": text},
+                params={"mend": _("Write it like 6.11 or 6.11.5-300.")},
+            )
+        return text
+
+
+class FactFilter(ListFilter):
+    field_class = FactField
+
+    def __init__(self, narrow: Any, *, help_text: str) -> None:
+        super().__init__(narrow=narrow, help_text=help_text, commas=False)
+        items = {"type": "string", "maxLength": MAX_QUESTION_CHARS}
+        self.api_schema = {"type": "array", "items": items, "maxItems": MAX_QUESTIONS}
+
+
+class NumberFilter(TextFilter):
+    field_class = NumberField
+
+
+class KernelFilter(TextFilter):
+    field_class = KernelField
