@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from fleetui.access.guards import needs
@@ -46,7 +46,7 @@ class BulkForm(forms.Form):
     """The nodes, frozen as ids, and what is done to them."""
 
     ids = forms.CharField(widget=forms.HiddenInput)
-    action = forms.ChoiceField(label=gettext_lazy("Change"), choices=list(ACTION_WORDS.items()))
+    action = forms.ChoiceField(label=pgettext_lazy("of nodes", "Change"), choices=list(ACTION_WORDS.items()))
     labels = forms.CharField(
         label=gettext_lazy("Labels"),
         required=False,

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleetui.access.guards import needs
@@ -32,10 +32,10 @@ from nodes.views.subject import principal_of
 PAGE = 100
 OUTCOMES = ("add", "change", "unchanged", "refuse")
 WORDS = {
-    "add": gettext_lazy("Added"),
-    "change": gettext_lazy("Changed"),
-    "unchanged": gettext_lazy("Unchanged"),
-    "refuse": gettext_lazy("Refused"),
+    "add": pgettext_lazy("outcome of a row", "Added"),
+    "change": pgettext_lazy("outcome of a row", "Changed"),
+    "unchanged": pgettext_lazy("outcome of a row", "Unchanged"),
+    "refuse": pgettext_lazy("outcome of a row", "Refused"),
 }
 SOURCE_WORDS = {
     "csv": gettext_lazy("CSV"),
