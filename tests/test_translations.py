@@ -19,12 +19,16 @@ TAG = re.compile(r"</?\w[^>]*>")
 THAI = re.compile("[\u0e00-\u0e7f]")
 #: Terms that Thai engineers leave in English (docs/translation-glossary.md), alone or as a title.
 ENGLISH_TERMS = {
+    "Ansible inventory (INI)",
+    "Ansible inventory (YAML)",
     "Barrier",
+    "CSV",
     "Checksum",
     "Credential",
     "Dead end",
     "Digest",
     "English",
+    "Fact",
     "Facts",
     "Fingerprint",
     "Host key",
@@ -35,13 +39,17 @@ ENGLISH_TERMS = {
     "Public key",
     "Rollback",
     "Rollout",
+    "Slot",
     "Stream",
     "Unit",
     "Update agent",
+    "ansible-inventory --list (JSON)",
     "credential",
     "exit status",
     "fingerprint",
     "host key",
+    "jump host",
+    "known_hosts",
     "pool",
     "public key",
     "token",
@@ -116,7 +124,8 @@ def test_thai_is_written_as_the_glossary_says(catalog: Catalog) -> None:
         assert not (re.match("[A-Z]", english[0]) and re.match("[a-z]", text)), message.id
         assert not text.endswith(".") or text.endswith(("ชม.", "วิ.")), message.id
         for word in ("กรุณา", "!", "ครับ", "ค่ะ", "เซิฟเวอร์", "อัพเดท", "อัปเดท", "เว็ป", "แอพ"):
-            assert word not in text, message.id
+            # "!=" is an operator of questions about facts.
+            assert word not in text.replace("!=", ""), message.id
 
 
 def test_every_message_fills(catalog: Catalog) -> None:

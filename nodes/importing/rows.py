@@ -63,12 +63,20 @@ class Row:
             self.problems.append(Problem("port", word[:60], N_("Give a number from 1 to 65535.")))
 
 
+@dataclass(frozen=True)
+class Note:
+    """What was left out of a document; `message` is filled from `params`."""
+
+    message: str
+    params: dict[str, str]
+
+
 @dataclass
 class Inventory:
     """All rows of a document, in its order, and notes on what was left out."""
 
     rows: list[Row] = dataclass_field(default_factory=list)
-    notes: list[str] = dataclass_field(default_factory=list)
+    notes: list[Note] = dataclass_field(default_factory=list)
 
     def add(self, row: Row) -> None:
         if len(self.rows) >= MAX_ROWS:

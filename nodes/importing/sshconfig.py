@@ -6,7 +6,7 @@ import re
 import shlex
 from fnmatch import fnmatchcase
 
-from nodes.importing.rows import CLOSE_IT, N_, OPEN_QUOTE, SPLIT, Inventory, Problem, Refused, Row
+from nodes.importing.rows import CLOSE_IT, N_, OPEN_QUOTE, SPLIT, Inventory, Note, Problem, Refused, Row
 
 _LINE = re.compile(r"(?P<key>[A-Za-z]+)(?:\s*=\s*|\s+)(?P<value>.*)")
 MAX_BLOCKS = 20_000
@@ -15,7 +15,7 @@ MAX_PATTERN_CHECKS = 20_000_000
 
 def read_ssh_config(text: str) -> Inventory:
     blocks: list[tuple[list[str], dict[str, str], int]] = [(["*"], {}, 1)]
-    notes: list[str] = []
+    notes: list[Note] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -34,7 +34,7 @@ def read_ssh_config(text: str) -> Inventory:
                 N_("Line %(line)s includes another file."), N_("Put the text of that file in its place."), line=number
             )
         if key == "match":
-            notes.append(f"Line {number}: Match blocks are left out.")
+            notes.append(Note(N_("Line %(line)s: Match blocks are left out."), {"line": str(number)}))
             blocks.append(([], {}, number))
         elif key == "host":
             blocks.append((_words(value, number), {}, number))

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
@@ -227,6 +228,20 @@ def test_the_pages(cast: Cast) -> None:
     while importing.apply_some(plan.pk, NOW):
         pass
     assert b"Import done" in client.get(sent["Location"]).content
+
+
+def test_places_and_notes_are_said_in_the_language_of_the_reader(cast: Cast) -> None:
+    client = signed_in(cast.owner)
+    text = "Match user x\n\nHost one\n  HostName 10.0.0.1\nHost two\n  HostName 10.0.0.1\n"
+    with translation.override("th"):
+        sent = client.post(
+            "/nodes/-/import/", {"document": text, "groups": "pool", "source": "ssh-config"}, HTTP_ACCEPT_LANGUAGE="th"
+        )
+    thai = client.get(sent["Location"], HTTP_ACCEPT_LANGUAGE="th").content.decode()
+    assert "บรรทัด 5" in thai
+    assert "บรรทัด 1: ไม่ได้อ่านบล็อก Match" in thai
+    assert "ซ้ำกับบรรทัด 3" in thai
+    assert "line 5" in client.get(sent["Location"], HTTP_ACCEPT_LANGUAGE="en").content.decode()
 
 
 def test_many_changes_ask_for_their_number(cast: Cast) -> None:

@@ -30,7 +30,7 @@ _RANKS = {
 SORTS = ("name", "pool", "version", *_RANKS, "last_seen")
 DEFAULT_SORT = "name"
 #: A name longer than this keeps its end in a narrow column: the ends of names tell hosts apart.
-_WHOLE_NAME, _NAME_TAIL = 16, 7
+_WHOLE_NAME, _NAME_TAIL = 12, 7
 SSH_PORT = 22
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = (

@@ -213,7 +213,7 @@ def plan_page(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
         **_told(plan),
         "tabs": tabs,
         "shown": shown,
-        "rows": [{"row": row, "fields": _fields(row)} for row in rows[:PAGE]],
+        "rows": [{"row": row, "place": importing.place_word(row.place), "fields": _fields(row)} for row in rows[:PAGE]],
         "next_url": f"?show={shown}&after={rows[PAGE - 1].number}" if len(rows) > PAGE else "",
         "counts": counts,
         "nodes_url": reverse("nodes:list"),

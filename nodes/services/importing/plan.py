@@ -54,6 +54,13 @@ class _RowProblem(Exception):
         self.problem = {"field": name, "value": str(value)[:200], "mend": mend}
 
 
+def place_word(place: str) -> str:
+    """Where a row stands, for people: readers write "line 3" or "group web"."""
+    kind, _space, rest = place.partition(" ")
+    words = {"line": gettext("line %(place)s"), "group": gettext("group %(place)s")}
+    return words[kind] % {"place": rest} if kind in words else place
+
+
 def make_plan(
     *,
     text: str,
@@ -83,7 +90,7 @@ def make_plan(
     made = [_row(plan, number, row, known, keys, options, actor) for number, row in enumerate(found.rows, 1)]
     plan.row_count = len(made)
     plan.counts = {**dict.fromkeys(("add", "change", "unchanged", "refuse"), 0), **Counter(row.outcome for row in made)}
-    plan.options |= {"notes": found.notes[:20]}
+    plan.options |= {"notes": [gettext(note.message) % note.params for note in found.notes[:20]]}
     with transaction.atomic():
         plan.save(force_insert=True)
         ImportRow.objects.bulk_create(made, batch_size=500)
@@ -238,7 +245,7 @@ def _may(actor: Principal, permission: str, known: _Known, pool: str | None) -> 
 def _not_twice(row: importing.Row, values: Mapping[str, Any], node: Node | None, known: _Known) -> None:
     if row.name in known.seen:
         raise _RowProblem(
-            "name", row.name, gettext("The name stands in %(place)s too.") % {"place": known.seen[row.name]}
+            "name", row.name, gettext("The name stands in %(place)s too.") % {"place": place_word(known.seen[row.name])}
         )
     known.seen[row.name] = row.place
     address = values.get("address", node.address if node else "").lower()
@@ -248,7 +255,7 @@ def _not_twice(row: importing.Row, values: Mapping[str, Any], node: Node | None,
         shown = f"{place[0]}:{place[1]}"
         raise _RowProblem("address", shown, gettext("A node has this address and port already."))
     if place in known.seen_places:
-        told = gettext("The address and port stand in %(place)s too.") % {"place": known.seen_places[place]}
+        told = gettext("The address and port stand in %(place)s too.") % {"place": place_word(known.seen_places[place])}
         raise _RowProblem("address", f"{place[0]}:{place[1]}", told)
     known.seen_places[place] = row.place
 
