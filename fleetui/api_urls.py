@@ -21,7 +21,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import bulk, groups, importing, nodes, others
+from nodes.api import bulk, facts, groups, importing, nodes, others
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
 
@@ -92,6 +92,7 @@ _api = [
     path("v1/nodes/<name:name>/timeline/", nodes.NodeTimeline.as_view(), name="node-timeline"),
     path("v1/nodes/<name:name>/host-keys/", nodes.NodeHostKeys.as_view(), name="node-host-keys"),
     path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
+    path("v1/facts/paths/", facts.FactPaths.as_view(), name="facts-paths"),
     path("v1/pools/", groups.PoolList.as_view(), name="pools"),
     path("v1/pools/<name:name>/", groups.PoolDetail.as_view(), name="pool"),
     path("v1/clusters/", groups.ClusterList.as_view(), name="clusters"),

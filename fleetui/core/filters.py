@@ -134,6 +134,8 @@ class _Filter(django_filters.Filter):  # type: ignore[misc]
     """A filter with its JSON schema, and a function that narrows the query."""
 
     api_schema: dict[str, Any] = {"type": "string"}
+    #: Whether a comma separates values.
+    commas = False
 
     def __init__(self, narrow: Callable[[QuerySet[Any], Any], QuerySet[Any]], *, help_text: str, **kwargs: Any) -> None:
         super().__init__(help_text=help_text, **kwargs)
@@ -158,6 +160,7 @@ class ListFilter(_Filter):
     ) -> None:
         super().__init__(narrow or self._in_columns, help_text=help_text, allowed=allowed, commas=commas)
         self.columns = columns
+        self.commas = commas
         items = {"type": "string", "enum": list(allowed)} if allowed is not None else {"type": "string"}
         self.api_schema = {"type": "array", "items": items, "maxItems": MAX_VALUES}
 

@@ -10,15 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleetui.core import clock
-from fleetui.core.api.actions import IF_MATCH, Action
+from fleetui.core.api.actions import IF_MATCH, Action, Param
 from fleetui.core.api.bodies import read_body
 from fleetui.core.api.etag import expected_revision
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
+from fleetui.core.filters import split_values
 from nodes.api import shapes
 from nodes.api.bodies import EditNodeBody, NewNodeBody, resolve
+from nodes.facts.many import MAX_PATHS, asked_paths, values_of
 from nodes.filters import NodeFilter
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Deployment, Facts, HostKey, Node, TimelineEvent
@@ -43,6 +45,13 @@ LISTING = Listing(
     },
     "name",
     NodeFilter,
+    more_params=(
+        Param(
+            "facts",
+            {"type": "array", "items": {"type": "string"}, "maxItems": MAX_PATHS},
+            "Values of facts at these paths, in the field `facts` of each node.",
+        ),
+    ),
 )
 DEPLOYMENTS = Listing(
     shapes.DEPLOYMENT, {"index": Sort("index", kind="integer", unique=True)}, "index", key_kind="integer"
@@ -88,12 +97,20 @@ class NodeList(OneNode):
     """All nodes that one may see."""
 
     actions = {
-        "GET": Action("nodes.read", "nodes_list", "List nodes", {200: PageOf(shapes.NODE)}, query=LISTING.params),
+        "GET": Action("nodes.read", "nodes_list", "List nodes", {200: PageOf(shapes.NODE_ROW)}, query=LISTING.params),
         "POST": Action("nodes.write", "nodes_create", "Add a node", {201: shapes.NODE}, body=NewNodeBody),
     }
 
     def get(self, request: Request) -> Response:
-        return LISTING.answer(Node.objects.visible_to(self.principal), request)
+        given = split_values(request.query_params.getlist("facts"))
+        paths = asked_paths(given, "facts")
+
+        def extend(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> None:
+            found = values_of([row["id"] for row in rows], paths)
+            for row, result in zip(rows, results, strict=True):
+                result["facts"] = found[row["id"]]
+
+        return LISTING.answer(Node.objects.visible_to(self.principal), request, extend if paths else None)
 
     def post(self, request: Request) -> Response:
         values = resolve(read_body(NewNodeBody, request), self.principal)

@@ -131,6 +131,25 @@ NODE = Shape(
     },
 )
 
+_FACTS_BY_PATH = {
+    "type": "object",
+    "description": "With `facts=`: for each path its values, each once, sorted.",
+    "additionalProperties": list_of({}),
+}
+NODE_ROW = Document(
+    "NodeRow", {"type": "object", "properties": {**NODE.schema()["properties"], "facts": _FACTS_BY_PATH}}
+)
+FACT_PATH = object_of(
+    {
+        "path": TEXT,
+        "holds": one_of(["text", "number", "flag", "any"]),
+        "indexed": FLAG,
+        "operators": TEXTS,
+        "sentence": TEXT,
+    }
+)
+FACT_PATHS = Document("FactPaths", object_of({"results": list_of(FACT_PATH)}))
+
 DEPLOYMENT = Shape(
     "Deployment",
     {

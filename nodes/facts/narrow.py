@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 
 from nodes.facts.kernel import kernel_order
-from nodes.facts.paths import MAX_VALUE_CHARS
+from nodes.facts.paths import MAX_VALUE_CHARS, readings
 from nodes.facts.query import Question
 from nodes.models import Facts, FactTerm
 
@@ -28,7 +29,7 @@ def asked(rows: QuerySet[Any], question: Question) -> QuerySet[Any]:
 
 def by_kernel(rows: QuerySet[Any], lookup: str, release: str) -> QuerySet[Any]:
     """Nodes whose kernel is older (lt) or newer (gt) than a release."""
-    return rows.filter(**{f"kernel_order__{lookup}": kernel_order(release)}).exclude(kernel_order="")
+    return rows.filter(Q(kernel_order__gt=""), **{f"kernel_order__{lookup}": kernel_order(release)})
 
 
 def term(rows: QuerySet[Any], path: str, values: list[str]) -> QuerySet[Any]:
@@ -67,32 +68,41 @@ class _In(Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, list[Any]]:
         document, params = compiler.compile(self.source_expressions[0])
-        path = "$" + "".join(f".{json.dumps(name)}" for name in self.question.path.split(".")) + "[*]"
         test, given = _jsonpath(self.question)
-        return f"jsonb_path_exists({document}, %s::jsonpath, %s::jsonb)", [*params, f"{path} ? ({test})", given]
+        sql, values = [], []
+        for steps in readings(self.question.path):
+            path = "$" + "".join(f".{json.dumps(name)}" for name in steps) + "[*]"
+            sql.append(f"jsonb_path_exists({document}, %s::jsonpath, %s::jsonb)")
+            values += [*params, f"{path} ? ({test})", given]
+        return f"({' OR '.join(sql)})", values
 
-    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[str | int, ...]]:
+    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
         document, params = compiler.compile(self.source_expressions[0])
-        parts = (rf'\."?{re.escape(name)}"?(\[[0-9]+\])*' for name in self.question.path.split("."))
         test, given = _sqlite(self.question)
         text = "CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(atom AS TEXT) END"
-        tree = f"json_tree({document})"
-        # The document is a column and the test one of a few texts of ours; what a person wrote is a parameter.
-        sql = f"EXISTS (SELECT 1 FROM {tree} WHERE fullkey REGEXP %s AND {test.replace('TEXT_OF', text)})"  # noqa: S608
-        return sql, (*params, rf"^\${''.join(parts)}$", *given)
+        sql, values = [], []
+        for steps in readings(self.question.path):
+            # Only the section is walked, and GLOB, which is native, leaves few keys to the regular expression in Python.
+            where = f"fullkey GLOB %s AND fullkey REGEXP %s AND {test.replace('TEXT_OF', text)}"
+            # The document is a column and the test one of a few texts of ours; what a person wrote is a parameter.
+            sql.append(f"EXISTS (SELECT 1 FROM json_tree({document}, %s) WHERE {where})")  # noqa: S608
+            parts = (rf'\.(?:{re.escape(name)}|"{re.escape(name)}")(?:\[[0-9]+\])*' for name in steps)
+            glob = "".join(f"*{name}" for name in steps)
+            values += [*params, f"$.{steps[0]}", f"{glob}*", rf"^\${''.join(parts)}$", *given]
+        return f"({' OR '.join(sql)})", tuple(values)
 
 
 def _jsonpath(question: Question) -> tuple[str, str]:
     """The test on one value, and its variables."""
     value = question.value
     if question.operator == "exists":
-        return '@ != null && @ != ""', "{}"
+        scalar = '@.type() == "number" || @.type() == "boolean" || (@.type() == "string" && @ != "")'
+        return f'{scalar} || (@.type() == "object" && exists(@.*))', "{}"
     if question.operator == "~":
-        return f'@ like_regex {json.dumps(re.escape(value))} flag "i"', "{}"
+        return f'@ like_regex {json.dumps(value)} flag "iq"', "{}"
     if question.operator in _LOOKUPS:
         return f"@ {question.operator} $v", json.dumps({"v": question.number})
-    plain = _as_json(value)
-    return "@ == $v || @ == $w", json.dumps({"v": value, "w": plain})
+    return "@ == $v || @ == $w", json.dumps({"v": value, "w": _as_json(value)})
 
 
 def _as_json(value: str) -> Any:
@@ -101,15 +111,17 @@ def _as_json(value: str) -> Any:
         found = json.loads(value)
     except (ValueError, RecursionError):
         return value
+    if isinstance(found, float):
+        return found if math.isfinite(found) else value
     is_plain = isinstance(found, bool) or (isinstance(found, int) and abs(found) < 2**63)
     return found if is_plain else value
 
 
 def _sqlite(question: Question) -> tuple[str, list[Any]]:
     if question.operator == "exists":
-        return "(atom IS NOT NULL AND atom <> '')", []
+        return "((atom IS NOT NULL AND atom <> '') OR (type = 'object' AND value <> '{}'))", []
     if question.operator == "~":
-        return "instr(lower(TEXT_OF), lower(%s)) > 0", [question.value]
+        return "(type = 'text' AND instr(lower(atom), lower(%s)) > 0)", [question.value]
     if question.operator in _LOOKUPS:
         return f"(type IN ('integer', 'real') AND atom {question.operator} %s)", [question.number]
     return "TEXT_OF = %s", [question.value]

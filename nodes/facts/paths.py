@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from nodes.hosts.facts import Facts
 
@@ -54,24 +54,28 @@ INDEXED: Final[dict[str, bool]] = {
 }
 MAX_VALUE_CHARS = 200
 #: A host with thousands of images costs no more rows than this.
-MAX_PER_PATH = 60
+MAX_PER_PATH = 200
 _LARGEST = 2**63 - 1
+
+#: What stands at a path; "any": a tree of settings or labels, below which anything may follow.
+Kind = Literal["text", "number", "flag", "any"]
+_KINDS: Final[dict[Any, Kind]] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
 @cache
-def known_paths() -> dict[str, bool]:
-    """Every path of a facts document, in its order; True where anything may follow (settings, labels)."""
+def known_paths() -> dict[str, Kind]:
+    """Every path of a facts document, in its order, with what stands there."""
     return dict(_paths(Facts, ""))
 
 
-def _paths(kind: Any, prefix: str) -> Iterator[tuple[str, bool]]:
+def _paths(kind: Any, prefix: str) -> Iterator[tuple[str, Kind]]:
     for name, hint in typing.get_type_hints(kind).items():
         path = f"{prefix}{name}"
         inner = _inner(hint)
         if is_dataclass(inner):
             yield from _paths(inner, f"{path}.")
         else:
-            yield path, inner is dict
+            yield path, _KINDS.get(inner, "any")
 
 
 def _inner(hint: Any) -> Any:
@@ -82,27 +86,49 @@ def _inner(hint: Any) -> Any:
     return origin or hint
 
 
-def is_known(path: str) -> bool:
+def kind_of(path: str) -> Kind | None:
+    """What stands at a path; None when facts have no such path."""
     paths = known_paths()
-    if path in paths:
-        return True
+    return paths.get(path) or ("any" if _tree_of(path) else None)
+
+
+def _tree_of(path: str) -> str:
+    """The path of the settings or labels that `path` lies in; "" when it lies in none."""
     parts = path.split(".")
-    return any(paths.get(".".join(parts[:length])) for length in range(1, len(parts)))
+    starts = (".".join(parts[:length]) for length in range(1, len(parts)))
+    return next((start for start in starts if known_paths().get(start) == "any"), "")
+
+
+def readings(path: str) -> list[tuple[str, ...]]:
+    """The names on the way to a path. In settings and labels a dot may belong to a name: `app.kubernetes.io/name`."""
+    steps = [tuple(path.split("."))]
+    if tree := _tree_of(path):
+        rest = path.removeprefix(f"{tree}.")
+        if "." in rest:
+            steps.append((*tree.split("."), rest))
+    return steps
 
 
 def near(path: str) -> list[str]:
-    """Paths that may have been meant: those that end alike, then those spelt alike."""
+    """Paths that may have been meant: those that begin or end alike, then those spelt alike."""
+    paths = known_paths()
     tail = path.rpartition(".")[2]
-    ending = [known for known in known_paths() if tail and known.rpartition(".")[2] == tail]
-    return list(dict.fromkeys([*ending, *get_close_matches(path, known_paths(), n=3, cutoff=0.5)]))[:3]
+    below = [known for known in paths if known.startswith(f"{path}.")]
+    ending = [known for known in paths if tail and known.rpartition(".")[2] == tail]
+    return list(dict.fromkeys([*below, *ending, *get_close_matches(path, paths, n=3, cutoff=0.5)]))[:3]
 
 
 def values_at(document: Any, path: str) -> list[Any]:
-    """The values at a path, through every list on the way, in their order; never null or empty text."""
+    """The values at a path, through every list on the way, in their order; never null, empty text or empty tree."""
+    found = [value for steps in readings(path) for value in _walk(document, steps)]
+    return [one for one in found if one is not None and one != "" and one != {}]
+
+
+def _walk(document: Any, steps: tuple[str, ...]) -> list[Any]:
     found = [document]
-    for name in path.split("."):
+    for name in steps:
         found = [one[name] for one in _flat(found) if isinstance(one, Mapping) and name in one]
-    return [one for one in _flat(found) if one is not None and one != ""]
+    return list(_flat(found))
 
 
 def _flat(values: list[Any]) -> Iterator[Any]:

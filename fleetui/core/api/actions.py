@@ -14,11 +14,12 @@ PUBLIC = "public"
 
 @dataclass(frozen=True)
 class Param:
-    """A query parameter. Array schemas are sent comma-separated or repeated."""
+    """A query parameter. Array schemas are sent comma-separated or repeated; with `commas` off, repeated only."""
 
     name: str
     schema: JsonSchema
     description: str
+    commas: bool = True
 
 
 @dataclass(frozen=True)

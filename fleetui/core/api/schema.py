@@ -118,7 +118,7 @@ class FleetSchema(AutoSchema):
 def _parameter(
     param: Param, location: Literal["query", "path", "header"], *, required: bool = False
 ) -> OpenApiParameter:
-    commas = param.schema.get("type") == "array" and param.name != "label"
+    commas = param.schema.get("type") == "array" and param.commas
     return OpenApiParameter(
         name=param.name,
         type=param.schema,

@@ -99,7 +99,7 @@ def asked_fields(request: Request, shape: Shape) -> list[str] | None:
 def filter_params(filterset: type[FilterSet]) -> list[Param]:
     """The filters of a FilterSet as documented parameters."""
     return [
-        Param(name, found.api_schema, str(found.extra.get("help_text", "")))
+        Param(name, found.api_schema, str(found.extra.get("help_text", "")), commas=found.commas)
         for name, found in filterset.base_filters.items()
     ]
 
@@ -129,6 +129,10 @@ def filtered(queryset: QuerySet[Any], filterset: type[FilterSet], request: Reque
     return narrowed.qs  # type: ignore[no-any-return]
 
 
+#: Takes the rows of a page and what was made of them.
+Extend = Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]
+
+
 class Listing:
     """How one kind of row is listed: its shape, its orders and its filters. `prepare` may add to the rows of a page."""
 
@@ -141,14 +145,15 @@ class Listing:
         key: str = "id",
         key_kind: KeyKind = "uuid",
         prepare: Callable[[list[dict[str, Any]]], None] | None = None,
+        more_params: tuple[Param, ...] = (),
     ) -> None:
         self.shape, self.sorts, self.default_sort = shape, sorts, default_sort
         self.filterset, self.key, self.key_kind = filterset, key, key_kind
         self.prepare = prepare
-        self.params = list_params(shape, sorts, default_sort, filterset)
+        self.params = (*list_params(shape, sorts, default_sort, filterset), *more_params)
 
-    def answer(self, queryset: QuerySet[Any], request: Request) -> Response:
-        """One page of the rows that pass the filters."""
+    def answer(self, queryset: QuerySet[Any], request: Request, extend: Extend | None = None) -> Response:
+        """One page of the rows that pass the filters. `extend` may add to what was made of them."""
         query = request.query_params
         names = asked_fields(request, self.shape)
         limit = read_limit(query.get("limit"))
@@ -156,10 +161,11 @@ class Listing:
         cursor = read_cursor(query["cursor"], order) if query.get("cursor") else None
         if self.filterset:
             queryset = filtered(queryset, self.filterset, request)
-        page = read_page(
-            queryset, columns=self.shape.columns(names), order=order, cursor=cursor, limit=limit, request=request
-        )
+        columns = [*self.shape.columns(names), *([self.key] if extend else [])]
+        page = read_page(queryset, columns=columns, order=order, cursor=cursor, limit=limit, request=request)
         if self.prepare:
             self.prepare(page.rows)
         results = [self.shape.render(row, names) for row in page.rows]
+        if extend:
+            extend(page.rows, results)
         return Response({"results": results, "next": page.next, "previous": page.previous})
