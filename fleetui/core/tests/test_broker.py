@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -54,3 +57,10 @@ def test_order_and_queues_are_kept(tmp_path: Path) -> None:
     assert len(names) == 1
     assert names[0].endswith(".poll.msg")
     assert json.loads((tmp_path / "box" / names[0]).read_text()) == {"n": 1}
+
+
+def test_the_web_process_sends_to_the_broker_of_the_settings() -> None:
+    program = "import fleetui.wsgi, celery; print(celery.current_app.main, celery.current_app.conf.broker_url)"
+    told = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+    ran = subprocess.run([sys.executable, "-c", program], env=told, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["fleetui", "redis://127.0.0.1:1/0"]
