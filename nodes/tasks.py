@@ -25,6 +25,7 @@ from nodes.services.polling import Outcome, begin, claim_due, hold, release, sto
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.targets import target_of
+from nodes.services.samples import take_samples
 
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
@@ -79,6 +80,12 @@ def sweep() -> None:
         apply_import.delay(str(plan_id))
     _again(lambda: importing.forget_old(clock.now()))
     _again(lambda: end_maintenance(clock.now()))
+
+
+@shared_task(name="nodes.tasks.sample", ignore_result=True)
+def sample() -> None:
+    """Count the fleet for the charts. Sent several times a minute: each time is written once, a missed one is a gap."""
+    _again(lambda: take_samples(now=clock.now()))
 
 
 def nudge_import(plan_id: uuid.UUID) -> None:

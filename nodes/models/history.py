@@ -13,7 +13,9 @@ RESOLUTIONS_S = (60, 600, 3600)
 class Sample(models.Model):
     """How many nodes of a pool had a value at a time: axes and booted versions over time.
 
-    `kind` is reachability, health, update_state, lifecycle or version. No pool means nodes without one.
+    `kind` is reachability, health, update_state, lifecycle or version. No pool means nodes without one. With `all.` in
+    front of the kind it is the whole fleet, which stays true when a pool is deleted; one row of kind `taken` per time
+    says that there was a look at all: what is not there at such a time was zero, at any other time it is not known.
     Samples of a coarser resolution are taken at their own times, so that a chart reads one resolution only.
     """
 
