@@ -22,6 +22,7 @@ from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
 from nodes.api import bulk, facts, groups, importing, nodes, others
+from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
 
@@ -106,6 +107,8 @@ _api = [
     path("v1/releases/", others.ReleaseList.as_view(), name="releases"),
     path("v1/releases/import/", others.ReleaseImport.as_view(), name="releases-import"),
     path("v1/stats/", Stats.as_view(), name="stats"),
+    path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),
+    path("v1/timeline/", nodes.FleetTimeline.as_view(), name="timeline"),
     path("v1/tokens/", access.TokenList.as_view(), name="tokens"),
     path("v1/tokens/<uuid:token_id>/", access.TokenDetail.as_view(), name="token"),
     path("v1/users/", access.UserList.as_view(), name="users"),

@@ -16,7 +16,8 @@ from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.facts import narrow
 from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
 from nodes.facts.query import parse
-from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release
+from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release, TimelineEvent
+from nodes.wording import timeline_kinds
 
 
 def _reason(rows: QuerySet[Any], codes: list[str]) -> QuerySet[Any]:
@@ -224,3 +225,47 @@ class ReleaseFilter(FilterSet):
     class Meta:
         model = Release
         fields: list[str] = []
+
+
+def _since(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(at__gte=moment)
+
+
+def _until(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(at__lt=moment)
+
+
+def _actor(rows: QuerySet[Any], names: list[str]) -> QuerySet[Any]:
+    """`fleetui` stands for what polls found by themselves: such events have no actor."""
+    return rows.filter(actor__in=["" if name == "fleetui" else name for name in names])
+
+
+def _generation(rows: QuerySet[Any], number: int) -> QuerySet[Any]:
+    return rows.filter(generation=number)
+
+
+def _in_timeline(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return rows.filter(Q(actor__icontains=text) | Q(kind__icontains=text) | Q(node__name__icontains=text))
+
+
+class TimelineFilter(FilterSet):
+    """Filters of what happened to one node."""
+
+    q = TextFilter(_in_timeline, help_text="Text in kind, actor or the name of the node.")
+    kind = ListFilter("kind", allowed=timeline_kinds(), help_text="What happened.")
+    actor = ListFilter(narrow=_actor, help_text="Who did it, such as user:anna; fleetui for what polls found.")
+    since = InstantFilter(_since, help_text="At or after this moment.")
+    until = InstantFilter(_until, help_text="Before this moment.")
+    generation = NumberFilter(_generation, help_text="The generation of the machine.")
+
+    class Meta:
+        model = TimelineEvent
+        fields: list[str] = []
+
+
+class FleetTimelineFilter(TimelineFilter):
+    """Filters of what happened to all nodes."""
+
+    node = ListFilter("node__name", help_text="Names of nodes.")
+    pool = ListFilter("node__pool__name", help_text="Names of pools.")
+    cluster = ListFilter("node__pool__cluster__name", help_text="Names of clusters.")

@@ -8,8 +8,10 @@ from nodes import group_urls
 from nodes.views import actions, bulk, importing
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
+from nodes.views.history import history_page
 from nodes.views.list import node_list, poll_many
 from nodes.views.raw import download
+from nodes.views.timeline import fleet_timeline
 
 app_name = "nodes"
 urlpatterns: list[URLPattern] = [
@@ -21,6 +23,8 @@ urlpatterns: list[URLPattern] = [
     path("nodes/-/import/<uuid:plan_id>/apply/", importing.apply, name="import_apply"),
     path("nodes/-/import/<uuid:plan_id>/discard/", importing.discard, name="import_discard"),
     path("nodes/-/import/<uuid:plan_id>/refused.csv", importing.refused, name="import_refused"),
+    path("history/", history_page, name="history"),
+    path("timeline/", fleet_timeline, name="timeline"),
     *group_urls.urlpatterns,
     path("nodes/<str:name>/", node_detail, name="detail"),
     path("nodes/<str:name>/edit/", edit, name="edit"),

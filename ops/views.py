@@ -18,10 +18,15 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
+from fleetui.core.charts import Chart
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.models import Node, TimelineEvent
 from nodes.services import stats
+from nodes.services.history import history
+from nodes.views.fleet_tabs import fleet_tabs
 from nodes.views.group_words import phrase
+from nodes.views.over_time import range_links, range_of, versions_chart
+from nodes.views.subject import principal_of
 from nodes.views.timeline_words import entry
 from nodes.wording import axis_name
 from ops.activity import activity
@@ -41,7 +46,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     """The page; a live refresh gets its content only. The number of queries is the same for every fleet."""
     principal = request.principal  # type: ignore[attr-defined]
     counts = stats.fleet_counts(principal)
-    context: dict[str, Any] = {"counts": counts, "may_add": principal.may_somewhere("nodes.write")}
+    context: dict[str, Any] = {
+        "counts": counts,
+        "may_add": principal.may_somewhere("nodes.write"),
+        "page_url": request.get_full_path(),
+    }
     if counts.total or counts.retired:
         context.update(
             bars=_bars(counts),
@@ -49,6 +58,9 @@ def overview(request: HttpRequest) -> HttpResponse:
             attention_count=Node.objects.visible_to(principal).needing_attention().count(),
             changes=_changes(principal),
             activity=_activity(principal),
+            tabs=fleet_tabs(request),
+            ranges=range_links(request.GET),
+            over_time=_over_time(request),
             **_versions(principal, clock.now()),
         )
     template = "ops/partials/overview_body.html" if request.htmx else "ops/overview.html"  # type: ignore[attr-defined]
@@ -61,6 +73,13 @@ def nodes_url(**filters: object) -> str:
     """The nodes list with these filters."""
     query = urlencode({name: value for name, value in filters.items() if value not in ("", None)}, doseq=True)
     return f"{reverse('nodes:list')}?{query}" if query else reverse("nodes:list")
+
+
+def _over_time(request: HttpRequest) -> Chart:
+    principal, reach = principal_of(request), range_of(request.GET)
+    past = history(principal, kinds=["version"], reach=reach, now=clock.now())
+    url = f"{reverse('nodes:history')}?{urlencode({'range': reach.name})}"
+    return versions_chart(principal, past, {}, ident="over-time", url=url)
 
 
 def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 from simfleet import keys, plan, storage, transitions
 from simfleet.demo import demo_plans
 from simfleet.model import Fault, Host, HostPlan
+from simfleet.past import past
 from simfleet.releases import Catalog
 from simfleet.server import DROP_DELAY_S, USERNAME, HostServer
 from simfleet.storage import FleetError
@@ -205,7 +206,15 @@ class Fleet:
             "other_releases": {"flatcar": self.catalog.as_json("flatcar")},
             "pools": plan.pools(),
             "hosts": [self.row(host) for host in self.hosts.values()],
+            **self._past(),
         }
+
+    def _past(self) -> dict[str, Any]:
+        """Only the demo has one: a fleet for measurements begins empty."""
+        if not self.settings.demo:
+            return {}
+        plans = [host.plan for host in self.hosts.values()]
+        return {"past": past(plans, self.catalog, self.settings.seed, self.now())}
 
     def row(self, host: Host) -> dict[str, Any]:
         """One host in the manifest."""

@@ -21,6 +21,9 @@ _RAIL = [
     ("settings", "s", "settings", "settings.read"),
 ]
 
+#: Pages that stand below an item of the rail without its address.
+_BELOW = {"overview": ("/history/", "/timeline/"), "nodes:pools": ("/clusters/",)}
+
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """`nav`, `banners` and `principal` for base.html; nothing for strangers."""
@@ -41,6 +44,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         if not principal.may_somewhere(permission):
             continue
         url = reverse(name)
-        active = request.path == url or (url != "/" and request.path.startswith(url))
+        below = (*_BELOW.get(name, ()), *((url,) if url != "/" else ()))
+        active = request.path == url or request.path.startswith(below)
         rail.append({"label": labels[name], "url": url, "icon": icon, "key": key, "active": active})
     return {"nav": rail, "banners": banners(request), "principal": principal}

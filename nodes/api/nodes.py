@@ -21,7 +21,7 @@ from fleetui.core.filters import split_values
 from nodes.api import shapes
 from nodes.api.bodies import EditNodeBody, NewNodeBody, resolve
 from nodes.facts.many import MAX_PATHS, asked_paths, values_of
-from nodes.filters import NodeFilter
+from nodes.filters import FleetTimelineFilter, NodeFilter, TimelineFilter
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Deployment, Facts, HostKey, Node, TimelineEvent
 from nodes.querysets import NodeQuerySet
@@ -56,7 +56,8 @@ LISTING = Listing(
 DEPLOYMENTS = Listing(
     shapes.DEPLOYMENT, {"index": Sort("index", kind="integer", unique=True)}, "index", key_kind="integer"
 )
-TIMELINE = Listing(shapes.TIMELINE, {"at": Sort("at", kind="time")}, "-at")
+TIMELINE = Listing(shapes.TIMELINE, {"at": Sort("at", kind="time")}, "-at", TimelineFilter)
+FLEET_TIMELINE = Listing(shapes.FLEET_TIMELINE, {"at": Sort("at", kind="time")}, "-at", FleetTimelineFilter)
 HOST_KEYS = Listing(shapes.HOST_KEY, {"seen_at": Sort("seen_at", kind="time")}, "-seen_at")
 _NODE_FIELDS = (fields_param(shapes.NODE),)
 
@@ -244,6 +245,23 @@ class NodeTimeline(OneNode):
 
     def get(self, request: Request, name: str) -> Response:
         return TIMELINE.answer(TimelineEvent.objects.filter(node=self.node(name)), request)
+
+
+class FleetTimeline(ApiView):
+    """What happened to all nodes that one may see, newest first."""
+
+    actions = {
+        "GET": Action(
+            "nodes.read",
+            "timeline_list",
+            "List what happened to all nodes",
+            {200: PageOf(shapes.FLEET_TIMELINE)},
+            query=FLEET_TIMELINE.params,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        return FLEET_TIMELINE.answer(TimelineEvent.objects.visible_to(self.principal), request)
 
 
 class NodeHostKeys(OneNode):

@@ -30,6 +30,8 @@ from fleetui.core.api.shapes import (
 from nodes import wording
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.models import HostKey
+from nodes.services.history import RANGES
+from nodes.services.samples import KINDS as HISTORY_KINDS
 
 AXES = {"reachability": Reachability, "health": Health, "update_state": UpdateState}
 LABELS = {"type": "object", "additionalProperties": TEXT}
@@ -181,6 +183,8 @@ TIMELINE = Shape(
     },
 )
 
+FLEET_TIMELINE = Shape("FleetTimelineEvent", {"node": column("node__name", TEXT), **TIMELINE.fields})
+
 HOST_KEY = Shape(
     "HostKey",
     {
@@ -295,6 +299,21 @@ STATS = Document(
             "polls": object_of(
                 {"due": INTEGER, "running": INTEGER, "lag_s": nullable(NUMBER), "oldest_due_at": nullable(TIME)}
             ),
+        }
+    ),
+)
+HISTORY = Document(
+    "History",
+    object_of(
+        {
+            "kind": one_of(HISTORY_KINDS),
+            "range": one_of(RANGES),
+            "since": TIME,
+            "until": TIME,
+            "step_s": INTEGER,
+            "at": list_of(TIME),
+            "series": list_of(object_of({"value": nullable(TEXT), "nodes": list_of(nullable(INTEGER))})),
+            "gaps": list_of(object_of({"since": TIME, "until": TIME})),
         }
     ),
 )

@@ -13,6 +13,7 @@ from fleetui.core import clock
 from nodes.hosts.ssh import HostKey
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.services.credentials import add_credential
+from nodes.services.demo_past import write_past
 from nodes.services.groups import add_cluster, add_pool
 from nodes.services.nodes import add_node
 from nodes.services.releases import import_releases
@@ -58,6 +59,8 @@ def seed(manifest: Mapping[str, Any]) -> SeedOutcome:
             now=now,
         )
         outcome.added += 1
+    if outcome.added and not outcome.kept:
+        write_past(manifest, now=now)
     return outcome
 
 

@@ -19,6 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.access.models import RoleBinding
 from fleetui.access.principals import Principal
 from fleetui.core import clock
+from fleetui.core.charts import Chart
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, take_error
 from fleetui.core.templatetags.ui_words import STATES
@@ -26,7 +27,9 @@ from nodes.forms import PoolForm
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.releases.versions import version_key
 from nodes.services import groups
+from nodes.services.history import history
 from nodes.services.stats import version_ages
+from nodes.views.over_time import range_links, range_of, versions_chart
 from nodes.views.subject import principal_of
 
 FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s")
@@ -116,6 +119,8 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "retired_url": nodes_url(pool=pool.name, lifecycle="retired"),
         "nodes_url": nodes_url(pool=pool.name),
         "versions": _versions(principal, pool, members.counted()),
+        "ranges": range_links(request.GET),
+        "over_time": _over_time(request, pool),
         "people": RoleBinding.objects.visible_to(principal).filter(pool=pool).select_related("user")
         if principal.may("users.read")
         else [],
@@ -125,6 +130,13 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "add_url": f"{reverse('nodes:add')}?{urlencode({'pool': pool.name})}",
     }
     return render(request, "nodes/pool.html", context)
+
+
+def _over_time(request: HttpRequest, pool: Pool) -> Chart:
+    principal, reach = principal_of(request), range_of(request.GET)
+    past = history(principal, kinds=["version"], reach=reach, pools=[pool], now=clock.now())
+    url = f"{reverse('nodes:history')}?{urlencode({'pool': pool.name, 'range': reach.name})}"
+    return versions_chart(principal, past, {"pool": pool.name}, ident="over-time", url=url)
 
 
 def _bars(pool: Pool, members: Any) -> list[dict[str, Any]]:

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from fleetui.core.templatetags.ui import changed_query
-from nodes.models import TimelineEvent
 from nodes.views import raw
-from nodes.views.paging import Order, page_of
-from nodes.views.timeline_words import entry
+from nodes.views.timeline import node_timeline
 
 if TYPE_CHECKING:
     from nodes.views.detail import Known
 
 NAMES = ("health", "storage", "network", "containers", "timeline", "host-key", "raw")
-TIMELINE_SIZE = 50
 
 
 def bar(known: Known, current: str, url: str) -> list[dict[str, Any]]:
@@ -123,13 +119,7 @@ def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
 
 
 def _timeline(known: Known, query: QueryDict) -> dict[str, Any]:
-    events = TimelineEvent.objects.filter(node=known.node)
-    page = page_of(events, Order("at", "id", is_descending=True), TIMELINE_SIZE, query)
-    return {
-        "entries": [entry(event) for event in page.rows],
-        "older_url": changed_query(query, {"after": page.after}) if page.after else "",
-        "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
-    }
+    return node_timeline(known.node, query)
 
 
 def _host_key(known: Known, query: QueryDict) -> dict[str, Any]:

@@ -20,6 +20,8 @@ __all__ = [
     "axis_word",
     "error_mend",
     "error_sentence",
+    "timeline_kind",
+    "timeline_kinds",
     "timeline_sentence",
     "value_sentence",
 ]
@@ -105,6 +107,17 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
     if kind not in TIMELINE:
         return fill((_("Recorded: %(kind)s"),), {"kind": kind or "-"})
     return fill(TIMELINE[kind], known)
+
+
+def timeline_kinds() -> list[str]:
+    """Every kind that has words, in the order of a node's life."""
+    return list(TIMELINE)
+
+
+def timeline_kind(kind: str) -> str:
+    """A kind in two or three words, without what happened in the single case."""
+    forms = TIMELINE.get(kind)
+    return str(forms[-1]) if forms else kind.replace("_", " ").capitalize()
 
 
 def _inner_sentence(params: Mapping[str, Any]) -> str:

@@ -1,3 +1,4 @@
+import { startCharts } from "./charts.js";
 import { startConfirm } from "./confirm.js";
 import { startControls } from "./controls.js";
 import { startFilter } from "./filter.js";
@@ -9,6 +10,7 @@ import { refreshTimes, startTimes } from "./times.js";
 import { say, toast } from "./words.js";
 
 startControls();
+startCharts();
 startConfirm();
 startTimes();
 startKeys();
