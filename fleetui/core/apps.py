@@ -6,4 +6,9 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        from fleetui.core import checks  # noqa: F401  (registers the checks)
+        from fleetui.core import (
+            checks,  # noqa: F401  (registers the checks)
+            postgresql,
+        )
+
+        postgresql.install()

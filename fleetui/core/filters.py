@@ -199,6 +199,12 @@ class TextFilter(_Filter):
 class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
     """One class for page and API. `problems()` says what is wrong with which parameter."""
 
+    def __init__(self, data: Any = None, queryset: Any = None, **kwargs: Any) -> None:
+        """Only filters that are asked for are made: copying all of them would cost more than the query."""
+        # On the instance: the class keeps all of them for the API's document and the filter bar.
+        self.base_filters = {name: found for name, found in type(self).base_filters.items() if name in (data or ())}
+        super().__init__(data, queryset, **kwargs)
+
     def problems(self) -> list[tuple[str, str, str, str]]:
         """(parameter, value, what is wrong, mend) for each parameter that cannot be used."""
         found = []

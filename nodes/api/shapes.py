@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
+from django.utils.translation import get_language
 
 from fleetui.core.api.shapes import (
     ANY_OBJECT,
@@ -21,6 +23,8 @@ from fleetui.core.api.shapes import (
     Row,
     Shape,
     column,
+    document,
+    json_column,
     known,
     list_of,
     nullable,
@@ -58,26 +62,47 @@ def deployment_brief(document: Mapping[str, Any] | None) -> dict[str, Any] | Non
     return {**brief, "layered": document.get("layered") or [], "pinned": bool(document.get("pinned"))}
 
 
+@lru_cache(maxsize=4096)
+def _brief_of(text: str) -> dict[str, Any] | None:
+    return deployment_brief(document(text))
+
+
 def _brief(name: str) -> Field:
-    return Field(nullable(DEPLOYMENT_BRIEF), (name,), lambda row: deployment_brief(row[name]))
+    def build(row: Row) -> Any:
+        return _brief_of(row[name]) if isinstance(row[name], str) else deployment_brief(row[name])
+
+    return Field(nullable(DEPLOYMENT_BRIEF), (name,), build, documents=(name,))
 
 
 def _os(row: Row) -> dict[str, Any]:
     return {name: row[f"os_{name}"] or None for name in ("family", "variant", "version", "stream", "name")}
 
 
+_REASON_PARTS = tuple((axis, f"{axis}_reason", f"{axis}_params") for axis in AXES)
+
+
 def _reasons(row: Row) -> dict[str, Any]:
+    language = get_language()
     return {
-        axis: {
-            "code": row[f"{axis}_reason"],
-            "sentence": wording.axis_sentence(axis, row[axis], row[f"{axis}_reason"], row[f"{axis}_params"]),
-            "params": row[f"{axis}_params"],
-        }
-        for axis in AXES
+        axis: _worded(language, axis, row[axis], row[reason], row[params])
+        if isinstance(row[params], str)
+        else _reason(axis, row[axis], row[reason], row[params])
+        for axis, reason, params in _REASON_PARTS
     }
 
 
-_REASON_COLUMNS = tuple(f"{axis}{end}" for axis in AXES for end in ("", "_reason", "_params"))
+def _reason(axis: str, value: str, code: str, params: Any) -> dict[str, Any]:
+    return {"code": code, "sentence": wording.axis_sentence(axis, value, code, params), "params": params}
+
+
+@lru_cache(maxsize=8192)
+def _worded(_language: str | None, axis: str, value: str, code: str, params: str) -> dict[str, Any]:
+    """Most nodes of a fleet stand alike: their sentence is made once per language."""
+    return _reason(axis, value, code, document(params))
+
+
+_REASON_COLUMNS = tuple(column for parts in _REASON_PARTS for column in parts)
+_REASON_DOCUMENTS = tuple(params for _axis, _code, params in _REASON_PARTS)
 
 
 def _axis(name: str) -> dict[str, Field]:
@@ -89,7 +114,13 @@ def _axis(name: str) -> dict[str, Field]:
 
 
 def node_url(name: str) -> str:
-    return reverse("api:node", args=[name])
+    """Names hold only letters, digits, dots, hyphens and underscores, so that they stand in an address as they are."""
+    return _node_url(get_script_prefix()).replace("NAME", name)
+
+
+@lru_cache
+def _node_url(_prefix: str) -> str:
+    return reverse("api:node", args=["NAME"])
 
 
 NODE = Shape(
@@ -107,7 +138,7 @@ NODE = Shape(
         "pool": column("pool__name", nullable(TEXT)),
         "cluster": column("pool__cluster__name", nullable(TEXT)),
         "credential": column("credential__name", nullable(TEXT)),
-        "labels": column("labels", LABELS),
+        "labels": json_column("labels", LABELS),
         "generation": column("generation", INTEGER),
         "revision": column("revision", INTEGER),
         "lifecycle": column("lifecycle", one_of(member.value for member in Lifecycle)),
@@ -117,7 +148,9 @@ NODE = Shape(
         **_axis("reachability"),
         **_axis("health"),
         **_axis("update_state"),
-        "reasons": Field(object_of(dict.fromkeys(AXES, _REASON)), _REASON_COLUMNS, _reasons),
+        "reasons": Field(
+            object_of(dict.fromkeys(AXES, _REASON)), _REASON_COLUMNS, _reasons, documents=_REASON_DOCUMENTS
+        ),
         "booted": _brief("booted"),
         "staged": _brief("staged"),
         "rollback": _brief("rollback"),
@@ -165,8 +198,10 @@ DEPLOYMENT = Shape(
         "staged": column("is_staged", FLAG),
         "rollback": column("is_rollback", FLAG),
         "pinned": column("is_pinned", FLAG),
-        "layered": Field(TEXTS, ("document",), lambda row: row["document"].get("layered") or []),
-        "document": column("document", ANY_OBJECT),
+        "layered": Field(
+            TEXTS, ("document",), lambda row: document(row["document"]).get("layered") or [], documents=("document",)
+        ),
+        "document": json_column("document", ANY_OBJECT),
     },
 )
 
@@ -176,8 +211,13 @@ TIMELINE = Shape(
         "id": column("id", UUID),
         "at": column("at", TIME),
         "kind": column("kind", TEXT),
-        "sentence": Field(TEXT, ("kind", "params"), lambda row: wording.timeline_sentence(row["kind"], row["params"])),
-        "params": column("params", ANY_OBJECT),
+        "sentence": Field(
+            TEXT,
+            ("kind", "params"),
+            lambda row: wording.timeline_sentence(row["kind"], document(row["params"])),
+            documents=("params",),
+        ),
+        "params": json_column("params", ANY_OBJECT),
         "actor": known("actor", TEXT),
         "generation": column("generation", INTEGER),
     },

@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-from django.db.models import F, Q, QuerySet
+from django.db.models import ExpressionWrapper, F, Q, QuerySet, TextField
 from rest_framework.request import Request
 
 from fleetui.core.clock import in_our_time
@@ -181,13 +181,17 @@ def read_page(
     cursor: Cursor | None,
     limit: int,
     request: Request,
+    documents: Collection[str] = (),
 ) -> Page:
-    """One query: the page, and one row more to know whether there is another."""
+    """One query: the page, and one row more to know whether there is another. `documents` are read as text."""
     backward = cursor is not None and cursor.backward
     if cursor is not None:
         queryset = queryset.filter(_beyond(order, cursor))
     wanted = list(dict.fromkeys([*columns, *order.columns]))
-    rows = list(queryset.order_by(*_ordering(order, backward=backward)).values(*wanted)[: limit + 1])
+    rows = list(_values(queryset.order_by(*_ordering(order, backward=backward)), wanted, documents)[: limit + 1])
+    for row in rows:
+        for name in documents:
+            row[name] = row.pop(f"_{name}")
     more = len(rows) > limit
     rows = rows[:limit]
     if backward:
@@ -198,6 +202,12 @@ def read_page(
     after = write_cursor(order, rows[-1], backward=False) if has_next else None
     before = write_cursor(order, rows[0], backward=True) if has_previous else None
     return Page(rows, _address(request, after), _address(request, before))
+
+
+def _values(queryset: QuerySet[Any], columns: Sequence[str], documents: Collection[str]) -> QuerySet[Any]:
+    """The columns, those with JSON as the text that they are in the database, under a name of their own."""
+    texts = {f"_{name}": ExpressionWrapper(F(name), output_field=TextField()) for name in documents}
+    return queryset.values(*(name for name in columns if name not in documents), **texts)
 
 
 def _address(request: Request, cursor: str | None) -> str | None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 JsonSchema = dict[str, Any]
 Row = Mapping[str, Any]
@@ -41,16 +44,37 @@ def object_of(properties: Mapping[str, JsonSchema]) -> JsonSchema:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a shape: its schema, the columns it reads, and how it is made of them."""
+    """One field of a shape: its schema, the columns it reads, and how it is made of them.
+
+    `as_is` names the column that is the field as it stands. `documents` are columns that hold JSON; lists read them as
+    text, since most rows of a fleet hold the same few: `build` reads them with `document`.
+    """
 
     schema: JsonSchema
     columns: tuple[str, ...]
     build: Callable[[Row], Any]
+    as_is: str = ""
+    documents: tuple[str, ...] = ()
 
 
 def column(name: str, schema: JsonSchema) -> Field:
     """A field that is a column as it stands."""
-    return Field(schema, (name,), lambda row: row[name])
+    return Field(schema, (name,), lambda row: row[name], as_is=name)
+
+
+def json_column(name: str, schema: JsonSchema) -> Field:
+    """A field that is a JSON column as it stands."""
+    return Field(schema, (name,), lambda row: document(row[name]), documents=(name,))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Any:
+    return orjson.loads(text)
+
+
+def document(value: Any) -> Any:
+    """What a JSON column holds, whether it was read as text or not. Shared between rows: to be shown, not changed."""
+    return _parsed(value) if isinstance(value, str) else value
 
 
 def known(name: str, schema: JsonSchema) -> Field:
@@ -70,9 +94,19 @@ class Shape:
         wanted = self.fields if names is None else names
         return list(dict.fromkeys(column for name in wanted for column in self.fields[name].columns))
 
-    def render(self, row: Row, names: Iterable[str] | None = None) -> dict[str, Any]:
+    def documents(self, names: Iterable[str] | None = None) -> set[str]:
+        """Those of the columns that hold JSON."""
         wanted = self.fields if names is None else names
-        return {name: self.fields[name].build(row) for name in wanted}
+        return {column for name in wanted for column in self.fields[name].documents}
+
+    def renderer(self, names: Iterable[str] | None = None) -> Callable[[Row], dict[str, Any]]:
+        """What makes an object of a row; lists ask for it once."""
+        fields = [(name, self.fields[name]) for name in (self.fields if names is None else names)]
+        parts = [(name, field.as_is, field.build) for name, field in fields]
+        return lambda row: {name: row[as_is] if as_is else build(row) for name, as_is, build in parts}
+
+    def render(self, row: Row, names: Iterable[str] | None = None) -> dict[str, Any]:
+        return self.renderer(names)(row)
 
     def schema(self) -> JsonSchema:
         """`fields=` may leave any of them out, so none is required."""

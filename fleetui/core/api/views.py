@@ -161,11 +161,18 @@ class Listing:
         cursor = read_cursor(query["cursor"], order) if query.get("cursor") else None
         if self.filterset:
             queryset = filtered(queryset, self.filterset, request)
-        columns = [*self.shape.columns(names), *([self.key] if extend else [])]
-        page = read_page(queryset, columns=columns, order=order, cursor=cursor, limit=limit, request=request)
+        page = read_page(
+            queryset,
+            columns=[*self.shape.columns(names), *([self.key] if extend else [])],
+            documents=self.shape.documents(names),
+            order=order,
+            cursor=cursor,
+            limit=limit,
+            request=request,
+        )
         if self.prepare:
             self.prepare(page.rows)
-        results = [self.shape.render(row, names) for row in page.rows]
+        results = list(map(self.shape.renderer(names), page.rows))
         if extend:
             extend(page.rows, results)
         return Response({"results": results, "next": page.next, "previous": page.previous})
