@@ -414,7 +414,9 @@ def _for_sqlite(value: Any) -> Any:
 def _settle(connection: Any) -> None:
     """What a database that grew slowly would have: statistics, and (PostgreSQL) sequences beyond the rows."""
     from nodes.models import Facts
+    from nodes.services import tally
 
+    tally.recount()
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"SELECT setval(pg_get_serial_sequence('nodes_facts', 'id'), {Facts.objects.count() + 1})")

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class NodesConfig(AppConfig):
@@ -8,9 +9,10 @@ class NodesConfig(AppConfig):
         from fleetui.core.frame import add_banner_source
         from fleetui.core.rotation import register
         from nodes.banners import polling_stands_still
-        from nodes.services import guard
+        from nodes.services import guard, tally
         from nodes.services.credentials import rotate_seals
 
         guard.install()
+        post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
         register("credentials", rotate_seals)
         add_banner_source(polling_stands_still)

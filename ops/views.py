@@ -52,10 +52,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         "page_url": request.get_full_path(),
     }
     if counts.total or counts.retired:
+        attention = stats.attention(principal)
         context.update(
             bars=_bars(counts),
-            attention=_attention(principal),
-            attention_count=Node.objects.visible_to(principal).needing_attention().count(),
+            attention=_attention(principal, attention.troubles),
+            attention_count=attention.nodes,
             changes=_changes(principal),
             activity=_activity(principal),
             tabs=fleet_tabs(request),
@@ -100,10 +101,10 @@ def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
     ]
 
 
-def _attention(principal: Principal) -> list[dict[str, Any]]:
+def _attention(principal: Principal, troubles: Iterable[stats.Trouble]) -> list[dict[str, Any]]:
     items = []
     named = stats.trouble_names(principal, at_most=NAMES_LOOKED_AT)
-    for one in stats.troubles(principal):
+    for one in troubles:
         text = phrase(one.reason, one.details) if one.reason else word_of(one.axis, one.value)
         url = nodes_url(lifecycle="active", **{one.axis: one.value}, reason=one.reason)
         # A node that was never reached looks calm in a list; here it is work that somebody began and did not end.

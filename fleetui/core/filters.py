@@ -199,6 +199,8 @@ class TextFilter(_Filter):
 class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
     """One class for page and API. `problems()` says what is wrong with which parameter."""
 
+    base_filters: dict[str, Any]
+
     def __init__(self, data: Any = None, queryset: Any = None, **kwargs: Any) -> None:
         """Only filters that are asked for are made: copying all of them would cost more than the query."""
         # On the instance: the class keeps all of them for the API's document and the filter bar.

@@ -27,7 +27,7 @@ def _loader() -> type:
     # psycopg takes its time to load, and is of no use on SQLite.
     from django.db.backends.postgresql.psycopg_any import BaseTzLoader
 
-    class MomentLoader(BaseTzLoader):
+    class MomentLoader(BaseTzLoader):  # type: ignore[misc]  # missing in the stubs
         """ISO text in UTC, which is how Django's connections speak; what else there may be goes the long way."""
 
         timezone = UTC

@@ -9,6 +9,7 @@ from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
 from nodes.models.reach import CredentialTrial, JumpHost
 from nodes.models.release import Release, Stream
+from nodes.models.tally import Tally
 from nodes.models.view import ColumnChoice, SavedView
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "Sample",
     "SavedView",
     "Stream",
+    "Tally",
     "TimelineEvent",
 ]

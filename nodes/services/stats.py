@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Min
 from django.db.models.fields.json import KT
 
 from fleetui.access.principals import Principal
 from nodes.axes import Health, Reachability, UpdateState
-from nodes.models import Node, Release
+from nodes.models import Node, Release, Tally
 from nodes.querysets import NodeQuerySet
 from nodes.releases.versions import version_date, version_key
 
@@ -51,6 +51,14 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """How many nodes need attention, and why."""
+
+    nodes: int
+    troubles: list[Trouble]
+
+
+@dataclass(frozen=True)
 class PoolVersions:
     """How many nodes of a pool (None: nodes without one) run which version; "" is a version not known."""
 
@@ -67,32 +75,32 @@ class VersionAge:
 
 
 def fleet_counts(principal: Principal) -> FleetCounts:
-    """One query: the combinations of all axes are few."""
-    nodes = Node.objects.visible_to(principal)
-    rows = nodes.order_by().values("lifecycle", *AXES).annotate(count=Count("pk"), seen=Max("last_seen_at"))
+    """Two queries: one over the tally, one for the node that was seen last."""
     found = FleetCounts(axes={axis: {member.value: 0 for member in values} for axis, values in AXES.items()})
-    for row in rows:
-        if row["lifecycle"] == "retired":
-            found.retired += row["count"]
-            continue
-        found.total += row["count"]
-        if row["lifecycle"] == "maintenance":
-            found.maintenance += row["count"]
-        for axis in AXES:
-            counts = found.axes[axis]
-            counts[row[axis]] = counts.get(row[axis], 0) + row["count"]
-        found.last_seen_at = max(filter(None, (found.last_seen_at, row["seen"])), default=None)
+    tally = Tally.objects.visible_to(principal).filter(kind__in=("lifecycle", *AXES))
+    for kind, value, count in tally.sums("kind", "value"):
+        if kind != "lifecycle":
+            found.axes[kind][value] = count
+        elif value == "retired":
+            found.retired = count
+        else:
+            found.total += count
+            found.maintenance += count if value == "maintenance" else 0
+    seen = Node.objects.visible_to(principal).counted().filter(last_seen_at__isnull=False)
+    found.last_seen_at = seen.order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
     return found
 
 
-def troubles(principal: Principal) -> list[Trouble]:
+def attention(principal: Principal) -> Attention:
     """What needs attention, grouped by reason, worst and most first. A node may be in several groups. One query."""
     nodes: NodeQuerySet = Node.objects.visible_to(principal).needing_attention()
     columns = [f"{axis}{part}" for axis in TROUBLE for part in ("", "_reason")]
     ages = {f"{axis}_oldest": Min(f"{axis}_since") for axis in TROUBLE}
     rows = nodes.order_by().annotate(mount=KT("health_params__mount")).values(*columns, "mount")
     groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    total = 0
     for row in rows.annotate(count=Count("pk"), **ages):
+        total += row["count"]
         for axis, values in TROUBLE.items():
             if row[axis] not in values:
                 continue
@@ -106,7 +114,8 @@ def troubles(principal: Principal) -> list[Trouble]:
         Trouble(axis, value, reason, group["count"], group["since"], tuple(sorted(group["mounts"])))
         for (axis, value, reason), group in groups.items()
     ]
-    return sorted(found, key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
+    found.sort(key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
+    return Attention(total, found)
 
 
 def trouble_names(principal: Principal, *, at_most: int) -> dict[tuple[str, str, str], list[str]]:
@@ -123,11 +132,10 @@ def trouble_names(principal: Principal, *, at_most: int) -> dict[tuple[str, str,
 
 def version_spread(principal: Principal) -> list[PoolVersions]:
     """Per pool, in the order of their names; nodes without a pool come last. One query."""
-    nodes = Node.objects.visible_to(principal).counted()
-    rows = nodes.order_by().values("pool__name", "booted_version").annotate(count=Count("pk"))
+    tally = Tally.objects.visible_to(principal).filter(kind="version")
     pools: dict[str | None, dict[str, int]] = {}
-    for row in rows:
-        pools.setdefault(row["pool__name"], {})[row["booted_version"]] = row["count"]
+    for name, version, count in tally.sums("pool__name", "value"):
+        pools.setdefault(name, {})[version] = count
     return [PoolVersions(name, pools[name]) for name in sorted(pools, key=lambda name: (name is None, name or ""))]
 
 

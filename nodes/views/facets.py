@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
@@ -14,18 +13,12 @@ from fleetui.access.principals import Principal
 from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.axes import Health, Lifecycle, Reachability, UpdateState
-from nodes.models import Node
+from nodes.models import Tally
 from nodes.releases.versions import version_key
 from nodes.views.group_words import phrase
 
 _STATES = {"reachability": Reachability, "health": Health, "update_state": UpdateState, "lifecycle": Lifecycle}
-_PLACES = {
-    "pool": "pool__name",
-    "cluster": "pool__cluster__name",
-    "os": "os_family",
-    "stream": "os_stream",
-    "version": "booted_version",
-}
+_PLACES = ("pool", "cluster", "os", "stream", "version")
 MOST_OPTIONS = 40
 
 
@@ -81,30 +74,20 @@ def value_word(name: str, value: str) -> str:
 
 
 class Facets:
-    """Counts of every value that a filter can have. Two queries, whatever the fleet."""
+    """Counts of every value that a filter can have. Two queries over the tally, whatever the fleet."""
 
     def __init__(self, principal: Principal) -> None:
-        nodes = Node.objects.visible_to(principal)
+        tally = Tally.objects.visible_to(principal)
         self.counts: dict[str, Counter[str]] = {name: Counter() for name in (*_STATES, *_PLACES, "reason")}
-        self.total = 0
-        reasons = [f"{axis}_reason" for axis in ("reachability", "health", "update_state")]
-        for *values, count in _grouped(nodes, [*_STATES, *reasons]):
-            row = dict(zip([*_STATES, *reasons], values, strict=True))
-            self._take_states(row, count, reasons)
-        for *values, count in _grouped(nodes.counted(), list(_PLACES.values())):
-            for name, value in zip(_PLACES, values, strict=True):
+        for kind, value, count in tally.sums("kind", "value"):
+            if value:
+                self.counts[kind][value] = count
+        self.total = self.counts["lifecycle"].total()
+        counted = tally.filter(kind="lifecycle").exclude(value=Lifecycle.RETIRED.value)
+        for pool, cluster, count in counted.sums("pool__name", "pool__cluster__name"):
+            for name, value in (("pool", pool), ("cluster", cluster)):
                 if value:
                     self.counts[name][value] += count
-
-    def _take_states(self, row: dict[str, str], count: int, reasons: Iterable[str]) -> None:
-        self.total += count
-        self.counts["lifecycle"][row["lifecycle"]] += count
-        if row["lifecycle"] == Lifecycle.RETIRED.value:
-            return
-        for name in ("reachability", "health", "update_state"):
-            self.counts[name][row[name]] += count
-        for reason in {row[name] for name in reasons if row[name]}:
-            self.counts["reason"][reason] += count
 
     @property
     def retired(self) -> int:
@@ -150,10 +133,6 @@ class Facets:
         if name == "reason":
             return [value for value, _count in counts.most_common()]
         return sorted(counts)
-
-
-def _grouped(nodes: Any, columns: list[str]) -> Any:
-    return nodes.order_by().values_list(*columns).annotate(count=Count("pk"))
 
 
 def values_of(query: QueryDict, name: str) -> list[str]:
