@@ -1,1 +1,3 @@
 """FleetUI, the project: settings, addresses, Celery and the `up` command."""
+
+__version__ = "0.1.0"

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleetui.access.api import views as access
+from fleetui.access.api.health import Health
 from fleetui.access.api.permissions import DeclaredPermission
 from fleetui.access.guards import needs
 from fleetui.audit.api import AuditList
@@ -22,6 +23,7 @@ from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
 from nodes.api import bulk, facts, groups, importing, nodes, others
+from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
@@ -109,6 +111,7 @@ _api = [
     path("v1/stats/", Stats.as_view(), name="stats"),
     path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),
     path("v1/timeline/", nodes.FleetTimeline.as_view(), name="timeline"),
+    path("v1/health/", Health.as_view(), name="health"),
     path("v1/tokens/", access.TokenList.as_view(), name="tokens"),
     path("v1/tokens/<uuid:token_id>/", access.TokenDetail.as_view(), name="token"),
     path("v1/users/", access.UserList.as_view(), name="users"),
@@ -123,5 +126,6 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", Metrics.as_view(), name="metrics"),
+    path("sd/prometheus", Discovery.as_view(), name="sd_prometheus"),
     path("api/", include((_api, "api"))),
 ]

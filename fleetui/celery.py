@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, task_postrun, worker_ready, worker_shutdown
 
 from fleetui.core import broker
 
@@ -28,3 +29,26 @@ app.conf.beat_schedule = {
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Celery leaves the loggers alone once somebody listens to this signal; Django's LOGGING has set them up."""
+
+
+@worker_ready.connect
+def _worker_lives(sender: Any, **_: Any) -> None:
+    """The heartbeat of this worker, with the queues that it takes."""
+    from fleetui.core.heartbeats import Pulse
+
+    pulse = Pulse("worker", queues=list(sender.app.amqp.queues.consume_from))
+    task_postrun.connect(lambda **_: pulse.worked(), weak=False, dispatch_uid="heartbeat")
+    worker_shutdown.connect(lambda **_: pulse.stop(), weak=False, dispatch_uid="heartbeat")
+    pulse.start()
+
+
+@beat_init.connect
+def _beat_lives(**_: Any) -> None:
+    """The heartbeat of beat. It has no signal for its end, so the row is taken away at exit."""
+    from fleetui.core.beat import ROUND
+    from fleetui.core.heartbeats import Pulse
+
+    pulse = Pulse("beat", alive=ROUND.is_going)
+    ROUND.went_round()
+    atexit.register(pulse.stop)
+    pulse.start()

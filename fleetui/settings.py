@@ -5,15 +5,27 @@ Every wrong variable is reported at once. Secrets may also come as `<NAME>_FILE`
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from pathlib import Path
 from typing import Any
 
-from environs import Env
+from environs import Env, ValidationError
 
 from fleetui.core.keys import KEYS, read_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _networks(values: list[str]) -> list[str]:
+    """Addresses and networks as they are written; a wrong one is reported with the other wrong variables."""
+    for value in values:
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError as error:
+            raise ValidationError(f"{value!r} is neither an address nor a network.") from error
+    return values
+
 
 env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
@@ -24,6 +36,8 @@ CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://")
 CACHES: dict[str, Any] = {"default": env.dj_cache_url("CACHE_URL", "locmem://fleetui")}
 ALLOWED_HOSTS: list[str] = env.list("FLEETUI_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
+#: From here /metrics and /sd/prometheus may be read without a token, and all of it.
+METRICS_NETWORKS: list[str] = env.list("FLEETUI_METRICS_NETWORKS", [], validate=_networks)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
 POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
@@ -225,6 +239,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "fleetui.core.beat:Scheduler"
 CELERY_TASK_DEFAULT_QUEUE = "ops"
 CELERY_TASK_ROUTES = {"nodes.tasks.poll_batch": {"queue": "poll"}, "nodes.tasks.poll_slow_batch": {"queue": "poll"}}
 if CELERY_BROKER_URL.startswith("filesystem"):

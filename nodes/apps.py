@@ -8,6 +8,8 @@ class NodesConfig(AppConfig):
     def ready(self) -> None:
         from fleetui.core.frame import add_banner_source
         from fleetui.core.rotation import register
+        from fleetui.core.vitals import add_vitals
+        from nodes import vital_signs
         from nodes.banners import polling_stands_still
         from nodes.services import guard, tally
         from nodes.services.credentials import rotate_seals
@@ -16,3 +18,5 @@ class NodesConfig(AppConfig):
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
         register("credentials", rotate_seals)
         add_banner_source(polling_stands_still)
+        for source in (vital_signs.queues, vital_signs.decisions, vital_signs.host_clocks):
+            add_vitals(source)

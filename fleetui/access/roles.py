@@ -27,6 +27,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "users.read": "See users and roles",
     "users.write": "Add and edit users and give roles",
     "audit.read": "Read the audit log",
+    "health.read": "See the health of FleetUI itself: its processes, queues, disk and keys",
     "settings.read": "See settings",
     "settings.write": "Change settings",
 }
@@ -48,7 +49,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _READ,
     "operator": _OPERATE,
     "approver": _READ | {"operations.approve"},
-    "auditor": _READ | {"audit.read", "users.read", "tokens.read", "credentials.read"},
+    "auditor": _READ | {"audit.read", "users.read", "tokens.read", "credentials.read", "health.read"},
     "admin": frozenset(PERMISSIONS),
 }
 

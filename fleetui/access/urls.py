@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from fleetui.access.views import settings, tokens, users
+from fleetui.access.views import health, settings, tokens, users
 
 _access: list[URLPattern] = [
     path("tokens/", tokens.token_list, name="tokens"),
@@ -22,4 +22,5 @@ _access: list[URLPattern] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_access, "access"))),
     path("settings/", settings.general, name="settings"),
+    path("settings/health/", health.health, name="health"),
 ]

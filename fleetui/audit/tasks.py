@@ -12,16 +12,23 @@ from fleetui.audit.chain import iso
 from fleetui.audit.models import AuditHead
 from fleetui.audit.verify import anchor_path
 from fleetui.core import clock
+from fleetui.core.heartbeats import mark
 
+#: The name of the job's heartbeat.
+ANCHOR_JOB = "audit-anchor"
 log = structlog.get_logger(__name__)
 
 
 @shared_task(name="fleetui.audit.tasks.anchor")
 def anchor() -> None:
-    """Append seq and hash of the head to the anchor file and the log, when they moved."""
+    """Append seq and hash of the head to the anchor file and the log, when they moved; note that it was looked at."""
     head = AuditHead.objects.filter(id=1).first()
-    if head is None or head.seq == 0:
-        return
+    if head is not None and head.seq:
+        _write(head)
+    mark(ANCHOR_JOB, {"seq": head.seq if head else 0})
+
+
+def _write(head: AuditHead) -> None:
     path = anchor_path()
     line = json.dumps({"at": iso(clock.now()), "seq": head.seq, "hash": head.hash})
     try:

@@ -12,6 +12,10 @@ from django.utils.translation import gettext as _
 from fleetui.audit.chain import TEXT_FIELDS, event_hash
 from fleetui.audit.models import AuditEvent, AuditHead
 from fleetui.audit.triggers import missing
+from fleetui.core.heartbeats import mark
+
+#: The name under which the last verdict is kept.
+VERIFY_JOB = "audit-verify"
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,10 @@ def verify() -> Verdict:
         if settings.AUDIT_TRIGGERS
     ]
     return Verdict(events=count, anchored_seq=anchored, problems=problems)
+
+
+def verify_and_note() -> Verdict:
+    """Verify, and keep when that was and what came out, for the Health page."""
+    verdict = verify()
+    mark(VERIFY_JOB, {"good": verdict.good, "events": verdict.events, "anchored_seq": verdict.anchored_seq})
+    return verdict

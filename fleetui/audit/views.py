@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fleetui.audit.filters import AuditFilter
 from fleetui.audit.models import AuditEvent, AuditHead
-from fleetui.audit.verify import anchor_path, verify
+from fleetui.audit.verify import anchor_path, verify_and_note
 from fleetui.core import clock
 from fleetui.core.clock import in_our_time
 from fleetui.core.filters import split_values
@@ -268,7 +268,7 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
     if head > MOST_VERIFIED:
         messages.warning(request, _("The log is long. Prove it on the server: python manage.py audit verify"))
         return redirect("audit")
-    verdict = verify()
+    verdict = verify_and_note()
     if verdict.good:
         said = _(
             "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet."

@@ -56,6 +56,14 @@ def unsafe_mixes(**_: Any) -> list[CheckMessage]:
                 id="fleetui.E006",
             )
         )
+    if any(network in ("0.0.0.0/0", "::/0") for network in settings.METRICS_NETWORKS):
+        found.append(
+            Error(
+                "FLEETUI_METRICS_NETWORKS holds every address: anyone could read names, addresses and versions of all nodes.",
+                hint="Name the addresses of your Prometheus servers, or give them a token.",
+                id="fleetui.E007",
+            )
+        )
     if not settings.BEHIND_TLS:
         found.append(
             Warning(

@@ -16,7 +16,8 @@ from fleetui.core import context
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
-def _trusted(address: str) -> bool:
+def is_trusted_proxy(address: str) -> bool:
+    """Whether this address is one of our own proxies."""
     try:
         candidate = ipaddress.ip_address(address)
     except ValueError:
@@ -28,7 +29,7 @@ def client_address(request: HttpRequest) -> str:
     """The address nearest to us that is not one of our own proxies."""
     address = request.META.get("REMOTE_ADDR", "") or ""
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    while forwarded and _trusted(address):
+    while forwarded and is_trusted_proxy(address):
         address = forwarded.pop()
     try:
         return str(ipaddress.ip_address(address))
@@ -43,7 +44,7 @@ class RequestContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not _trusted(request.META.get("REMOTE_ADDR", "")):
+        if not is_trusted_proxy(request.META.get("REMOTE_ADDR", "")):
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
             request.META.pop("HTTP_X_FORWARDED_HOST", None)
         offered = request.META.get("HTTP_X_REQUEST_ID", "")

@@ -9,10 +9,11 @@ import sys
 import warnings
 
 import django
-from celery.beat import Scheduler, Service
+from celery.beat import Service
 from celery.platforms import SecurityWarning
 
 from fleetui.celery import app
+from fleetui.core.beat import Scheduler
 
 QUEUES = "poll,ops"
 

@@ -27,10 +27,6 @@ def migrations() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations())
 
 
-def version() -> str:
-    return str(getattr(fleetui, "__version__", "0.1.0"))
-
-
 def export_to(path: Path, *, with_keys: bool, say: Say) -> archive.Manifest:
     """Export everything. The export itself is an audit event, and that event is in the archive."""
     with archive.written(path) as writer:
@@ -44,7 +40,7 @@ def export_to(path: Path, *, with_keys: bool, say: Say) -> archive.Manifest:
                 parts.append(part)
                 say(f"{part.model}: {part.rows} rows")
             manifest = archive.Manifest(
-                fleetui=version(),
+                fleetui=fleetui.__version__,
                 made_at=iso(clock.now()),
                 database=connection.vendor,
                 migrations=migrations(),

@@ -14,8 +14,10 @@ from django.db import models
 
 from fleetui.audit.chain import iso
 
-#: Made anew by `migrate`, by signing in again (sessions), or by the nodes that are added (their tally).
-LEFT_OUT = frozenset({"contenttypes.ContentType", "auth.Permission", "sessions.Session", "nodes.Tally"})
+#: Made anew: by `migrate`, by signing in again (sessions), by the nodes that are added (their tally), by running processes (heartbeats).
+LEFT_OUT = frozenset(
+    {"contenttypes.ContentType", "auth.Permission", "sessions.Session", "nodes.Tally", "core.Heartbeat"}
+)
 #: So many rows are read at once: facts may be large.
 CHUNK_ROWS = 200
 

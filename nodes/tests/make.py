@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import fleetui
 from fleetui.access.models import RoleBinding, User
 from fleetui.access.principals import SYSTEM, Principal
 from fleetui.access.services import create_token, principal_for_user
+from fleetui.core.models import Heartbeat
 from nodes.models import Cluster, Credential, Deployment, Facts, HostKey, Node, Pool, TimelineEvent
 from nodes.services.search import search_text
 
@@ -114,3 +116,22 @@ def make_host_key(node: Node, state: str = "offered", **over: Any) -> HostKey:
 
 def make_event(node: Node, kind: str = "node_added", **over: Any) -> TimelineEvent:
     return TimelineEvent.objects.create(node=node, kind=kind, **{"at": NOW, **over})
+
+
+def make_heartbeat(kind: str = "worker", *, age_s: float = 5.0, **over: Any) -> Heartbeat:
+    """A sign of life that is so old; a worker takes both queues."""
+    seen = datetime.now(UTC) - timedelta(seconds=age_s)
+    given: dict[str, Any] = {
+        "hostname": "host-a", "pid": next(_numbers), "version": fleetui.__version__, "seen_at": seen,
+        "started_at": seen - timedelta(hours=1), "queues": ["ops", "poll"] if kind == "worker" else [], **over,
+    }  # fmt: skip
+    if kind == "worker":
+        given.setdefault("document", {"last_task_at": seen.isoformat()})
+    return Heartbeat.objects.create(kind=kind, **given)
+
+
+def make_running() -> None:
+    """Worker, beat and the anchor of the audit log, as in an installation where all is well."""
+    make_heartbeat("worker")
+    make_heartbeat("beat")
+    make_heartbeat("job", name="audit-anchor", document={"seq": 1})

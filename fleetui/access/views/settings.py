@@ -43,7 +43,7 @@ def _cards() -> list[dict[str, Any]]:
         {
             "title": _("Versions"),
             "rows": [
-                {"label": "FleetUI", "value": getattr(fleetui, "__version__", "1.0.0")},
+                {"label": "FleetUI", "value": fleetui.__version__},
                 {"label": "Python", "value": platform.python_version()},
                 {"label": "Django", "value": django.get_version()},
                 {"label": _("Database"), "value": f"{database} {_database_version()}".strip()},

@@ -30,6 +30,7 @@ SAFE: dict[str, Any] = {
         ("fleetui.E004", {"DEBUG": True}),
         ("fleetui.E005", {"ALLOWED_HOSTS": ["*"]}),
         ("fleetui.E006", {"TRUSTED_PROXIES": ["0.0.0.0/0"]}),
+        ("fleetui.E007", {"METRICS_NETWORKS": ["::/0"]}),
         ("fleetui.W001", {"BEHIND_TLS": False}),
     ],
 )

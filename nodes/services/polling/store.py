@@ -23,6 +23,7 @@ from nodes.services.differences import events
 from nodes.services.host_keys import offer
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
+from nodes.services.polling.durations import count_durations
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
 from nodes.services.terms import replace_terms
@@ -74,6 +75,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         for node in nodes:
             batch.take(node, found[node.pk], read.get(node.pk))
         batch.write()
+        count_durations(found[node.pk] for node in nodes)
     for node in nodes:
         outcome = found[node.pk]
         # A node that was edited meanwhile: the key is perhaps that of the host before.

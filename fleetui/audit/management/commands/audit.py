@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from fleetui.audit.verify import verify
+from fleetui.audit.verify import verify_and_note
 
 
 class Command(BaseCommand):
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verdict = verify()
+        verdict = verify_and_note()
         for problem in verdict.problems:
             self.stdout.write(problem)
         if not verdict.good:

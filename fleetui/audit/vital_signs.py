@@ -1,0 +1,64 @@
+"""Whether the audit log is anchored, and what its last proof said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+from fleetui.audit.models import AuditHead
+from fleetui.audit.tasks import ANCHOR_JOB
+from fleetui.audit.verify import VERIFY_JOB
+from fleetui.core.vitals import Glance, Line
+
+#: The job runs every minute.
+ANCHOR_OLD_S = 300.0
+
+
+def anchor_is_old(glance: Glance) -> Iterator[Line]:
+    """Only where the processes that anchor run: without them the banner about them says it all."""
+    sign = glance.signs.job(ANCHOR_JOB)
+    workers = [worker for worker in glance.signs.of("worker") if "ops" in worker.queues]
+    if not workers or not glance.signs.of("beat"):
+        return
+    age_s = sign.age_s if sign else max((glance.now - worker.started_at).total_seconds() for worker in workers)
+    if age_s <= ANCHOR_OLD_S:
+        return
+    told = {"time": timesince(sign.seen_at, glance.now)} if sign else {}
+    text = (
+        _("The audit log has not been anchored for %(time)s: cutting off its end could not be proved.") % told
+        if sign
+        else _("The audit log has never been anchored: cutting off its end could not be proved.")
+    )
+    mend = _(
+        "Look for `anchor` in the log of the worker that takes the queue ops: perhaps its data folder is read-only or full."
+    )
+    yield Line("audit:anchor", "trust", "bad", _("Audit log"), text, mend)
+
+
+def broken(glance: Glance) -> Iterator[Line]:
+    """A proof that failed stays on every page until one succeeds."""
+    sign = glance.signs.job(VERIFY_JOB)
+    if sign and not sign.document.get("good", True):
+        text = _("The audit log is not intact: the proof of %(time)s ago found it changed.")
+        mend = _("Run `manage.py audit verify` on the server: it names the events. Compare with a backup.")
+        yield Line(
+            "audit:verify", "trust", "bad", _("Audit log"), text % {"time": timesince(sign.seen_at, glance.now)}, mend
+        )
+
+
+def anchored(glance: Glance) -> Iterator[Line]:
+    """How far the log is anchored, and when it was proved last."""
+    head = AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
+    sign = glance.signs.job(ANCHOR_JOB)
+    if sign and sign.age_s <= ANCHOR_OLD_S:
+        text = _("Anchored up to event %(seq)s of %(head)s.") % {"seq": sign.document.get("seq", 0), "head": head}
+        yield Line("audit:anchor", "trust", "ok", _("Audit log"), text, at=sign.seen_at)
+    proof = glance.signs.job(VERIFY_JOB)
+    if proof is None:
+        text = _("It was never proved here that the audit log is intact.")
+        yield Line("audit:verify", "trust", "info", _("Audit log"), text, _("Run `manage.py audit verify`."))
+    elif proof.document.get("good"):
+        text = _("Proved intact: %(n)s events, every hash matched.") % {"n": proof.document.get("events", 0)}
+        yield Line("audit:verify", "trust", "ok", _("Audit log"), text, at=proof.seen_at)
