@@ -47,7 +47,7 @@ class Heartbeat(models.Model):
         return f"{self.kind} {self.name or self.hostname} {self.pid or ''}".strip()
 
 
-class Tally(models.Model):
+class DurationCount(models.Model):
     """How often something took how long: a histogram that every worker adds to, in a fixed number of rows.
 
     `b0` to `b8` count what took at most the limits that its writer names, each beyond the one before; what took longer is
@@ -73,8 +73,8 @@ class Tally(models.Model):
     b8 = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name_plural = "tallies"
-        constraints = [models.UniqueConstraint(fields=["name", "label", "share"], name="one_tally_per_share")]
+        verbose_name_plural = "duration counts"
+        constraints = [models.UniqueConstraint(fields=["name", "label", "share"], name="one_duration_count_per_share")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.label} {self.count}"

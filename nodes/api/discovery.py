@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import orjson
+from django.db import connection, transaction
 from django.http import HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -41,6 +44,7 @@ LABELS = {
     "health": "health",
     "update_state": "update_state",
 }
+_NAMES = tuple(f"__meta_fleetui_{name}" for name in LABELS)
 PORT = Param("port", {**INTEGER, "minimum": 1, "maximum": 65535}, "The port of the targets; 9100 without it.")
 
 
@@ -66,9 +70,10 @@ class Discovery(ApiView):
         rows = targets.values_list("address", "labels", *LABELS.values())
         # Held in pieces: the ETag stands before the body, and one text of all would be there twice.
         pieces, digest = [], hashlib.blake2b(digest_size=16)
-        for piece in _pieces(rows.iterator(chunk_size=ROWS_AT_ONCE), port):
-            digest.update(piece)
-            pieces.append(piece)
+        with _reading():
+            for piece in _pieces(rows.iterator(chunk_size=ROWS_AT_ONCE), port):
+                digest.update(piece)
+                pieces.append(piece)
         etag = f'"{digest.hexdigest()}"'
         response: HttpResponse | StreamingHttpResponse
         if etag in request.headers.get("If-None-Match", ""):
@@ -80,6 +85,11 @@ class Discovery(ApiView):
         response["Cache-Control"] = "private, no-cache"
         patch_vary_headers(response, ["Authorization", "Cookie"])
         return response
+
+
+def _reading() -> AbstractContextManager[object]:
+    """Outside a transaction PostgreSQL copies the whole answer before its first row; on SQLite one would shut out writers."""
+    return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
 
 
 def _port(text: str | None) -> int:
@@ -109,7 +119,7 @@ def _pieces(rows: Iterator[tuple[Any, ...]], port: int) -> Iterator[bytes]:
 def group(row: tuple[Any, ...], port: int) -> dict[str, Any]:
     """One node as Prometheus reads it. An empty value is left out: for Prometheus both are the same."""
     address, labels, *values = row
-    found = {f"__meta_fleetui_{name}": value for name, value in zip(LABELS, values, strict=True) if value}
+    found = {name: value for name, value in zip(_NAMES, values, strict=True) if value}
     found |= node_labels(labels)
     host = f"[{address}]" if ":" in address and not address.startswith("[") else address
     return {"targets": [f"{host}:{port}"], "labels": found}
@@ -119,7 +129,12 @@ def node_labels(labels: Mapping[str, Any]) -> dict[str, str]:
     """The node's own labels, with names as Prometheus allows them. Of two that become the same, the first by name counts."""
     found: dict[str, str] = {}
     for key in sorted(labels):
-        name = f"__meta_fleetui_label_{_NOT_IN_NAMES.sub('_', key)}"
+        name = _label_name(key)
         if value := str(labels[key]):
             found.setdefault(name, value)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _label_name(key: str) -> str:
+    return f"__meta_fleetui_label_{_NOT_IN_NAMES.sub('_', key)}"

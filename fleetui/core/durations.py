@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F, Sum
 
-from fleetui.core.models import Tally
+from fleetui.core.models import DurationCount
 
 #: Workers that add at once seldom share a row.
 SHARES = 8
@@ -32,16 +32,18 @@ def add(name: str, durations_s: Mapping[str, Sequence[float]], limits_s: Sequenc
     # In order, so that two that add to the same rows do not wait for each other in a circle.
     for label in sorted(label for label, durations in durations_s.items() if durations):
         found = durations_s[label]
-        counts = [0] * Tally.BUCKETS
+        counts = [0] * DurationCount.BUCKETS
         for duration in found:
             if (place := bisect_left(limits_s, duration)) < len(limits_s):
                 counts[place] += 1
         added: dict[str, Any] = {"count": len(found), "total_s": sum(found)}
         added |= {f"b{place}": number for place, number in enumerate(counts) if number}
-        rows = Tally.objects.filter(name=name, label=label, share=share)
+        rows = DurationCount.objects.filter(name=name, label=label, share=share)
         values = {column: F(column) + number for column, number in added.items()}
         if not rows.update(**values):
-            Tally.objects.bulk_create([Tally(name=name, label=label, share=share)], ignore_conflicts=True)
+            DurationCount.objects.bulk_create(
+                [DurationCount(name=name, label=label, share=share)], ignore_conflicts=True
+            )
             rows.update(**values)
 
 
@@ -49,7 +51,7 @@ def read(name: str, limits_s: Sequence[float]) -> dict[str, Histogram]:
     """The sums by label. One query."""
     columns = ["count", "total_s", *(f"b{place}" for place in range(len(limits_s)))]
     sums = [Sum(column) for column in columns]
-    rows = Tally.objects.filter(name=name).order_by().values("label").annotate(*sums)
+    rows = DurationCount.objects.filter(name=name).order_by().values("label").annotate(*sums)
     found = {}
     for label, count, total_s, *buckets in rows.values_list("label", *(f"{column}__sum" for column in columns)):
         found[label] = Histogram(count, total_s, tuple(accumulate(buckets)))

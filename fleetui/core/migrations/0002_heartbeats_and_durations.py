@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Tally',
+            name='DurationCount',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=40)),
@@ -50,8 +50,8 @@ class Migration(migrations.Migration):
                 ('b8', models.BigIntegerField(default=0)),
             ],
             options={
-                'verbose_name_plural': 'tallies',
-                'constraints': [models.UniqueConstraint(fields=('name', 'label', 'share'), name='one_tally_per_share')],
+                'verbose_name_plural': 'duration counts',
+                'constraints': [models.UniqueConstraint(fields=('name', 'label', 'share'), name='one_duration_count_per_share')],
             },
         ),
     ]
