@@ -10,7 +10,7 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 
 from fleetui.access.models import Token
-from fleetui.access.services.resolve import pepper_name
+from fleetui.access.token_text import pepper_name
 from fleetui.audit.models import AuditEvent
 from fleetui.core.crypto import key_id
 from fleetui.core.keys import KEYS, key_folder, read_keys

@@ -35,6 +35,8 @@ def _jsonable(value: object) -> Any:
 
 @dataclass(frozen=True)
 class Os:
+    """What runs there. `machine_id` is derived from the host's own one (nodes.hosts.machine_id), which is never kept."""
+
     family: str = "unknown"
     name: str = ""
     variant: str | None = None
@@ -44,6 +46,7 @@ class Os:
     version_id: str | None = None
     pretty_name: str | None = None
     arch: str | None = None
+    machine_id: str | None = None
 
 
 @dataclass(frozen=True)

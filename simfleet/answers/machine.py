@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import re
 
-from simfleet import seeds
 from simfleet.answers import flatcar
 from simfleet.answers.base import Answer, Call, command, fail, options, say
 from simfleet.answers.files import day, kernel, load, ssh_client
@@ -208,7 +209,12 @@ def id128(call: Call) -> Answer:
     """The machine id, or one derived from it for an application."""
     if "-a" not in call.args and not any(word.startswith("--app-specific") for word in call.args):
         return say(call.host.machine_id + "\n")
-    return say(seeds.machine_hex(call.host.seed, call.host.machine_id, "application") + "\n")
+    application = call.args[-1].partition("=")[2] or call.args[-1]
+    if not re.fullmatch(r"[0-9a-f]{32}", application):
+        return fail(f"Failed to parse {application} as application ID: Invalid argument")
+    derived = bytearray(hmac.digest(bytes.fromhex(call.host.machine_id), bytes.fromhex(application), "sha256")[:16])
+    derived[6], derived[8] = (derived[6] & 0x0F) | 0x40, (derived[8] & 0x3F) | 0x80
+    return say(derived.hex() + "\n")
 
 
 @command("who")

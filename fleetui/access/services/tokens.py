@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import ipaddress
-import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -14,14 +11,12 @@ from fleetui.access.models import Token, User
 from fleetui.access.principals import Principal, require
 from fleetui.access.roles import PERMISSIONS, SCOPES
 from fleetui.access.services.delegation import latest_end
-from fleetui.access.services.resolve import TOKEN_START, digest_of, pepper_name
+from fleetui.access.services.resolve import TOKEN_START
+from fleetui.access.token_text import checked_networks, new_text
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
-from fleetui.core.keys import demand
 
 MAX_DAYS = 366
-#: They are read and compared at every request of the token.
-MAX_NETWORKS = 100
 
 
 def create_token(
@@ -55,13 +50,7 @@ def create_token(
             value=wrong,
             mend=_("Use %(known)s or permission names.") % {"known": ", ".join(SCOPES)},
         )
-    scopes, networks = list(dict.fromkeys(scopes)), list(dict.fromkeys(networks))
-    if len(networks) > MAX_NETWORKS:
-        raise InvalidInput(
-            _("%(count)s networks are too many.") % {"count": len(networks)},
-            field="networks",
-            mend=_("Give at most %(limit)s.") % {"limit": MAX_NETWORKS},
-        )
+    scopes, networks = list(dict.fromkeys(scopes)), checked_networks(networks)
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(
             _("%(value)s days is not a lifetime.") % {"value": days},
@@ -69,38 +58,26 @@ def create_token(
             value=days,
             mend=_("Give 1 to %(limit)s.") % {"limit": MAX_DAYS},
         )
-    for network in networks:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError as error:
-            raise InvalidInput(
-                _("%(value)r is not a network.") % {"value": network},
-                field="networks",
-                value=network,
-                mend=_("Write it like 10.0.0.0/8."),
-            ) from error
     expires_at = latest_end(
         actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days)
     )
-    demand("FLEETUI_TOKEN_PEPPERS", settings.MISSING_KEYS)
-    secret, prefix = secrets.token_urlsafe(32), secrets.token_hex(6)
-    pepper = settings.TOKEN_PEPPERS[0]
+    made = new_text(TOKEN_START)
     try:
         with transaction.atomic():
             token = Token.objects.create(
                 user=user,
                 name=name,
-                prefix=prefix,
-                digest=digest_of(secret, pepper),
-                pepper=pepper_name(pepper),
+                prefix=made.prefix,
+                digest=made.digest,
+                pepper=made.pepper,
                 scopes=list(scopes),
-                networks=list(networks),
+                networks=networks,
                 limited_to_pools=bool(pools),
                 created_at=now,
                 expires_at=expires_at,
             )
             token.pools.set(list(pools))  # type: ignore[arg-type]  # keys are as good as rows here
-            after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": list(networks)}
+            after = {"name": name, "scopes": list(scopes), "expires_at": token.expires_at, "networks": networks}
             append(
                 [Entry(actor=str(actor), action="tokens.create", subject=f"token:{user.username}/{name}", after=after)]
             )
@@ -111,7 +88,7 @@ def create_token(
             value=name,
             mend=_("Choose another name, or revoke that one first."),
         ) from error
-    return token, f"{TOKEN_START}{prefix}_{secret}"
+    return token, made.text
 
 
 def revoke_token(*, token: Token, actor: Principal, now: datetime) -> None:

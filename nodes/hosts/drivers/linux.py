@@ -34,6 +34,7 @@ from nodes.hosts.facts import (
     Storage,
     Time,
 )
+from nodes.hosts.machine_id import MACHINE_ID, derived_id
 from nodes.hosts.probe import ProbeOutput
 
 _BOOT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,7 +49,7 @@ def read_linux(look: Look) -> tuple[Facts, Measurement]:
     rows = look.read("df", parse_df, (), good=(0, 1))
     inodes = look.read("df_inodes", parse_df, (), good=(0, 1))
     facts = Facts(
-        os=_os(look, arch),
+        os=replace(_os(look, arch), machine_id=_machine_id(look)),
         health=_health(look),
         boot=_boot(look, kernel),
         hardware=replace(_hardware(look, arch), memory_total_bytes=memory.get("MemTotal")),
@@ -76,6 +77,15 @@ def _os(look: Look, arch: str | None) -> Os:
     fallback = look.output["usr_os_release"]
     section = "os_release" if look.output["os_release"].ok or not fallback.ok else "usr_os_release"
     return os_facts(look.read(section, lambda text, _: parse_os_release(text), {}), arch)
+
+
+def _machine_id(look: Look) -> str | None:
+    """The derived id of the machine; the raw one is forgotten here."""
+    raw, derived = look.output["machine_id"], look.output["zincati_id"]
+    if raw.ok and MACHINE_ID.fullmatch(raw.stdout.strip()):
+        return derived_id(raw.stdout.strip())
+    said = derived.stdout.strip().replace("-", "")
+    return said if derived.ok and MACHINE_ID.fullmatch(said) else None
 
 
 def _uname(text: str, problems: list[str]) -> tuple[str, str | None, str | None]:

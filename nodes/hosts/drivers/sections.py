@@ -1,8 +1,8 @@
 """The commands of one look, for any Linux and for rpm-ostree hosts. None needs root, a terminal or a locale."""
 
+from nodes.hosts.machine_id import ZINCATI_APP_ID
 from nodes.hosts.probe import Section, detect_sections
 
-ZINCATI_APP_ID = "de35106b6ec24688b63afddaa156679b"
 ZINCATI_CONFIG_DIRS = ("/usr/lib/zincati/config.d", "/etc/zincati/config.d", "/run/zincati/config.d")
 # An argument of Zincati's systemctl call, shared with the reader of its answer.
 UNIT_PROPERTIES = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,StatusText,Description"
@@ -43,6 +43,7 @@ def _boot() -> tuple[Section, ...]:
         Section("btime", ("grep", "-m1", "^btime", "/proc/stat"), 5, 4 * KIB),
         Section("cmdline", ("cat", "/proc/cmdline"), 5, 64 * KIB),
         Section("boots", ("journalctl", "--list-boots", "-q", "--no-pager"), 3, 64 * KIB),
+        Section("machine_id", ("cat", "/etc/machine-id"), 5, 4 * KIB),
         Section("hostname", ("cat", "/proc/sys/kernel/hostname"), 5, 4 * KIB),
     )
 
@@ -142,7 +143,6 @@ def rpm_ostree_sections() -> tuple[Section, ...]:
         ),
         # -Z ends each path with a NUL, so that no path can be mistaken for content.
         Section("zincati_config", ("grep", "-RaHZ", "", *ZINCATI_CONFIG_DIRS), 5, 96 * KIB),
-        Section("machine_id", ("cat", "/etc/machine-id"), 5, 4 * KIB),
         Section("zincati_id", ("systemd-id128", "machine-id", "-a", ZINCATI_APP_ID), 5, 4 * KIB),
     )
 

@@ -1,7 +1,5 @@
 """Zincati: what the agent says it is doing, and the settings it runs with."""
 
-import hashlib
-import hmac
 import re
 import tomllib
 from dataclasses import dataclass, replace
@@ -10,9 +8,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from nodes.hosts.drivers.base import Look
 from nodes.hosts.drivers.documents import MAX_DEPTH, Fields, NotUnderstood, check_depth, plain
-from nodes.hosts.drivers.sections import ZINCATI_APP_ID, ZINCATI_CONFIG_DIRS
+from nodes.hosts.drivers.sections import ZINCATI_CONFIG_DIRS
 from nodes.hosts.drivers.systemd import parse_show, unit_of
 from nodes.hosts.facts import Agent, IgnoredFile
+from nodes.hosts.machine_id import MACHINE_ID, derived_id
 from nodes.hosts.probe import SectionOutput, clean_text
 
 MAX_FILE_BYTES = 65_536
@@ -39,7 +38,6 @@ _WAITING = {
     "reboot delayed due to active user sessions": "user_sessions",
 }
 _LAST_CHECKED = re.compile(r" \(last checked [^()]{1,80}\)")
-_UUID = re.compile(r"[0-9a-f]{32}")
 _REFUSED = re.compile(r"^(?:grep|find): ['\"\u2018]?(?P<path>/[^\n]*?)['\"\u2019]?: Permission denied$", re.MULTILINE)
 
 
@@ -91,24 +89,16 @@ def parse_status_text(text: str) -> tuple[str | None, dict[str, str]]:
 
 def _derived_uuid(look: Look) -> str | None:
     said = look.output["zincati_id"].stdout.strip().replace("-", "")
-    if look.output["zincati_id"].ok and _UUID.fullmatch(said):
+    if look.output["zincati_id"].ok and MACHINE_ID.fullmatch(said):
         return said
     machine_id = look.output["machine_id"].stdout.strip()
-    if look.output["machine_id"].ok and _UUID.fullmatch(machine_id):
-        return node_uuid(machine_id)
+    if look.output["machine_id"].ok and MACHINE_ID.fullmatch(machine_id):
+        return derived_id(machine_id)
     # The raw text would disclose the machine id, which is meant to stay on the host.
     found = look.output["machine_id"]
     reason = look.why_not(found) or "not_understood"
     look.note("machine_id", reason, "The machine id could not be read, so the Zincati id is unknown.", found, raw="")
     return None
-
-
-def node_uuid(machine_id: str) -> str:
-    """The id that Zincati derives from the machine id: HMAC-SHA256 with the bits of a random UUID."""
-    derived = bytearray(hmac.digest(bytes.fromhex(machine_id), bytes.fromhex(ZINCATI_APP_ID), hashlib.sha256)[:16])
-    derived[6] = (derived[6] & 0x0F) | 0x40
-    derived[8] = (derived[8] & 0x3F) | 0x80
-    return derived.hex()
 
 
 def _configured_uuid(agent: Agent) -> str | None:

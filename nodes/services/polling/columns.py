@@ -54,7 +54,13 @@ def fact_columns(document: Mapping[str, Any], family: str) -> dict[str, Any]:
         "boot_id": (boot.get("boot_id") or "")[:36],
         "booted_at": datetime.fromisoformat(booted_at) if booted_at else None,
         "unread_sections": len(document["unread"]),
+        "machine_id": machine_id_of(document),
     }
+
+
+def machine_id_of(document: Mapping[str, Any]) -> str:
+    """The derived machine id; empty where the host did not say one."""
+    return (document["os"].get("machine_id") or "")[:64]
 
 
 def deployment_row(node: Node, one: Mapping[str, Any]) -> Deployment:

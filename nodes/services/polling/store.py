@@ -55,6 +55,7 @@ _FACT_COLUMNS = [
     "facts",
     "facts_at",
     "unread_sections",
+    "machine_id",
     "search_text",
 ]
 
@@ -194,6 +195,8 @@ class _Batch:
             raw=zlib.compress(read.raw[:MAX_RAW_BYTES]),
         )
         columns = fact_columns(read.facts, read.family)
+        # A host that did not say its id this time is still the same machine.
+        columns["machine_id"] = columns["machine_id"] or node.machine_id
         for name, value in columns.items():
             setattr(node, name, value)
         node.facts_at = self.now

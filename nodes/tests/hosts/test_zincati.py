@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.hosts.drivers.sections import ZINCATI_CONFIG_DIRS
-from nodes.hosts.drivers.zincati import effective, merge, node_uuid, parse_status_text, parse_toml, without_password
+from nodes.hosts.drivers.zincati import effective, merge, parse_status_text, parse_toml, without_password
 from nodes.hosts.facts import Agent
+from nodes.hosts.machine_id import derived_id
 from nodes.tests.hosts.hostdoubles import HEALTHY, answer, corpus, read
 
 USR, ETC, RUN = ZINCATI_CONFIG_DIRS
@@ -68,7 +69,7 @@ def test_a_healthy_agent() -> None:
     assert agent.config["updates"]["enabled"] is True
     assert agent.files_read == (f"{ETC}/50-updates.toml",)
     assert agent.files_ignored == ()
-    assert agent.node_uuid == node_uuid(HEALTHY["machine_id"].strip())
+    assert agent.node_uuid == derived_id(HEALTHY["machine_id"].strip())
 
 
 @pytest.mark.parametrize(
@@ -194,11 +195,21 @@ def test_passwords_in_urls_are_not_kept() -> None:
 
 
 def test_the_node_id_is_derived_as_systemd_does() -> None:
-    derived = node_uuid("3d1219c7c4c5404aaa1f6d2a48adfda4")
+    derived = derived_id("3d1219c7c4c5404aaa1f6d2a48adfda4")
     assert derived == "975228d46dc94622b9bbe16671e2b58d"
     assert read(zincati_id=derived + "\n", machine_id=answer(status=1)).facts.agent.node_uuid == derived
     configured = with_files(**{f"{ETC}/50-x.toml": 'identity.node_uuid = "27E3AC02-AF39-46AF-995C-9940E18B0CCE"'})
     assert read(**configured).facts.agent.node_uuid == "27e3ac02af3946af995c9940e18b0cce"
+
+
+def test_the_derived_machine_id_is_a_fact_of_the_system() -> None:
+    raw = HEALTHY["machine_id"].strip()
+    assert read().facts.os.machine_id == derived_id(raw) != raw
+    configured = with_files(**{f"{ETC}/50-x.toml": 'identity.node_uuid = "27E3AC02-AF39-46AF-995C-9940E18B0CCE"'})
+    assert read(**configured).facts.os.machine_id == derived_id(raw)
+    said = derived_id(raw)
+    assert read(machine_id=answer(status=1), zincati_id=said + "\n").facts.os.machine_id == said
+    assert read(machine_id="odd 3b9e1d5f").facts.os.machine_id is None
 
 
 def test_the_machine_id_itself_is_never_kept() -> None:
