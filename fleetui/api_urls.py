@@ -22,7 +22,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import bulk, facts, groups, importing, nodes, others
+from nodes.api import bulk, enrolment, facts, groups, importing, nodes, others
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
@@ -98,6 +98,13 @@ _api = [
     path("v1/facts/paths/", facts.FactPaths.as_view(), name="facts-paths"),
     path("v1/pools/", groups.PoolList.as_view(), name="pools"),
     path("v1/pools/<name:name>/", groups.PoolDetail.as_view(), name="pool"),
+    path("v1/pools/<name:name>/enrolment-tokens/", enrolment.EnrolmentTokenList.as_view(), name="enrolment-tokens"),
+    path(
+        "v1/pools/<name:name>/enrolment-tokens/<uuid:token_id>/",
+        enrolment.EnrolmentTokenDetail.as_view(),
+        name="enrolment-token",
+    ),
+    path("v1/enrol/", enrolment.Enrol.as_view(), name="enrol"),
     path("v1/clusters/", groups.ClusterList.as_view(), name="clusters"),
     path("v1/clusters/<name:name>/", groups.ClusterDetail.as_view(), name="cluster"),
     path("v1/credentials/", groups.CredentialList.as_view(), name="credentials"),

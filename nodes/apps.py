@@ -10,7 +10,7 @@ class NodesConfig(AppConfig):
         from fleetui.core.rotation import register
         from fleetui.core.vitals import add_vitals
         from nodes import vital_signs
-        from nodes.banners import polling_stands_still
+        from nodes.banners import absence_is_held, polling_stands_still
         from nodes.services import guard, tally
         from nodes.services.credentials import rotate_seals
 
@@ -18,5 +18,6 @@ class NodesConfig(AppConfig):
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
         register("credentials", rotate_seals)
         add_banner_source(polling_stands_still)
+        add_banner_source(absence_is_held)
         for source in (vital_signs.queues, vital_signs.decisions, vital_signs.host_clocks):
             add_vitals(source)

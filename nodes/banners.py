@@ -13,9 +13,30 @@ from fleetui.core import clock
 from fleetui.core.frame import Banner
 from fleetui.core.heartbeats import signs_of
 from nodes.models import Node
+from nodes.services.enrolment import holds
 
 #: A node that has been due for longer than this waits for a worker that is not there.
 OVERDUE = timedelta(minutes=3)
+
+
+def absence_is_held(request: HttpRequest) -> list[Banner]:
+    """Pools whose absent nodes were not retired, because it may be the network that is away."""
+    principal = request.principal  # type: ignore[attr-defined]
+    where = principal.where("pools.read")
+    found = []
+    for hold in holds(clock.now()):
+        if not where.covers(hold.pool_id):
+            continue
+        if hold.reason == "half":
+            text = _(
+                "%(failing)s of %(nodes)s nodes of the pool %(pool)s do not answer, so none is retired for absence."
+            )
+        else:
+            text = _("No node at all answers, so none of the pool %(pool)s is retired for absence.")
+        url = reverse("nodes:pool", args=[hold.pool])
+        values = {"failing": hold.failing, "nodes": hold.nodes, "pool": hold.pool}
+        found.append(Banner(level="warn", text=text % values, url=f"{url}#enrolment", action=_("See why")))
+    return found
 
 
 def polling_stands_still(request: HttpRequest) -> list[Banner]:

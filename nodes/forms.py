@@ -85,13 +85,16 @@ class PoolForm(_PoolModelForm):
 
     class Meta:
         model = Pool
-        fields = ["name", "description", "cluster", "role", "credential", "poll_interval_s"]
+        fields = ["name", "description", "cluster", "role", "credential", "poll_interval_s", "retire_absent_after_s"]
         widgets = {"name": forms.TextInput(attrs=PLAIN), "role": forms.TextInput(attrs={"autocomplete": "off"})}
         help_texts = {
             "name": gettext_lazy("Letters, digits, dots and hyphens: hosts name it as their FleetLock group."),
             "role": gettext_lazy("A word of your own, such as worker or control-plane."),
             "credential": gettext_lazy("Used for every node of the pool that has none of its own."),
             "poll_interval_s": gettext_lazy("From 10 to 86,400. Empty: as often as the installation says."),
+            "retire_absent_after_s": gettext_lazy(
+                "From 60 to 2,592,000, for nodes that enrolled by themselves. Empty: never."
+            ),
         }
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:

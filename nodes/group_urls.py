@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from nodes.views import enrolment
 from nodes.views.add import add, public_key
 from nodes.views.clusters import cluster_add, cluster_delete, cluster_edit
 from nodes.views.credentials import (
@@ -28,6 +29,8 @@ urlpatterns: list[URLPattern] = [
     path("pools/<str:name>/", pool_page, name="pool"),
     path("pools/<str:name>/edit/", pool_edit, name="pool_edit"),
     path("pools/<str:name>/delete/", pool_delete, name="pool_delete"),
+    path("pools/<str:name>/enrolment/add/", enrolment.token_add, name="enrolment_add"),
+    path("pools/<str:name>/enrolment/<uuid:token_id>/revoke/", enrolment.token_revoke, name="enrolment_revoke"),
     path("clusters/-/add/", cluster_add, name="cluster_add"),
     path("clusters/<str:name>/edit/", cluster_edit, name="cluster_edit"),
     path("clusters/<str:name>/delete/", cluster_delete, name="cluster_delete"),

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from fleetui.core import clock
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
-from nodes.services import importing, tally
+from nodes.services import enrolment, importing, tally
 from nodes.services.bulk import end_maintenance
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
@@ -75,11 +75,13 @@ def apply_import(plan_id: str) -> None:
 
 @shared_task(name="nodes.tasks.sweep", ignore_result=True)
 def sweep() -> None:
-    """What has to happen within the minute: imports that nobody works on go on, old plans go, maintenance ends, counts fold."""
+    """What has to happen within the minute: imports that nobody works on go on, old plans go, maintenance ends,
+    enrolled nodes that stayed away are retired, counts fold."""
     for plan_id in _again(lambda: importing.resume(clock.now())):
         apply_import.delay(str(plan_id))
     _again(lambda: importing.forget_old(clock.now()))
     _again(lambda: end_maintenance(clock.now()))
+    _again(lambda: enrolment.retire_absent(clock.now()))
     _again(tally.fold)
 
 

@@ -37,6 +37,25 @@ ROLE_WORDS = {
 }
 
 
+class NetworksField(forms.CharField):
+    """Networks, one a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.Textarea(attrs={**PLAIN, "rows": 2, "placeholder": "10.0.0.0/8"})
+        kwargs = {"label": gettext_lazy("Networks"), "required": False, "max_length": 2000, "widget": widget, **kwargs}
+        super().__init__(**kwargs)
+
+    def clean(self, value: Any) -> list[str]:
+        found = [part for part in re.split(r"[\s,]+", super().clean(value)) if part]
+        for network in found:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                said = _("“%(network)s” is not a network. Write it like 10.0.0.0/8 or 192.0.2.7.")
+                raise ValidationError(said % {"network": network[:60]}) from error
+        return found
+
+
 class TokenForm(forms.Form):
     """A token of one's own."""
 
@@ -62,13 +81,7 @@ class TokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("None chosen: wherever your roles reach."),
     )
-    networks = forms.CharField(
-        label=gettext_lazy("Networks"),
-        required=False,
-        max_length=2000,
-        widget=forms.Textarea(attrs={**PLAIN, "rows": 2, "placeholder": "10.0.0.0/8"}),
-        help_text=gettext_lazy("Addresses that may use it, one a line. Empty: from anywhere."),
-    )
+    networks = NetworksField(help_text=gettext_lazy("Addresses that may use it, one a line. Empty: from anywhere."))
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,16 +89,6 @@ class TokenForm(forms.Form):
         self.fields["pools"].choices = pools  # type: ignore[attr-defined]
         if not pools:
             del self.fields["pools"]
-
-    def clean_networks(self) -> list[str]:
-        found = [part for part in re.split(r"[\s,]+", self.cleaned_data["networks"]) if part]
-        for network in found:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as error:
-                said = _("“%(network)s” is not a network. Write it like 10.0.0.0/8 or 192.0.2.7.")
-                raise ValidationError(said % {"network": network[:60]}) from error
-        return found
 
 
 def _pool_choices(principal: Principal) -> list[tuple[str, str]]:

@@ -51,6 +51,13 @@ class PoolBody(Body):
     role = Text(max_length=50, allow_blank=True, default="")
     credential = Text(max_length=100, allow_null=True, default=None)
     poll_interval_s = Integer(min_value=10, max_value=86400, allow_null=True, default=None)
+    retire_absent_after_s = Integer(
+        min_value=60,
+        max_value=30 * 86400,
+        allow_null=True,
+        default=None,
+        help_text="Enrolled nodes without contact for so long are retired; null: never.",
+    )
 
 
 class ClusterBody(Body):

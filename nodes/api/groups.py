@@ -114,7 +114,7 @@ def _detail_actions(kind: str, shape: Shape, body: type[Body]) -> dict[str, Acti
     }
 
 
-class _Pools(Named):
+class PoolBase(Named):
     kind = "pool"
     shape = shapes.POOL
 
@@ -125,7 +125,7 @@ class _Pools(Named):
         return counted
 
 
-class PoolList(_Pools):
+class PoolList(PoolBase):
     """All pools that one may see."""
 
     actions = _list_actions("pool", POOLS, PoolBody)
@@ -138,7 +138,7 @@ class PoolList(_Pools):
         return self.added(groups.add_pool(**values, actor=self.principal, now=clock.now()))
 
 
-class PoolDetail(_Pools, NamedDetail):
+class PoolDetail(PoolBase, NamedDetail):
     """One pool."""
 
     actions = _detail_actions("pool", shapes.POOL, PoolBody)

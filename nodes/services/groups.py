@@ -26,6 +26,7 @@ def add_pool(
     role: str = "",
     credential: Credential | None = None,
     poll_interval_s: int | None = None,
+    retire_absent_after_s: int | None = None,
     actor: Principal,
     now: datetime,
 ) -> Pool:
@@ -38,10 +39,18 @@ def add_pool(
         role=role.strip(),
         credential=credential,
         poll_interval_s=poll_interval_s,
+        retire_absent_after_s=retire_absent_after_s,
         created_at=now,
     )
     rows.checked(pool)
-    after = {"description": pool.description, "cluster": cluster, "role": pool.role, "credential": credential}
+    after: dict[str, Any] = {
+        "description": pool.description,
+        "cluster": cluster,
+        "role": pool.role,
+        "credential": credential,
+    }
+    if retire_absent_after_s is not None:
+        after["retire_absent_after_s"] = retire_absent_after_s
     rows.add(pool, kind="pool", actor=actor, after=after)
     return pool
 

@@ -10,6 +10,14 @@ from django.utils.translation import gettext as _
 from fleetui.core.errors import InvalidInput
 from nodes.models import Node
 
+#: How the reason of a retirement for absence begins: such a node comes back when it announces itself again.
+ABSENT = "Retired for absence"
+
+
+def retired_for_absence(node: Node) -> bool:
+    """Whether FleetUI retired it, and not a person."""
+    return node.lifecycle == "retired" and node.enrolled_at is not None and node.lifecycle_reason.startswith(ABSENT)
+
 
 def checked_until(until: datetime | None, now: datetime) -> datetime | None:
     """The end of a maintenance lies ahead."""

@@ -27,12 +27,14 @@ from nodes.forms import PoolForm
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.releases.versions import version_key
 from nodes.services import groups
+from nodes.services.enrolment import holds
 from nodes.services.history import history
 from nodes.services.stats import version_ages
+from nodes.views import enrolment_words as enrolment
 from nodes.views.over_time import range_links, range_of, versions_chart
 from nodes.views.subject import principal_of
 
-FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s")
+FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s", "retire_absent_after_s")
 _IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
 _TROUBLE = (
     Q(nodes__reachability__in=["unreachable", "key_mismatch"])
@@ -127,6 +129,11 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "interval_s": pool.poll_interval_s or settings.POLL_INTERVAL_S,
         "may_write": principal.may("pools.write", pool),
         "may_add_node": principal.may("nodes.write", pool),
+        "tokens": enrolment.tokens_of(pool, clock.now()),
+        "may_enrol": enrolment.may_enrol(principal, pool),
+        "may_revoke": principal.may("nodes.write", pool),
+        "hold": next((hold for hold in holds(clock.now()) if hold.pool_id == pool.pk), None),
+        "absent_url": nodes_url(pool=pool.name, reachability="unreachable"),
         "add_url": f"{reverse('nodes:add')}?{urlencode({'pool': pool.name})}",
     }
     return render(request, "nodes/pool.html", context)

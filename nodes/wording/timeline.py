@@ -7,6 +7,26 @@ from nodes.wording.sentences import Forms
 
 TIMELINE: dict[str, Forms] = {
     "node_added": (_("Added by %(actor)s"), _("Added")),
+    "node_enrolled": (
+        _("Enrolled by the token %(by)s with the host key %(fingerprint)s"),
+        _("Enrolled by the token %(by)s"),
+        _("Enrolled"),
+    ),
+    "node_enrolled_again": (_("Came back: announced itself by the token %(by)s"), _("Came back")),
+    "address_changed": (
+        _("Announced another address: %(before)s became %(after)s"),
+        _("Announced another address: %(after)s"),
+        _("Announced another address"),
+    ),
+    "retired_absent": (
+        _("Retired: no contact for %(after_s)s s, and the pool %(pool)s keeps absent nodes no longer"),
+        _("Retired for absence"),
+    ),
+    "nodes_merged": (
+        _("%(actor)s merged %(other)s into this node"),
+        _("%(other)s was merged into this node"),
+        _("Another node was merged into this one"),
+    ),
     "node_edited": (
         _("%(actor)s changed %(fields)s"),
         _("Changed: %(fields)s"),

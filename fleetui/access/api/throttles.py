@@ -22,6 +22,15 @@ class PrincipalThrottle(SimpleRateThrottle):
         return f"throttle:{principal.kind}:{principal.token_id or principal.user_id}"
 
 
+class EnrolmentThrottle(SimpleRateThrottle):
+    """One count per source address: a rack behind one address announces itself at once, and again every few minutes."""
+
+    scope = "enrolment"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        return f"throttle:enrolment:{context.source_address.get() or 'unknown'}"
+
+
 class AnonymousThrottle(SimpleRateThrottle):
     """One count per source address."""
 

@@ -24,7 +24,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Action:
-    """One method of one address. `answers` maps the status of success to the shape of its body (None: no body)."""
+    """One method of one address. `answers` maps the status of success to the shape of its body (None: no body).
+
+    `note` takes the place of the sentence that says which permission it needs.
+    """
 
     permission: str
     operation_id: str
@@ -34,6 +37,7 @@ class Action:
     query: tuple[Param, ...] = ()
     headers: tuple[Param, ...] = ()
     media_types: tuple[str, ...] = field(default=("application/json",))
+    note: str = ""
 
 
 IF_MATCH = Param(

@@ -54,6 +54,11 @@ def read_body(body_class: type[Body], request: Request, *, partial: bool = False
                 "The body is not a JSON object.", value=type(sent).__name__, mend="Send one JSON object."
             )
         sent = {}
+    return checked_body(body_class, sent, partial=partial)
+
+
+def checked_body(body_class: type[Body], sent: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
+    """The same for a body that was read already."""
     body = body_class(data=sent, partial=partial)
     fields = body.fields
     errors = [

@@ -49,6 +49,8 @@ class FleetSchema(AutoSchema):
 
     def get_description(self) -> str:  # type: ignore[override]
         permission = self.action.permission
+        if self.action.note:
+            return self.action.note
         return "Needs no token." if permission == "public" else f"Needs the permission `{permission}`."
 
     def get_tags(self) -> list[str]:

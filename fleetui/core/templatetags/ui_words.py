@@ -51,6 +51,7 @@ STATES = {
         "valid": ("ok", gettext_lazy("Valid")),
         "expiring": ("warn", gettext_lazy("Expires soon")),
         "expired": ("none", gettext_lazy("Expired")),
+        "used_up": ("none", gettext_lazy("Used up")),
         "revoked": ("none", gettext_lazy("Revoked")),
     },
 }
