@@ -22,7 +22,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import bulk, enrolment, facts, groups, importing, nodes, others
+from nodes.api import bulk, enrolment, exporting, facts, groups, importing, nodes, others, saved_views
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
@@ -85,6 +85,7 @@ _api = [
     path("docs/", docs, name="docs"),
     path("v1/nodes/", nodes.NodeList.as_view(), name="nodes"),
     path("v1/nodes/bulk/", bulk.NodeBulk.as_view(), name="nodes-bulk"),
+    path("v1/nodes/export/", exporting.NodeExport.as_view(), name="nodes-export"),
     path("v1/nodes/import/", importing.NodeImport.as_view(), name="nodes-import"),
     path("v1/nodes/import/<uuid:plan_id>/", importing.NodeImportDetail.as_view(), name="nodes-import-plan"),
     path("v1/nodes/import/<uuid:plan_id>/rows/", importing.NodeImportRows.as_view(), name="nodes-import-rows"),
@@ -95,6 +96,8 @@ _api = [
     path("v1/nodes/<name:name>/timeline/", nodes.NodeTimeline.as_view(), name="node-timeline"),
     path("v1/nodes/<name:name>/host-keys/", nodes.NodeHostKeys.as_view(), name="node-host-keys"),
     path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
+    path("v1/views/", saved_views.ViewList.as_view(), name="views"),
+    path("v1/views/<uuid:view_id>/", saved_views.ViewDetail.as_view(), name="view"),
     path("v1/facts/paths/", facts.FactPaths.as_view(), name="facts-paths"),
     path("v1/pools/", groups.PoolList.as_view(), name="pools"),
     path("v1/pools/<name:name>/", groups.PoolDetail.as_view(), name="pool"),

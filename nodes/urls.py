@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions, bulk, importing
+from nodes.views import actions, bulk, column_page, exporting, fact_filter, importing, saved_views
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.history import history_page
@@ -17,6 +17,14 @@ app_name = "nodes"
 urlpatterns: list[URLPattern] = [
     path("nodes/", node_list, name="list"),
     path("nodes/-/poll/", poll_many, name="poll_many"),
+    path("nodes/-/filter/", fact_filter.add_filter, name="add_filter"),
+    path("nodes/-/fact-values/", fact_filter.fact_values, name="fact_values"),
+    path("nodes/-/columns/", column_page.choose, name="columns"),
+    path("nodes/-/export/", exporting.export_nodes, name="export"),
+    path("nodes/-/views/", saved_views.view_list, name="views"),
+    path("nodes/-/views/add/", saved_views.view_add, name="view_add"),
+    path("nodes/-/views/<uuid:pk>/", saved_views.view_edit, name="view_edit"),
+    path("nodes/-/views/<uuid:pk>/delete/", saved_views.view_delete, name="view_delete"),
     path("nodes/-/bulk/", bulk.bulk, name="bulk"),
     path("nodes/-/import/", importing.start, name="import"),
     path("nodes/-/import/<uuid:plan_id>/", importing.plan_page, name="import_plan"),

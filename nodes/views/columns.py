@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Case, DateTimeField, F, IntegerField, Value, When
 from django.db.models.functions import Coalesce
-from django.utils.html import format_html
+from django.http import QueryDict
 from django.utils.safestring import SafeString
 
-from fleetui.core.templatetags.ui import state_badge
-from nodes.models import Node
+from fleetui.core.filters import split_values
+from nodes.columns import DEFAULT, Column, NotAColumn, columns, facts_of, value_of
+from nodes.models import ColumnChoice, Node
 from nodes.querysets import NodeQuerySet
-from nodes.views.axis_words import Axis, axes_of
+from nodes.views.cells import Cells, address_of
 from nodes.views.paging import Order
 
 #: Values from worst to best: an axis is sorted by how much it asks for attention, not by its spelling.
@@ -31,13 +32,8 @@ SORTS = ("name", "pool", "version", *_RANKS, "last_seen")
 DEFAULT_SORT = "name"
 #: A name longer than this keeps its end in a narrow column: the ends of names tell hosts apart.
 _WHOLE_NAME, _NAME_TAIL = 12, 7
-SSH_PORT = 22
+LISTING = "nodes"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_SHOWN = (
-    "name", "address", "port", "pool__name", "lifecycle", "os_family", "os_name", "os_version", "os_stream",
-    "booted_version", "unread_sections", "facts_at", "last_seen_at", "failing_since", "poll_requested_at",
-    *(f"{axis}{part}" for axis in _RANKS for part in ("", "_reason", "_params", "_since")),
-)  # fmt: skip
 
 
 def sort_wanted(text: str) -> str:
@@ -65,38 +61,17 @@ def _place(key: str) -> Any:
     return Case(*whens, default=Value(len(whens)), output_field=IntegerField())
 
 
-def shown_columns(found: NodeQuerySet) -> NodeQuerySet:
-    """Only what a row shows: facts and deployments of a page of nodes would be megabytes."""
-    return found.select_related("pool").only(*_SHOWN)
-
-
 @dataclass(frozen=True)
 class Row:
-    """One node of the list."""
+    """One node of the list. `revision` differs whenever the row would be drawn differently."""
 
     node: Node
-    axes: Sequence[Axis]
-    cells: Mapping[str, SafeString]
-
-    @property
-    def revision(self) -> str:
-        """Differs whenever the row would be drawn differently."""
-        node = self.node
-        shown = (
-            node.name, node.address, node.port, node.pool_id, node.lifecycle, node.booted_version, node.facts_at,
-            node.last_seen_at, node.unread_sections, bool(node.poll_requested_at), *self.axes,
-        )  # fmt: skip
-        return f"{zlib.crc32(repr(shown).encode()):08x}"
-
-    @property
-    def os(self) -> str:
-        return self.node.os_name or self.node.os_family
+    cells: Sequence[SafeString]
+    revision: str
 
     @property
     def address(self) -> str:
-        """With the port, unless it is SSH's own."""
-        node = self.node
-        return node.address if node.port == SSH_PORT else f"{node.address}:{node.port}"
+        return address_of(self.node)
 
     @property
     def name_head(self) -> str:
@@ -109,22 +84,25 @@ class Row:
         return self.node.name[-_NAME_TAIL:] if len(self.node.name) > _WHOLE_NAME else ""
 
 
-def rows_of(nodes: Iterable[Node]) -> list[Row]:
-    """Rows with their axes drawn; most nodes of a page share the same few, which are drawn once."""
-    drawn: dict[tuple[str, ...], SafeString] = {}
+def rows_of(nodes: Sequence[Node], wanted: Sequence[Column], query: QueryDict) -> list[Row]:
+    """Rows with their cells drawn."""
+    cells, facts = Cells(query), facts_of(nodes, wanted)
     found = []
     for node in nodes:
-        axes = axes_of(node)
-        cells = {}
-        for axis in axes:
-            key = (axis.level, axis.word, axis.short, axis.sentence)
-            cells[axis.name] = drawn.get(key) or drawn.setdefault(key, _cell(axis))
-        found.append(Row(node, axes, cells))
+        values = [value_of(one, node, facts) for one in wanted]
+        drawn = [cells.cell(one, node, value) for one, value in zip(wanted, values, strict=True)]
+        # The words of a time change with every minute; the row has changed when the time itself has.
+        told = [value if isinstance(value, datetime) else cell for value, cell in zip(values, drawn, strict=True)]
+        shown = (node.name, node.address, node.port, node.lifecycle, bool(node.poll_requested_at), told)
+        found.append(Row(node, drawn, f"{zlib.crc32(repr(shown).encode()):08x}"))
     return found
 
 
-def _cell(axis: Axis) -> SafeString:
-    why = format_html('<span class="n-why">{}</span>', axis.short) if axis.short else ""
-    return format_html(
-        '<span class="n-axis" title="{}">{}{}</span>', axis.sentence, state_badge(axis.level, axis.word), why
-    )
+def columns_wanted(query: QueryDict, user_id: int | None) -> tuple[list[Column], list[NotAColumn]]:
+    """The columns of the address, else those that the user chose, else the usual ones."""
+    names = split_values(query.getlist("columns"))
+    if not names and user_id is not None:
+        kept = ColumnChoice.objects.filter(user=user_id, listing=LISTING).values_list("columns", flat=True).first()
+        names = [str(name) for name in kept or ()]
+    found, wrong = columns(names)
+    return (found or columns(DEFAULT)[0]), wrong

@@ -13,6 +13,7 @@ from fleetui.access.principals import Principal
 from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.axes import Health, Lifecycle, Reachability, UpdateState
+from nodes.filters import NodeFilter
 from nodes.models import Tally
 from nodes.releases.versions import version_key
 from nodes.views.group_words import phrase
@@ -57,6 +58,7 @@ def field_word(name: str) -> str:
         "kernel_older": _("Kernel older than"),
         "kernel_newer": _("Kernel newer than"),
         "fact": _("Fact"),
+        "columns": _("Columns"),
     }
     return words.get(name, name)
 
@@ -136,9 +138,9 @@ class Facets:
 
 
 def values_of(query: QueryDict, name: str) -> list[str]:
-    """The values of one filter, written by repetition or (except labels) by commas."""
+    """The values of one filter, written by repetition or, where it takes them, by commas."""
     parts = query.getlist(name)
-    if name in ("label", "q", "fact", "model", "kernel_argument"):
+    if not NodeFilter.base_filters[name].commas:
         return [part for part in parts if part]
     return [value for part in parts for value in (piece.strip() for piece in part.split(",")) if value]
 
@@ -165,5 +167,9 @@ def chips(query: QueryDict, names: Iterable[str]) -> list[dict[str, str]]:
 def hidden(query: QueryDict, names: Iterable[str]) -> list[tuple[str, str]]:
     """What the search form keeps: every filter but the text, the order and the page size."""
     return [
-        (name, value) for name in (*names, "sort", "per_page") if name != "q" for value in query.getlist(name) if value
+        (name, value)
+        for name in (*names, "sort", "per_page", "columns")
+        if name != "q"
+        for value in query.getlist(name)
+        if value
     ]

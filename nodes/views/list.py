@@ -19,16 +19,23 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.templatetags.ui import changed_query
+from nodes.columns import reading
 from nodes.filters import NodeFilter
 from nodes.models import Node
 from nodes.querysets import COUNT_LIMIT, NodeQuerySet
 from nodes.services.nodes import request_poll
-from nodes.views.columns import rows_of, shown_columns, sort_wanted, sorted_by
-from nodes.views.facets import Facets, chips, hidden
+from nodes.views.cells import heads, is_usual
+from nodes.views.columns import columns_wanted, rows_of, sort_wanted, sorted_by
+from nodes.views.facets import Facets, chips, field_word, hidden
+from nodes.views.fact_filter import add_form, unindexed
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
+from nodes.views.saved_views import menu
 
 FILTERS = tuple(NodeFilter.base_filters)
 MOST_SELECTED = 2000
+LIVE_EVERY_S = 10
+#: A question that reads every document is not asked again every few seconds.
+LIVE_EVERY_UNINDEXED_S = 120
 
 
 def filtered(principal: Principal, query: QueryDict) -> tuple[NodeQuerySet, list[tuple[str, str, str, str]]]:
@@ -49,10 +56,14 @@ def node_list(request: HttpRequest) -> HttpResponse:
     sort = sort_wanted(request.GET.get("sort", ""))
     size = page_size(request.GET.get("per_page", ""))
     total = found.capped_count()
-    placed, order = sorted_by(shown_columns(found), sort)
+    wanted, unknown = columns_wanted(request.GET, principal.user_id)
+    placed, order = sorted_by(reading(found, wanted), sort)
     page = page_of(placed, order, size, request.GET)
     context: dict[str, Any] = {
-        "rows": rows_of(page.rows),
+        "rows": rows_of(page.rows, wanted, request.GET),
+        "columns": heads(wanted),
+        "usual_columns": is_usual(wanted),
+        "live_every_s": LIVE_EVERY_S if not unindexed(request.GET) else LIVE_EVERY_UNINDEXED_S,
         "sort": sort,
         "total": total,
         "total_text": f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}",
@@ -66,7 +77,14 @@ def node_list(request: HttpRequest) -> HttpResponse:
         template = "nodes/partials/node_table.html"
     else:
         template = "nodes/list.html"
+        problems += [("columns", one.name, one.message, one.mend) for one in unknown]
         context.update(_frame(principal, request.GET, problems))
+        names = [one.name for one in wanted]
+        context["column_names"] = ",".join(names)
+        context["list_query"] = changed_query(request.GET, {"columns": None}).lstrip("?")
+        file_query = changed_query(request.GET, {"per_page": None, "columns": context["column_names"]})
+        context["export_url"] = f"{reverse('nodes:export')}{file_query}"
+        context.update(menu(principal, request.GET, names))
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])
     return response
@@ -92,7 +110,9 @@ def _frame(principal: Principal, query: QueryDict, problems: list[tuple[str, str
         "hidden": hidden(query, FILTERS),
         "fields": facets.fields(query),
         "q": query.get("q", ""),
-        "problems": problems,
+        "problems": [(field_word(name), *rest) for name, *rest in problems],
+        "unindexed": unindexed(query),
+        "add_filter": add_form(query),
         "is_first_run": facets.total == 0,
         "retired": facets.retired if not query.getlist("lifecycle") else 0,
         "retired_url": changed_query(query, {"lifecycle": "retired"}),

@@ -1,6 +1,7 @@
 import { startCharts } from "./charts.js";
 import { startConfirm } from "./confirm.js";
 import { startControls } from "./controls.js";
+import { startFacts } from "./facts.js";
 import { startFilter } from "./filter.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
@@ -15,6 +16,7 @@ startConfirm();
 startTimes();
 startKeys();
 startPalette();
+startFacts();
 startFilter();
 startSelection();
 startLive();

@@ -1,0 +1,146 @@
+"""Saved views: on the list, by page and API, one's own and shared."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from fleetui.audit.models import AuditEvent
+from nodes.models import SavedView
+from nodes.services.views import MAX_VIEWS, kept_query
+from nodes.tests.api.client import Api
+from nodes.tests.cast import Cast
+from nodes.tests.make import make_node
+from nodes.tests.pages import signed_in
+
+ADD = "/nodes/-/views/add/"
+SICK = {"query": "sort=-version&health=degraded&per_page=200&after=x", "columns": "pool,kernel", "name": " Sick  ones "}
+
+
+def test_a_view_is_saved_shown_and_opened(cast: Cast) -> None:
+    make_node("sick", health="degraded", pool=cast.web)
+    client = signed_in(cast.operator)
+    page = client.get("/nodes/?health=degraded&sort=-version&columns=pool,kernel").content.decode()
+    assert "Save view" in page
+    done = client.post(ADD, SICK)
+    assert done["Location"] == "/nodes/?health=degraded&sort=-version&columns=pool%2Ckernel"
+    view = SavedView.objects.get()
+    assert (view.name, view.query, view.columns) == ("Sick ones", "health=degraded&sort=-version", ["pool", "kernel"])
+    assert AuditEvent.objects.order_by("-seq")[0].action == "views.add"
+    shown = client.get(done["Location"])
+    assert shown.context["active_view"]["name"] == "Sick ones"
+    assert b"Save view" not in shown.content
+    assert shown.content.count(b'aria-current="page"') >= 1
+    again = client.get("/nodes/?sort=-version&health=degraded&columns=pool,kernel&per_page=100")
+    assert again.context["active_view"]["name"] == "Sick ones"
+    assert client.get("/nodes/?health=degraded").context["active_view"] is None
+    assert b"Sick ones" in client.get("/nodes/-/views/").content
+
+
+def test_own_views_are_seen_by_oneself_only_and_shared_ones_by_all(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    client.post(ADD, {**SICK, "name": "For all", "is_shared": "on"})
+    assert [one["name"] for one in signed_in(cast.viewer).get("/nodes/").context["views"]] == ["For all"]
+    assert Api(cast.viewer).names("views/") == ["For all"]
+    assert Api(cast.operator).names("views/") == ["For all", "Sick ones"]
+    own, shared = SavedView.objects.get(name="Sick ones"), SavedView.objects.get(name="For all")
+    for user, view, status in (
+        (cast.viewer, own, 404), (cast.viewer, shared, 403), (cast.owner, own, 404), (cast.owner, shared, 200),
+        (cast.operator, own, 200), (cast.operator, shared, 200),
+    ):  # fmt: skip
+        assert signed_in(user).get(f"/nodes/-/views/{view.pk}/").status_code == status
+    assert Api(cast.viewer).get(f"views/{own.pk}/").status_code == 404
+    assert Api(cast.viewer).patch(f"views/{shared.pk}/", {"name": "Mine"}).status_code == 403
+    assert Api(cast.viewer).delete(f"views/{shared.pk}/").status_code == 403
+    assert Api(cast.owner).delete(f"views/{shared.pk}/").status_code == 204
+
+
+def test_saving_over_needs_to_be_said(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    refused = client.post(ADD, {**SICK, "query": "pool=web"})
+    assert refused.status_code == 422
+    assert "You have a view Sick ones already." in refused.content.decode()
+    assert SavedView.objects.get().query == "health=degraded&sort=-version"
+    client.post(ADD, {**SICK, "query": "pool=web", "overwrite": "on"})
+    assert SavedView.objects.get().query == "pool=web"
+    assert AuditEvent.objects.order_by("-seq")[0].action == "views.edit"
+
+
+def test_names_of_shared_views_are_everybodys(cast: Cast) -> None:
+    signed_in(cast.operator).post(ADD, {**SICK, "is_shared": "on"})
+    other = signed_in(cast.viewer)
+    assert other.post(ADD, SICK).status_code == 302
+    assert other.post(ADD, {**SICK, "name": "Sick ones", "is_shared": "on", "overwrite": "on"}).status_code == 422
+    assert SavedView.objects.filter(is_shared=True).count() == 1
+
+
+def test_a_view_is_renamed_shared_and_deleted(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    view = SavedView.objects.get()
+    assert client.post(f"/nodes/-/views/{view.pk}/", {"name": "Ill", "is_shared": "on"}).status_code == 302
+    view.refresh_from_db()
+    assert (view.name, view.is_shared, view.query) == ("Ill", True, "health=degraded&sort=-version")
+    assert client.post(f"/nodes/-/views/{view.pk}/delete/").status_code == 302
+    assert not SavedView.objects.exists()
+    assert [event.action for event in AuditEvent.objects.order_by("-seq")[:2]] == ["views.delete", "views.edit"]
+
+
+def test_the_page_teaches_when_there_is_none(cast: Cast) -> None:
+    assert "No saved views" in signed_in(cast.viewer).get("/nodes/-/views/").content.decode()
+    assert signed_in(cast.outsider).get("/nodes/-/views/").status_code == 403
+
+
+def test_the_api_saves_edits_and_refuses(cast: Cast) -> None:
+    api = Api(cast.operator)
+    made = api.post(
+        "views/", {"name": "Old kernels", "query": "kernel_older=6.11", "columns": ["kernel"], "shared": True}
+    )
+    assert made.status_code == 201
+    view = made.json()
+    assert view["url"] == "/nodes/?kernel_older=6.11&columns=kernel"
+    assert view["owner"] == "operator"
+    changed = api.patch(f"views/{view['id']}/", {"shared": False, "query": "kernel_older=6.12"}).json()
+    assert (changed["shared"], changed["query"], changed["columns"]) == (False, "kernel_older=6.12", ["kernel"])
+    assert api.post("views/", {"name": "Old kernels"}).status_code == 409
+    for body, field in (
+        ({"name": " "}, "name"), ({"name": "a", "columns": ["colour"]}, "columns"), ({"name": "a\x07b"}, "name"),
+        ({"name": "a", "query": "q=" + "x" * 3000}, "query"), ({"name": "a", "query": "q=%00"}, "query"),
+    ):  # fmt: skip
+        problem = api.post("views/", body)
+        assert (problem.status_code, problem.json()["field"]) == (400, field), body
+    assert api.delete(f"views/{view['id']}/").status_code == 204
+
+
+def test_there_is_an_end_to_views(cast: Cast) -> None:
+    SavedView.objects.bulk_create(SavedView(owner=cast.operator, name=f"v{number}") for number in range(MAX_VIEWS))
+    assert Api(cast.operator).post("views/", {"name": "one more"}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("?b=2&a=1&after=x&columns=a", "a=1&b=2"), ("a=&b=1", "b=1"), ("a=2&a=1", "a=1&a=2"), ("", "")],
+)
+def test_equal_filters_are_equal_texts(text: str, kept: str) -> None:
+    assert kept_query(text) == kept
+
+
+def test_views_cost_the_list_one_query(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+
+    def count() -> int:
+        client.get("/nodes/")
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/nodes/")
+        return len(queries)
+
+    before = count()
+    SavedView.objects.bulk_create(
+        SavedView(owner=cast.operator, name=f"v{number}", query=f"q={number}") for number in range(30)
+    )
+    assert count() == before
+    assert len(client.get("/nodes/?q=25").context["views"]) == 12
+    assert client.get("/nodes/?q=25").context["active_view"]["name"] == "v25"

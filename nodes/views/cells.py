@@ -1,0 +1,218 @@
+"""Columns of the nodes list as they are drawn: words of headers, and cells as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from fleetui.core.templatetags.ui import MISSING, changed_query, reltime, state_badge
+from fleetui.core.templatetags.ui_words import word_of
+from nodes.columns import DEFAULT, LABEL, Column
+from nodes.models import Node
+from nodes.views.axis_words import AXES, axis_of
+
+SSH_PORT = 22
+#: More values of one fact are counted, not shown.
+_VALUES_SHOWN = 4
+_CLASSES = {
+    "address": "n-at",
+    "pool": "n-pool",
+    "version": "n-version",
+    "reachability": "n-reach",
+    "health": "n-health",
+    "update_state": "n-update",
+    "facts_at": "n-changed ui-tight",
+    "last_seen": "ui-tight",
+}
+_QUIET = ("facts_at", "last_seen")
+
+
+def column_word(name: str) -> str:
+    """What a column is called; facts keep their path."""
+    words = {
+        "address": _("Address"),
+        "port": _("Port"),
+        "pool": _("Pool"),
+        "cluster": _("Cluster"),
+        "credential": _("Credential"),
+        "labels": _("Labels"),
+        "lifecycle": _("Lifecycle"),
+        "maintenance_until": _("Maintenance until"),
+        "os": _("OS"),
+        "stream": _("Stream"),
+        "version": _("Version"),
+        "staged_version": _("Staged version"),
+        "kernel": _("Kernel"),
+        "arch": _("Architecture"),
+        "reachability": _("Reachability"),
+        "health": _("Health"),
+        "update_state": _("Update state"),
+        "reachability_reason": _("Reason of reachability"),
+        "health_reason": _("Reason of health"),
+        "update_state_reason": _("Reason of update state"),
+        "reachability_since": _("Reachability since"),
+        "health_since": _("Health since"),
+        "update_state_since": _("Update state since"),
+        "booted_at": _("Booted"),
+        "facts_at": _("Facts changed"),
+        "last_seen": _("Last seen"),
+        "failing_since": _("Failing since"),
+        "machine_id": _("Machine id"),
+        "generation": _("Generation"),
+        "created_at": _("Added"),
+        "enrolled_at": _("Enrolled"),
+    }
+    if name.startswith(LABEL):
+        return _("Label %(key)s") % {"key": name.removeprefix(LABEL)}
+    return words.get(name, name)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The header of a column. `short` is the end of a path, which tells paths apart."""
+
+    label: str
+    short: str
+    sort: str
+    first: str
+    classes: str
+
+
+def heads(wanted: Sequence[Column]) -> list[Head]:
+    return [
+        Head(
+            label=column_word(one.name),
+            short=".".join(one.name.split(".")[-2:]) if one.is_fact else column_word(one.name),
+            sort=one.sort,
+            first="desc" if one.name in ("version", "last_seen") else "asc",
+            classes=_CLASSES.get(one.name, "n-more"),
+        )
+        for one in wanted
+    ]
+
+
+def is_usual(wanted: Sequence[Column]) -> bool:
+    """Whether the table has the columns whose widths are settled."""
+    return tuple(one.name for one in wanted) == DEFAULT
+
+
+class Cells:
+    """Draws cells; most nodes of a page share the same few axes and pools, which are drawn once."""
+
+    def __init__(self, query: QueryDict) -> None:
+        self.query = query
+        self._drawn: dict[tuple[str, ...], SafeString] = {}
+
+    def cell(self, one: Column, node: Node, value: Any) -> SafeString:
+        """A whole `<td>`."""
+        if one.name in AXES:
+            return self._axis(node, one.name)
+        if one.name == "pool":
+            return self._pool(value)
+        label = column_word(one.name)
+        draw = _DRAWN.get(one.name)
+        inner = draw(node) if draw else _inner(value)
+        classes, quiet = _CLASSES.get(one.name, "n-more"), " data-live-quiet" if one.name in _QUIET else ""
+        title = _title(one.name, node, value)
+        return format_html(
+            '<td class="{}" data-label="{}"{}{}>{}</td>', classes, label, SafeString(quiet), title, inner
+        )
+
+    def _axis(self, node: Node, name: str) -> SafeString:
+        axis = axis_of(node, name)
+        key = (name, axis.level, axis.word, axis.short, axis.sentence)
+        if key not in self._drawn:
+            why = format_html('<span class="n-why">{}</span>', axis.short) if axis.short else ""
+            self._drawn[key] = format_html(
+                '<td class="ui-axis"><span class="n-axis" title="{}">{}{}</span></td>',
+                axis.sentence,
+                state_badge(axis.level, axis.word),
+                why,
+            )
+        return self._drawn[key]
+
+    def _pool(self, name: str) -> SafeString:
+        key = ("pool", name)
+        if key not in self._drawn:
+            url = changed_query(self.query, {"pool": name})
+            inner = format_html('<a href="{}">{}</a>', url, name) if name else MISSING
+            self._drawn[key] = format_html('<td data-label="{}" class="n-pool">{}</td>', _("Pool"), inner)
+        return self._drawn[key]
+
+
+def address_of(node: Node) -> str:
+    """With the port, unless it is SSH's own."""
+    return node.address if node.port == SSH_PORT else f"{node.address}:{node.port}"
+
+
+def _address(node: Node) -> SafeString:
+    return format_html("<code>{}</code>", address_of(node))
+
+
+def _version(node: Node) -> SafeString:
+    os = node.os_name or node.os_family
+    if not node.booted_version:
+        return format_html("{}", os) if os else MISSING
+    why = format_html('<span class="n-why">{}</span>', os) if node.os_family != "fcos" else ""
+    return format_html("<code>{}</code>{}", node.booted_version, why)
+
+
+def _last_seen(node: Node) -> SafeString:
+    if node.poll_requested_at:
+        return format_html('<span class="ui-muted">{}</span>', _("polling"))
+    if node.last_seen_at:
+        return reltime(node.last_seen_at)
+    return format_html('<span class="ui-nothing">{}</span>', _("never"))
+
+
+def _lifecycle(node: Node) -> SafeString:
+    return format_html("{}", word_of("lifecycle", node.lifecycle))
+
+
+_DRAWN: Mapping[str, Callable[[Node], SafeString]] = {
+    "address": _address,
+    "version": _version,
+    "last_seen": _last_seen,
+    "lifecycle": _lifecycle,
+}
+
+
+def _title(name: str, node: Node, value: Any) -> SafeString:
+    if name == "address":
+        text = address_of(node)
+    elif name == "version":
+        text = " · ".join(part for part in (node.os_name or node.os_family, node.os_stream) if part)
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value))
+    else:
+        return SafeString("")
+    return format_html(' title="{}"', text)
+
+
+def _inner(value: Any) -> SafeString:
+    """Any value as a cell shows it."""
+    if value in (None, "", [], {}):
+        return MISSING
+    if isinstance(value, datetime):
+        return reltime(value)
+    if isinstance(value, dict):
+        value = [f"{key}:{one}" for key, one in sorted(value.items())]
+    if isinstance(value, list):
+        more = len(value) - _VALUES_SHOWN
+        shown = ", ".join(_word(one) for one in value[:_VALUES_SHOWN])
+        rest = format_html(' <span class="ui-muted">+{}</span>', more) if more > 0 else ""
+        return format_html("<span>{}</span>{}", shown, rest)
+    return format_html("{}", _word(value))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return str(value)
