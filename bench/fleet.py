@@ -357,7 +357,7 @@ def _events(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _unguarded(connection: Any) -> Iterator[None]:
-    """Foreign keys are right by construction, and the indexes of terms are made once, at the end."""
+    """Foreign keys are right by construction; counts and the indexes of terms and search are made once, at the end."""
     from nodes.models import FactTerm
 
     replica = connection.vendor == "postgresql"
@@ -366,6 +366,10 @@ def _unguarded(connection: Any) -> Iterator[None]:
             editor.remove_index(FactTerm, index)
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica" if replica else "PRAGMA foreign_keys = OFF")
+        if not replica:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'nodes_node'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP TRIGGER {name}")
     try:
         yield
     finally:
@@ -413,10 +417,13 @@ def _for_sqlite(value: Any) -> Any:
 
 def _settle(connection: Any) -> None:
     """What a database that grew slowly would have: statistics, and (PostgreSQL) sequences beyond the rows."""
+    from nodes import search
     from nodes.models import Facts
     from nodes.services import tally
 
-    tally.recount()
+    if not tally.install():
+        tally.recount()
+    search.install()
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"SELECT setval(pg_get_serial_sequence('nodes_facts', 'id'), {Facts.objects.count() + 1})")

@@ -9,12 +9,15 @@ class NodesConfig(AppConfig):
         from fleetui.core.frame import add_banner_source
         from fleetui.core.rotation import register
         from fleetui.core.vitals import add_vitals
-        from nodes import vital_signs
+        from nodes import search, vital_signs
         from nodes.banners import absence_is_held, polling_stands_still
+        from nodes.facts import statistics
         from nodes.services import guard, tally
         from nodes.services.credentials import rotate_seals
 
         guard.install()
+        post_migrate.connect(search.install_after_migrate, sender=self, dispatch_uid="nodes.search")
+        post_migrate.connect(statistics.install_after_migrate, sender=self, dispatch_uid="nodes.statistics")
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
         register("credentials", rotate_seals)
         add_banner_source(polling_stands_still)

@@ -29,13 +29,14 @@ def _versions(rows: QuerySet[Any], versions: list[str]) -> QuerySet[Any]:
     return rows.filter(booted_version__in=["" if version == "unknown" else version for version in versions])
 
 
-def _labels(rows: QuerySet[Any], labels: list[str]) -> QuerySet[Any]:
+def _labels(rows: Any, labels: list[str]) -> Any:
     """All of the labels; `key` alone asks for the key with any value. Keys never become lookup names."""
     for number, label in enumerate(labels):
         key, colon, value = label.partition(":")
         name = f"_label_{number}"
         rows = rows.alias(**{name: Cast(KeyTextTransform(key, "labels"), TextField())})
         rows = rows.filter(**({name: value} if colon else {f"{name}__isnull": False}))
+        rows = rows.labelled(f"{key}:{value}")
     return rows
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q, Sum
+
+from nodes import search
 
 if TYPE_CHECKING:
     from fleetui.access.principals import Principal
@@ -43,10 +46,18 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
 
     def search(self, text: str) -> Self:
         """Nodes whose name, address, OS, version, pool or labels hold every word of `text`."""
+        return self._holding(text.lower().split()[:8])
+
+    def labelled(self, label: str) -> Self:
+        """Nodes that may have a label (key:value, or key: for any value): what the index of search knows of it."""
+        return self._holding([label.lower()])
+
+    def _holding(self, words: Sequence[str]) -> Self:
         found = self
-        for word in text.lower().split()[:8]:
+        for word in words:
             found = found.filter(search_text__contains=word)
-        return found
+        ids = search.few(words, self.db)
+        return found if ids is None else found.filter(pk__in=ids)
 
     def counted(self) -> Self:
         """The nodes that counts are about: retired ones are history."""
