@@ -22,7 +22,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import bulk, enrolment, exporting, facts, groups, importing, nodes, others, saved_views
+from nodes.api import bulk, comparing, enrolment, exporting, facts, groups, importing, nodes, others, saved_views
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
@@ -85,6 +85,7 @@ _api = [
     path("docs/", docs, name="docs"),
     path("v1/nodes/", nodes.NodeList.as_view(), name="nodes"),
     path("v1/nodes/bulk/", bulk.NodeBulk.as_view(), name="nodes-bulk"),
+    path("v1/nodes/compare/", comparing.NodeCompare.as_view(), name="nodes-compare"),
     path("v1/nodes/export/", exporting.NodeExport.as_view(), name="nodes-export"),
     path("v1/nodes/import/", importing.NodeImport.as_view(), name="nodes-import"),
     path("v1/nodes/import/<uuid:plan_id>/", importing.NodeImportDetail.as_view(), name="nodes-import-plan"),

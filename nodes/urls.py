@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions, bulk, column_page, exporting, fact_filter, importing, saved_views
+from nodes.views import actions, bulk, column_page, compare, exporting, fact_filter, importing, saved_views
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.history import history_page
@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("nodes/-/filter/", fact_filter.add_filter, name="add_filter"),
     path("nodes/-/fact-values/", fact_filter.fact_values, name="fact_values"),
     path("nodes/-/columns/", column_page.choose, name="columns"),
+    path("nodes/-/compare/", compare.compare_nodes, name="compare"),
     path("nodes/-/export/", exporting.export_nodes, name="export"),
     path("nodes/-/views/", saved_views.view_list, name="views"),
     path("nodes/-/views/add/", saved_views.view_add, name="view_add"),
