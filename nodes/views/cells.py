@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from fleetui.core.templatetags.ui import MISSING, changed_query, reltime, state_badge
 from fleetui.core.templatetags.ui_words import word_of
@@ -34,44 +35,46 @@ _CLASSES = {
 _QUIET = ("facts_at", "last_seen")
 
 
+_WORDS = {
+    "address": gettext_lazy("Address"),
+    "port": gettext_lazy("Port"),
+    "pool": gettext_lazy("Pool"),
+    "cluster": gettext_lazy("Cluster"),
+    "credential": gettext_lazy("Credential"),
+    "labels": gettext_lazy("Labels"),
+    "lifecycle": gettext_lazy("Lifecycle"),
+    "maintenance_until": gettext_lazy("Maintenance until"),
+    "os": gettext_lazy("OS"),
+    "stream": gettext_lazy("Stream"),
+    "version": gettext_lazy("Version"),
+    "staged_version": gettext_lazy("Staged version"),
+    "kernel": gettext_lazy("Kernel"),
+    "arch": gettext_lazy("Architecture"),
+    "reachability": gettext_lazy("Reachability"),
+    "health": gettext_lazy("Health"),
+    "update_state": gettext_lazy("Update state"),
+    "reachability_reason": gettext_lazy("Reason of reachability"),
+    "health_reason": gettext_lazy("Reason of health"),
+    "update_state_reason": gettext_lazy("Reason of update state"),
+    "reachability_since": gettext_lazy("Reachability since"),
+    "health_since": gettext_lazy("Health since"),
+    "update_state_since": gettext_lazy("Update state since"),
+    "booted_at": gettext_lazy("Booted"),
+    "facts_at": gettext_lazy("Facts changed"),
+    "last_seen": gettext_lazy("Last seen"),
+    "failing_since": gettext_lazy("Failing since"),
+    "machine_id": gettext_lazy("Machine id"),
+    "generation": gettext_lazy("Generation"),
+    "created_at": gettext_lazy("Added"),
+    "enrolled_at": gettext_lazy("Enrolled"),
+}
+
+
 def column_word(name: str) -> str:
     """What a column is called; facts keep their path."""
-    words = {
-        "address": _("Address"),
-        "port": _("Port"),
-        "pool": _("Pool"),
-        "cluster": _("Cluster"),
-        "credential": _("Credential"),
-        "labels": _("Labels"),
-        "lifecycle": _("Lifecycle"),
-        "maintenance_until": _("Maintenance until"),
-        "os": _("OS"),
-        "stream": _("Stream"),
-        "version": _("Version"),
-        "staged_version": _("Staged version"),
-        "kernel": _("Kernel"),
-        "arch": _("Architecture"),
-        "reachability": _("Reachability"),
-        "health": _("Health"),
-        "update_state": _("Update state"),
-        "reachability_reason": _("Reason of reachability"),
-        "health_reason": _("Reason of health"),
-        "update_state_reason": _("Reason of update state"),
-        "reachability_since": _("Reachability since"),
-        "health_since": _("Health since"),
-        "update_state_since": _("Update state since"),
-        "booted_at": _("Booted"),
-        "facts_at": _("Facts changed"),
-        "last_seen": _("Last seen"),
-        "failing_since": _("Failing since"),
-        "machine_id": _("Machine id"),
-        "generation": _("Generation"),
-        "created_at": _("Added"),
-        "enrolled_at": _("Enrolled"),
-    }
     if name.startswith(LABEL):
         return _("Label %(key)s") % {"key": name.removeprefix(LABEL)}
-    return words.get(name, name)
+    return str(_WORDS.get(name, name))
 
 
 @dataclass(frozen=True)
@@ -116,14 +119,17 @@ class Cells:
             return self._axis(node, one.name)
         if one.name == "pool":
             return self._pool(value)
-        label = column_word(one.name)
         draw = _DRAWN.get(one.name)
         inner = draw(node) if draw else _inner(value)
-        classes, quiet = _CLASSES.get(one.name, "n-more"), " data-live-quiet" if one.name in _QUIET else ""
-        title = _title(one.name, node, value)
-        return format_html(
-            '<td class="{}" data-label="{}"{}{}>{}</td>', classes, label, SafeString(quiet), title, inner
-        )
+        return format_html("{}{}>{}</td>", self._frame(one.name), _title(one.name, node, value), inner)
+
+    def _frame(self, name: str) -> SafeString:
+        """The start of every cell of a column."""
+        if ("frame", name) not in self._drawn:
+            classes, quiet = _CLASSES.get(name, "n-more"), SafeString(" data-live-quiet" if name in _QUIET else "")
+            start = format_html('<td class="{}" data-label="{}"{}', classes, column_word(name), quiet)
+            self._drawn["frame", name] = start
+        return self._drawn["frame", name]
 
     def _axis(self, node: Node, name: str) -> SafeString:
         axis = axis_of(node, name)

@@ -12,6 +12,7 @@ from django.db.models import Case, DateTimeField, F, IntegerField, Value, When
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from fleetui.core.filters import split_values
 from nodes.columns import DEFAULT, Column, NotAColumn, columns, facts_of, value_of
@@ -19,6 +20,7 @@ from nodes.models import ColumnChoice, Node
 from nodes.querysets import NodeQuerySet
 from nodes.views.cells import Cells, address_of
 from nodes.views.paging import Order
+from nodes.views.subject import node_url
 
 #: Values from worst to best: an axis is sorted by how much it asks for attention, not by its spelling.
 _RANKS = {
@@ -66,6 +68,8 @@ class Row:
     """One node of the list. `revision` differs whenever the row would be drawn differently."""
 
     node: Node
+    url: str
+    select_label: str
     cells: Sequence[SafeString]
     revision: str
 
@@ -87,6 +91,7 @@ class Row:
 def rows_of(nodes: Sequence[Node], wanted: Sequence[Column], query: QueryDict) -> list[Row]:
     """Rows with their cells drawn."""
     cells, facts = Cells(query), facts_of(nodes, wanted)
+    select = _("Select %(name)s")
     found = []
     for node in nodes:
         values = [value_of(one, node, facts) for one in wanted]
@@ -94,7 +99,8 @@ def rows_of(nodes: Sequence[Node], wanted: Sequence[Column], query: QueryDict) -
         # The words of a time change with every minute; the row has changed when the time itself has.
         told = [value if isinstance(value, datetime) else cell for value, cell in zip(values, drawn, strict=True)]
         shown = (node.name, node.address, node.port, node.lifecycle, bool(node.poll_requested_at), told)
-        found.append(Row(node, drawn, f"{zlib.crc32(repr(shown).encode()):08x}"))
+        url, label = node_url(node.name), select % {"name": node.name}
+        found.append(Row(node, url, label, drawn, f"{zlib.crc32(repr(shown).encode()):08x}"))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from fleetui.access.principals import Principal
 from fleetui.core.templatetags.ui import changed_query
@@ -23,44 +24,46 @@ _PLACES = ("pool", "cluster", "os", "stream", "version")
 MOST_OPTIONS = 40
 
 
+_WORDS = {
+    "q": gettext_lazy("Text"),
+    "pool": gettext_lazy("Pool"),
+    "has_pool": gettext_lazy("In a pool"),
+    "cluster": gettext_lazy("Cluster"),
+    "os": gettext_lazy("OS"),
+    "stream": gettext_lazy("Stream"),
+    "version": gettext_lazy("Version"),
+    "arch": gettext_lazy("Architecture"),
+    "reachability": gettext_lazy("Reachability"),
+    "health": gettext_lazy("Health"),
+    "update_state": gettext_lazy("Update state"),
+    "lifecycle": gettext_lazy("Lifecycle"),
+    "reason": gettext_lazy("Reason"),
+    "label": gettext_lazy("Label"),
+    "credential": gettext_lazy("Credential"),
+    "needs_attention": gettext_lazy("Needs attention"),
+    "has_unread": gettext_lazy("Has unread parts"),
+    "facts_older_than": gettext_lazy("Facts older than"),
+    "unseen_for": gettext_lazy("Not seen for"),
+    "booted_before": gettext_lazy("Booted before"),
+    "booted_after": gettext_lazy("Booted after"),
+    "nic_driver": gettext_lazy("Network driver"),
+    "mac": gettext_lazy("MAC address"),
+    "ip": gettext_lazy("IP address"),
+    "model": gettext_lazy("Hardware model"),
+    "package": gettext_lazy("Layered package"),
+    "kernel_argument": gettext_lazy("Kernel argument"),
+    "failed_unit": gettext_lazy("Failed unit"),
+    "cpus_min": gettext_lazy("CPUs at least"),
+    "memory_min": gettext_lazy("Memory at least"),
+    "kernel_older": gettext_lazy("Kernel older than"),
+    "kernel_newer": gettext_lazy("Kernel newer than"),
+    "fact": gettext_lazy("Fact"),
+    "columns": gettext_lazy("Columns"),
+}
+
+
 def field_word(name: str) -> str:
-    words = {
-        "q": _("Text"),
-        "pool": _("Pool"),
-        "has_pool": _("In a pool"),
-        "cluster": _("Cluster"),
-        "os": _("OS"),
-        "stream": _("Stream"),
-        "version": _("Version"),
-        "arch": _("Architecture"),
-        "reachability": _("Reachability"),
-        "health": _("Health"),
-        "update_state": _("Update state"),
-        "lifecycle": _("Lifecycle"),
-        "reason": _("Reason"),
-        "label": _("Label"),
-        "credential": _("Credential"),
-        "needs_attention": _("Needs attention"),
-        "has_unread": _("Has unread parts"),
-        "facts_older_than": _("Facts older than"),
-        "unseen_for": _("Not seen for"),
-        "booted_before": _("Booted before"),
-        "booted_after": _("Booted after"),
-        "nic_driver": _("Network driver"),
-        "mac": _("MAC address"),
-        "ip": _("IP address"),
-        "model": _("Hardware model"),
-        "package": _("Layered package"),
-        "kernel_argument": _("Kernel argument"),
-        "failed_unit": _("Failed unit"),
-        "cpus_min": _("CPUs at least"),
-        "memory_min": _("Memory at least"),
-        "kernel_older": _("Kernel older than"),
-        "kernel_newer": _("Kernel newer than"),
-        "fact": _("Fact"),
-        "columns": _("Columns"),
-    }
-    return words.get(name, name)
+    return str(_WORDS.get(name, name))
 
 
 def value_word(name: str, value: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
+from django.urls import get_script_prefix, reverse
 
 from fleetui.access.principals import Principal
 from nodes.models import Node
@@ -31,3 +34,13 @@ def node_for(request: HttpRequest, name: str, permission: str) -> Node:
     if not principal_of(request).may(permission, node):
         raise PermissionDenied(permission)
     return node
+
+
+def node_url(name: str) -> str:
+    """The page of a node. Names hold nothing that an address would have to quote."""
+    return _node_url(get_script_prefix()).replace("NAME", name)
+
+
+@lru_cache
+def _node_url(_prefix: str) -> str:
+    return reverse("nodes:detail", args=["NAME"])
