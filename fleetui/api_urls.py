@@ -22,7 +22,19 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
-from nodes.api import bulk, comparing, enrolment, exporting, facts, groups, importing, nodes, others, saved_views
+from nodes.api import (
+    bulk,
+    comparing,
+    duplicates,
+    enrolment,
+    exporting,
+    facts,
+    groups,
+    importing,
+    nodes,
+    others,
+    saved_views,
+)
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
@@ -91,11 +103,14 @@ _api = [
     path("v1/nodes/import/<uuid:plan_id>/", importing.NodeImportDetail.as_view(), name="nodes-import-plan"),
     path("v1/nodes/import/<uuid:plan_id>/rows/", importing.NodeImportRows.as_view(), name="nodes-import-rows"),
     path("v1/nodes/import/<uuid:plan_id>/apply/", importing.NodeImportApply.as_view(), name="nodes-import-apply"),
+    path("v1/nodes/duplicates/", duplicates.Duplicates.as_view(), name="duplicates"),
+    path("v1/nodes/duplicates/<uuid:distinct_id>/", duplicates.DistinctDetail.as_view(), name="distinct"),
     path("v1/nodes/<name:name>/", nodes.NodeDetail.as_view(), name="node"),
     path("v1/nodes/<name:name>/facts/", nodes.NodeFacts.as_view(), name="node-facts"),
     path("v1/nodes/<name:name>/deployments/", nodes.NodeDeployments.as_view(), name="node-deployments"),
     path("v1/nodes/<name:name>/timeline/", nodes.NodeTimeline.as_view(), name="node-timeline"),
     path("v1/nodes/<name:name>/host-keys/", nodes.NodeHostKeys.as_view(), name="node-host-keys"),
+    path("v1/nodes/<name:name>/merge/", duplicates.NodeMerge.as_view(), name="node-merge"),
     path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
     path("v1/views/", saved_views.ViewList.as_view(), name="views"),
     path("v1/views/<uuid:view_id>/", saved_views.ViewDetail.as_view(), name="view"),

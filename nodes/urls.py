@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions, bulk, column_page, compare, exporting, fact_filter, importing, saved_views
+from nodes.views import actions, bulk, column_page, compare, duplicates, exporting, fact_filter, importing, saved_views
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.history import history_page
@@ -27,6 +27,10 @@ urlpatterns: list[URLPattern] = [
     path("nodes/-/views/<uuid:pk>/", saved_views.view_edit, name="view_edit"),
     path("nodes/-/views/<uuid:pk>/delete/", saved_views.view_delete, name="view_delete"),
     path("nodes/-/bulk/", bulk.bulk, name="bulk"),
+    path("nodes/-/duplicates/", duplicates.duplicate_list, name="duplicates"),
+    path("nodes/-/duplicates/count/", duplicates.duplicate_count, name="duplicate_count"),
+    path("nodes/-/duplicates/distinct/", duplicates.distinct, name="distinct"),
+    path("nodes/-/duplicates/distinct/<uuid:distinct_id>/undo/", duplicates.distinct_undo, name="distinct_undo"),
     path("nodes/-/import/", importing.start, name="import"),
     path("nodes/-/import/<uuid:plan_id>/", importing.plan_page, name="import_plan"),
     path("nodes/-/import/<uuid:plan_id>/apply/", importing.apply, name="import_apply"),
@@ -37,6 +41,7 @@ urlpatterns: list[URLPattern] = [
     *group_urls.urlpatterns,
     path("nodes/<str:name>/", node_detail, name="detail"),
     path("nodes/<str:name>/edit/", edit, name="edit"),
+    path("nodes/<str:name>/merge/", duplicates.merge, name="merge"),
     path("nodes/<str:name>/poll/", actions.poll, name="poll"),
     path("nodes/<str:name>/lifecycle/", actions.lifecycle, name="lifecycle"),
     path("nodes/<str:name>/delete/", actions.delete, name="delete"),

@@ -18,7 +18,7 @@ from fleetui.core.text import clean
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
 #: Words that stand where a name does in the addresses of pages; browsers drop the dots.
-_TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "bulk"}
+_TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "bulk", "duplicates"}
 
 
 def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
