@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ops.views import overview, palette
+from ops.palette import palette
+from ops.views import overview
 
 urlpatterns = [
     path("", overview, name="overview"),

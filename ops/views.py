@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -20,7 +20,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.charts import Chart
 from fleetui.core.templatetags.ui_words import level_of, word_of
-from nodes.models import Node, TimelineEvent
+from nodes.models import TimelineEvent
 from nodes.services import stats
 from nodes.services.history import history
 from nodes.views.fleet_tabs import fleet_tabs
@@ -34,7 +34,6 @@ from ops.activity import activity
 CHANGES_SHOWN = 10
 ACTIVITY_SHOWN = 8
 VERSIONS_SHOWN = 12
-PALETTE_NODES = 12
 #: Few nodes are named at once, so that nobody has to click to learn which; many are a list of their own.
 NAMES_SHOWN = 3
 NAMES_LOOKED_AT = 60
@@ -177,27 +176,3 @@ def _sum(counts: dict[str, int], versions: Iterable[str]) -> int:
 
 def _days(moment: datetime | None, now: datetime) -> int | None:
     return None if moment is None else max((now - moment).days, 0)
-
-
-@require_safe
-@needs("nodes.read")
-def palette(request: HttpRequest) -> HttpResponse:
-    """Nodes whose name, address, labels or version hold every word that was typed, as JSON."""
-    text = request.GET.get("q", "").strip()[:200].replace("\0", "")
-    principal = request.principal  # type: ignore[attr-defined]
-    nodes = Node.objects.visible_to(principal).counted().select_related("pool")
-    found = nodes.search(text) if text else nodes.needing_attention()
-    rows = found.order_by("name").only("name", "address", "booted_version", "pool__name")[:PALETTE_NODES]
-    items = [
-        {
-            "label": node.name,
-            "url": reverse("nodes:detail", args=[node.name]),
-            "hint": " · ".join(
-                part for part in (node.pool.name if node.pool else "", node.address, node.booted_version) if part
-            ),
-            "icon": "server-2",
-            "group": _("Nodes"),
-        }
-        for node in rows
-    ]
-    return JsonResponse({"results": items})

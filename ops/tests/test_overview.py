@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -161,13 +160,3 @@ def test_what_hosts_say_is_escaped(admin: Client) -> None:
     )
     make_event(node, "units_failed", params={"units": [hostile]})
     assert "<script>alert" not in admin.get("/").content.decode()
-
-
-def test_the_palette_finds_nodes_by_their_words(admin: Client) -> None:
-    make_node("web-1", pool=make_pool("web"), address="10.9.9.9", labels={"rack": "r7"})
-    make_node("db-1")
-    for words in ("web", "10.9.9", "rack:r7", "web 10.9"):
-        results = json.loads(admin.get("/palette/", {"q": words}).content)["results"]
-        assert [result["label"] for result in results] == ["web-1"]
-        assert results[0]["url"] == "/nodes/web-1/"
-    assert json.loads(admin.get("/palette/", {"q": "nothing\0"}).content)["results"] == []

@@ -1,12 +1,16 @@
-// Ctrl-K: pages from the rail at once, nodes and the rest from the server.
+// Ctrl-K: pages from the rail and what was open lately at once, the rest from the server by the rights of the person.
 import { say } from "./words.js";
 
 const ASK_AFTER_MS = 120;
+const RECENT = "fleetui-recent";
+const MOST_RECENT = 6;
 const dialog = document.getElementById("palette");
 const input = dialog?.querySelector("input");
 const list = dialog?.querySelector("ul");
+const status = dialog?.querySelector("[role=status]");
 let timer = 0;
 let asked = 0;
+let shown = [];
 
 const pages = () =>
   [...document.querySelectorAll("#rail li a")].map((link) => ({
@@ -15,6 +19,34 @@ const pages = () =>
     group: say("pages"),
     hint: link.dataset.go ? `g ${link.dataset.go}` : "",
   }));
+
+// What was open lately, of things that have a name of their own. Only this browser knows it.
+function recent() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && typeof one.label === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+function remember() {
+  if (!/^\/(nodes|pools|clusters)\/(?!-\/|add\/)[^/]+\/$/.test(location.pathname)) return;
+  const label = document.querySelector("h1")?.textContent.trim();
+  if (!label) return;
+  const others = recent().filter((one) => one.url !== location.pathname);
+  try {
+    localStorage.setItem(RECENT, JSON.stringify([{ label, url: location.pathname }, ...others].slice(0, MOST_RECENT + 1)));
+  } catch {
+    // A full or blocked store only means that nothing is remembered.
+  }
+}
+
+const recentOnes = (text) =>
+  recent()
+    .filter((one) => one.url !== location.pathname && one.label.toLowerCase().includes(text.toLowerCase()))
+    .slice(0, MOST_RECENT)
+    .map((one) => ({ ...one, group: say("recent") }));
 
 function select(option) {
   for (const other of list.querySelectorAll("[role=option]")) other.setAttribute("aria-selected", String(other === option));
@@ -25,6 +57,7 @@ function select(option) {
 }
 
 function draw(results) {
+  shown = results;
   list.replaceChildren();
   let group = "";
   results.forEach((result, place) => {
@@ -38,7 +71,7 @@ function draw(results) {
     const option = document.createElement("li");
     option.id = `palette-option-${place}`;
     option.setAttribute("role", "option");
-    option.dataset.url = result.url;
+    option.dataset.place = place;
     option.append(result.label);
     const hint = document.createElement("span");
     hint.textContent = result.hint ?? "";
@@ -52,21 +85,36 @@ function draw(results) {
     list.append(none);
   }
   select(list.querySelector("[role=option]"));
+  status.textContent = say("results", { n: results.length });
 }
 
 function matching(text) {
   const wanted = text.toLowerCase();
-  return pages().filter((page) => page.label.toLowerCase().includes(wanted));
+  return [...recentOnes(text), ...pages().filter((page) => page.label.toLowerCase().includes(wanted))];
+}
+
+// Groups keep together, in the order in which they first come; what was open lately is not said twice.
+function merged(results) {
+  const seen = new Set();
+  const groups = new Map();
+  for (const result of results) {
+    const key = `${result.method ?? ""} ${result.url} ${result.label}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    groups.set(result.group, [...(groups.get(result.group) ?? []), result]);
+  }
+  return [...groups.values()].flat();
 }
 
 async function ask(text) {
   const ticket = ++asked;
-  const address = `${document.body.dataset.paletteUrl}?q=${encodeURIComponent(text)}`;
+  const address = `${document.body.dataset.paletteUrl}?${new URLSearchParams({ q: text, at: location.pathname })}`;
   try {
     const response = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
     if (!response.ok || ticket !== asked) return;
     const { results } = await response.json();
-    draw([...matching(text), ...results]);
+    // What can be done with the node of this page comes first.
+    draw(merged([...results.filter((one) => one.here), ...matching(text), ...results]));
   } catch {
     // The pages of the rail are there without the server.
   }
@@ -77,7 +125,7 @@ function onInput() {
   draw(matching(text));
   clearTimeout(timer);
   asked += 1;
-  if (text) timer = setTimeout(() => ask(text), ASK_AFTER_MS);
+  timer = setTimeout(() => ask(text), text ? ASK_AFTER_MS : 0);
 }
 
 function onKey(event) {
@@ -94,13 +142,32 @@ function onKey(event) {
 }
 
 function go(option, isNewTab) {
-  if (!option) return;
-  const url = new URL(option.dataset.url, location.href);
+  const result = shown[Number(option?.dataset.place)];
+  if (!result) return;
+  const url = new URL(result.url, location.href);
   // Names of hosts end up here; only our own pages are gone to.
   if (url.origin !== location.origin) return;
-  if (isNewTab) open(url, "_blank", "noopener");
-  else location.assign(url);
   dialog.close();
+  if (result.method === "post") send(url, result);
+  else if (isNewTab) open(url, "_blank", "noopener");
+  else location.assign(url);
+}
+
+// The same form as a button of the page would send: it is confirmed and guarded alike.
+function send(url, result) {
+  const form = document.createElement("form");
+  Object.assign(form, { method: "post", action: url.href, hidden: true });
+  const token = document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
+  for (const [name, value] of Object.entries({ ...result.fields, csrfmiddlewaretoken: token })) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+  if (result.confirm) {
+    form.dataset.confirm = result.confirm;
+    form.dataset.confirmEffect = result.effect ?? "";
+    form.dataset.confirmReason = "optional";
+  }
+  document.body.append(form);
+  form.requestSubmit();
 }
 
 export function startPalette() {
@@ -113,7 +180,10 @@ export function startPalette() {
     onInput();
     input.focus();
   });
+  // Who signs in next on this browser does not see what the person before had open.
+  if (document.querySelector("input[type=password]")) localStorage.removeItem(RECENT);
   if (!dialog) return;
+  remember();
   input.addEventListener("input", onInput);
   input.addEventListener("keydown", onKey);
   list.addEventListener("click", (event) => go(event.target.closest("[role=option]"), event.ctrlKey || event.metaKey));
