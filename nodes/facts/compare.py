@@ -16,7 +16,7 @@ EXPECTED: Final = frozenset(
     {
         "agent.node_uuid", "agent.status_text", "boot.boot_count", "boot.boot_id", "boot.booted_at", "containers.runtimes.containers.id",
         "containers.runtimes.containers.started_at", "deployments.id", "network.hostname", "network.interfaces.addresses",
-        "network.interfaces.mac", "network.routes", "network.routes.gateway", "sessions", "sessions.since",
+        "network.interfaces.mac", "network.routes", "network.routes.gateway", "os.machine_id", "sessions", "sessions.since",
     }
 )  # fmt: skip
 #: Sections in the order in which they tell most.

@@ -14,6 +14,7 @@ SENTENCES: Final[dict[str, str]] = {
     "os.version_id": "VERSION_ID of /etc/os-release.",
     "os.pretty_name": "PRETTY_NAME of /etc/os-release.",
     "os.arch": "The architecture of the OS.",
+    "os.machine_id": "An id derived from /etc/machine-id, which itself is never kept.",
     "deployments.index": "The place in the boot order, from 0.",
     "deployments.id": "What the host calls the deployment.",
     "deployments.osname": "The OSTree stateroot.",
