@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psycopg
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
@@ -95,7 +97,23 @@ def postgresql() -> Iterator[str]:
         argv = [server, "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
         # SIGQUIT is PostgreSQL's immediate shutdown, SIGINT its fast one.
         with running([*as_user(users, on_death="QUIT"), *argv], folder, port, stop=signal.SIGINT):
-            yield f"postgres://fleetui@127.0.0.1:{port}/postgres"
+            url = f"postgres://fleetui@127.0.0.1:{port}/postgres"
+            _wait_until_it_serves(url)
+            yield url
+
+
+def _wait_until_it_serves(url: str) -> None:
+    """PostgreSQL listens before it serves: on a busy machine it says for seconds that it is starting up."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise ServiceMissing(f"PostgreSQL did not start: {error}") from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -1,0 +1,249 @@
+"""docs/deploy: units that systemd accepts, commands and variables that exist, and the whole of it started and signed in to."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from django.core.management import get_commands
+
+from tests.conftest import missing
+from tests.deployed import DEPLOY, HOST, PYTHON, UNITS, Deployment, commands, deployed
+from tests.fleet import ROOT
+from tests.installation import manage
+from tests.test_docs import settings_variables
+
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+#: Python's own, and those of the images of PostgreSQL.
+OTHERS = {"PYTHONUNBUFFERED", "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}
+QUADLET_KEYS = {
+    "Image", "Network", "Volume", "EnvironmentFile", "Environment", "Secret", "ReadOnly", "NoNewPrivileges",
+    "DropCapability", "Exec", "PublishPort", "HealthCmd", "Notify", "NetworkName", "VolumeName",
+}  # fmt: skip
+
+
+def settings_of(text: str) -> list[tuple[str, str]]:
+    """key=value lines of a unit."""
+    return re.findall(r"^([A-Za-z]+)=(.*)$", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_commands_and_variables_exist(path: Path) -> None:
+    text = path.read_text()
+    for command in re.findall(r"manage\.py ([a-z_]+)", text):
+        assert command in get_commands(), command
+    known = settings_variables()
+    known |= {f"{name}_FILE" for name in known} | OTHERS
+    pairs = settings_of(text)
+    named = {
+        variable.partition("=")[0]
+        for key, value in pairs
+        if key in ("Environment", "ENV")
+        for variable in value.split()
+    }
+    if path.suffix == ".env":
+        named = set(re.findall(r"^([A-Z_]+)=", text, flags=re.MULTILINE))
+        assert len(named) > 5
+    named |= set(re.findall(r"\b(FLEETUI_[A-Z_]+)\b", text))
+    assert named - known == set()
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "quadlet"], ids=lambda path: path.name)
+def test_quadlets_are_whole(path: Path) -> None:
+    text = path.read_text()
+    sections = re.split(r"^\[(\w+)\]$", text, flags=re.MULTILINE)
+    own = dict(zip(sections[1::2], sections[2::2], strict=True))
+    kind = {"container": "Container", "network": "Network", "volume": "Volume"}[path.suffix[1:]]
+    used = settings_of(own[kind])
+    assert used
+    assert {key for key, _ in used} <= QUADLET_KEYS
+    names = {one.name for one in FILES}
+    for key, value in used:
+        target = value.partition(":")[0]
+        if key in ("Network", "Volume") and target.startswith("fleetui"):
+            assert target in names
+
+
+def test_a_quadlet_runs_what_the_unit_runs() -> None:
+    for name in ("fleetui-web", "fleetui-worker@", "fleetui-beat"):
+        ((_python, *unit),) = commands(f"{name}.service", "%i")
+        (container,) = (
+            value for key, value in settings_of((DEPLOY / "quadlet" / f"{name}.container").read_text()) if key == "Exec"
+        )
+        words = container.replace("%%", "%").split()[1:]
+        same = [word for word in unit if not word.startswith(("--max-requests", "2000", "127.0.0.1"))]
+        assert [word for word in words if word != "0.0.0.0:8000"] == same
+
+
+def test_the_image_holds_the_program() -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    copied = set(re.findall(r"^COPY (\S+)", text, flags=re.MULTILINE))
+    assert all((ROOT / name).exists() for name in copied)
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    assert packages <= copied
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if not program:
+        missing("systemd-analyze is not installed. Install it: apt-get install systemd")
+    for path in UNITS.iterdir():
+        text = path.read_text().replace(PYTHON, sys.executable)
+        (tmp_path / path.name).write_text(text.replace("/opt/fleetui", str(ROOT)))
+    shutil.copy(tmp_path / "fleetui-worker@.service", tmp_path / "fleetui-worker@poll.service")
+    names = [str(path) for path in sorted(tmp_path.iterdir()) if "@." not in path.name]
+    done = subprocess.run(
+        [str(program), "verify", "--man=no", *names], capture_output=True, text=True, check=False, timeout=60
+    )
+    ours = [line for line in done.stderr.splitlines() if "fleetui" in line and "Cannot add dependency" not in line]
+    assert ours == []
+
+
+def test_every_service_is_hardened() -> None:
+    services = [path for path in UNITS.iterdir() if path.suffix == ".service"]
+    assert len(services) == 4
+    for path in services:
+        given = settings_of(path.read_text())
+        assert {("NoNewPrivileges", "yes"), ("ProtectSystem", "strict"), ("UMask", "0077")} <= set(given)
+        assert ("User", "fleetui") in given
+
+
+def test_haproxy_accepts_its_configuration(tmp_path: Path) -> None:
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if not program:
+        missing("HAProxy is not installed. Install it: apt-get install haproxy")
+    pem = tmp_path / "haproxy.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        [*made, "-subj", "/CN=x", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")],
+        check=True,
+        capture_output=True,
+    )
+    pem.write_text((tmp_path / "cert").read_text() + (tmp_path / "key").read_text())
+    config = tmp_path / "haproxy.cfg"
+    config.write_text((DEPLOY / "proxy" / "haproxy.cfg").read_text().replace("/etc/ssl/fleetui/haproxy.pem", str(pem)))
+    done = subprocess.run([str(program), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_gunicorn_tells_systemd_that_it_is_ready(tmp_path: Path) -> None:
+    """Type=notify stands in the unit of the web process."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(path))
+        told.settimeout(30)
+        made = Deployment(
+            tmp_path, database_url="sqlite:///:memory:", redis_url="redis://127.0.0.1:1", NOTIFY_SOCKET=str(path)
+        )
+        try:
+            made.start("fleetui-web.service")
+            assert told.recv(1000).startswith(b"READY=1")
+        finally:
+            made.stop()
+
+
+@pytest.fixture(scope="module")
+def site(postgresql_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+        missing("nginx is not installed. Install it: apt-get install nginx-light")
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE deployed")
+    url = postgresql_url.rpartition("/")[0] + "/deployed"
+    folder = tmp_path_factory.mktemp("site")
+    with deployed(folder, database_url=url, redis_url=redis_url, FLEETUI_METRICS_NETWORKS="127.0.0.3") as made:
+        added = manage(folder, "user", "add", "anna", "--role", "admin", **made.over)
+        assert added.returncode == 0, added.stdout + added.stderr
+        made.password = added.stdout.strip()
+        yield made
+
+
+class Browser:
+    """Keeps cookies, follows nothing."""
+
+    def __init__(self, site: Deployment, source: str = "127.0.0.2") -> None:
+        self._site, self._source, self.cookies = site, source, SimpleCookie()
+
+    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str]:
+        client = self._site.connection(self._source)
+        given = {"Host": HOST, **headers}
+        if self.cookies:
+            given["Cookie"] = "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())
+        body = None
+        if form is not None:
+            given |= {"Content-Type": "application/x-www-form-urlencoded", "Referer": f"https://{HOST}{path}"}
+            body = urlencode({**form, "csrfmiddlewaretoken": self.cookies["csrftoken"].value})
+        client.request(method, path, body, given)
+        answer = client.getresponse()
+        for line in answer.headers.get_all("Set-Cookie", []):
+            assert "Secure" in line, line
+            self.cookies.load(line)
+        return answer.status, answer.read().decode()
+
+    def sign_in(self, **headers: str) -> None:
+        assert self.ask("GET", "/accounts/login/")[0] == 200
+        status, page = self.ask(
+            "POST", "/accounts/login/", {"login": "anna", "password": self._site.password}, **headers
+        )
+        assert status == 302, page
+
+
+@pytest.mark.e2e
+def test_sign_in_through_the_proxy_and_forged_addresses_have_no_effect(site: Deployment) -> None:
+    Browser(site).sign_in()
+    Browser(site, "127.0.0.4").sign_in(**{"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
+    browser = Browser(site)
+    browser.sign_in()
+    status, text = browser.ask("GET", "/api/v1/audit/?limit=20")
+    assert status == 200
+    addresses = {event["source_address"] for event in json.loads(text)["results"]} - {None}
+    assert addresses == {"127.0.0.2", "127.0.0.4"}
+
+
+@pytest.mark.e2e
+def test_an_allowed_network_is_the_clients_own(site: Deployment) -> None:
+    assert Browser(site).ask("GET", "/metrics")[0] == 401
+    assert Browser(site).ask("GET", "/metrics", **{"X-Forwarded-For": "127.0.0.3"})[0] == 401
+    status, text = Browser(site, "127.0.0.3").ask("GET", "/metrics")
+    assert status == 200
+    assert "fleetui_build_info" in text
+
+
+@pytest.mark.e2e
+def test_all_processes_are_at_work(site: Deployment) -> None:
+    browser = Browser(site)
+    browser.sign_in()
+    deadline = time.monotonic() + 60
+    while True:
+        lines = {line["key"]: line for line in json.loads(browser.ask("GET", "/api/v1/health/")[1])["lines"]}
+        wrong = {key: line["text"] for key, line in lines.items() if line["level"] == "bad"}
+        if not wrong and any("(ops)" in line["text"] for line in lines.values()):
+            break
+        assert time.monotonic() < deadline, wrong
+        time.sleep(0.5)
+    assert any("(poll)" in line["text"] for line in lines.values())
+    assert lines["broker"]["text"] == "redis takes messages."
+
+
+@pytest.mark.e2e
+def test_processes_stop_in_the_order_of_an_upgrade(site: Deployment) -> None:
+    """beat first, then the workers; both end by themselves, and the database may be migrated under the pages."""
+    for name in ("fleetui-beat", "fleetui-worker@poll", "fleetui-worker@ops"):
+        process = site.processes.pop(name)
+        process.terminate()
+        assert process.wait(60) in (0, -15)
+    with psycopg.connect(site.over["DATABASE_URL"], autocommit=True) as connection:
+        rows = connection.execute("SELECT count(*) FROM core_heartbeat WHERE kind <> 'job'").fetchone()
+    assert rows == (0,)
+    done = manage(site.folder, "migrate", "--no-input", **site.over)
+    assert done.returncode == 0, done.stderr
