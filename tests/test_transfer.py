@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
+from fleetui.transfer.rows import LEFT_OUT, telling, travelling
 from nodes.services.credentials import add_credential
 from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
-from tests.installation import manage
+from tests.fleet import ROOT
+from tests.installation import environment, manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEYS = {
@@ -102,3 +108,73 @@ def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
     assert "is damaged" in manage(folder, "import", str(cut), **KEYS).stderr
     ran(manage(folder, "migrate", "nodes", "0002", **KEYS))
     assert "of different versions" in manage(folder, "import", str(archive), **KEYS).stderr
+
+
+def test_no_table_is_forgotten() -> None:
+    """A new table travels, or stands in LEFT_OUT for a reason."""
+    travels = set(travelling())
+    stays = {model for model in apps.get_models(include_auto_created=True) if model not in travels}
+    named = {model for model in stays if model._meta.label in LEFT_OUT}
+    assert {model._meta.label for model in named} == LEFT_OUT
+    links = {model._meta.label for model in stays - named}
+    assert links == {"access.User_user_permissions", "auth.Group_permissions"}
+    of_models = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    others = {name for name in connection.introspection.table_names() if not name.startswith("sqlite_")} - of_models
+    assert others == {"django_migrations"}
+
+
+def test_progress_of_a_long_table() -> None:
+    said: list[str] = []
+    assert list(telling(range(5), "t", said.append, of=5, every=2)) == [0, 1, 2, 3, 4]
+    assert said == ["t: 2 of 5 rows ...", "t: 4 of 5 rows ..."]
+    list(telling(range(2), "t", said.append, every=2))
+    assert said[-1] == "t: 2 rows ..."
+
+
+KILLED = """
+import os, signal
+import django; django.setup()
+from pathlib import Path
+from fleetui.transfer import load
+load._require_whole = lambda: os.kill(os.getpid(), signal.SIGKILL)
+load.import_from(Path(os.environ["ARCHIVE"]), say=print)
+"""
+
+
+def test_an_import_that_is_killed_leaves_nothing(archive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "target"
+    folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS))
+    told = environment(folder, **KEYS, ARCHIVE=str(archive), DJANGO_SETTINGS_MODULE="fleetui.settings")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert "nodes.node: 1 rows" in done.stdout
+    assert "the audit log is intact" in ran(manage(folder, "import", str(archive), **KEYS))
+
+
+def test_a_backup_of_sqlite(archive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "target"
+    folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS))
+    ran(manage(folder, "import", str(archive), **KEYS))
+    (folder / "audit-anchor.jsonl").write_text("")
+    copy = tmp_path / "copy.sqlite3"
+    said = ran(manage(folder, "backup", str(copy), **KEYS))
+    assert "checked" in said
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert (tmp_path / "copy.sqlite3.audit-anchor.jsonl").exists()
+    assert not list(tmp_path.glob("*.partial"))
+    assert "exists already" in manage(folder, "backup", str(copy), **KEYS).stderr
+    # Restored: the file under its name in a folder of its own.
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    copy.rename(restored / "db.sqlite3")
+    assert "intact: 5 events" in ran(manage(restored, "audit", "verify", **KEYS))
+
+
+@pytest.mark.e2e
+def test_a_backup_of_postgresql_is_made_by_its_own_tool(tmp_path: Path, postgresql_url: str) -> None:
+    refused = manage(tmp_path, "backup", str(tmp_path / "x"), DATABASE_URL=postgresql_url, **KEYS)
+    assert "Use pg_dump" in refused.stderr

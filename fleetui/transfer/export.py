@@ -18,7 +18,7 @@ from fleetui.audit.verify import anchor_path
 from fleetui.core import clock
 from fleetui.transfer import archive
 from fleetui.transfer.keys import all_keys, needed
-from fleetui.transfer.rows import columns_of, lines_of, travelling
+from fleetui.transfer.rows import columns_of, lines_of, telling, travelling
 
 Say = Callable[[str], None]
 
@@ -36,7 +36,8 @@ def export_to(path: Path, *, with_keys: bool, say: Say) -> archive.Manifest:
             head = AuditHead.objects.filter(id=1).first()
             parts = []
             for model in travelling():
-                part = writer.part(model._meta.label_lower, columns_of(model), lines_of(model))
+                name = model._meta.label_lower
+                part = writer.part(name, columns_of(model), telling(lines_of(model), name, say))
                 parts.append(part)
                 say(f"{part.model}: {part.rows} rows")
             manifest = archive.Manifest(

@@ -17,7 +17,7 @@ from fleetui.transfer import archive
 from fleetui.transfer.errors import TransferRefused
 from fleetui.transfer.export import migrations
 from fleetui.transfer.keys import require_keys
-from fleetui.transfer.rows import CHUNK_ROWS, Model, columns_of, rows_of, travelling
+from fleetui.transfer.rows import CHUNK_ROWS, Model, columns_of, rows_of, telling, travelling
 
 Say = Callable[[str], None]
 
@@ -34,8 +34,10 @@ def import_from(path: Path, *, say: Say) -> archive.Manifest:
         with transaction.atomic():
             _require_empty()
             for part, model in zip(manifest.parts, travelling(), strict=True):
-                _load(model, rows_of(model, reader.lines(part)))
+                lines = telling(reader.lines(part), part.model, say, of=part.rows)
+                _load(model, rows_of(model, lines))
                 say(f"{part.model}: {part.rows} rows")
+            say("Checking what was read, and proving the audit log ...")
             _require_whole()
             _set_sequences()
             after = {"made_at": manifest.made_at, "manifest": hashlib.sha256(manifest.as_bytes()).hexdigest()}

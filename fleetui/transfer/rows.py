@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.apps import apps
 from django.db import models
@@ -21,7 +21,11 @@ LEFT_OUT = frozenset(
 #: So many rows are read at once: facts may be large.
 CHUNK_ROWS = 200
 
+#: Of a table with more rows progress is said.
+TOLD_EVERY = 20_000
+
 Model = type[models.Model]
+Line = TypeVar("Line")
 
 
 def travelling() -> list[Model]:
@@ -64,6 +68,16 @@ def rows_of(model: Model, lines: Iterable[bytes]) -> Iterator[models.Model]:
             for name, read, value in zip(columns, readers, values, strict=True)
         }
         yield model(**given)
+
+
+def telling(
+    lines: Iterable[Line], name: str, say: Callable[[str], None], *, of: int | None = None, every: int = TOLD_EVERY
+) -> Iterator[Line]:
+    """The same lines; of a long table it is said now and then how far it is."""
+    for number, line in enumerate(lines, start=1):
+        yield line
+        if number % every == 0:
+            say(f"{name}: {number} rows ..." if of is None else f"{name}: {number} of {of} rows ...")
 
 
 def _kind(field: models.Field[Any, Any]) -> models.Field[Any, Any]:

@@ -11,8 +11,9 @@ from fleetui.transfer.export import export_to
 
 class Command(BaseCommand):
     help = (
-        "Write the whole installation into one archive. Secrets stay sealed: "
-        "the key files are not in it, and travel apart, unless --with-keys is given."
+        "Write the whole installation into one archive, as it is at one moment; FleetUI may run meanwhile, but what happens "
+        "after that moment is not in it. Secrets stay sealed: the key files are not in it, and travel apart, unless "
+        "--with-keys is given. Read it with `manage.py import` of the same version. See docs/move-to-postgresql.md."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,10 +10,15 @@ from fleetui.transfer.load import import_from
 
 
 class Command(BaseCommand):
-    help = "Read an archive of `manage.py export` into an empty, migrated database: all of it, or nothing."
+    help = (
+        "Read an archive of `manage.py export` into an empty database on which `manage.py migrate` was run: all of it, or "
+        "nothing, also when it is killed. It refuses a database that is not empty, an archive of another version, missing "
+        "keys, and an audit log that is not intact. Run it before FleetUI starts on the new database. "
+        "See docs/move-to-postgresql.md."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="the archive")
+        parser.add_argument("file", type=Path, help="the archive that `manage.py export` made")
 
     def handle(self, *, file: Path, **_: Any) -> None:
         try:
