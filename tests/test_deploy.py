@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
@@ -27,8 +27,9 @@ from tests.test_docs import settings_variables
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 #: Python's own, and those of the images of PostgreSQL.
 OTHERS = {"PYTHONUNBUFFERED", "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}
+NOTHING: Mapping[str, str] = {}
 QUADLET_KEYS = {
-    "Image", "Network", "Volume", "EnvironmentFile", "Environment", "Secret", "ReadOnly", "NoNewPrivileges",
+    "ContainerName", "Image", "Network", "Volume", "EnvironmentFile", "Environment", "Secret", "ReadOnly", "NoNewPrivileges",
     "DropCapability", "Exec", "PublishPort", "HealthCmd", "Notify", "NetworkName", "VolumeName",
 }  # fmt: skip
 
@@ -174,7 +175,9 @@ class Browser:
     def __init__(self, site: Deployment, source: str = "127.0.0.2") -> None:
         self._site, self._source, self.cookies = site, source, SimpleCookie()
 
-    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str]:
+    def ask(
+        self, method: str, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] = NOTHING
+    ) -> tuple[int, str]:
         client = self._site.connection(self._source)
         given = {"Host": HOST, **headers}
         if self.cookies:
@@ -190,18 +193,16 @@ class Browser:
             self.cookies.load(line)
         return answer.status, answer.read().decode()
 
-    def sign_in(self, **headers: str) -> None:
+    def sign_in(self, headers: Mapping[str, str] = NOTHING) -> None:
         assert self.ask("GET", "/accounts/login/")[0] == 200
-        status, page = self.ask(
-            "POST", "/accounts/login/", {"login": "anna", "password": self._site.password}, **headers
-        )
+        status, page = self.ask("POST", "/accounts/login/", {"login": "anna", "password": self._site.password}, headers)
         assert status == 302, page
 
 
 @pytest.mark.e2e
 def test_sign_in_through_the_proxy_and_forged_addresses_have_no_effect(site: Deployment) -> None:
     Browser(site).sign_in()
-    Browser(site, "127.0.0.4").sign_in(**{"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
+    Browser(site, "127.0.0.4").sign_in({"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
     browser = Browser(site)
     browser.sign_in()
     status, text = browser.ask("GET", "/api/v1/audit/?limit=20")
@@ -213,7 +214,7 @@ def test_sign_in_through_the_proxy_and_forged_addresses_have_no_effect(site: Dep
 @pytest.mark.e2e
 def test_an_allowed_network_is_the_clients_own(site: Deployment) -> None:
     assert Browser(site).ask("GET", "/metrics")[0] == 401
-    assert Browser(site).ask("GET", "/metrics", **{"X-Forwarded-For": "127.0.0.3"})[0] == 401
+    assert Browser(site).ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.3"})[0] == 401
     status, text = Browser(site, "127.0.0.3").ask("GET", "/metrics")
     assert status == 200
     assert "fleetui_build_info" in text

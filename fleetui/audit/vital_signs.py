@@ -34,7 +34,7 @@ def anchor_is_old(glance: Glance) -> Iterator[Line]:
     mend = _(
         "Look for `anchor` in the log of the worker that takes the queue ops: perhaps its data folder is read-only or full."
     )
-    yield Line("audit:anchor", "trust", "bad", _("Audit log"), text, mend)
+    yield Line("audit:anchor", "trust", "bad", _("Audit anchor"), text, mend)
 
 
 def broken(glance: Glance) -> Iterator[Line]:
@@ -44,7 +44,7 @@ def broken(glance: Glance) -> Iterator[Line]:
         text = _("The audit log is not intact: the proof of %(time)s ago found it changed.")
         mend = _("Run `manage.py audit verify` on the server: it names the events. Compare with a backup.")
         yield Line(
-            "audit:verify", "trust", "bad", _("Audit log"), text % {"time": timesince(sign.seen_at, glance.now)}, mend
+            "audit:verify", "trust", "bad", _("Audit proof"), text % {"time": timesince(sign.seen_at, glance.now)}, mend
         )
 
 
@@ -54,11 +54,11 @@ def anchored(glance: Glance) -> Iterator[Line]:
     sign = glance.signs.job(ANCHOR_JOB)
     if sign and sign.age_s <= ANCHOR_OLD_S:
         text = _("Anchored up to event %(seq)s of %(head)s.") % {"seq": sign.document.get("seq", 0), "head": head}
-        yield Line("audit:anchor", "trust", "ok", _("Audit log"), text, at=sign.seen_at)
+        yield Line("audit:anchor", "trust", "ok", _("Audit anchor"), text, at=sign.seen_at)
     proof = glance.signs.job(VERIFY_JOB)
     if proof is None:
         text = _("It was never proved here that the audit log is intact.")
-        yield Line("audit:verify", "trust", "info", _("Audit log"), text, _("Run `manage.py audit verify`."))
+        yield Line("audit:verify", "trust", "info", _("Audit proof"), text, _("Run `manage.py audit verify`."))
     elif proof.document.get("good"):
         text = _("Proved intact: %(n)s events, every hash matched.") % {"n": proof.document.get("events", 0)}
-        yield Line("audit:verify", "trust", "ok", _("Audit log"), text, at=proof.seen_at)
+        yield Line("audit:verify", "trust", "ok", _("Audit proof"), text, at=proof.seen_at)

@@ -217,7 +217,7 @@ def clocks(glance: Glance) -> Iterator[Line]:
         level = "bad" if abs(skew_s) >= SKEW_BAD_S else "warn"
         yield Line(f"clock:{name}", "trust", level, _("Clocks"), text, mend)
     if not wrong:
-        text = _("All processes and the database agree within %(n)s s.") % {"n": round(SKEW_SHOWN_S)}
+        text = _("All processes and the database agree within %(n)s\u00a0s.") % {"n": round(SKEW_SHOWN_S)}
         yield Line("clock", "trust", "ok", _("Clocks"), text)
 
 
