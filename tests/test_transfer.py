@@ -120,7 +120,8 @@ def test_no_table_is_forgotten() -> None:
     assert links == {"access.User_user_permissions", "auth.Group_permissions"}
     of_models = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
     others = {name for name in connection.introspection.table_names() if not name.startswith("sqlite_")} - of_models
-    assert others == {"django_migrations"}
+    # The index for searching is kept by triggers, as the tally is.
+    assert {name for name in others if not name.startswith("nodes_search")} == {"django_migrations"}
 
 
 def test_progress_of_a_long_table() -> None:
@@ -129,6 +130,26 @@ def test_progress_of_a_long_table() -> None:
     assert said == ["t: 2 of 5 rows ...", "t: 4 of 5 rows ..."]
     list(telling(range(2), "t", said.append, every=2))
     assert said[-1] == "t: 2 rows ..."
+
+
+SEARCH = """
+import django; django.setup()
+from nodes.models import Node, Tally
+print([node.name for node in Node.objects.search("web-1")], Tally.objects.sums("kind", "value"))
+"""
+
+
+def test_what_triggers_keep_is_right_after_an_import(archive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "target"
+    folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS))
+    ran(manage(folder, "import", str(archive), **KEYS))
+    told = environment(folder, **KEYS, DJANGO_SETTINGS_MODULE="fleetui.settings")
+    found = subprocess.run(
+        [sys.executable, "-c", SEARCH], cwd=ROOT, env=told, capture_output=True, text=True, check=True
+    )
+    assert "['web-1']" in found.stdout
+    assert "('lifecycle', 'active', 1)" in found.stdout
 
 
 KILLED = """

@@ -76,8 +76,13 @@ def _workers(glance: Glance, workers: list[Sign]) -> Iterator[Line]:
         yield Line("worker", "processes", "bad", title, text, start_again("worker"))
         return
     lacking = [queue for queue in queues() if not any(queue in sign.queues for sign in workers)]
+    meaning = {
+        "poll": _("No worker takes the queue poll: nodes are not polled, and what the pages show grows old."),
+        "ops": _("No worker takes the queue ops: nobody hands out what is due, so nodes are not polled."),
+    }
     for queue in lacking:
-        text = _("No worker takes the queue %(queue)s: what is sent to it waits.") % {"queue": queue}
+        other = _("No worker takes the queue %(queue)s: what is sent to it waits.") % {"queue": queue}
+        text = meaning.get(queue, other)
         yield Line(f"worker:{queue}", "processes", "bad", title, text, start_again(f"worker -Q {queue}"))
     for sign in workers:
         told = {"what": where(sign), "time": timesince(sign.started_at, glance.now)}
