@@ -129,6 +129,7 @@ _api = [
     path("v1/credentials/", groups.CredentialList.as_view(), name="credentials"),
     path("v1/credentials/<name:name>/", groups.CredentialDetail.as_view(), name="credential"),
     path("v1/host-keys/", others.HostKeyList.as_view(), name="host-keys"),
+    path("v1/host-keys/accept/", others.HostKeysAccept.as_view(), name="host-keys-accept"),
     path("v1/host-keys/<uuid:key_id>/", others.HostKeyDetail.as_view(), name="host-key"),
     path("v1/host-keys/<uuid:key_id>/accept/", others.HostKeyAccept.as_view(), name="host-key-accept"),
     path("v1/host-keys/<uuid:key_id>/refuse/", others.HostKeyRefuse.as_view(), name="host-key-refuse"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
@@ -51,6 +51,11 @@ def _unread(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
 
 def _in_pool(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
     return rows.filter(pool__isnull=not wanted)
+
+
+def _key_waits(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    offered = Exists(HostKey.objects.filter(node=OuterRef("pk"), state="offered"))
+    return rows.filter(offered if wanted else ~offered)
 
 
 def _facts_older(rows: QuerySet[Any], age: timedelta) -> QuerySet[Any]:
@@ -135,6 +140,7 @@ class NodeFilter(FilterSet):
     )
     credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
+    host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")
     has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
     facts_older_than = AgeFilter(_facts_older, help_text="Facts older than this, such as 12h.")
     unseen_for = AgeFilter(_unseen_for, help_text="No contact for this long, such as 1h.")

@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from nodes import group_urls
-from nodes.views import actions, bulk, column_page, compare, duplicates, exporting, fact_filter, importing, saved_views
+from nodes.views import (
+    actions,
+    bulk,
+    column_page,
+    compare,
+    duplicates,
+    exporting,
+    fact_filter,
+    host_keys,
+    importing,
+    saved_views,
+)
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.history import history_page
@@ -31,6 +42,7 @@ urlpatterns: list[URLPattern] = [
     path("nodes/-/duplicates/count/", duplicates.duplicate_count, name="duplicate_count"),
     path("nodes/-/duplicates/distinct/", duplicates.distinct, name="distinct"),
     path("nodes/-/duplicates/distinct/<uuid:distinct_id>/undo/", duplicates.distinct_undo, name="distinct_undo"),
+    path("nodes/-/host-keys/", host_keys.host_key_list, name="host_keys"),
     path("nodes/-/import/", importing.start, name="import"),
     path("nodes/-/import/<uuid:plan_id>/", importing.plan_page, name="import_plan"),
     path("nodes/-/import/<uuid:plan_id>/apply/", importing.apply, name="import_apply"),

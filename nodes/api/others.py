@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
-from fleetui.core.api.bodies import read_body
+from fleetui.core.api.bodies import Body, Text, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
-from fleetui.core.errors import NotFound
+from fleetui.core.errors import InvalidInput, NotFound
 from nodes.api import shapes
 from nodes.api.bodies import ReasonBody, ReleasesBody
 from nodes.filters import HostKeyFilter, ReleaseFilter
@@ -109,6 +110,42 @@ class HostKeyRefuse(_Decision):
         )
     }
     decide = staticmethod(host_keys.refuse_key)
+
+
+class KeyPairBody(Body):
+    """A key as it was seen: another one that the host offered since is not accepted."""
+
+    id = serializers.UUIDField()
+    fingerprint = Text(min_length=1, max_length=60)
+
+
+class AcceptBody(Body):
+    """Keys to trust; those that take the place of a trusted one only in `changed`."""
+
+    keys = KeyPairBody(many=True, default=list)
+    changed = KeyPairBody(many=True, default=list)
+    reason = Text(max_length=300, allow_blank=True, default="")
+
+
+class HostKeysAccept(ApiView):
+    """Trust many offered keys at once."""
+
+    actions = {
+        "POST": Action(
+            "nodes.accept_key", "host_keys_accept_many", "Trust offered keys", {200: shapes.ACCEPTED}, body=AcceptBody
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        values = read_body(AcceptBody, request)
+        keys, changed = ([(pair["id"], pair["fingerprint"]) for pair in values[name]] for name in ("keys", "changed"))
+        if not keys and not changed:
+            raise InvalidInput("No key is named.", field="keys", mend="Send id and fingerprint of each key.")
+        done = host_keys.accept_many(
+            keys=keys, changed=changed, reason=values["reason"], actor=self.principal, now=clock.now()
+        )
+        left = [{"id": pk, "node": name or None, "why": why} for pk, name, why in done.left]
+        return Response({"accepted": done.accepted, "left": left})
 
 
 class ReleaseList(ApiView):

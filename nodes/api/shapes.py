@@ -244,6 +244,24 @@ HOST_KEY = Shape(
     },
 )
 
+ACCEPTED = Document(
+    "HostKeysAccepted",
+    object_of(
+        {
+            "accepted": TEXTS,
+            "left": list_of(
+                object_of(
+                    {
+                        "id": UUID,
+                        "node": nullable(TEXT),
+                        "why": one_of(["not_found", "not_allowed", "not_offered", "other_fingerprint", "changed_key"]),
+                    }
+                )
+            ),
+        }
+    ),
+)
+
 POOL = Shape(
     "Pool",
     {

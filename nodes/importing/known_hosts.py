@@ -43,9 +43,15 @@ class KnownHosts:
     def of(self, address: str, name: str, port: int) -> HostKey | None:
         """The key of a host by its address or its name; of several the one that FleetUI asks for first."""
         for word in dict.fromkeys((address, name)):
-            bare = word.strip("[]").lower()
-            lines = self.plain.get(bare if port == 22 else f"[{bare}]:{port}", [])
-            keys = known_hosts_lookup("\n".join([*lines, *self.odd]), bare, port) if lines or self.odd else []
-            if keys:
+            if keys := self._named(word, port):
                 return min(keys, key=lambda key: _ORDER.index(key.type) if key.type in _ORDER else len(_ORDER))
         return None
+
+    def all_of(self, address: str, name: str, port: int) -> list[HostKey]:
+        """Every key of a host, by its address and by its name."""
+        return [key for word in dict.fromkeys((address, name)) for key in self._named(word, port)]
+
+    def _named(self, word: str, port: int) -> list[HostKey]:
+        bare = word.strip("[]").lower()
+        lines = self.plain.get(bare if port == 22 else f"[{bare}]:{port}", [])
+        return known_hosts_lookup("\n".join([*lines, *self.odd]), bare, port) if lines or self.odd else []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -9,11 +12,14 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import Conflict
+from fleetui.core.errors import Conflict, InvalidInput
+from fleetui.core.text import clean
 from nodes.hosts import ssh
 from nodes.models import HostKey, Node, TimelineEvent
 
 SCAN_TIMEOUT_S = 8.0
+KEYS_AT_ONCE = 200
+MOST_KEYS = 10_000
 
 
 def scan(*, address: str, port: int) -> ssh.HostKey:
@@ -82,6 +88,96 @@ def accept_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
         )
     host_key.refresh_from_db()
     return host_key
+
+
+@dataclass
+class AcceptOutcome:
+    """The nodes whose key is trusted now, and why others were left: (id of the key, name of its node or "", why).
+
+    Why is not_found, not_allowed, not_offered, other_fingerprint or changed_key.
+    """
+
+    accepted: list[str] = field(default_factory=list)
+    left: list[tuple[uuid.UUID, str, str]] = field(default_factory=list)
+
+
+Pair = tuple[uuid.UUID, str]
+
+
+def accept_many(
+    *, keys: Sequence[Pair], changed: Sequence[Pair] = (), reason: str, actor: Principal, now: datetime
+) -> AcceptOutcome:
+    """Pin offered keys, each named by id and by the fingerprint that the person saw; the nodes are polled at once.
+
+    A key that takes the place of a trusted one is accepted only where it stands in `changed`. An audit event per node.
+    """
+    asked = {pk: (fingerprint, False) for pk, fingerprint in keys}
+    asked |= {pk: (fingerprint, True) for pk, fingerprint in changed}
+    if len(asked) > MOST_KEYS:
+        raise InvalidInput(
+            _("%(count)s keys are too many at once.") % {"count": len(asked)},
+            field="keys",
+            mend=_("Accept at most %(limit)s.") % {"limit": f"{MOST_KEYS:,}"},
+        )
+    outcome = AcceptOutcome()
+    ids = list(asked)
+    for begin in range(0, len(ids), KEYS_AT_ONCE):
+        some = {pk: asked[pk] for pk in ids[begin : begin + KEYS_AT_ONCE]}
+        with transaction.atomic():
+            _accept_some(some, clean(reason).strip()[:300], actor, now, outcome)
+    return outcome
+
+
+def _accept_some(
+    asked: Mapping[uuid.UUID, tuple[str, bool]], reason: str, actor: Principal, now: datetime, outcome: AcceptOutcome
+) -> None:
+    places = HostKey.objects.visible_to(actor).filter(pk__in=asked).values_list("node_id", flat=True)
+    nodes = {node.pk: node for node in Node.objects.select_for_update().filter(pk__in=list(places)).order_by("pk")}
+    rows = {key.pk: key for key in HostKey.objects.filter(pk__in=asked, node__in=nodes)}
+    pinned = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
+    taken: list[HostKey] = []
+    for pk, (fingerprint, may_change) in asked.items():
+        key = rows.get(pk)
+        if key is None:
+            outcome.left.append((pk, "", "not_found"))
+            continue
+        node = nodes[key.node_id]
+        why = _why_not(key, node, fingerprint, may_change or node.pk not in pinned, actor)
+        if why:
+            outcome.left.append((pk, node.name, why))
+        else:
+            taken.append(key)
+            outcome.accepted.append(node.name)
+    ids = [key.node_id for key in taken]
+    HostKey.objects.filter(node__in=ids, state="pinned").update(state="replaced")
+    decided = {"decided_at": now, "decided_by": str(actor), "reason": reason}
+    HostKey.objects.filter(pk__in=[key.pk for key in taken]).update(state="pinned", **decided)
+    Node.objects.filter(pk__in=ids).update(poll_due_at=now, poll_requested_at=now)
+    entries, events = [], []
+    for key in taken:
+        node, old = nodes[key.node_id], pinned.get(key.node_id)
+        params = {"fingerprint": key.fingerprint, "reason": reason}
+        events.append(
+            TimelineEvent(
+                node=node, at=now, kind="host_key_accepted", params=params, actor=str(actor), generation=node.generation
+            )
+        )
+        before = {"fingerprint": old.fingerprint} if old else None
+        after = {"fingerprint": key.fingerprint}
+        subject = f"node:{node.name}"
+        entries.append(Entry(str(actor), "nodes.accept_key", subject, before=before, after=after, reason=reason))
+    TimelineEvent.objects.bulk_create(events)
+    append(entries)
+
+
+def _why_not(key: HostKey, node: Node, fingerprint: str, may_pin: bool, actor: Principal) -> str:  # noqa: FBT001
+    if not actor.may("nodes.accept_key", node):
+        return "not_allowed"
+    if key.state != "offered":
+        return "not_offered"
+    if key.fingerprint != fingerprint:
+        return "other_fingerprint"
+    return "" if may_pin else "changed_key"
 
 
 def refuse_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: str = "") -> HostKey:

@@ -19,6 +19,7 @@ from fleetui.core.form_errors import sentence
 from nodes.models import HostKey, Node
 from nodes.services import duplicates, merging
 from nodes.views.actions import reason_of
+from nodes.views.host_keys import waiting
 from nodes.views.subject import node_for, principal_of
 
 MOST_SHOWN = 100
@@ -76,9 +77,10 @@ def _pairs(nodes: list[Node]) -> dict[str, str]:
 @require_safe
 @needs("nodes.read")
 def duplicate_count(request: HttpRequest) -> HttpResponse:
-    """The line below the list of nodes; asked for after the list, which it must not slow down."""
-    count = duplicates.count_duplicates(principal_of(request))
-    return render(request, "nodes/partials/duplicate_count.html", {"count": count})
+    """The lines below the list of nodes: duplicates, and keys that wait; asked for after the list, which it must not slow down."""
+    principal = principal_of(request)
+    context = {"count": duplicates.count_duplicates(principal), "waiting": waiting(principal).count()}
+    return render(request, "nodes/partials/duplicate_count.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

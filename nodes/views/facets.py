@@ -41,6 +41,7 @@ _WORDS = {
     "label": gettext_lazy("Label"),
     "credential": gettext_lazy("Credential"),
     "needs_attention": gettext_lazy("Needs attention"),
+    "host_key_waits": gettext_lazy("Host key waits"),
     "has_unread": gettext_lazy("Has unread parts"),
     "facts_older_than": gettext_lazy("Facts older than"),
     "unseen_for": gettext_lazy("Not seen for"),

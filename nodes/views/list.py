@@ -69,6 +69,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
         "total_text": f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}",
         "may_poll": principal.may_somewhere("nodes.poll"),
         "may_add": principal.may_somewhere("nodes.write"),
+        "may_accept": principal.may_somewhere("nodes.accept_key"),
         "poll_url": reverse("nodes:poll_many"),
         "list_url": request.get_full_path(),
         **_paging(request.GET, page, size),
