@@ -17,7 +17,7 @@ from fleetui.access.api import views as access
 from fleetui.access.api.health import Health
 from fleetui.access.api.permissions import DeclaredPermission
 from fleetui.access.guards import needs
-from fleetui.audit.api import AuditList
+from fleetui.audit.api import AuditExport, AuditList
 from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
@@ -116,6 +116,7 @@ _api = [
     path("v1/views/<uuid:view_id>/", saved_views.ViewDetail.as_view(), name="view"),
     path("v1/facts/paths/", facts.FactPaths.as_view(), name="facts-paths"),
     path("v1/pools/", groups.PoolList.as_view(), name="pools"),
+    path("v1/pools/export/", exporting.PoolExport.as_view(), name="pools-export"),
     path("v1/pools/<name:name>/", groups.PoolDetail.as_view(), name="pool"),
     path("v1/pools/<name:name>/enrolment-tokens/", enrolment.EnrolmentTokenList.as_view(), name="enrolment-tokens"),
     path(
@@ -134,6 +135,7 @@ _api = [
     path("v1/host-keys/<uuid:key_id>/accept/", others.HostKeyAccept.as_view(), name="host-key-accept"),
     path("v1/host-keys/<uuid:key_id>/refuse/", others.HostKeyRefuse.as_view(), name="host-key-refuse"),
     path("v1/releases/", others.ReleaseList.as_view(), name="releases"),
+    path("v1/releases/export/", exporting.ReleaseExport.as_view(), name="releases-export"),
     path("v1/releases/import/", others.ReleaseImport.as_view(), name="releases-import"),
     path("v1/stats/", Stats.as_view(), name="stats"),
     path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),
@@ -145,6 +147,7 @@ _api = [
     path("v1/users/<username:username>/", access.UserDetail.as_view(), name="user"),
     path("v1/roles/", access.RoleList.as_view(), name="roles"),
     path("v1/roles/<uuid:binding_id>/", access.RoleDetail.as_view(), name="role"),
+    path("v1/audit/export/", AuditExport.as_view(), name="audit-export"),
     path("v1/audit/", AuditList.as_view(), name="audit"),
     re_path(r"^(?P<rest>.*)$", Nothing.as_view(), name="nothing"),
 ]

@@ -62,3 +62,9 @@ def record_alone(entry: Entry) -> None:
     """Append one entry in a transaction of its own: for what changed nothing, such as a refused sign-in."""
     with transaction.atomic():
         append([entry])
+
+
+def record_export(*, what: str, format: str, query: str, rows: int, columns: Sequence[str], actor: object) -> None:
+    """Who took which rows of what as a file; called before the first one leaves."""
+    after = {"format": format, "filter": query, "rows": rows, "columns": list(columns)}
+    record_alone(Entry(actor=str(actor), action=f"{what}.export", subject=what, after=after))

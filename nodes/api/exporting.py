@@ -1,4 +1,4 @@
-"""nodes/export/: a whole list as a file."""
+"""nodes/export/, pools/export/ and releases/export/: whole lists as files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from fleetui.audit.log import record_export
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
+from fleetui.core.api.exports import Record, export, export_params
 from fleetui.core.api.shapes import TEXT, one_of
 from fleetui.core.api.views import ApiView, filter_params, filtered
 from fleetui.core.errors import InvalidInput
 from fleetui.core.export import FORMATS, as_file, read_format
 from fleetui.core.filters import split_values
+from nodes.api.groups import POOLS, PoolBase
+from nodes.api.others import RELEASES
 from nodes.columns import DEFAULT, MAX_COLUMNS, columns, reading
 from nodes.filters import NodeFilter
-from nodes.models import Node
-from nodes.services.exporting import node_rows, record_export
+from nodes.models import Node, Release
+from nodes.services.exporting import node_rows
 from nodes.views.columns import SORTS, sort_wanted, sorted_by
 
 _ORDERS = [text for name in SORTS for text in (name, f"-{name}")]
@@ -75,3 +79,35 @@ class NodeExport(ApiView):
         for name in ("format", "columns", "sort"):
             kept.pop(name, None)
         return as_file(format=format, names=names, rows=rows, title="nodes", query=kept.urlencode(), now=clock.now())
+
+
+class PoolExport(PoolBase):
+    """All pools that pass the filters."""
+
+    actions = {
+        "GET": Action("pools.read", "pools_export", "Export pools as a file", {200: None}, query=export_params(POOLS))
+    }
+
+    def get(self, request: Request) -> Any:
+        return export(POOLS, self.rows(), request, title="pools", record=_record("pools", self.principal))
+
+
+class ReleaseExport(ApiView):
+    """All releases that pass the filters."""
+
+    actions = {
+        "GET": Action(
+            "releases.read", "releases_export", "Export releases as a file", {200: None}, query=export_params(RELEASES)
+        )
+    }
+
+    def get(self, request: Request) -> Any:
+        rows = Release.objects.visible_to(self.principal)
+        return export(RELEASES, rows, request, title="releases", record=_record("releases", self.principal))
+
+
+def _record(what: str, principal: Any) -> Record:
+    def record(format: str, query: str, rows: int, columns: list[str]) -> None:
+        record_export(what=what, format=format, query=query, rows=rows, columns=columns, actor=principal)
+
+    return record

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.audit.models import AuditEvent
 from fleetui.core.export import cell, file_name
 from nodes.columns import DEFAULT, MAX_COLUMNS, PLAIN, columns
-from nodes.models import ColumnChoice
+from nodes.models import ColumnChoice, Release, Stream
 from nodes.services.terms import replace_terms
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
@@ -236,3 +236,31 @@ def test_names_of_columns_never_repeat() -> None:
     found, wrong = columns(["pool", "name", "pool", "hardware.cpus", "hardware.cpus"])
     assert [one.name for one in found] == ["pool", "hardware.cpus"]
     assert not wrong
+
+
+@pytest.mark.parametrize("what", ["pools", "releases", "audit"])
+def test_other_lists_are_files_too(cast: Cast, what: str) -> None:
+    stream = Stream.objects.create(os_family="fcos", name="stable", imported_at=NOW)
+    Release.objects.create(stream=stream, version="44.1", released_at=NOW, checksums={"x86_64": "c"})
+    api = Api(cast.owner)
+    before = AuditEvent.objects.count()
+    listed = api.get(f"{what}/").json()["results"]
+    lines = [json.loads(line) for line in body(api.get(f"{what}/export/?format=jsonl")).splitlines()]
+    assert lines[-len(listed) :] == listed if what == "audit" else lines == listed
+    assert AuditEvent.objects.count() == before + 1
+    assert AuditEvent.objects.order_by("-seq")[0].action == f"{what}.export"
+    rows = list(csv.reader(io.StringIO(body(api.get(f"{what}/export/")))))
+    assert rows[0] == list(lines[0])
+    assert api.get(f"{what}/export/?format=xml").json()["field"] == "format"
+    assert api.get(f"{what}/export/?colour=red").status_code == 400
+    page = {"pools": "/pools/", "releases": "/settings/releases/", "audit": "/audit/?outcome=done"}[what]
+    text = signed_in(cast.owner).get(page).content.decode()
+    url = re.search(rf'href="(/api/v1/{what}/export/\?[^"]*format=csv)"', text)
+    assert url
+    assert signed_in(cast.owner).get(url[1].replace("&amp;", "&")).status_code == 200
+
+
+def test_files_of_other_lists_go_by_rights(cast: Cast) -> None:
+    assert Api(cast.viewer).get("audit/export/").status_code == 403
+    rows = list(csv.reader(io.StringIO(body(Api(cast.viewer).get("pools/export/?fields=name")))))
+    assert rows == [["name"], ["web"]]

@@ -7,12 +7,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
+from fleetui.audit.log import record_export
 from fleetui.core import clock
 from fleetui.core.errors import InvalidInput
 from fleetui.core.export import as_file, read_format
 from fleetui.core.templatetags.ui import changed_query
 from nodes.columns import reading
-from nodes.services.exporting import node_rows, record_export
+from nodes.services.exporting import node_rows
 from nodes.views.columns import columns_wanted, sort_wanted, sorted_by
 from nodes.views.list import filtered
 from nodes.views.subject import principal_of

@@ -148,6 +148,11 @@ def _ordering(order: Order, *, backward: bool) -> list[Any]:
     return parts
 
 
+def ordering(order: Order) -> list[Any]:
+    """What a query set is ordered by, from the first row on."""
+    return _ordering(order, backward=False)
+
+
 def _beyond(order: Order, cursor: Cursor) -> Q:
     """Rows that come after the cursor, in the direction of reading."""
     beyond = "lt" if order.descending != cursor.backward else "gt"
