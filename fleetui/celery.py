@@ -15,11 +15,12 @@ broker.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
 app = Celery("fleetui")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["nodes", "fleetui.audit", "fleetui.core"])
+app.autodiscover_tasks(["nodes", "ops", "fleetui.audit", "fleetui.core"])
 
 # `expires` drops ticks that piled up while no worker ran; the next tick does the same work.
 app.conf.beat_schedule = {
     "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": 4}},
+    "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
     "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ Manifest = dict[str, Any]
 
 
 @contextmanager
-def simulated_fleet(folder: Path, nodes: int, *, seed: int = 7, net: str = "127.60") -> Iterator[Manifest]:
+def simulated_fleet(
+    folder: Path, nodes: int, *, seed: int = 7, net: str = "127.60", options: Sequence[str] = ()
+) -> Iterator[Manifest]:
     """Run a fleet; gives its manifest. The folder must not be that of another one."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     argv = [sys.executable, str(ROOT / "manage.py"), "simfleet", "--nodes", str(nodes), "--seed", str(seed)]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "fleetui.settings", "FLEETUI_DATA_DIR": str(folder)}
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *argv, "--dir", str(folder), "--net", net],
+        ["setpriv", "--pdeathsig", "KILL", "--", *argv, "--dir", str(folder), "--net", net, *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,

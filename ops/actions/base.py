@@ -1,0 +1,143 @@
+"""What every kind of operation is made of: steps that look at the host first and do at most one thing.
+
+A step may be stopped anywhere and run again, by another worker, with nothing but the row to go by. What it does to a
+host it does behind a fence (nodes.hosts.drivers.base.Fence), so that a worker who wakes up late changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from nodes.hosts.drivers.base import Command, Driver
+from nodes.hosts.facts import Facts, Measurement
+from nodes.hosts.ssh import CommandResult
+from ops.outcomes import Fail, Outcome
+from ops.preflight import Check
+
+#: How soon a long command on a host is looked at again.
+LOOK_AGAIN = timedelta(seconds=3)
+SAID_CHARS = 400
+
+
+class Host(Protocol):
+    """The host of one step: one connection, opened when first needed, with one deadline for all of it."""
+
+    def look(self) -> tuple[Facts, Measurement]: ...
+
+    def run(self, command: Command) -> CommandResult: ...
+
+
+class Log(Protocol):
+    """Where a step writes what commands print, and what it saw."""
+
+    def note(self, code: str, **params: Any) -> None: ...
+
+    def output(self, stream: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step may go by. `held` renews the lease and says whether the operation is still this worker's."""
+
+    operation_id: str
+    step: str
+    attempt: int
+    params: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    memory: Mapping[str, Any]
+    driver: Driver
+    host: Host
+    log: Log
+    now: datetime
+    deadline: datetime
+    since: datetime
+    held: Callable[[], bool]
+    family: str = ""
+
+    @property
+    def boot_id(self) -> str:
+        """The boot in which the operation decided what it does."""
+        return str(self.memory.get("boot_id", ""))
+
+
+StepFunction = Callable[[Context], Outcome]
+#: (facts, measured, params, plan) -> what has to hold before the host is changed.
+Checks = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], Sequence[Check]]
+#: (driver, params, plan) -> the commands that will change the host, in their order.
+Commands = Callable[[Driver, Mapping[str, Any], Mapping[str, Any]], Sequence[Command]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """`offline_ok`: that the host does not answer is part of the step (it restarts), and no reason to wait elsewhere."""
+
+    name: str
+    run: StepFunction
+    offline_ok: bool = False
+
+
+@dataclass(frozen=True)
+class Action:
+    """A kind of operation. `capabilities` are the driver's kinds of command that it needs.
+
+    `checks` are those of its first step, `commands` what it will run: both also make the plan.
+    """
+
+    kind: str
+    steps: tuple[Step, ...]
+    checks: Checks = field(default=lambda _facts, _measured, _params, _plan: ())
+    commands: Commands = field(default=lambda _driver, _params, _plan: ())
+    capabilities: tuple[str, ...] = ()
+    is_disruptive: bool = False
+    changes: bool = True
+    check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
+    max_attempts: int = 3
+
+    def step(self, name: str) -> Step:
+        return next(step for step in self.steps if step.name == name)
+
+    def after(self, name: str) -> str:
+        """The step after this one; empty after the last."""
+        names = [step.name for step in self.steps]
+        place = names.index(name) + 1
+        return names[place] if place < len(names) else ""
+
+
+def _none(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    if params:
+        raise ParamsRefused(sorted(params)[0], "has_no_params")
+    return {}
+
+
+class ParamsRefused(ValueError):
+    """A parameter of an operation that cannot be used; `code` is worded for page and API."""
+
+    def __init__(self, field_name: str, code: str, **params: Any) -> None:
+        super().__init__(f"{field_name}: {code}")
+        self.field, self.code, self.params = field_name, code, params
+
+
+class LeaseLost(Exception):
+    """Another worker has the operation now: nothing that this one saw counts any more."""
+
+
+def effect(ctx: Context, command: Command) -> CommandResult:
+    """Run a short command that changes the host, in the boot in which it was decided, while the lease holds."""
+    guarded = ctx.driver.fence.guarded(command, ctx.boot_id)
+    if not ctx.held():
+        raise LeaseLost
+    return ctx.host.run(guarded)
+
+
+def said(result: CommandResult) -> str:
+    """The end of what a command said, for a sentence."""
+    lines = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = lines or [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    return " ".join(lines[-2:])[:SAID_CHARS]
+
+
+def as_failure(result: CommandResult, reason: str, *, again: bool = False) -> Fail:
+    return Fail(reason, {"status": result.exit_status, "said": said(result)}, again=again)

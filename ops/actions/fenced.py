@@ -1,0 +1,109 @@
+"""Long commands on a host: started once as a transient unit, then watched until they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
+from nodes.hosts.drivers.systemd import parse_show
+from ops.actions.base import LOOK_AGAIN, Context, LeaseLost, as_failure, said
+from ops.outcomes import Fail, Outcome, Wait
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A transient unit of ours. `status` is the exit status once it has ended."""
+
+    state: Literal["absent", "runs", "ended"]
+    status: int = 0
+    result: str = ""
+
+
+def unit_state(ctx: Context) -> UnitState:
+    """What became of this step's unit on the host."""
+    shown = ctx.host.run(ctx.driver.fence.state(ctx.operation_id, _name(ctx)))
+    found: dict[str, str] = next(iter(parse_show(shown.stdout.decode("utf-8", "replace"))), {})
+    if found.get("LoadState") != "loaded":
+        return UnitState("absent")
+    if found.get("ActiveState") in ("active", "activating", "reloading", "deactivating") and found.get(
+        "SubState"
+    ) not in (
+        "exited",
+        "failed",
+    ):
+        return UnitState("runs")
+    status = int(found.get("ExecMainStatus") or 0)
+    return UnitState("ended", status, found.get("Result", ""))
+
+
+def run_fenced(
+    ctx: Context,
+    command: Command,
+    *,
+    waits: str,
+    fails: str,
+    done: Callable[[int, Mapping[str, Any]], Outcome],
+    look_first: Callable[[], Outcome | None] = lambda: None,
+    leaves: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Start the command if nobody did, else watch it. `look_first` may say that it is not needed (any more).
+
+    `leaves` is remembered as soon as it may have begun. `done` decides what its exit status means; a status that the
+    command does not call good is a failure with what it said.
+    """
+    leftover = {"units": sorted({*ctx.memory.get("units", ()), _name(ctx)}), **(leaves or {})}
+    found = unit_state(ctx)
+    if found.state == "absent":
+        if (early := look_first()) is not None:
+            return early
+        return _start(ctx, command, waits, leftover)
+    cursor = _copy_journal(ctx)
+    seen = {"units": leftover["units"], **cursor}
+    if found.state == "runs":
+        return Wait(ctx.now + LOOK_AGAIN, waits, memory=seen)
+    if found.status and found.status not in command.unchanged_statuses:
+        last = str(ctx.memory.get("last_said") or seen.get("last_said", ""))
+        return Fail(fails, {"status": found.status, "said": seen.get("last_said") or last}, seen)
+    return done(found.status, seen)
+
+
+def _start(ctx: Context, command: Command, waits: str, leftover: Mapping[str, Any]) -> Outcome:
+    fence = ctx.driver.fence
+    start = fence.started(command, operation=ctx.operation_id, step=_name(ctx), boot_id=ctx.boot_id)
+    if not ctx.held():
+        raise LeaseLost
+    ctx.log.note("command_started", command=list(command.argv))
+    result = ctx.host.run(start)
+    if result.exit_status == BOOT_CHANGED_STATUS:
+        return Fail("boot_changed", memory=leftover)
+    if result.exit_status not in (0, None) and not _exists(said(result)):
+        return as_failure(result, "start_failed", again=True)
+    return Wait(ctx.now + LOOK_AGAIN, waits, memory=leftover)
+
+
+def _exists(text: str) -> bool:
+    """systemd-run refuses a name that is taken: then the command was started before, and that is what counts."""
+    return "already" in text.lower()
+
+
+def _copy_journal(ctx: Context) -> dict[str, Any]:
+    """Copy what the unit printed since the last look into the log; gives the new cursor and the last line."""
+    cursors: dict[str, str] = dict(ctx.memory.get("cursors", {}))
+    result = ctx.host.run(ctx.driver.fence.journal(ctx.operation_id, _name(ctx), cursors.get(_name(ctx), "")))
+    text = result.stdout.decode("utf-8", "replace")
+    body, marker, cursor = text.rpartition("-- cursor: ")
+    if not marker:
+        body, cursor = text, cursors.get(_name(ctx), "")
+    if body.strip():
+        ctx.log.output("out", body)
+    lines = [line.strip() for line in body.splitlines() if line.strip()]
+    found: dict[str, Any] = {"cursors": {**cursors, _name(ctx): cursor.strip()}}
+    if lines:
+        found["last_said"] = " ".join(lines[-2:])[:400]
+    return found
+
+
+def _name(ctx: Context) -> str:
+    return f"{ctx.step.replace('_', '-')}-{ctx.attempt}"

@@ -1,0 +1,33 @@
+"""Keeping the host's own update agent still while we work, so that the two never fight.
+
+The file lies in /run: a restart removes it by itself, and the step after each restart writes it again.
+"""
+
+from __future__ import annotations
+
+from nodes.hosts.drivers.base import Command, Driver
+from ops.actions.base import Context, LeaseLost, Step, as_failure
+from ops.outcomes import Done, Outcome
+
+
+def hold_commands(driver: Driver) -> list[Command]:
+    """What keeps the agent of such a host still; nothing where there is none."""
+    capability = driver.capabilities.get("zincati_pause")
+    return [driver.command("zincati_pause", until_reboot=True)] if capability and capability.supported else []
+
+
+def _hold(ctx: Context) -> Outcome:
+    commands = hold_commands(ctx.driver)
+    if not commands:
+        return Done("no_agent")
+    if not ctx.held():
+        raise LeaseLost
+    result = ctx.host.run(ctx.driver.fence.guarded(commands[0], ctx.boot_id))
+    if result.exit_status:
+        return as_failure(result, "hold_failed", again=True)
+    ctx.log.note("held")
+    return Done("held", memory={"hold": True})
+
+
+HOLD = Step("hold", _hold)
+HOLD_AGAIN = Step("hold_again", _hold)

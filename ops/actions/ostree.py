@@ -1,0 +1,273 @@
+"""Upgrade and rollback of rpm-ostree hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nodes.hosts.drivers.base import Command, Driver
+from ops import preflight as checks
+from ops.actions.base import Action, Context, ParamsRefused, Step, as_failure, effect
+from ops.actions.fenced import run_fenced
+from ops.actions.health import SOAK
+from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
+from ops.actions.ready import preflight
+from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
+from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.preflight import Check, booted_of, staged_of
+
+MAX_SOAK_S = 3600
+
+
+def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`version` (none: the next of the stream), `soak_s`, `roll_back` (undo by itself when unhealthy), `ignore_sessions`."""
+    given = dict(params)
+    found: dict[str, Any] = {}
+    version = given.pop("version", "")
+    if not isinstance(version, str) or len(version) > 100:
+        raise ParamsRefused("version", "not_a_version", value=str(version)[:100])
+    if version:
+        found["version"] = version
+    found.update(common_params(given))
+    if "roll_back" in given:
+        found["roll_back"] = _flag(given, "roll_back")
+    _nothing_left(given)
+    return found
+
+
+def common_params(given: dict[str, Any]) -> dict[str, Any]:
+    """Takes `soak_s` and `ignore_sessions` out of `given`."""
+    found: dict[str, Any] = {}
+    if "soak_s" in given:
+        value = given.pop("soak_s")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SOAK_S:
+            raise ParamsRefused("soak_s", "not_a_soak_time", value=str(value)[:40], most=MAX_SOAK_S)
+        found["soak_s"] = value
+    if "ignore_sessions" in given:
+        found["ignore_sessions"] = _flag(given, "ignore_sessions")
+    return found
+
+
+def _flag(given: dict[str, Any], name: str) -> bool:
+    value = given.pop(name)
+    if not isinstance(value, bool):
+        raise ParamsRefused(name, "not_a_flag", value=str(value)[:40])
+    return value
+
+
+def _nothing_left(given: Mapping[str, Any]) -> None:
+    if given:
+        raise ParamsRefused(sorted(given)[0], "unknown_param")
+
+
+def rollback_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(params)
+    found = common_params(given)
+    _nothing_left(given)
+    return found
+
+
+def ready_to_upgrade(
+    facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
+) -> Sequence[Check]:
+    return [
+        checks.deployments_known(facts),
+        checks.no_transaction(facts),
+        *checks.space(measured),
+        checks.agent_idle(facts),
+        checks.packages(facts),
+        checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        checks.pruned(facts),
+    ]
+
+
+def ready_to_roll_back(
+    facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
+) -> Sequence[Check]:
+    return [
+        checks.deployments_known(facts),
+        checks.no_transaction(facts),
+        checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        checks.has_rollback(facts),
+    ]
+
+
+def target_command(driver: Driver, plan: Mapping[str, Any]) -> Command:
+    """The frozen target as a command: by image digest, by checksum, by version, or the newest of its stream."""
+    target: Mapping[str, Any] = plan.get("target") or {}
+    if target.get("image") and target.get("digest"):
+        return driver.command("rebase", image=target["image"], digest=target["digest"])
+    if target.get("checksum"):
+        return driver.command("deploy", checksum=target["checksum"])
+    if target.get("version"):
+        return driver.command("deploy", version=target["version"])
+    return driver.command("upgrade")
+
+
+def upgrade_commands(driver: Driver, _params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
+    return [*hold_commands(driver), target_command(driver, plan), driver.command("reboot")]
+
+
+def rollback_commands(driver: Driver, _params: Mapping[str, Any], _plan: Mapping[str, Any]) -> list[Command]:
+    return [*hold_commands(driver), driver.command("rollback"), driver.command("reboot")]
+
+
+def stage(ctx: Context) -> Outcome:
+    """Stage the target. What counts afterwards is what the host has staged, not what the command said."""
+
+    def needed() -> Outcome | None:
+        facts, _measured = ctx.host.look()
+        document = facts.as_json()
+        if _is_target(ctx, booted_of(document)):
+            return Done("there_already", _named(booted_of(document)), finish=True)
+        if staged_of(document) is not None and _is_target(ctx, staged_of(document)) and ctx.plan.get("target"):
+            return Done("staged", _named(staged_of(document)), _staged(staged_of(document)))
+        return None
+
+    def done(status: int, memory: Mapping[str, Any]) -> Outcome:
+        facts, _measured = ctx.host.look()
+        document = facts.as_json()
+        staged = staged_of(document)
+        if staged is None:
+            booted = booted_of(document)
+            if status or _is_target(ctx, booted):
+                return Done("there_already", _named(booted), dict(memory), finish=True)
+            return Fail("nothing_staged", {"said": memory.get("last_said", "")}, memory)
+        if ctx.plan.get("target") and not _is_target(ctx, staged):
+            params = {"wanted": ctx.plan["target"].get("version", ""), **_named(staged)}
+            return Fail("other_staged", params, {**memory, **_staged(staged)})
+        return Done("staged", _named(staged), {**memory, **_staged(staged)})
+
+    return run_fenced(
+        ctx,
+        target_command(ctx.driver, ctx.plan),
+        waits="stages",
+        fails="stage_failed",
+        done=done,
+        look_first=needed,
+        leaves={"staged": "any"},
+    )
+
+
+def _is_target(ctx: Context, deployment: Mapping[str, Any] | None) -> bool:
+    target: Mapping[str, Any] = ctx.plan.get("target") or {}
+    if deployment is None or not target:
+        return False
+    # Layered packages give a checksum of their own: the base is what the release names.
+    sums = {deployment.get("checksum"), deployment.get("base_checksum")} - {None, ""}
+    if target.get("checksum") and target["checksum"] in sums:
+        return True
+    if target.get("digest") and target["digest"] == deployment.get("image_digest"):
+        return True
+    return bool(target.get("version")) and target["version"] == deployment.get("version")
+
+
+def _named(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"version": (deployment or {}).get("version") or ""}
+
+
+def _staged(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
+    found = deployment or {}
+    return {
+        "staged": found.get("checksum") or "any",
+        "wanted": {"version": found.get("version"), "checksum": found.get("checksum")},
+    }
+
+
+def verify(ctx: Context) -> Outcome:
+    """The booted version against the one that was staged: a fall back is recognised, whatever the boot order says."""
+    after, wanted = ctx.memory.get("after") or {}, ctx.memory.get("wanted") or {}
+    if after.get("checksum") == wanted.get("checksum") or (
+        after.get("version") and after.get("version") == wanted.get("version")
+    ):
+        return Done("version_right", {"version": after.get("version") or ""}, {"staged": ""})
+    facts, _measured = ctx.host.look()
+    params = {
+        "wanted": wanted.get("version") or "",
+        "booted": after.get("version") or "",
+        "said": facts.update.finalize_failed or "",
+    }
+    return Fail("fell_back", params, {"staged": ""})
+
+
+def order_rollback(ctx: Context) -> Outcome:
+    """Put the previous deployment first. Looked at first: a second run would put the order back."""
+    facts, _measured = ctx.host.look()
+    first = facts.deployments[0] if facts.deployments else None
+    wanted = ctx.memory.get("wanted") or {}
+    if wanted and first is not None and first.checksum == wanted.get("checksum") and not first.booted:
+        return Done("order_changed", {"version": first.version or ""})
+    target = facts.rollback
+    if target is None:
+        return Fail("no_rollback")
+    if not wanted:
+        # Written before the effect: whoever takes over recognises what it did.
+        return Wait(ctx.now, "order", memory={"wanted": {"version": target.version, "checksum": target.checksum}})
+    result = effect(ctx, ctx.driver.command("rollback"))
+    if result.exit_status:
+        return as_failure(result, "rollback_refused", again=True)
+    ctx.log.note("order_changed", version=target.version or "")
+    return Done("order_changed", {"version": target.version or ""})
+
+
+def soak_or_go_back(ctx: Context) -> Outcome:
+    """The soak; where the request said so, a host that is not healthy goes back to what it ran before."""
+    found = SOAK.run(ctx)
+    if not isinstance(found, Fail) or found.reason != "unhealthy" or not ctx.params.get("roll_back"):
+        return found
+    failure = {"version": (ctx.memory.get("after") or {}).get("version") or "", **found.params}
+    fresh = {"failure": failure, "wanted": {}, "reboot_at": None}
+    return Done("goes_back", failure, {**found.memory, **fresh}, skip_to="back_order")
+
+
+def went_back(ctx: Context) -> Outcome:
+    """The end of an upgrade that was undone: it failed, and the sentence says what runs now."""
+    found = verify(ctx)
+    failure = ctx.memory.get("failure") or {}
+    now = (ctx.memory.get("after") or {}).get("version") or ""
+    if isinstance(found, Fail):
+        return Fail("back_failed", {**failure, "booted": now}, found.memory, attention=True)
+    return Fail("went_back", {**failure, "booted": now}, found.memory)
+
+
+UPGRADE = Action(
+    kind="upgrade",
+    checks=ready_to_upgrade,
+    commands=upgrade_commands,
+    steps=(
+        preflight(ready_to_upgrade),
+        HOLD,
+        Step("stage", stage),
+        REBOOT,
+        AWAIT_BOOT,
+        HOLD_AGAIN,
+        Step("verify", verify),
+        Step("soak", soak_or_go_back),
+        Step("back_order", order_rollback),
+        BACK_REBOOT,
+        BACK_AWAIT_BOOT,
+        Step("back_verify", went_back),
+    ),
+    capabilities=("deploy", "reboot"),
+    is_disruptive=True,
+    check_params=upgrade_params,
+)
+
+ROLLBACK = Action(
+    kind="rollback",
+    checks=ready_to_roll_back,
+    commands=rollback_commands,
+    steps=(
+        preflight(ready_to_roll_back),
+        HOLD,
+        Step("order", order_rollback),
+        REBOOT,
+        AWAIT_BOOT,
+        HOLD_AGAIN,
+        Step("verify", verify),
+        SOAK,
+    ),
+    capabilities=("rollback", "reboot"),
+    is_disruptive=True,
+    check_params=rollback_params,
+)

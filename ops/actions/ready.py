@@ -1,0 +1,33 @@
+"""The first step of whatever changes a host: look at it now, compare with the plan, and refuse with the reason."""
+
+from __future__ import annotations
+
+from ops.actions.base import Checks, Context, Step
+from ops.outcomes import Done, Fail, Outcome
+from ops.preflight import Check, blocked, booted_of, unchanged_since
+
+
+def preflight(checks: Checks) -> Step:
+    """A step that runs `checks(facts, measured, params, plan)` on a look of this moment, and remembers what was before."""
+
+    def run(ctx: Context) -> Outcome:
+        facts, measured = ctx.host.look()
+        document = facts.as_json()
+        found = [unchanged_since(ctx.plan.get("frozen", {}), document)]
+        found += checks(document, measured.as_json(), ctx.params, ctx.plan)
+        if not facts.boot.boot_id:
+            found.append(Check("boot_id_unknown", "block"))
+        for check in found:
+            ctx.log.note(f"check_{check.level}", check=check.code, **check.params)
+        if stops := blocked(found):
+            return Fail("preflight", {"checks": [check.as_json() for check in stops]})
+        booted = booted_of(document) or {}
+        memory = {
+            "boot_id": facts.boot.boot_id,
+            "before": {"version": booted.get("version"), "checksum": booted.get("checksum")},
+            "failed_before": sorted(unit.name for unit in facts.health.failed_units),
+            "checks": [check.as_json() for check in found],
+        }
+        return Done("ready", memory=memory)
+
+    return Step("preflight", run)

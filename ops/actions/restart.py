@@ -1,0 +1,81 @@
+"""Restarting a host and seeing it come back: the new boot id decides, and a lost connection is expected."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
+from nodes.hosts.errors import HostError
+from ops.actions.base import Context, LeaseLost, Step, as_failure
+from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.preflight import booted_of
+
+RETURN_WITHIN = timedelta(minutes=15)
+_SETTLING = ("initializing", "starting")
+SETTLE_WITHIN = timedelta(minutes=5)
+
+
+def reboot(ctx: Context) -> Outcome:
+    """Ask for the restart once, in the boot in which it was decided. `busy`: from here on nothing can be taken back."""
+    asked_at = ctx.memory.get("reboot_at")
+    if asked_at is None:
+        # Written before the effect: whoever takes over knows that it may have happened.
+        return Wait(ctx.now, "restarts", memory={"reboot_at": ctx.now.isoformat(), "busy": True})
+    if not ctx.held():
+        raise LeaseLost
+    command = ctx.driver.fence.guarded(ctx.driver.command("reboot"), ctx.boot_id)
+    try:
+        result = ctx.host.run(command)
+    except HostError as error:
+        # It may be on its way down because of an earlier try; once it answers, the boot id tells.
+        if ctx.now - _moment(asked_at) > RETURN_WITHIN:
+            return Fail("did_not_return", {"minutes": 15, "message": error.message}, attention=True)
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+    if result.exit_status == BOOT_CHANGED_STATUS:
+        return Done("reboot_seen")
+    if result.exit_status not in (0, None):
+        return as_failure(result, "reboot_refused", again=True)
+    ctx.log.note("reboot_asked")
+    return Done("reboot_asked")
+
+
+def await_boot(ctx: Context) -> Outcome:
+    """Wait for another boot id, then for systemd to settle."""
+    asked_at = _moment(ctx.memory["reboot_at"])
+    try:
+        facts, _measured = ctx.host.look()
+    except HostError as error:
+        if ctx.now - asked_at > RETURN_WITHIN:
+            return Fail("did_not_return", {"minutes": 15, "message": error.message}, attention=True)
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+    if not facts.boot.boot_id:
+        return Fail("boot_id_unknown", again=True)
+    if facts.boot.boot_id == ctx.boot_id:
+        if ctx.now - asked_at > timedelta(minutes=3):
+            return Fail("did_not_restart", {"minutes": 3}, {"busy": False})
+        return Wait(ctx.now + timedelta(seconds=3), "goes_down")
+    document = facts.as_json()
+    booted = booted_of(document) or {}
+    if facts.health.system_state in _SETTLING and ctx.now - asked_at < RETURN_WITHIN + SETTLE_WITHIN:
+        return Wait(ctx.now + timedelta(seconds=3), "settles", {"state": facts.health.system_state})
+    seen: dict[str, Any] = {
+        "boot_id": facts.boot.boot_id,
+        "busy": False,
+        # Transient units end with the boot that they ran in.
+        "units": [],
+        "cursors": {},
+        "after": {"version": booted.get("version"), "checksum": booted.get("checksum")},
+    }
+    ctx.log.note("booted", version=booted.get("version") or "", state=facts.health.system_state or "")
+    return Done("booted", {"version": booted.get("version") or ""}, seen)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+REBOOT = Step("reboot", reboot, offline_ok=True)
+AWAIT_BOOT = Step("await_boot", await_boot, offline_ok=True)
+BACK_REBOOT = Step("back_reboot", reboot, offline_ok=True)
+BACK_AWAIT_BOOT = Step("back_await_boot", await_boot, offline_ok=True)

@@ -1,0 +1,93 @@
+"""The last step of every operation, however it ends: nothing of ours stays behind on the host.
+
+What there is to take back stands in the memory: `staged` (the checksum that we staged; taken back unless the operation
+went well), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from nodes.hosts.drivers.base import Command
+from ops.actions.base import LOOK_AGAIN, Context, effect, said
+from ops.outcomes import Done, Outcome, Wait
+from ops.states import State
+
+#: A host that does not answer is waited for that long before a person has to look after it.
+PATIENCE = timedelta(minutes=10)
+TIDY = "tidy"
+
+
+def leftovers(memory: Mapping[str, Any]) -> list[str]:
+    """What the operation may have left on the host, most important first."""
+    found = []
+    if memory.get("staged") and _ending(memory) != State.SUCCEEDED:
+        found.append("staged")
+    if memory.get("hold"):
+        found.append("hold")
+    return [*found, "units"] if memory.get("units") else found
+
+
+def _ending(memory: Mapping[str, Any]) -> str:
+    return str(memory.get("ending", {}).get("state", ""))
+
+
+def tidy(ctx: Context) -> Outcome:
+    """Take back one thing at a time, looking first whether it is still there."""
+    left = leftovers(ctx.memory)
+    if not left:
+        return Done(finish=True)
+    return {"staged": _staged, "hold": _hold, "units": _units}[left[0]](ctx)
+
+
+def _staged(ctx: Context) -> Outcome:
+    """First the command that stages has to end, then what it staged is dropped: the other way round it would come back."""
+    facts, _measured = ctx.host.look()
+    forgotten = {"staged": ""}
+    if facts.boot.boot_id != ctx.boot_id:
+        return Wait(ctx.now, "tidies", memory={**forgotten, "boot_id": facts.boot.boot_id, "units": []})
+    if facts.update.transaction or _runs(ctx):
+        if facts.update.transaction:
+            result = effect(ctx, ctx.driver.command("cancel"))
+            ctx.log.note("transaction_cancelled", said=said(result))
+        return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": facts.update.transaction or ""})
+    staged = facts.staged
+    if staged is not None and ctx.memory["staged"] in ("any", staged.checksum, staged.version):
+        result = effect(ctx, ctx.driver.command("cleanup_pending"))
+        ctx.log.note("staged_dropped", version=staged.version, said=said(result))
+    return Wait(ctx.now, "tidies", memory=forgotten)
+
+
+def _names(ctx: Context) -> list[str]:
+    return [ctx.driver.fence.unit_name(ctx.operation_id, name) for name in ctx.memory.get("units", ())]
+
+
+def _runs(ctx: Context) -> bool:
+    """Whether one of our units still runs."""
+    names = _names(ctx)
+    if not names:
+        return False
+    shown = ctx.host.run(Command(("systemctl", "show", "--property=ActiveState,SubState", *names), changes=False))
+    text = shown.stdout.decode("utf-8", "replace")
+    return "SubState=running" in text or "ActiveState=activating" in text
+
+
+def _hold(ctx: Context) -> Outcome:
+    result = ctx.host.run(ctx.driver.command("zincati_resume"))
+    if result.exit_status:
+        ctx.log.note("hold_not_removed", status=result.exit_status, said=said(result))
+        return Wait(ctx.now + timedelta(seconds=30), "hold_removal", {"said": said(result)})
+    ctx.log.note("hold_removed")
+    return Wait(ctx.now, "tidies", memory={"hold": False})
+
+
+def _units(ctx: Context) -> Outcome:
+    """Ended units are forgotten; one that runs is waited for, since what it does is not done."""
+    if _runs(ctx):
+        return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": ", ".join(ctx.memory["units"])})
+    names = _names(ctx)
+    ctx.host.run(Command(("sudo", "-n", "systemctl", "stop", *names)))
+    ctx.host.run(Command(("sudo", "-n", "systemctl", "reset-failed", *names)))
+    return Wait(ctx.now, "tidies", memory={"units": []})

@@ -1,0 +1,71 @@
+"""The host of one step, over SSH: opened when the step first needs it, closed at its end, bounded by one deadline."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from fleetui.core import clock
+from nodes.hosts import ssh
+from nodes.hosts.drivers.base import Command
+from nodes.hosts.errors import HostError, HostKeyUnknown
+from nodes.hosts.facts import Facts, Measurement
+from nodes.hosts.look import look
+from nodes.services.polling.contact import CONNECT_TIMEOUT_S, GREETING_TIMEOUT_S, Target
+
+#: No step holds a worker for longer.
+STEP_TIMEOUT_S = 30.0
+
+
+class SshHost:
+    """Implements ops.actions.base.Host. Raises nodes.hosts.errors.HostError."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._deadline = ssh.Deadline.after(STEP_TIMEOUT_S)
+        self._open: ssh.Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+
+    def look(self) -> tuple[Facts, Measurement]:
+        target = self._target
+        found = look(
+            self._connection(),
+            family=target.family,
+            given=target.family_given,
+            now=clock.now(),
+            deadline=self._deadline,
+        )
+        return found.facts, found.measurement
+
+    def run(self, command: Command) -> ssh.CommandResult:
+        return self._connection().run(
+            command.argv, stdin=command.stdin, deadline=self._deadline, expect_disconnect=command.expects_disconnect
+        )
+
+    def _connection(self) -> ssh.Connection:
+        if self._open is None:
+            target = self._target
+            if target.pinned is None:
+                seen = ssh.scan_host_key(
+                    target.endpoint, deadline=self._deadline, greeting_timeout_s=GREETING_TIMEOUT_S
+                )
+                raise HostKeyUnknown(target.endpoint.address, seen)
+            if isinstance(target.identity, HostError):
+                raise target.identity
+            self._open = ssh.connect(
+                target.endpoint,
+                target.identity,
+                host_key=target.pinned,
+                deadline=self._deadline,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                greeting_timeout_s=GREETING_TIMEOUT_S,
+            )
+        return self._open

@@ -1,0 +1,88 @@
+"""The log of an operation: own sequence numbers, streams apart, secrets masked, bounded with a notice."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from fleetui.core import clock
+from fleetui.core.text import clean
+from ops.models import LogLine, Operation
+
+MAX_LOG_BYTES = 4 * 1024 * 1024
+MAX_PIECE_CHARS = 16_384
+_MASK = "********"
+_SECRETS = (
+    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
+    re.compile(r"\bfleetui_[A-Za-z0-9_]{8,}"),
+    re.compile(
+        r"(?i)\b((?:password|passwd|secret|token|api[_-]?key|client[_-]?secret)\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"
+    ),
+    re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^/\s:@]+:)[^@\s/]+(@)"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+)
+
+
+def masked(text: str) -> str:
+    """The text without what looks like a secret: credentials of headers and addresses, tokens, private keys."""
+    text = _SECRETS[0].sub(lambda found: f"{found[1]} {_MASK}", text)
+    text = _SECRETS[1].sub(_MASK, text)
+    text = _SECRETS[2].sub(lambda found: f"{found[1]}{_MASK}", text)
+    text = _SECRETS[3].sub(lambda found: f"{found[1]}{_MASK}{found[2]}", text)
+    return _SECRETS[4].sub(_MASK, text)
+
+
+def write(operation: uuid.UUID, step: str, lines: list[tuple[str, str, dict[str, Any]]], at: datetime) -> None:
+    """Append (stream, text, params). The numbers come from the operation's row, so that two writers never share one."""
+    kept = [(stream, piece, params) for stream, text, params in lines for piece in _pieces(text)]
+    if not kept:
+        return
+    size = sum(len(text.encode()) for _stream, text, _params in kept)
+    with transaction.atomic():
+        row = Operation.objects.filter(pk=operation)
+        if not row.update(log_seq=F("log_seq") + len(kept), log_bytes=F("log_bytes") + size):
+            return
+        seq, total = row.values_list("log_seq", "log_bytes").get()
+        if total - size >= MAX_LOG_BYTES:
+            kept = []
+        elif total > MAX_LOG_BYTES:
+            kept = [("note", "log_full", {"limit_bytes": MAX_LOG_BYTES})]
+        first = seq - len(kept) + 1
+        LogLine.objects.bulk_create(
+            LogLine(
+                operation_id=operation, seq=first + place, at=at, step=step, stream=stream, text=text, params=params
+            )
+            for place, (stream, text, params) in enumerate(kept)
+        )
+
+
+def _pieces(text: str) -> list[str]:
+    whole = masked(clean(text))
+    return [whole[start : start + MAX_PIECE_CHARS] for start in range(0, len(whole), MAX_PIECE_CHARS)]
+
+
+class StepLog:
+    """The log of one step at work; each line is there at once, so that a reader sees it while the step goes on."""
+
+    def __init__(self, operation: uuid.UUID, step: str) -> None:
+        self._operation, self._step = operation, step
+
+    def note(self, code: str, **params: Any) -> None:
+        write(self._operation, self._step, [("note", code, _plain(params))], clock.now())
+
+    def output(self, stream: str, text: str) -> None:
+        write(self._operation, self._step, [(stream, text, {})], clock.now())
+
+
+def _plain(value: Any) -> Any:
+    """Parameters as JSON holds them; what a host said is masked like output."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return masked(clean(value)) if isinstance(value, str) else value

@@ -1,0 +1,125 @@
+"""Starts: which queued operations may run now, within the limits, fairly between pools."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Min
+
+from fleetui.audit.log import Entry, append
+from ops.models import Limit, Operation, Stop
+from ops.states import ACTIVE, UNTOUCHED, State
+
+DEFAULT_OVERALL = 50
+DEFAULT_IN_POOL = 1
+DEFAULT_IN_CLUSTER = 5
+#: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
+CONTROL_PLANES_AT_ONCE = 1
+START_AT_ONCE = 100
+_STARTED = sorted(ACTIVE - UNTOUCHED)
+
+
+def start_queued(now: datetime) -> int:
+    """Move what may start from queued to running, due at once; returns how many. Nothing starts while all is stopped.
+
+    The row of Stop is held meanwhile: two ticks cannot both count the same free place.
+    """
+    if not Operation.objects.filter(state=State.QUEUED).exists():
+        return 0
+    with transaction.atomic():
+        Stop.objects.get_or_create(id=1)
+        # An update takes the row's lock on PostgreSQL; on SQLite the whole transaction is the only writer.
+        Stop.objects.filter(id=1).update(id=1)
+        if Stop.objects.filter(id=1, stopped_at__isnull=False).exists():
+            return 0
+        chosen = _chosen(_Room())
+        if not chosen:
+            return 0
+        rows = Operation.objects.filter(pk__in=[one.pk for one in chosen], state=State.QUEUED)
+        started = rows.update(
+            state=State.RUNNING,
+            state_since=now,
+            started_at=now,
+            due_at=now,
+            wait_reason="",
+            wait_params={},
+            wait_since=None,
+        )
+        append(
+            [
+                Entry(
+                    actor="system:fleetui",
+                    action="operations.start",
+                    subject=f"operation:{one.pk}",
+                    after={"kind": one.kind, "node": one.node_name},
+                )
+                for one in chosen
+            ]
+        )
+    return started
+
+
+class _Room:
+    """How many more disruptive operations may run: overall, in each pool, in each cluster, on each control plane."""
+
+    def __init__(self) -> None:
+        limits = {(limit.scope, limit.name): limit.at_once for limit in Limit.objects.all()}
+        self._overall = limits.get(("overall", ""), DEFAULT_OVERALL)
+        self._limits = limits
+        self._pools: Counter[Any] = Counter()
+        self._clusters: Counter[str] = Counter()
+        self._planes: Counter[str] = Counter()
+        running = Operation.objects.filter(state__in=_STARTED, is_disruptive=True).order_by()
+        for row in running.values("pool", "pool_name", "cluster_name", "is_control_plane").annotate(count=Count("pk")):
+            self._count(row["pool"], row["cluster_name"], row["is_control_plane"], row["count"])
+
+    def _count(self, pool: Any, cluster: str, is_control_plane: bool, count: int) -> None:  # noqa: FBT001
+        self._overall -= count
+        self._pools[pool] += count
+        if cluster:
+            self._clusters[cluster] += count
+            self._planes[cluster] += count if is_control_plane else 0
+
+    def take(self, one: Operation) -> bool:
+        """Whether it may start; if so its place is taken."""
+        if not one.is_disruptive:
+            return True
+        in_pool = self._limits.get(("pool", one.pool_name), DEFAULT_IN_POOL)
+        in_cluster = self._limits.get(("cluster", one.cluster_name), DEFAULT_IN_CLUSTER)
+        if self._overall <= 0 or self._pools[one.pool_id] >= in_pool:
+            return False
+        if one.cluster_name and self._clusters[one.cluster_name] >= in_cluster:
+            return False
+        if one.cluster_name and one.is_control_plane and self._planes[one.cluster_name] >= CONTROL_PLANES_AT_ONCE:
+            return False
+        self._count(one.pool_id, one.cluster_name, one.is_control_plane, 1)
+        return True
+
+
+def _chosen(room: _Room) -> list[Operation]:
+    """The oldest of each pool in turn, the pool that has waited longest first: a large request holds up no other pool."""
+    queued = Operation.objects.filter(state=State.QUEUED).order_by()
+    pools = queued.values("pool").annotate(oldest=Min("created_at")).order_by("oldest").values_list("pool", flat=True)
+    lines = [list(_waiting(queued, pool)) for pool in pools]
+    chosen: list[Operation] = []
+    while lines and len(chosen) < START_AT_ONCE:
+        left = []
+        for line in lines:
+            while line:
+                one = line.pop(0)
+                if room.take(one):
+                    chosen.append(one)
+                    break
+            if line:
+                left.append(line)
+        lines = left
+    return chosen[:START_AT_ONCE]
+
+
+def _waiting(queued: Any, pool: Any) -> Any:
+    mine = queued.filter(pool=pool) if pool else queued.filter(pool__isnull=True)
+    wanted = ("pk", "kind", "node_name", "pool", "pool_name", "cluster_name", "is_control_plane", "is_disruptive")
+    return mine.order_by("created_at", "number").only(*wanted)[:START_AT_ONCE]

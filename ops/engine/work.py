@@ -1,0 +1,134 @@
+"""One step of one operation: look at the row, run the step, write down what it said. Every write holds the lease."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from fleetui.core import clock
+from nodes.hosts import drivers
+from nodes.hosts.drivers.base import CommandRefused
+from nodes.hosts.errors import HostError
+from nodes.models import HostKey, Node
+from nodes.services.polling.targets import target_of
+from ops import actions
+from ops.actions.base import Context, LeaseLost, Step
+from ops.actions.tidy import PATIENCE, TIDY, leftovers, tidy
+from ops.engine.claim import begin, hold
+from ops.engine.host import SshHost
+from ops.engine.log import StepLog
+from ops.engine.record import record, void
+from ops.models import Operation, StepRun
+from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.states import State
+
+log = structlog.get_logger(__name__)
+TIDY_STEP = Step(TIDY, tidy)
+#: Waits between looks at a host that does not answer, and between attempts of a step.
+BACK_OFF_S = (5, 10, 20, 40, 60)
+#: Errors that waiting does not mend: somebody has to decide.
+DECISIVE = frozenset({"host_key_mismatch", "host_key_unknown", "bad_identity"})
+
+
+def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
+    """Run one step under a claim; whether it was done by us and counts. Raises only what the database raises."""
+    own = begin(operation_id, lease, now)
+    if own is None:
+        return False
+    row = Operation.objects.select_related("node__pool__credential", "node__credential", "request").get(pk=operation_id)
+    if row.node is None or row.node.generation != row.generation or row.node.lifecycle == "retired":
+        return void(row, own, now)
+    turned = _turned(row, now)
+    if turned is not None:
+        return record(row, own, turned, actions.get(row.kind), now)
+    action = actions.get(row.kind)
+    step = TIDY_STEP if row.step == TIDY else action.step(row.step)
+    begun = _begin_run(row, step, now)
+    try:
+        outcome = _outcome(row, row.node, own, step, begun, now)
+    except LeaseLost:
+        log.info("lease_lost", operation=str(row.pk), step=step.name)
+        return False
+    return record(row, own, outcome, action, clock.now())
+
+
+def _turned(row: Operation, now: datetime) -> Outcome | None:
+    """A cancel or the deadline, which take effect between steps, and not while the host restarts because of us."""
+    if row.step == TIDY or row.memory.get("busy"):
+        return None
+    if row.cancel_requested_at is not None:
+        return _ends(State.CANCELLED, "cancelled", {"by": row.cancel_requested_by, "reason": row.cancel_reason})
+    if now >= row.deadline:
+        return _ends(State.TIMED_OUT, "deadline", {"waited_for": row.wait_reason, **row.wait_params})
+    return None
+
+
+def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
+    return Done(memory={"ending": {"state": state.value, "result": result, "params": params}}, skip_to=TIDY)
+
+
+def _begin_run(row: Operation, step: Step, now: datetime) -> StepRun:
+    """The row of this run; a step that goes on waiting has one already."""
+    found, made = StepRun.objects.get_or_create(
+        operation=row,
+        number=row.step_number,
+        attempt=max(row.attempt, 1),
+        defaults={"name": step.name, "started_at": now},
+    )
+    if made:
+        StepLog(row.pk, step.name).note("step_started", step=step.name, attempt=found.attempt)
+    return found
+
+
+def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: StepRun, now: datetime) -> Outcome:
+    """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
+    pinned = HostKey.objects.filter(node=node, state="pinned").first()
+    family = node.os_family_given or node.os_family
+    with SshHost(target_of(node, pinned)) as host:
+        ctx = Context(
+            operation_id=row.pk.hex,
+            step=step.name,
+            attempt=begun.attempt,
+            params=row.params,
+            plan=row.plan,
+            memory=row.memory,
+            driver=drivers.get(family),
+            host=host,
+            log=StepLog(row.pk, step.name),
+            now=now,
+            deadline=row.deadline,
+            since=begun.started_at,
+            held=lambda: hold(row.pk, own, clock.now()),
+            family=family,
+        )
+        try:
+            return step.run(ctx)
+        except HostError as error:
+            return _no_contact(row, error, begun, now)
+        except CommandRefused as error:
+            return Fail("not_supported", {"said": str(error)})
+        except LeaseLost:
+            raise
+        except Exception as error:  # a fault of ours in one step must not stop the engine, and is told as what it is
+            log.exception("step_failed", operation=str(row.pk), step=step.name)
+            return Fail("fault", {"error": type(error).__name__}, attention=bool(leftovers(row.memory)), again=True)
+
+
+def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime) -> Outcome:
+    """Waiting for a host that does not answer is visible, and ends at the deadline; some errors are no matter of time."""
+    params = {"kind": error.kind, "message": error.message, "mend": error.what_to_do}
+    if row.step == TIDY:
+        if now - begun.started_at < PATIENCE:
+            return Wait(now + timedelta(seconds=15), "unreachable", params)
+        serious = [name for name in leftovers(row.memory) if name != "units"]
+        if serious:
+            return Fail("left_behind", {"what": serious, **params}, attention=True)
+        return Done(finish=True)
+    if error.kind in DECISIVE or "key" in error.kind:
+        return Fail("contact_refused", params, attention=bool(leftovers(row.memory)))
+    looks = int(row.memory.get("missed", 0))
+    wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
+    return Wait(now + timedelta(seconds=wait_s), "unreachable", params, memory={"missed": looks + 1})

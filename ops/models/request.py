@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from fleetui.core import clock
+
+
+class OperationRequest(models.Model):
+    """What a person or a script asked for: one operation per subject, the reason, and the approvals that it needs.
+
+    `requester` reads `user:anna` or `token:ci`, as in the audit log. `idempotency_key` is unique per requester; empty
+    means none was given. `answer` is what the first request was answered, given again to whoever repeats it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=40)
+    params = models.JSONField(default=dict)
+    selector = models.JSONField(default=dict)
+    reason = models.CharField(_("reason"), max_length=300, blank=True, default="")
+    requester = models.CharField(max_length=200)
+    requested_at = models.DateTimeField(default=clock.now)
+    approvals_needed = models.PositiveSmallIntegerField(default=0)
+    approve_by = models.DateTimeField(null=True)
+    idempotency_key = models.CharField(max_length=200, blank=True, default="")
+    fingerprint = models.CharField(max_length=64, blank=True, default="")
+    answer = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-requested_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["requester", "idempotency_key"], condition=~Q(idempotency_key=""), name="one_request_per_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.requester}"
+
+
+class Approval(models.Model):
+    """One person's yes or no to a request. `requester` is copied, so that the database itself refuses approving one's own."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.ForeignKey(OperationRequest, on_delete=models.CASCADE, related_name="approvals")
+    approver = models.CharField(max_length=200)
+    requester = models.CharField(max_length=200)
+    is_granted = models.BooleanField()
+    at = models.DateTimeField(default=clock.now)
+    reason = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "approver"], name="one_approval_per_person"),
+            models.CheckConstraint(condition=~Q(approver=F("requester")), name="nobody_approves_their_own"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.approver} {'approved' if self.is_granted else 'rejected'} {self.request_id}"

@@ -1,0 +1,129 @@
+"""What has to hold before a host is changed, each check with a code that is worded where it is shown. Pure.
+
+The same checks make the plan (from stored facts) and the first step (from a look of that moment).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from nodes.axes.reading import at, flag, number, objects, text
+
+#: A disk as full as that fails an update or ends one half done.
+FULL_PERCENT = 95.0
+TIGHT_PERCENT = 85.0
+DISKS = ("/boot", "/", "/sysroot")
+_PACKAGES = ("layered", "local_packages", "overrides", "removed")
+_AGENT_AT_WORK = ("staging", "finalizing", "waiting_for_reboot")
+
+
+@dataclass(frozen=True)
+class Check:
+    """`level` is ok, warn or block."""
+
+    code: str
+    level: str = "ok"
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Facts = Mapping[str, Any]
+
+
+def deployments_known(facts: Facts) -> Check:
+    booted = booted_of(facts)
+    if booted is None:
+        return Check("booted_unknown", "block")
+    return Check("booted_known", params={"version": text(booted, "version")})
+
+
+def no_transaction(facts: Facts) -> Check:
+    title = text(facts, "update", "transaction")
+    return Check("transaction", "block", {"transaction": title}) if title else Check("no_transaction")
+
+
+def space(measured: Facts, disks: Sequence[str] = DISKS) -> list[Check]:
+    found = []
+    for one in objects(measured, "filesystems"):
+        mount, used = text(one, "mount"), number(one, "used_percent")
+        if mount not in disks or used is None:
+            continue
+        params = {"mount": mount, "percent": round(used)}
+        level = "block" if used >= FULL_PERCENT else "warn" if used >= TIGHT_PERCENT else "ok"
+        found.append(Check("space" if level == "ok" else "space_short", level, params))
+    return found or [Check("space_unknown", "warn")]
+
+
+def packages(facts: Facts) -> Check:
+    booted = booted_of(facts) or {}
+    odd = [str(name) for kind in _PACKAGES for name in _listed(booted, kind)]
+    if not odd:
+        return Check("no_layers")
+    return Check("layers", "warn", {"count": len(odd), "packages": ", ".join(odd[:5])})
+
+
+def _listed(value: Facts, name: str) -> list[object]:
+    found = at(value, name)
+    return list(found) if isinstance(found, list | tuple) else []
+
+
+def sessions(facts: Facts, *, ignored: bool) -> Check:
+    found = [f"{text(one, 'user')} ({text(one, 'tty')})" for one in objects(facts, "sessions")]
+    if not found:
+        return Check("no_sessions")
+    return Check("sessions", "warn" if ignored else "block", {"count": len(found), "sessions": ", ".join(found[:5])})
+
+
+def agent_idle(facts: Facts) -> Check:
+    state = text(facts, "agent", "state")
+    params = {"agent": text(facts, "agent", "name"), "state": state}
+    return Check("agent_at_work", "block", params) if state in _AGENT_AT_WORK else Check("agent_idle", params=params)
+
+
+def pruned(facts: Facts) -> Check:
+    """A new deployment takes the place of the rollback one, unless that is pinned."""
+    gone = [
+        text(one, "version")
+        for one in objects(facts, "deployments")
+        if flag(one, "rollback") and not flag(one, "pinned")
+    ]
+    return Check("pruned", "warn", {"version": gone[0]}) if gone else Check("nothing_pruned")
+
+
+def unchanged_since(frozen: Mapping[str, Any], facts: Facts) -> Check:
+    """What was frozen when the plan was made still holds."""
+    booted = booted_of(facts) or {}
+    before, now = text(frozen, "booted_checksum"), text(booted, "checksum")
+    if before and before != now:
+        params = {"before": text(frozen, "booted_version"), "now": text(booted, "version")}
+        return Check("changed_since_plan", "block", params)
+    return Check("as_planned")
+
+
+def booted_of(facts: Facts) -> Mapping[str, Any] | None:
+    return next((one for one in objects(facts, "deployments") if flag(one, "booted")), None)
+
+
+def rollback_of(facts: Facts) -> Mapping[str, Any] | None:
+    return next((one for one in objects(facts, "deployments") if flag(one, "rollback")), None)
+
+
+def staged_of(facts: Facts) -> Mapping[str, Any] | None:
+    return next((one for one in objects(facts, "deployments") if flag(one, "staged")), None)
+
+
+def blocked(checks: Sequence[Check]) -> list[Check]:
+    return [check for check in checks if check.level == "block"]
+
+
+def has_rollback(facts: Facts) -> Check:
+    found = rollback_of(facts)
+    return (
+        Check("no_rollback", "block")
+        if found is None
+        else Check("rollback_there", params={"version": text(found, "version")})
+    )

@@ -1,0 +1,1 @@
+"""Writes of operations: request, approve, cancel, retry, stop."""

@@ -1,0 +1,137 @@
+"""What people do to operations that exist: cancel, resolve, retry, stop everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict
+from nodes.models import Node
+from ops.models import Operation, Stop
+from ops.services.request import Answer, request_operations
+from ops.states import FINAL, UNTOUCHED, State
+
+_RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED, State.VOID)
+
+
+def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str = "") -> Operation:
+    """Cancel: at once where nothing began, else between two steps, taking back what can be taken back."""
+    require(actor, "operations.request", operation)
+    with transaction.atomic():
+        mine = Operation.objects.filter(pk=operation.pk)
+        asked = {"cancel_requested_at": now, "cancel_requested_by": str(actor), "cancel_reason": reason[:300]}
+        ended = {
+            **asked,
+            "state": State.CANCELLED,
+            "state_since": now,
+            "ended_at": now,
+            "due_at": None,
+            "result": "cancelled",
+            "result_params": {"by": str(actor), "reason": reason[:300]},
+            "wait_reason": "",
+            "wait_params": {},
+            "wait_since": None,
+        }
+        done = mine.filter(state__in=sorted(UNTOUCHED)).update(**ended)
+        if not done:
+            # Due at once: a wait of minutes must not delay it. A step at work reads it when it has ended.
+            working = mine.filter(state__in=[State.RUNNING, State.WAITING], cancel_requested_at=None)
+            done = working.update(**asked, due_at=now)
+        if not done:
+            operation.refresh_from_db()
+            if operation.state in FINAL:
+                raise Conflict(_("This operation has ended."), mend=_("Read it again."))
+            if operation.state == State.NEEDS_ATTENTION:
+                raise Conflict(_("This operation waits for a person."), mend=_("Resolve it."))
+            return operation
+        append([_entry("operations.cancel", operation, actor, reason)])
+    operation.refresh_from_db()
+    return operation
+
+
+def cancel_all(*, operations: Iterable[Operation], actor: Principal, now: datetime, reason: str = "") -> int:
+    """Cancel those that have not ended and may be cancelled by this principal; returns how many."""
+    count = 0
+    for operation in operations:
+        if operation.state in FINAL or operation.state == State.NEEDS_ATTENTION:
+            continue
+        if not actor.may("operations.request", operation):
+            continue
+        try:
+            cancel(operation=operation, actor=actor, now=now, reason=reason)
+        except Conflict:
+            continue
+        count += 1
+    return count
+
+
+def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetime, reason: str = "") -> Operation:
+    """A person has looked at an operation that needed attention: it goes on with its step, or ends as failed."""
+    require(actor, "operations.request", operation)
+    columns: dict[str, Any] = (
+        {"state": State.RUNNING, "due_at": now, "result": "", "result_params": {}}
+        if go_on
+        else {"state": State.FAILED, "due_at": None, "ended_at": now}
+    )
+    with transaction.atomic():
+        waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
+        if not waiting.update(**columns, state_since=now):
+            raise Conflict(_("This operation does not wait for a person."), mend=_("Read it again."))
+        append([_entry("operations.go_on" if go_on else "operations.resolve", operation, actor, reason)])
+    operation.refresh_from_db()
+    return operation
+
+
+def retry(*, operations: Sequence[Operation], actor: Principal, now: datetime, reason: str = "") -> Answer:
+    """Ask again for what did not succeed, with a new plan; all of one kind and with the same parameters."""
+    wanted = [one for one in operations if one.state in _RETRIED and one.node_id]
+    if not wanted:
+        raise Conflict(_("None of these can be retried."), mend=_("Choose operations that failed or were cancelled."))
+    first = wanted[0]
+    nodes = list(Node.objects.filter(pk__in=[one.node_id for one in wanted]).select_related("pool__cluster"))
+    answer = request_operations(
+        nodes=nodes,
+        kind=first.kind,
+        params=first.params,
+        reason=reason or first.request.reason,
+        selector={"retry_of": str(first.request_id)},
+        actor=actor,
+        now=now,
+    )
+    earlier = {one.node_id: one.pk for one in wanted}
+    for made in answer.operations:
+        Operation.objects.filter(pk=made.pk).update(retry_of=earlier.get(made.node_id))
+    return answer
+
+
+def stop_all(*, actor: Principal, now: datetime, reason: str) -> Stop:
+    """Nothing starts any more until somebody lifts it; what runs goes on to its end."""
+    if not actor.may_somewhere("operations.request"):
+        require(actor, "operations.request")
+    with transaction.atomic():
+        Stop.objects.get_or_create(id=1)
+        free = Stop.objects.filter(id=1, stopped_at=None)
+        if free.update(stopped_at=now, stopped_by=str(actor), reason=reason[:300]):
+            append([Entry(actor=str(actor), action="operations.stop_all", subject="operations", reason=reason)])
+    return Stop.objects.get(id=1)
+
+
+def lift_stop(*, actor: Principal, reason: str = "") -> Stop:
+    """Let operations start again. Needs the right everywhere: it concerns every pool."""
+    require(actor, "operations.request")
+    with transaction.atomic():
+        stopped = Stop.objects.filter(id=1, stopped_at__isnull=False)
+        if stopped.update(stopped_at=None, stopped_by="", reason=""):
+            append([Entry(actor=str(actor), action="operations.lift_stop", subject="operations", reason=reason)])
+    return Stop.objects.get_or_create(id=1)[0]
+
+
+def _entry(action: str, operation: Operation, actor: Principal, reason: str) -> Entry:
+    what = {"kind": operation.kind, "node": operation.node_name, "state": operation.state}
+    return Entry(actor=str(actor), action=action, subject=f"operation:{operation.pk}", before=what, reason=reason)

@@ -1,0 +1,212 @@
+"""A request: one operation per node that it can be done to, with the frozen plan; the others are refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.chain import canonical
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict, InvalidInput
+from nodes.models import Node
+from ops import actions, wording
+from ops.actions.base import ParamsRefused
+from ops.models import Operation, OperationRequest
+from ops.services.approve import needed_for
+from ops.services.plan import NodePlan, plan_for
+from ops.states import State
+
+MOST_NODES = 2000
+DEFAULT_DEADLINE = timedelta(hours=4)
+LONGEST_DEADLINE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request: its operations, and the nodes that it was refused for. `request` is None in a dry run."""
+
+    request: OperationRequest | None
+    plans: Sequence[NodePlan]
+    operations: Sequence[Operation] = ()
+    late_refusals: Mapping[uuid.UUID, str] = field(default_factory=dict)
+    is_repeat: bool = False
+
+
+def checked_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The kind exists, and its parameters have the form that it takes."""
+    if kind not in actions.kinds():
+        raise InvalidInput(
+            _("%(value)r is no kind of operation.") % {"value": kind},
+            field="kind",
+            value=kind,
+            mend=_("Use %(known)s.") % {"known": ", ".join(actions.kinds())},
+        )
+    try:
+        return dict(actions.get(kind).check_params(params))
+    except ParamsRefused as error:
+        message, mend = wording.param_problem(error)
+        raise InvalidInput(
+            message, field=f"params.{error.field}", value=error.params.get("value"), mend=mend
+        ) from error
+
+
+def checked_deadline(deadline: datetime | None, now: datetime) -> datetime:
+    if deadline is None:
+        return now + DEFAULT_DEADLINE
+    if not now < deadline <= now + LONGEST_DEADLINE:
+        raise InvalidInput(
+            _("The deadline lies in the past or too far ahead."),
+            field="deadline",
+            value=deadline.isoformat(),
+            mend=_("Give a time within the next %(days)s days.") % {"days": LONGEST_DEADLINE.days},
+        )
+    return deadline
+
+
+def preview(
+    *, nodes: Sequence[Node], kind: str, params: Mapping[str, Any], actor: Principal, now: datetime
+) -> list[NodePlan]:
+    """What a request would do; writes nothing."""
+    checked = checked_params(kind, params)
+    return [_allowed(plan, actor) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+
+
+def _allowed(plan: NodePlan, actor: Principal) -> NodePlan:
+    return plan if actor.may("operations.request", plan.node) else NodePlan(plan.node, "not_allowed")
+
+
+def request_operations(
+    *,
+    nodes: Sequence[Node],
+    kind: str,
+    params: Mapping[str, Any] | None = None,
+    reason: str = "",
+    selector: Mapping[str, Any] | None = None,
+    idempotency_key: str = "",
+    deadline: datetime | None = None,
+    actor: Principal,
+    now: datetime,
+) -> Answer:
+    """Make the operations of a request; they start within seconds, or when their turn comes.
+
+    The same key from the same principal answers what it answered before; with other content it is a conflict.
+    """
+    if not actor.may_somewhere("operations.request"):
+        require(actor, "operations.request")
+    checked = checked_params(kind, params or {})
+    until = checked_deadline(deadline, now)
+    if len(nodes) > MOST_NODES:
+        raise InvalidInput(
+            _("%(count)s nodes are too many for one request.") % {"count": len(nodes)},
+            field="nodes",
+            value=len(nodes),
+            mend=_("Give at most %(limit)s.") % {"limit": MOST_NODES},
+        )
+    print_of = _fingerprint(nodes, kind, checked, reason)
+    if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
+        return earlier
+    plans = [_allowed(plan, actor) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+    chosen = [plan for plan in plans if not plan.refused]
+    pools = [plan.node.pool.name if plan.node.pool else "" for plan in chosen]
+    approvals, approve_by = needed_for(kind=kind, pools=pools, now=now)
+    made: list[Operation] = []
+    late: dict[uuid.UUID, str] = {}
+    try:
+        with transaction.atomic():
+            request = OperationRequest.objects.create(
+                kind=kind,
+                params=checked,
+                selector=dict(selector or {}),
+                reason=reason[:300],
+                requester=str(actor),
+                requested_at=now,
+                idempotency_key=idempotency_key[:200],
+                fingerprint=print_of,
+                approvals_needed=approvals,
+                approve_by=approve_by,
+            )
+            for number, plan in enumerate(chosen):
+                row = _operation(request, number, plan, until, now)
+                try:
+                    with transaction.atomic():
+                        row.save(force_insert=True)
+                except IntegrityError:
+                    late[plan.node.pk] = "busy"
+                    continue
+                made.append(row)
+            append([_entry(request, row, actor) for row in made])
+    except IntegrityError:
+        if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
+            return earlier
+        raise
+    return Answer(request, plans, made, late)
+
+
+def _operation(request: OperationRequest, number: int, plan: NodePlan, until: datetime, now: datetime) -> Operation:
+    action, node = actions.get(request.kind), plan.node
+    cluster = node.pool.cluster if node.pool else None
+    document = plan.as_json()
+    return Operation(
+        request=request,
+        number=number,
+        kind=request.kind,
+        params=request.params,
+        plan=document,
+        subject=f"node:{node.pk}",
+        node=node,
+        node_name=node.name,
+        generation=node.generation,
+        pool=node.pool,
+        pool_name=node.pool.name if node.pool else "",
+        cluster_name=cluster.name if cluster else "",
+        is_control_plane=plan.is_control_plane,
+        changes=action.changes,
+        is_disruptive=action.is_disruptive,
+        state=State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
+        state_since=now,
+        step=action.steps[0].name,
+        attempt=1,
+        deadline=min(until, request.approve_by) if request.approve_by else until,
+        created_at=now,
+        wait_reason="approval" if request.approvals_needed else "turn",
+        wait_since=now,
+    )
+
+
+def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry:
+    return Entry(
+        actor=str(actor),
+        action="operations.request",
+        subject=f"operation:{row.pk}",
+        after={"kind": row.kind, "node": row.node_name, "params": row.params, "request": str(request.pk)},
+        reason=request.reason,
+    )
+
+
+def _fingerprint(nodes: Sequence[Node], kind: str, params: Mapping[str, Any], reason: str) -> str:
+    what = {"nodes": sorted(str(node.pk) for node in nodes), "kind": kind, "params": dict(params), "reason": reason}
+    return hashlib.sha256(canonical(what).encode()).hexdigest()
+
+
+def _earlier(actor: Principal, key: str, print_of: str) -> Answer | None:
+    if not key:
+        return None
+    found = OperationRequest.objects.filter(requester=str(actor), idempotency_key=key[:200]).first()
+    if found is None:
+        return None
+    if found.fingerprint != print_of:
+        raise Conflict(
+            _("This idempotency key was used for another request."),
+            field="Idempotency-Key",
+            value=key,
+            mend=_("Use a new key for a new request."),
+        )
+    return Answer(found, (), list(found.operations.order_by("number")), is_repeat=True)

@@ -1,0 +1,123 @@
+"""The engine on simulated hosts over real SSH: what ends how, and what is left on the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.hosts import ssh
+from nodes.models import HostKey, Node
+from nodes.services.polling.targets import target_of
+from ops.models import LogLine, Operation
+from ops.services import control
+from ops.services.request import request_operations
+from ops.tests.world import World
+from ops.wording import result_sentence
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Fleet = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture
+def world(fleet: Fleet) -> World:
+    return World.of(fleet)
+
+
+def on_host(node: Node, *argv: str) -> str:
+    target = target_of(node, HostKey.objects.get(node=node, state="pinned"))
+    assert isinstance(target.identity, ssh.Identity)
+    assert target.pinned is not None
+    deadline = ssh.Deadline.after(20)
+    with ssh.connect(target.endpoint, target.identity, host_key=target.pinned, deadline=deadline) as connection:
+        return connection.run(argv, deadline=deadline).stdout.decode()
+
+
+def ask(kind: str, *names: str, **params: Any) -> list[Operation]:
+    nodes = list(Node.objects.filter(name__in=names).select_related("pool__cluster"))
+    answer = request_operations(nodes=nodes, kind=kind, params=params, reason="test", actor=SYSTEM, now=clock.now())
+    assert not [(plan.node.name, plan.refused, plan.params) for plan in answer.plans if plan.refused]
+    return list(answer.operations)
+
+
+def some(**wanted: Any) -> str:
+    found = (
+        Node.objects.filter(os_family="fcos", reachability="reachable", health="healthy", **wanted)
+        .order_by("name")
+        .first()
+    )
+    assert found, list(Node.objects.values_list("name", "os_family", "update_state", "reachability"))
+    return str(found.name)
+
+
+def left_behind(node: Node) -> str:
+    units = on_host(node, "systemctl", "list-units", "--all", "--no-legend", "fleetui-*")
+    return units + on_host(node, "ls", "/run/zincati/config.d")
+
+
+def test_an_upgrade_goes_through_with_a_restart_and_leaves_nothing(world: World) -> None:
+    name = some(update_state="update_available")
+    before = world.node(name).boot_id
+    (done,) = world.finish(*ask("upgrade", name, soak_s=0))
+    assert (done.state, done.result) == ("succeeded", "healthy"), (done.result, done.result_params, done.memory)
+    world.poll()
+    node = world.node(name)
+    assert node.booted_version == done.plan["target"]["version"]
+    assert node.boot_id != before
+    assert "fleetui" not in left_behind(node)
+    assert list(LogLine.objects.filter(operation=done).values_list("seq", flat=True)) == list(
+        range(1, done.log_seq + 1)
+    )
+
+
+def test_a_restart_happens_once(world: World) -> None:
+    name = some(update_state="up_to_date")
+    boots = on_host(world.node(name), "journalctl", "--list-boots").count("\n")
+    (done,) = world.finish(*ask("reboot", name, soak_s=0))
+    assert (done.state, done.result) == ("succeeded", "healthy")
+    assert on_host(world.node(name), "journalctl", "--list-boots").count("\n") == boots + 1
+
+
+def test_a_rollback_goes_back(world: World) -> None:
+    name = some(update_state="up_to_date")
+    previous = world.node(name).rollback
+    assert previous
+    (done,) = world.finish(*ask("rollback", name, soak_s=0))
+    assert (done.state, done.result) == ("succeeded", "healthy"), (done.result, done.result_params)
+    world.poll()
+    assert world.node(name).booted_version == previous["version"]
+    assert "fleetui" not in left_behind(world.node(name))
+
+
+def test_a_cancel_takes_back_what_was_staged(world: World) -> None:
+    name = some(update_state="update_available")
+    (asked,) = ask("upgrade", name)
+    world.work(
+        lambda: (
+            Operation.objects.get(pk=asked.pk).step == "stage"
+            and bool(Operation.objects.get(pk=asked.pk).memory.get("units"))
+        )
+    )
+    control.cancel(operation=Operation.objects.get(pk=asked.pk), actor=SYSTEM, now=clock.now(), reason="not today")
+    (done,) = world.finish(asked)
+    assert (done.state, done.result) == ("cancelled", "cancelled")
+    world.poll()
+    assert world.node(name).staged is None
+    assert "fleetui" not in left_behind(world.node(name))
+
+
+def test_an_unreachable_host_is_waited_for_until_the_deadline(world: World) -> None:
+    name = some(update_state="update_available")
+    world.fault(name, "unreachable")
+    try:
+        (asked,) = ask("reboot", name)
+        world.work(lambda: Operation.objects.get(pk=asked.pk).wait_reason == "unreachable")
+        Operation.objects.filter(pk=asked.pk).update(deadline=clock.now(), due_at=clock.now())
+        (done,) = world.finish(asked)
+    finally:
+        world.fault(name, "unreachable", on=False)
+    assert (done.state, done.result) == ("timed_out", "deadline")
+    assert "does not answer" in result_sentence(done.result, done.result_params)

@@ -1,0 +1,93 @@
+"""What the codes of operations say to people: states, kinds, steps, waits, results, checks, log notes and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from nodes.wording.sentences import fill
+from ops.actions.base import ParamsRefused
+from ops.wording.checks import CHECKS
+from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
+from ops.wording.results import RESULTS
+from ops.wording.steps import NOTES, STEPS, WAITS
+from ops.wording.words import KINDS, STATES
+
+__all__ = [
+    "check_sentence",
+    "kind_word",
+    "note_sentence",
+    "param_problem",
+    "refusal_sentence",
+    "result_sentence",
+    "state_word",
+    "step_word",
+    "wait_sentence",
+]
+
+
+def kind_word(kind: str) -> str:
+    """What kind of operation it is, as a verb."""
+    return str(KINDS.get(kind, kind))
+
+
+def state_word(state: str) -> str:
+    """A state in one or two words."""
+    return str(STATES.get(state, state))
+
+
+def step_word(step: str) -> str:
+    """What a step does."""
+    return str(STEPS.get(step.removeprefix("back_"), step))
+
+
+def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
+    """What it waits for."""
+    known = dict(params or {})
+    if reason == "again":
+        known["why"] = result_sentence(str(known.get("reason", "")), known).rstrip(".")
+    return fill(WAITS[reason], known) if reason in WAITS else fill((_("Waits (%(code)s)."),), {"code": reason or "-"})
+
+
+def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
+    """How it ended, and why."""
+    known = dict(params or {})
+    if result == "preflight":
+        checks = known.get("checks") or []
+        known["why"] = " ".join(check_sentence(one["code"], one.get("params")) for one in checks)
+    if result == "deadline":
+        known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
+    return (
+        fill(RESULTS[result], known) if result in RESULTS else fill((_("Ended (%(code)s)."),), {"code": result or "-"})
+    )
+
+
+def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
+    """What a check found."""
+    return fill(CHECKS[code], params or {}) if code in CHECKS else code
+
+
+def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
+    """Why nothing can be done to a node."""
+    return fill(REFUSALS[code], params or {}) if code in REFUSALS else code
+
+
+def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
+    """A line of the log that FleetUI itself says."""
+    known = dict(params or {})
+    if code.startswith("check_"):
+        return check_sentence(str(known.get("check", "")), known)
+    if code == "step_started":
+        known["step"] = step_word(str(known.get("step", "")))
+    if isinstance(known.get("command"), list):
+        known["command"] = " ".join(map(str, known["command"]))
+    return fill(NOTES[code], known) if code in NOTES else code
+
+
+def param_problem(error: ParamsRefused) -> tuple[str, str]:
+    """What is wrong with a parameter, and the mend."""
+    sentence, mend = PARAM_PROBLEMS.get(error.code, PARAM_PROBLEMS["unknown_param"])
+    known = {"field": error.field, **error.params}
+    return fill((sentence,), known), fill((mend,), known)

@@ -1,0 +1,31 @@
+"""Why a request makes no operation for a node, and what is wrong with parameters."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from nodes.wording.sentences import Forms
+
+REFUSALS: dict[str, Forms] = {
+    "retired": (_("It is retired."),),
+    "busy": (_("Another operation is active on it: %(kind)s (%(state)s)."), _("Another operation is active on it.")),
+    "no_facts": (_("Nothing is known of it yet: poll it first."),),
+    "key_mismatch": (_("Its host key has changed: decide about the key first."),),
+    "not_supported": (_("%(os)s cannot do it: %(said)s"), _("%(os)s cannot do it."), _("Its system cannot do it.")),
+    "not_allowed": (_("You may not request operations on it."),),
+    "nothing_newer": (
+        _("Nothing newer than %(version)s is known in the stream %(stream)s."),
+        _("Nothing newer is known."),
+    ),
+    "there_already": (_("It runs %(version)s already."),),
+    "no_such_release": (_("The stream %(stream)s has no release %(version)s."), _("No such release is known.")),
+    "dead_end": (_("%(version)s is a dead end: %(why)s"), _("%(version)s is a dead end.")),
+    "behind_barrier": (_("%(version)s lies behind the barrier %(barrier)s, which no update may skip."),),
+}
+PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
+    "has_no_params": (_("This kind of operation takes no parameter %(field)s."), _("Leave it out.")),
+    "unknown_param": (_("This kind of operation takes no parameter %(field)s."), _("Leave it out.")),
+    "not_a_version": (_("%(value)s is not a version."), _("Give it as it stands in the releases.")),
+    "not_a_soak_time": (_("%(value)s is not a soak time."), _("Give a whole number of seconds up to %(most)s.")),
+    "not_a_flag": (_("%(value)s is neither true nor false."), _("Give true or false.")),
+    "not_a_place": (_("%(value)s is not a deployment that can be named."), _("Give booted, pending or rollback.")),
+}

@@ -1,0 +1,75 @@
+"""How operations end: one sentence that says what happened, and where it helps, what is so now."""
+
+from django.utils.translation import gettext_lazy as _
+
+from nodes.wording.sentences import Forms
+
+RESULTS: dict[str, Forms] = {
+    "done": (_("Done."),),
+    "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
+    "command_failed": (
+        _("The host refused it (status %(status)s): %(said)s"),
+        _("The host refused it (status %(status)s)."),
+    ),
+    "healthy": (_("Done; the host was healthy for %(seconds)s s after the restart."), _("Done; the host is healthy.")),
+    "there_already": (_("Nothing to do: it runs %(version)s already."), _("Nothing to do.")),
+    "cancelled": (_("Cancelled by %(by)s: %(reason)s"), _("Cancelled by %(by)s."), _("Cancelled.")),
+    "rejected": (_("Rejected by %(by)s: %(reason)s"), _("Rejected by %(by)s."), _("Rejected.")),
+    "deadline": (_("The deadline has passed. %(why)s"), _("The deadline has passed.")),
+    "void": (
+        _("The machine was replaced since this was decided (generation %(generation)s, now %(now)s)."),
+        _("The node was retired or deleted since this was decided."),
+    ),
+    "preflight": (_("Nothing was changed. %(why)s"), _("Nothing was changed: a check before the start failed.")),
+    "contact_refused": (_("%(message)s %(mend)s"), _("The contact with the host was refused.")),
+    "boot_changed": (_("The host was restarted by someone else since this was decided. Nothing was started."),),
+    "boot_id_unknown": (_("The host does not say in which boot it is."),),
+    "start_failed": (
+        _("The command could not be started on the host: %(said)s"),
+        _("The command could not be started."),
+    ),
+    "stage_failed": (
+        _("Staging failed (status %(status)s): %(said)s"),
+        _("Staging failed (status %(status)s)."),
+        _("Staging failed."),
+    ),
+    "nothing_staged": (_("The host staged nothing: %(said)s"), _("The host staged nothing.")),
+    "other_staged": (_("The host staged %(version)s instead of %(wanted)s."), _("The host staged another version.")),
+    "hold_failed": (_("The update agent could not be held: %(said)s"), _("The update agent could not be held.")),
+    "no_rollback": (_("The host has no deployment to go back to."),),
+    "rollback_refused": (_("The host refused to roll back: %(said)s"), _("The host refused to roll back.")),
+    "reboot_refused": (_("The host refused to restart: %(said)s"), _("The host refused to restart.")),
+    "did_not_restart": (_("The host did not restart within %(minutes)s minutes. It is in its old boot."),),
+    "did_not_return": (
+        _("The host has not come back %(minutes)s minutes after the restart was asked for: %(message)s"),
+        _("The host has not come back."),
+    ),
+    "restarted_again": (
+        _("The host restarted once more while it was watched; it runs %(version)s."),
+        _("The host restarted again."),
+    ),
+    "fell_back": (
+        _("The host booted %(booted)s instead of %(wanted)s: %(said)s"),
+        _("The host booted %(booted)s instead of %(wanted)s."),
+        _("The host booted another version than was staged."),
+    ),
+    "unhealthy": (
+        _("After the restart these units failed: %(units)s."),
+        _("The host is not healthy after the restart."),
+    ),
+    "went_back": (
+        _("%(version)s was not healthy (%(units)s), so the host went back to %(booted)s."),
+        _("The new version was not healthy, so the host went back to %(booted)s."),
+        _("The new version was not healthy, so the host went back."),
+    ),
+    "back_failed": (
+        _("%(version)s was not healthy, and going back failed: the host runs %(booted)s."),
+        _("The new version was not healthy, and going back failed."),
+    ),
+    "left_behind": (
+        _("The host does not answer, and this may still be on it: %(what)s. %(message)s"),
+        _("The host does not answer, and something of ours may still be on it."),
+    ),
+    "not_supported": (_("This host cannot do it: %(said)s"), _("This host cannot do it.")),
+    "fault": (_("FleetUI failed in this step (%(error)s). The log of the worker has the details."),),
+}

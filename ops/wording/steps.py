@@ -1,0 +1,62 @@
+"""What steps do, what they wait for, and what they write into the log."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from nodes.wording.sentences import Forms
+
+STEPS: dict[str, Promise] = {
+    "preflight": _("Look before anything changes"),
+    "hold": _("Hold the update agent"),
+    "hold_again": _("Hold the update agent after the restart"),
+    "stage": _("Stage the new version"),
+    "order": _("Put the previous deployment first"),
+    "reboot": _("Restart"),
+    "await_boot": _("Wait for the next boot"),
+    "verify": _("Compare the booted version"),
+    "soak": _("Watch its health"),
+    "run": _("Run the command"),
+    "tidy": _("Leave nothing behind"),
+}
+WAITS: dict[str, Forms] = {
+    "turn": (_("Waits for its turn: the limits of its pool let no more run now."),),
+    "approval": (_("Waits for approval."),),
+    "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
+    "again": (
+        _("%(why)s. Attempt %(attempt)s of %(of)s; it is tried again."),
+        _("It is tried again."),
+    ),
+    "stages": (_("The host fetches and stages the new version."),),
+    "order": (_("The previous deployment is about to be put first."),),
+    "restarts": (_("The host is restarting."),),
+    "goes_down": (_("The restart was asked for; the host is still in its old boot."),),
+    "settles": (_("The host is up, and its services are starting (%(state)s)."), _("Its services are starting.")),
+    "units_failed": (_("Failed units after the restart: %(units)s. They may still come up."),),
+    "soaks": (_("Healthy so far; it is watched until %(until)s."), _("Healthy so far; it is watched on.")),
+    "tidies": (_("Takes back what it left on the host."),),
+    "transaction_ends": (_("Waits for the host to end its transaction (%(transaction)s)."),),
+    "hold_removal": (
+        _("The hold on the update agent could not be removed yet: %(said)s"),
+        _("The hold is not removed yet."),
+    ),
+}
+NOTES: dict[str, Forms] = {
+    "step_started": (_("%(step)s"),),
+    "command_started": (_("Started on the host: %(command)s"),),
+    "log_full": (_("The log is full at %(limit_bytes)s bytes; what the host prints from here on is not kept."),),
+    "reboot_asked": (_("Asked the host to restart."),),
+    "booted": (_("Back in %(version)s, systemd says %(state)s."), _("Back in %(version)s."), _("Back.")),
+    "held": (_("The update agent is held by a file in /run."),),
+    "hold_removed": (_("The hold on the update agent was removed."),),
+    "hold_not_removed": (
+        _("The hold could not be removed (status %(status)s): %(said)s"),
+        _("The hold was not removed."),
+    ),
+    "order_changed": (_("%(version)s boots next."), _("The previous deployment boots next.")),
+    "staged_dropped": (_("The staged %(version)s was dropped."), _("The staged deployment was dropped.")),
+    "transaction_cancelled": (
+        _("The transaction on the host was cancelled: %(said)s"),
+        _("The transaction was cancelled."),
+    ),
+    "unit_journal": (_("The journal of %(unit)s:"),),
+}
