@@ -39,6 +39,7 @@ from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
+from ops.api_urls import urlpatterns as operations
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -149,6 +150,7 @@ _api = [
     path("v1/roles/<uuid:binding_id>/", access.RoleDetail.as_view(), name="role"),
     path("v1/audit/export/", AuditExport.as_view(), name="audit-export"),
     path("v1/audit/", AuditList.as_view(), name="audit"),
+    *operations,
     re_path(r"^(?P<rest>.*)$", Nothing.as_view(), name="nothing"),
 ]
 

@@ -31,9 +31,9 @@ LONGEST_DEADLINE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request: its operations, and the nodes that it was refused for. `request` is None in a dry run."""
+    """What became of a request: its operations, and the nodes that it was refused for."""
 
-    request: OperationRequest | None
+    request: OperationRequest
     plans: Sequence[NodePlan]
     operations: Sequence[Operation] = ()
     late_refusals: Mapping[uuid.UUID, str] = field(default_factory=dict)

@@ -41,14 +41,14 @@ class World:
         now = clock.now()
         Node.objects.update(poll_due_at=now, poll_lease=None, poll_lease_until=None)
         for lane in ("live", "slow"):
-            claimed = claim_polls(lane=lane, now=now)  # type: ignore[arg-type]
+            claimed = claim_polls(lane=lane, now=now)
             if claimed is None:
                 continue
             lease = begin(lease=claimed, now=now)
             assert lease
             nodes = list(Node.objects.filter(poll_lease=lease).select_related("credential", "pool__credential"))
             keys = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
-            contacts = Contacts([target_of(node, keys.get(node.pk)) for node in nodes], lane)  # type: ignore[arg-type]
+            contacts = Contacts([target_of(node, keys.get(node.pk)) for node in nodes], lane)
             for found in contacts.slices(0.5):
                 if found:
                     store(found, lease=lease, now=clock.now())

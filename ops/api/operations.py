@@ -1,0 +1,415 @@
+"""operations/: ask for them, follow them, approve, cancel and retry them."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from time import monotonic, sleep
+from typing import Any
+
+from django.db import connection
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleetui.core import clock
+from fleetui.core.api.actions import Action, Param
+from fleetui.core.api.bodies import Body, Flag, Text, read_body
+from fleetui.core.api.pagination import Sort
+from fleetui.core.api.shapes import INTEGER, PageOf
+from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
+from fleetui.core.errors import InvalidInput, NotFound
+from nodes.filters import NodeFilter
+from nodes.models import Node
+from ops import actions
+from ops.api import shapes
+from ops.filters import OperationFilter
+from ops.models import LogLine, Operation, OperationRequest
+from ops.services import control
+from ops.services.approve import decide
+from ops.services.plan import NodePlan
+from ops.services.request import MOST_NODES, Answer, preview, request_operations
+from ops.states import ACTIVE, FINAL
+from ops.waiting import waiter
+
+LISTING = Listing(
+    shapes.OPERATION,
+    {"created_at": Sort("created_at", kind="time"), "state": Sort("state"), "node": Sort("node_name")},
+    "-created_at",
+    OperationFilter,
+)
+LOG_AT_ONCE = 1000
+LONGEST_WAIT_S = 60.0
+LOOK_EVERY_S = 0.5
+KEY = Param("Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeat with the same key makes nothing new.")
+
+
+class RequestBody(Body):
+    """What is to be done, and to which nodes: by name, or by the filters of the nodes list."""
+
+    kind = serializers.ChoiceField(choices=list(actions.kinds()))
+    nodes = serializers.ListField(child=Text(max_length=100), max_length=MOST_NODES, required=False)
+    selector = serializers.DictField(
+        child=Text(max_length=500), required=False, help_text='As the query of nodes/: {"pool": "web"}.'
+    )
+    params = serializers.DictField(
+        required=False, default=dict, help_text='Of the kind: {"version": "…", "soak_s": 60}.'
+    )
+    reason = Text(max_length=300, allow_blank=True, default="")
+    deadline = serializers.DateTimeField(required=False, allow_null=True, help_text="Until when it may wait.")
+    dry_run = Flag(default=False, help_text="Only the plan.")
+
+
+class WordBody(Body):
+    """Why; it goes into the audit log."""
+
+    reason = Text(max_length=300, allow_blank=True, default="")
+
+
+class OneOperation(ApiView):
+    """Base of the endpoints below one operation."""
+
+    def operation(self, operation_id: uuid.UUID) -> Operation:
+        rows = Operation.objects.visible_to(self.principal).select_related("request", "pool")
+        found: Operation | None = rows.filter(pk=operation_id).first()
+        if found is None:
+            raise no_operation(operation_id)
+        return found
+
+    def shown(self, operation_id: uuid.UUID, fields: list[str] | None = None) -> dict[str, Any]:
+        row = Operation.objects.filter(pk=operation_id).values(*shapes.OPERATION.columns(fields)).get()
+        return shapes.OPERATION.render(row, fields)
+
+
+def no_operation(operation_id: object) -> NotFound:
+    return NotFound(f"There is no operation {operation_id} that you may see.", mend="Look at /api/v1/operations/.")
+
+
+class OperationList(ApiView):
+    """Operations that one may see, newest first; and new ones."""
+
+    actions = {
+        "GET": Action(
+            "operations.read",
+            "operations_list",
+            "List operations",
+            {200: PageOf(shapes.OPERATION)},
+            query=LISTING.params,
+        ),
+        "POST": Action(
+            "operations.request",
+            "operations_create",
+            "Ask for operations, or for their plan",
+            {200: shapes.PLAN, 201: shapes.REQUESTED},
+            body=RequestBody,
+            headers=(KEY,),
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        return LISTING.answer(Operation.objects.visible_to(self.principal), request)
+
+    def post(self, request: Request) -> Response:
+        values = read_body(RequestBody, request)
+        nodes = _nodes(self.principal, values)
+        kind, params = values["kind"], values["params"]
+        if values["dry_run"]:
+            plans = preview(nodes=nodes, kind=kind, params=params, actor=self.principal, now=clock.now())
+            return Response(_plan(plans))
+        answer = request_operations(
+            nodes=nodes,
+            kind=kind,
+            params=params,
+            reason=values["reason"],
+            selector=values.get("selector"),
+            idempotency_key=request.headers.get("Idempotency-Key", ""),
+            deadline=values.get("deadline"),
+            actor=self.principal,
+            now=clock.now(),
+        )
+        return Response(_answer(answer), status=200 if answer.is_repeat else 201)
+
+
+def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
+    """The nodes that a body names; a name that may not be seen is a mistake, not something to pass over."""
+    visible = Node.objects.visible_to(principal).select_related("pool__cluster")
+    names, selector = values.get("nodes"), values.get("selector")
+    if (names is None) == (selector is None):
+        mend = "Send nodes, or selector: {} stands for all nodes."
+        raise InvalidInput("Which nodes is not said.", field="nodes", mend=mend)
+    if names is not None:
+        found = {node.name: node for node in visible.filter(name__in=names)}
+        if missing := [name for name in names if name not in found]:
+            raise InvalidInput(
+                f"There is no node {missing[0]} that you may see.",
+                field="nodes",
+                value=missing[0],
+                mend="Look at nodes/.",
+            )
+        return [found[name] for name in dict.fromkeys(names)]
+    query = QueryDict(mutable=True)
+    query.update(selector or {})
+    unknown = sorted(set(selector or {}) - set(NodeFilter.base_filters))
+    narrowed = NodeFilter(query, queryset=visible if "lifecycle" in query else visible.counted())
+    problems = narrowed.problems()
+    if unknown or problems:
+        field, value, problem, mend = problems[0] if problems else (unknown[0], "", "It is not a filter.", "")
+        raise InvalidInput(f"The filter {field}: {problem}", field="selector", value=value, mend=mend or "See nodes/.")
+    return list(narrowed.qs.order_by("name")[: MOST_NODES + 1])
+
+
+def _plan(plans: list[NodePlan]) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "operations": [shapes.plan_json(plan) for plan in plans if not plan.refused],
+        "refused": [shapes.refused_json(plan.node.name, plan.refused, plan.params) for plan in plans if plan.refused],
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    refused = [shapes.refused_json(plan.node.name, plan.refused, plan.params) for plan in answer.plans if plan.refused]
+    names = {plan.node.pk: plan.node.name for plan in answer.plans}
+    refused += [shapes.refused_json(names[pk], code, {}) for pk, code in answer.late_refusals.items()]
+    return {
+        "request_id": answer.request.pk,
+        "approvals_needed": answer.request.approvals_needed,
+        "operations": [{"id": one.pk, "node": one.node_name, "state": one.state} for one in answer.operations],
+        "refused": refused,
+    }
+
+
+class OperationDetail(OneOperation):
+    """One operation. With `wait`, the answer comes when it has ended or the time is up."""
+
+    actions = {
+        "GET": Action(
+            "operations.read",
+            "operations_read",
+            "Read an operation, or wait for its end",
+            {200: shapes.OPERATION},
+            query=(
+                fields_param(shapes.OPERATION),
+                Param(
+                    "wait", {**INTEGER, "minimum": 0, "maximum": int(LONGEST_WAIT_S)}, "Seconds to wait for its end."
+                ),
+            ),
+        )
+    }
+
+    def get(self, request: Request, operation_id: uuid.UUID) -> Response:
+        fields = asked_fields(request, shapes.OPERATION)
+        self.operation(operation_id)
+        retry_after = _wait_for_end(operation_id, _seconds(request.query_params.get("wait", "")))
+        headers = {"Retry-After": str(retry_after)} if retry_after else {}
+        return Response(self.shown(operation_id, fields), headers=headers)
+
+
+def _seconds(text: str) -> float:
+    if not text:
+        return 0.0
+    if not (text.isascii() and text.isdigit()) or int(text) > LONGEST_WAIT_S:
+        mend = f"Give whole seconds up to {LONGEST_WAIT_S:.0f}."
+        raise InvalidInput(f"{text[:40]!r} is not a time to wait.", field="wait", value=text, mend=mend)
+    return float(text)
+
+
+def _wait_for_end(operation_id: uuid.UUID, seconds: float) -> int:
+    """Wait within the places that waiting may take up; gives the seconds after which to ask again, 0 when it has ended."""
+    end = monotonic() + seconds
+
+    def ended() -> bool:
+        return not Operation.objects.filter(pk=operation_id, state__in=sorted(ACTIVE)).exists()
+
+    if ended():
+        return 0
+    with waiter() as may_wait:
+        while may_wait and monotonic() < end:
+            # Others need the connection meanwhile.
+            connection.close()
+            sleep(LOOK_EVERY_S)
+            if ended():
+                return 0
+    return 2 if seconds else 0
+
+
+class OperationLog(OneOperation):
+    """The log from any place on. `is_final` and no lines mean that nothing more comes."""
+
+    actions = {
+        "GET": Action(
+            "operations.read",
+            "operations_log",
+            "Read an operation's log",
+            {200: shapes.LOG},
+            query=(Param("after", {**INTEGER, "minimum": 0}, "The seq of the last line that is known."),),
+        )
+    }
+
+    def get(self, request: Request, operation_id: uuid.UUID) -> Response:
+        operation = self.operation(operation_id)
+        text = request.query_params.get("after", "0")
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise InvalidInput(f"{text[:40]!r} is not a place in a log.", field="after", value=text, mend="Give a seq.")
+        after = int(text)
+        rows = LogLine.objects.filter(operation=operation, seq__gt=after).order_by("seq")
+        lines = [shapes.LOG_LINE.render(row) for row in rows.values(*shapes.LOG_LINE.columns())[:LOG_AT_ONCE]]
+        return Response(
+            {
+                "lines": lines,
+                "after": lines[-1]["seq"] if lines else after,
+                "is_final": operation.state in FINAL,
+                "state": operation.state,
+            }
+        )
+
+
+class _Word(OneOperation):
+    """A decision about one operation, with a reason."""
+
+    def decided(self, request: Request, operation_id: uuid.UUID) -> tuple[Operation, str]:
+        return self.operation(operation_id), read_body(WordBody, request)["reason"]
+
+
+def _action(permission: str, name: str, summary: str) -> dict[str, Action]:
+    answers = {200: shapes.OPERATION}
+    return {"POST": Action(permission, f"operations_{name}", summary, answers, body=WordBody)}
+
+
+class OperationCancel(_Word):
+    """Cancel: at once where nothing began, else between two steps."""
+
+    actions = _action("operations.request", "cancel", "Cancel an operation")
+
+    def post(self, request: Request, operation_id: uuid.UUID) -> Response:
+        operation, reason = self.decided(request, operation_id)
+        control.cancel(operation=operation, actor=self.principal, now=clock.now(), reason=reason)
+        return Response(self.shown(operation_id))
+
+
+class OperationApprove(_Word):
+    """Approve the request that an operation belongs to."""
+
+    actions = _action("operations.approve", "approve", "Approve the request of an operation")
+    grant = True
+
+    def post(self, request: Request, operation_id: uuid.UUID) -> Response:
+        operation, reason = self.decided(request, operation_id)
+        decide(request=operation.request, grant=self.grant, actor=self.principal, now=clock.now(), reason=reason)
+        return Response(self.shown(operation_id))
+
+
+class OperationReject(OperationApprove):
+    """Reject the request that an operation belongs to."""
+
+    actions = _action("operations.approve", "reject", "Reject the request of an operation")
+    grant = False
+
+
+class OperationRetry(_Word):
+    """Ask again for what did not succeed, with a new plan."""
+
+    actions = {
+        "POST": Action(
+            "operations.request", "operations_retry", "Retry an operation", {201: shapes.REQUESTED}, body=WordBody
+        )
+    }
+
+    def post(self, request: Request, operation_id: uuid.UUID) -> Response:
+        operation, reason = self.decided(request, operation_id)
+        answer = control.retry(operations=[operation], actor=self.principal, now=clock.now(), reason=reason)
+        return Response(_answer(answer), status=201)
+
+
+class OperationResolve(_Word):
+    """A person has looked after it: it ends as failed."""
+
+    actions = _action("operations.request", "resolve", "End an operation that needs attention")
+    go_on = False
+
+    def post(self, request: Request, operation_id: uuid.UUID) -> Response:
+        operation, reason = self.decided(request, operation_id)
+        control.resolve(operation=operation, go_on=self.go_on, actor=self.principal, now=clock.now(), reason=reason)
+        return Response(self.shown(operation_id))
+
+
+class OperationGoOn(OperationResolve):
+    """A person has looked after it: it goes on with its step."""
+
+    actions = _action("operations.request", "go_on", "Let an operation that needs attention go on")
+    go_on = True
+
+
+class OneRequest(ApiView):
+    """Base of the endpoints below one request."""
+
+    def operations(self, request_id: uuid.UUID) -> list[Operation]:
+        rows = Operation.objects.visible_to(self.principal).select_related("request", "pool")
+        found = list(rows.filter(request=request_id).order_by("number"))
+        if not found:
+            raise NotFound(f"There is no request {request_id} that you may see.", mend="Look at /api/v1/operations/.")
+        return found
+
+
+class OperationBulk(OneRequest):
+    """A request as a whole: how many of its operations stand where."""
+
+    actions = {"GET": Action("operations.read", "operations_bulk", "Read a request", {200: shapes.BULK})}
+
+    def get(self, request: Request, request_id: uuid.UUID) -> Response:
+        visible = Operation.objects.visible_to(self.principal).filter(request=request_id)
+        states = Counter(visible.values_list("state", flat=True))
+        asked = OperationRequest.objects.filter(pk=request_id).first()
+        if asked is None or not states:
+            raise NotFound(f"There is no request {request_id} that you may see.", mend="Look at /api/v1/operations/.")
+        return Response(
+            {
+                "request_id": asked.pk,
+                "kind": asked.kind,
+                "requester": asked.requester,
+                "reason": asked.reason,
+                "requested_at": asked.requested_at,
+                "approvals_needed": asked.approvals_needed,
+                "approvals": asked.approvals.filter(is_granted=True).count(),
+                "operations": sum(states.values()),
+                "states": dict(states),
+                "is_final": not set(states) & ACTIVE,
+            }
+        )
+
+
+class OperationBulkCancel(OneRequest):
+    """Cancel all of a request that has not ended."""
+
+    actions = {
+        "POST": Action(
+            "operations.request", "operations_bulk_cancel", "Cancel a request", {200: shapes.CANCELLED}, body=WordBody
+        )
+    }
+
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        reason = read_body(WordBody, request)["reason"]
+        rows = self.operations(request_id)
+        count = control.cancel_all(operations=rows, actor=self.principal, now=clock.now(), reason=reason)
+        return Response({"cancelled": count})
+
+
+class OperationBulkRetry(OneRequest):
+    """Retry those of a request that did not succeed."""
+
+    actions = {
+        "POST": Action(
+            "operations.request",
+            "operations_bulk_retry",
+            "Retry what failed of a request",
+            {201: shapes.REQUESTED},
+            body=WordBody,
+        )
+    }
+
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        reason = read_body(WordBody, request)["reason"]
+        failed = [one for one in self.operations(request_id) if one.state in ("failed", "timed_out")]
+        answer = control.retry(operations=failed, actor=self.principal, now=clock.now(), reason=reason)
+        return Response(_answer(answer), status=201)

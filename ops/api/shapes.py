@@ -1,0 +1,161 @@
+"""How operations look in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleetui.core.api.shapes import (
+    ANY_OBJECT,
+    FLAG,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    UUID,
+    Document,
+    Field,
+    Row,
+    Shape,
+    column,
+    known,
+    list_of,
+    nullable,
+    object_of,
+    one_of,
+)
+from ops import wording
+from ops.models import LogLine
+from ops.services.plan import NodePlan
+from ops.states import FINAL, State
+
+_STATE = one_of(state.value for state in State)
+
+
+def _waits(row: Row) -> str | None:
+    return wording.wait_sentence(row["wait_reason"], row["wait_params"]) if row["wait_reason"] else None
+
+
+def _result(row: Row) -> str | None:
+    return wording.result_sentence(row["result"], row["result_params"]) if row["result"] else None
+
+
+OPERATION = Shape(
+    "Operation",
+    {
+        "id": column("id", UUID),
+        "request_id": column("request_id", UUID),
+        "kind": column("kind", TEXT),
+        "params": column("params", ANY_OBJECT),
+        "node": column("node_name", TEXT),
+        "generation": column("generation", INTEGER),
+        "pool": known("pool_name", TEXT),
+        "cluster": known("cluster_name", TEXT),
+        "state": column("state", _STATE),
+        "is_final": Field(FLAG, ("state",), lambda row: row["state"] in FINAL),
+        "state_since": column("state_since", TIME),
+        "step": known("step", TEXT),
+        "attempt": column("attempt", INTEGER),
+        "wait_reason": known("wait_reason", TEXT),
+        "waits_for": Field(nullable(TEXT), ("wait_reason", "wait_params"), _waits),
+        "waits_since": column("wait_since", nullable(TIME)),
+        "due_at": column("due_at", nullable(TIME)),
+        "deadline": column("deadline", TIME),
+        "result": known("result", TEXT),
+        "result_params": column("result_params", ANY_OBJECT),
+        "result_sentence": Field(nullable(TEXT), ("result", "result_params"), _result),
+        "requester": column("request__requester", TEXT),
+        "reason": column("request__reason", TEXT),
+        "plan": column("plan", ANY_OBJECT),
+        "cancel_requested_at": column("cancel_requested_at", nullable(TIME)),
+        "created_at": column("created_at", TIME),
+        "started_at": column("started_at", nullable(TIME)),
+        "ended_at": column("ended_at", nullable(TIME)),
+        "retry_of": column("retry_of_id", nullable(UUID)),
+        "log_seq": column("log_seq", INTEGER),
+    },
+)
+
+
+def _line(row: Row) -> str:
+    return wording.note_sentence(row["text"], row["params"]) if row["stream"] == "note" else row["text"]
+
+
+LOG_LINE = Shape(
+    "OperationLogLine",
+    {
+        "seq": column("seq", INTEGER),
+        "at": column("at", TIME),
+        "step": known("step", TEXT),
+        "stream": column("stream", one_of(LogLine.STREAMS)),
+        "text": Field(TEXT, ("stream", "text", "params"), _line),
+    },
+)
+LOG = Document(
+    "OperationLog",
+    object_of({"lines": list_of(LOG_LINE.schema()), "after": INTEGER, "is_final": FLAG, "state": _STATE}),
+)
+_REFUSED = object_of({"node": TEXT, "code": TEXT, "reason": TEXT})
+_MADE = object_of({"id": UUID, "node": TEXT, "state": _STATE})
+REQUESTED = Document(
+    "OperationRequested",
+    object_of(
+        {"request_id": UUID, "approvals_needed": INTEGER, "operations": list_of(_MADE), "refused": list_of(_REFUSED)}
+    ),
+)
+_CHECK = object_of({"code": TEXT, "level": one_of(("ok", "warn", "block")), "sentence": TEXT, "params": ANY_OBJECT})
+PLAN = Document(
+    "OperationPlan",
+    object_of(
+        {
+            "dry_run": FLAG,
+            "operations": list_of(
+                object_of(
+                    {
+                        "node": TEXT,
+                        "target": ANY_OBJECT,
+                        "commands": list_of(TEXTS),
+                        "checks": list_of(_CHECK),
+                        "facts_at": nullable(TIME),
+                    }
+                )
+            ),
+            "refused": list_of(_REFUSED),
+        }
+    ),
+)
+BULK = Document(
+    "OperationBulk",
+    object_of(
+        {
+            "request_id": UUID,
+            "kind": TEXT,
+            "requester": TEXT,
+            "reason": TEXT,
+            "requested_at": TIME,
+            "approvals_needed": INTEGER,
+            "approvals": INTEGER,
+            "operations": INTEGER,
+            "states": {"type": "object", "additionalProperties": INTEGER},
+            "is_final": FLAG,
+        }
+    ),
+)
+CANCELLED = Document("OperationsCancelled", object_of({"cancelled": INTEGER}))
+
+
+def plan_json(plan: NodePlan) -> dict[str, Any]:
+    checks = [
+        {**check.as_json(), "sentence": wording.check_sentence(check.code, check.params)} for check in plan.checks
+    ]
+    return {
+        "node": plan.node.name,
+        "target": dict(plan.target),
+        "commands": [list(command) for command in plan.commands],
+        "checks": checks,
+        "facts_at": plan.node.facts_at,
+    }
+
+
+def refused_json(node: str, code: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"node": node, "code": code, "reason": wording.refusal_sentence(code, params)}

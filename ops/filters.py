@@ -1,0 +1,50 @@
+"""The filters of operations: one class for page and API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
+from ops import actions
+from ops.models import Operation
+from ops.states import ACTIVE, State
+
+
+def _named(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return rows.filter(node_name__icontains=text)
+
+
+def _active(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001  (a filter's value)
+    active = sorted(ACTIVE)
+    return rows.filter(state__in=active) if wanted else rows.exclude(state__in=active)
+
+
+def _after(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(created_at__gte=moment)
+
+
+def _before(rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    return rows.filter(created_at__lt=moment)
+
+
+class OperationFilter(FilterSet):
+    """Filters of operations. Several values of one filter are joined with "or", filters with "and"."""
+
+    q = TextFilter(_named, help_text="Part of the node's name.")
+    state = ListFilter("state", allowed=[state.value for state in State], help_text="Where it stands.")
+    active = FlagFilter(_active, help_text="Whether it has not ended.")
+    kind = ListFilter("kind", allowed=list(actions.kinds()), help_text="What it does.")
+    node = ListFilter("node_name", help_text="Names of nodes.")
+    pool = ListFilter("pool_name", help_text="Names of pools.")
+    cluster = ListFilter("cluster_name", help_text="Names of clusters.")
+    requester = ListFilter("request__requester", help_text="Who asked for it, such as user:anna.")
+    request = ListFilter("request", help_text="Ids of requests.")
+    created_after = InstantFilter(_after, help_text="Asked for at or after this moment.")
+    created_before = InstantFilter(_before, help_text="Asked for before this moment.")
+
+    class Meta:
+        model = Operation
+        fields: list[str] = []
