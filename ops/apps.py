@@ -3,3 +3,12 @@ from django.apps import AppConfig
 
 class OpsConfig(AppConfig):
     name = "ops"
+
+    def ready(self) -> None:
+        from fleetui.core.frame import add_banner_source
+        from nodes.views.extras import add_node_extra
+        from ops.banners import everything_stopped
+        from ops.views.node import node_operations
+
+        add_banner_source(everything_stopped)
+        add_node_extra(node_operations)

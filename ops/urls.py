@@ -1,13 +1,30 @@
-"""The overview, and what the palette finds."""
+"""The overview, what the palette finds, and operations."""
 
 from __future__ import annotations
 
 from django.urls import path
 
 from ops.palette import palette
-from ops.views import overview
+from ops.views import control
+from ops.views.detail import operation_log, operation_page
+from ops.views.list import operation_list
+from ops.views.overview import overview
+from ops.views.plan import plan
+from ops.views.request import request_page
 
 urlpatterns = [
     path("", overview, name="overview"),
     path("palette/", palette, name="palette"),
+    path("operations/", operation_list, name="operations"),
+    path("operations/-/plan/", plan, name="operation_plan"),
+    path("operations/-/stop/", control.stop, name="operation_stop"),
+    path("operations/requests/<uuid:request_id>/", request_page, name="operation_bulk"),
+    path("operations/requests/<uuid:request_id>/cancel/", control.cancel_request, name="operation_bulk_cancel"),
+    path("operations/requests/<uuid:request_id>/retry/", control.retry_request, name="operation_bulk_retry"),
+    path("operations/<uuid:operation_id>/", operation_page, name="operation"),
+    path("operations/<uuid:operation_id>/log/", operation_log, name="operation_log"),
+    path("operations/<uuid:operation_id>/cancel/", control.cancel, name="operation_cancel"),
+    path("operations/<uuid:operation_id>/retry/", control.retry, name="operation_retry"),
+    path("operations/<uuid:operation_id>/resolve/", control.resolve, name="operation_resolve"),
+    path("operations/<uuid:operation_id>/approve/", control.approve, name="operation_approve"),
 ]

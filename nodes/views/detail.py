@@ -19,6 +19,7 @@ from fleetui.core import clock
 from nodes.models import Facts, HostKey, Measurement, Node
 from nodes.views import tabs
 from nodes.views.axis_words import axes_of
+from nodes.views.extras import extras_for
 from nodes.views.group_words import phrase
 from nodes.views.subject import principal_of, visible_node
 from nodes.views.why import why_not_updating
@@ -87,6 +88,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
         "tabs": tabs.bar(known, tab, reverse("nodes:detail", args=[node.name])),
         "tab": tab,
         **_rights(principal_of(request), node),
+        **extras_for(principal_of(request), node),
     }
 
 

@@ -26,6 +26,7 @@ from nodes.querysets import COUNT_LIMIT, NodeQuerySet
 from nodes.services.nodes import request_poll
 from nodes.views.cells import heads, is_usual
 from nodes.views.columns import columns_wanted, rows_of, sort_wanted, sorted_by
+from nodes.views.extras import extras_for
 from nodes.views.facets import Facets, chips, field_word, hidden
 from nodes.views.fact_filter import add_form, unindexed
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
@@ -118,6 +119,7 @@ def _frame(principal: Principal, query: QueryDict, problems: list[tuple[str, str
         "retired": facets.retired if not query.getlist("lifecycle") else 0,
         "retired_url": changed_query(query, {"lifecycle": "retired"}),
         "has_filters": bool(found_chips or query.get("q")),
+        **extras_for(principal),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     if code == "step_started":
         known["step"] = step_word(str(known.get("step", "")))
     if isinstance(known.get("command"), list):
-        known["command"] = " ".join(map(str, known["command"]))
+        known["command"] = shlex.join(map(str, known["command"]))
     return fill(NOTES[code], known) if code in NOTES else code
 
 

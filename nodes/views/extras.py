@@ -1,0 +1,27 @@
+"""A registry for what stands on node pages and is known elsewhere: operations, and later windows and locks.
+
+Packages above this one add a function in their AppConfig.ready; it gives what the node page and the nodes list draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fleetui.access.principals import Principal
+from nodes.models import Node
+
+#: (principal, node or None for the list) -> context for the templates.
+Extra = Callable[[Principal, Node | None], Mapping[str, Any]]
+_EXTRAS: list[Extra] = []
+
+
+def add_node_extra(extra: Extra) -> None:
+    """Called from an AppConfig.ready; what it gives must cost a constant number of queries."""
+    if extra not in _EXTRAS:
+        _EXTRAS.append(extra)
+
+
+def extras_for(principal: Principal, node: Node | None = None) -> dict[str, Any]:
+    """Everything that was registered, for one node or for the list."""
+    return {name: value for extra in _EXTRAS for name, value in extra(principal, node).items()}

@@ -1,0 +1,1 @@
+"""Pages of what we do about it: the overview, and operations."""

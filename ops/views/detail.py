@@ -1,0 +1,174 @@
+"""One operation: its steps, its live log, its plan, who and why; and what can be done to it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import uuid
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
+from nodes.views.subject import principal_of
+from ops import actions, wording
+from ops.actions.tidy import TIDY
+from ops.models import LogLine, Operation, StepRun
+from ops.states import FINAL, UNTOUCHED, State
+from ops.views.words import shown
+
+LINES_AT_ONCE = 500
+#: htmx ends a poll on this status.
+STOP_POLLING = 286
+_RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED)
+_STEP_LEVELS = {"running": "info", "done": "ok", "waits": "info", "failed": "bad"}
+
+
+def visible_operation(request: HttpRequest, operation_id: uuid.UUID) -> Operation:
+    rows = Operation.objects.visible_to(principal_of(request)).select_related("request", "node", "pool", "retry_of")
+    found: Operation | None = rows.filter(pk=operation_id).first()
+    if found is None:
+        raise Http404(str(operation_id))
+    return found
+
+
+@require_safe
+@needs("operations.read")
+def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
+    """The page; a live refresh gets its body only, and none once it has ended."""
+    operation = visible_operation(request, operation_id)
+    context = {
+        **shown(operation),
+        "steps": _steps(operation),
+        "is_final": operation.state in FINAL,
+        "operation_id": str(operation.pk),
+        "plan": _plan(operation),
+        "approvals": list(operation.request.approvals.all()),
+        "siblings": operation.request.operations.count() - 1,
+        "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
+        **_rights(principal_of(request), operation),
+    }
+    if request.htmx:  # type: ignore[attr-defined]
+        response = render(request, "ops/partials/operation_body.html", context)
+    else:
+        context["lines"] = _lines(operation, 0)
+        response = render(request, "ops/operation.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
+    may_request = principal.may("operations.request", operation)
+    state = operation.state
+    return {
+        "may_cancel": may_request
+        and state in {State.RUNNING, State.WAITING, *UNTOUCHED}
+        and operation.cancel_requested_at is None,
+        "may_retry": may_request and state in _RETRIED and operation.node_id is not None,
+        "may_resolve": may_request and state == State.NEEDS_ATTENTION,
+        "may_approve": principal.may("operations.approve", operation)
+        and state == State.AWAITING_APPROVAL
+        and operation.request.requester != str(principal),
+    }
+
+
+def _steps(operation: Operation) -> list[dict[str, Any]]:
+    """What was run, and what is still to come."""
+    runs = list(StepRun.objects.filter(operation=operation).order_by("number", "attempt"))
+    found = [
+        {
+            "word": wording.step_word(run.name),
+            "attempt": run.attempt if run.attempt > 1 else 0,
+            "level": _STEP_LEVELS.get(run.outcome, "none"),
+            "sentence": _said(run),
+            "run": run,
+            "took": _took(run),
+            "is_open": run.ended_at is None and operation.state not in FINAL,
+        }
+        for run in runs
+    ]
+    if operation.state in FINAL or operation.step == TIDY:
+        return found
+    seen = {run.name for run in runs}
+    todo = [step.name for step in actions.get(operation.kind).steps if not step.name.startswith("back_")]
+    return found + [
+        {"word": wording.step_word(name), "level": "none", "is_todo": True} for name in todo if name not in seen
+    ]
+
+
+def _took(run: StepRun) -> str:
+    """How long it took, in the largest unit that says enough."""
+    if run.ended_at is None:
+        return ""
+    seconds = round((run.ended_at - run.started_at).total_seconds())
+    if seconds < 90:
+        return _("%(n)s s") % {"n": seconds}
+    return _("%(n)s min") % {"n": round(seconds / 60)}
+
+
+def _said(run: StepRun) -> str:
+    if run.outcome == "waits":
+        return wording.wait_sentence(run.reason, run.params)
+    return wording.result_sentence(run.reason, run.params) if run.outcome == "failed" else ""
+
+
+def _plan(operation: Operation) -> dict[str, Any]:
+    plan = operation.plan
+    return {
+        "target": plan.get("target") or {},
+        "frozen": plan.get("frozen") or {},
+        "commands": [shlex.join(command) for command in plan.get("commands") or []],
+        "checks": [
+            {"level": one["level"], "text": wording.check_sentence(one["code"], one.get("params"))}
+            for one in plan.get("checks") or []
+        ],
+    }
+
+
+def _lines(operation: Operation, after: int) -> list[dict[str, Any]]:
+    rows = LogLine.objects.filter(operation=operation, seq__gt=after).order_by("seq")[:LINES_AT_ONCE]
+    return [
+        {
+            "seq": row.seq,
+            "at": row.at,
+            "stream": row.stream,
+            "text": wording.note_sentence(row.text, row.params) if row.stream == "note" else row.text.rstrip("\n"),
+        }
+        for row in rows
+    ]
+
+
+@require_safe
+@needs("operations.read")
+def operation_log(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
+    """The lines after `after`, as a fragment; 286 when nothing more will come. `download` gives the whole as text."""
+    operation = visible_operation(request, operation_id)
+    if request.GET.get("download"):
+        return _download(operation)
+    text = request.GET.get("after", "0")
+    after = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    lines = _lines(operation, after)
+    last = lines[-1]["seq"] if lines else after
+    is_over = operation.state in FINAL and len(lines) < LINES_AT_ONCE
+    response = render(request, "ops/partials/log_lines.html", {"lines": lines}, status=STOP_POLLING if is_over else 200)
+    response["X-FleetUI-Log-After"] = str(last)
+    return response
+
+
+def _download(operation: Operation) -> HttpResponse:
+    rows = LogLine.objects.filter(operation=operation).order_by("seq").iterator(chunk_size=500)
+    text = "".join(
+        f"{row.at.isoformat()} {row.stream:<4} "
+        f"{wording.note_sentence(row.text, row.params) if row.stream == 'note' else row.text.rstrip()}\n"
+        for row in rows
+    )
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = (
+        f'attachment; filename="{operation.kind}-{operation.node_name}-{operation.pk.hex[:8]}.log"'
+    )
+    return response

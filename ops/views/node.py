@@ -1,0 +1,48 @@
+"""Operations on the pages of nodes: what can be asked for, and what is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from fleetui.access.principals import Principal
+from nodes.hosts import drivers
+from nodes.models import Node
+from ops import actions, wording
+from ops.models import Operation
+from ops.views.words import shown
+
+_ICONS = {"upgrade": "arrow-up", "rollback": "arrow-back-up", "reboot": "power", "pin": "pin", "unpin": "pin"}
+#: Offered on the list, where hosts of several systems may be selected.
+_ON_LIST = ("upgrade", "reboot", "rollback")
+LAST_SHOWN = 5
+
+
+def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
+    """For a node: the kinds that its driver supports, and its last operations. For the list: the kinds of a bulk action."""
+    plan_url = reverse("operation_plan")
+    if node is None:
+        may = principal.may_somewhere("operations.request")
+        return {"operation_plan_url": plan_url, "operation_kinds": [_kind(kind) for kind in _ON_LIST] if may else []}
+    if not principal.may("operations.read", node):
+        return {}
+    may = principal.may("operations.request", node) and node.lifecycle != "retired"
+    rows = Operation.objects.filter(node=node).select_related("request").order_by("-created_at")[:LAST_SHOWN]
+    return {
+        "operation_plan_url": plan_url,
+        "operation_kinds": [_kind(kind) for kind in actions.kinds() if _is_supported(node, kind)] if may else [],
+        "last_operations": [shown(row) for row in rows],
+    }
+
+
+def _kind(kind: str) -> dict[str, str]:
+    return {"kind": kind, "word": wording.kind_word(kind), "icon": _ICONS.get(kind, "activity")}
+
+
+def _is_supported(node: Node, kind: str) -> bool:
+    if node.os_family not in drivers.families():
+        return False
+    capabilities = drivers.get(node.os_family).capabilities
+    needed = [capabilities.get(name) for name in actions.get(kind).capabilities]
+    return all(capability is not None and capability.supported for capability in needed)

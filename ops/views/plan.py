@@ -1,0 +1,210 @@
+"""Plan first: what is selected is shown with what would be done to each node, then asked for with a reason."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError, InvalidInput
+from fleetui.core.form_errors import take_error
+from nodes.models import Node
+from nodes.views.list import selected
+from nodes.views.subject import principal_of
+from ops import actions, wording
+from ops.services.plan import NodePlan
+from ops.services.request import MOST_NODES, preview, request_operations
+
+CONFIRM_ABOVE = 10
+SHOWN_TARGETS = 200
+HOURS = {
+    1: gettext_lazy("1 hour"),
+    4: gettext_lazy("4 hours"),
+    12: gettext_lazy("12 hours"),
+    24: gettext_lazy("1 day"),
+    72: gettext_lazy("3 days"),
+}
+#: Fields that a kind takes, beyond the reason and the deadline.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "upgrade": ("version", "soak_s", "roll_back", "ignore_sessions"),
+    "rollback": ("soak_s", "ignore_sessions"),
+    "reboot": ("soak_s", "ignore_sessions"),
+    "pin": ("deployment",),
+    "unpin": ("deployment",),
+}
+
+
+class PlanForm(forms.Form):
+    """The nodes, frozen as ids, the kind with its parameters, and why."""
+
+    ids = forms.CharField(widget=forms.HiddenInput)
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in actions.kinds()], widget=forms.HiddenInput)
+    version = forms.CharField(
+        label=gettext_lazy("Version"),
+        required=False,
+        max_length=100,
+        help_text=gettext_lazy("Empty: the next release of the stream of each node."),
+    )
+    deployment = forms.ChoiceField(
+        label=gettext_lazy("Deployment"),
+        required=False,
+        choices=[
+            ("booted", gettext_lazy("The booted one")),
+            ("rollback", gettext_lazy("The rollback one")),
+            ("pending", gettext_lazy("The pending one")),
+        ],
+    )
+    soak_s = forms.IntegerField(
+        label=gettext_lazy("Watch its health for seconds"), required=False, min_value=0, max_value=3600, initial=60
+    )
+    roll_back = forms.BooleanField(
+        label=gettext_lazy("Go back by itself when it is not healthy afterwards"), required=False
+    )
+    ignore_sessions = forms.BooleanField(label=gettext_lazy("Also when somebody is signed in"), required=False)
+    hours = forms.TypedChoiceField(
+        label=gettext_lazy("Wait for a host that does not answer, or for its turn"),
+        coerce=int,
+        initial=4,
+        choices=list(HOURS.items()),
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=300)
+    count = forms.CharField(required=False)
+
+    def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        wanted = FIELDS.get(kind, ())
+        for name in ("version", "deployment", "soak_s", "roll_back", "ignore_sessions"):
+            if name not in wanted:
+                del self.fields[name]
+
+    def clean_ids(self) -> list[uuid.UUID]:
+        try:
+            return [uuid.UUID(word) for word in self.cleaned_data["ids"].split(",")[:MOST_NODES]]
+        except ValueError:
+            raise forms.ValidationError(_("The selection is not readable: select the nodes again.")) from None
+
+    def params(self) -> dict[str, Any]:
+        """What the kind takes, without what was left empty."""
+        found = {name: self.cleaned_data.get(name) for name in FIELDS.get(self.cleaned_data["kind"], ())}
+        return {name: value for name, value in found.items() if value not in (None, "", False)}
+
+
+@require_POST
+@needs("operations.request")
+def plan(request: HttpRequest) -> HttpResponse:
+    """First with a selection: shows the plan. Then with `go`: asks for the operations."""
+    principal = principal_of(request)
+    kind = request.POST.get("kind", "")
+    if kind not in actions.kinds():
+        messages.warning(request, _("This is no kind of operation."))
+        return redirect("nodes:list")
+    if "go" in request.POST or "again" in request.POST:
+        form = PlanForm(request.POST, kind=kind)
+        ids = request.POST.get("ids", "").split(",")
+    else:
+        query = QueryDict(request.POST.get("filter", "").lstrip("?"))
+        nodes = selected(principal, request.POST, query)
+        ids = [str(pk) for pk in nodes.order_by("name").values_list("pk", flat=True)[: MOST_NODES + 1]]
+        if not ids or len(ids) > MOST_NODES:
+            said = (
+                _("No node is selected.") if not ids else _("Select at most %(limit)s nodes.") % {"limit": MOST_NODES}
+            )
+            messages.warning(request, said)
+            return redirect("nodes:list")
+        form = PlanForm({"ids": ",".join(ids), "kind": kind, "hours": 4, "soak_s": 60}, kind=kind)
+    return _answer(request, form, kind, len(ids))
+
+
+def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> HttpResponse:
+    principal, plans, status = principal_of(request), [], 200
+    if form.is_valid():
+        visible = Node.objects.visible_to(principal).select_related("pool__cluster")
+        nodes = list(visible.filter(pk__in=form.cleaned_data["ids"]).order_by("name"))
+        try:
+            plans = preview(nodes=nodes, kind=kind, params=form.params(), actor=principal, now=clock.now())
+            if "go" in request.POST and _confirmed(form, plans):
+                answer = request_operations(
+                    nodes=nodes,
+                    kind=kind,
+                    params=form.params(),
+                    reason=form.cleaned_data["reason"],
+                    deadline=clock.now() + timedelta(hours=form.cleaned_data["hours"]),
+                    actor=principal,
+                    now=clock.now(),
+                )
+                if len(answer.operations) == 1:
+                    return redirect("operation", operation_id=answer.operations[0].pk)
+                if answer.operations:
+                    return redirect("operation_bulk", request_id=answer.request.pk)
+                raise InvalidInput(
+                    _("Nothing can be done to any of these nodes now."), mend=_("See the reasons below.")
+                )
+        except FleetError as error:
+            status = take_error(form, error)
+    if form.errors:
+        status = 422
+    return render(request, "ops/plan.html", _context(form, kind, plans, count), status=status)
+
+
+def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
+    """More than ten hosts ask for their number to be typed."""
+    applicable = sum(1 for one in plans if not one.refused)
+    typed = form.cleaned_data["count"].replace(",", "").strip()
+    if applicable > CONFIRM_ABOVE and typed != str(applicable):
+        form.add_error("count", _("Type the number of nodes as it is shown."))
+        return False
+    return True
+
+
+def _context(form: PlanForm, kind: str, plans: list[NodePlan], count: int) -> dict[str, Any]:
+    applicable = [one for one in plans if not one.refused]
+    refused = [one for one in plans if one.refused]
+    blocked = sum(1 for one in applicable if any(check.level == "block" for check in one.checks))
+    commands = {tuple(map(tuple, one.commands)) for one in applicable}
+    return {
+        "form": form,
+        "kind": kind,
+        "kind_word": wording.kind_word(kind),
+        "count": count,
+        "applicable": len(applicable),
+        "blocked": blocked,
+        "confirm": len(applicable) > CONFIRM_ABOVE,
+        "is_disruptive": actions.get(kind).is_disruptive,
+        "one_command": [shlex.join(command) for command in next(iter(commands))] if len(commands) == 1 else [],
+        "rows": [_row(one) for one in applicable[:SHOWN_TARGETS]],
+        "more": max(len(applicable) - SHOWN_TARGETS, 0),
+        "refused": [
+            {"name": one.node.name, "why": wording.refusal_sentence(one.refused, one.params)}
+            for one in refused[:SHOWN_TARGETS]
+        ],
+        "refused_count": len(refused),
+    }
+
+
+def _row(plan: NodePlan) -> dict[str, Any]:
+    worst = sorted(plan.checks, key=lambda check: ("block", "warn", "ok").index(check.level))
+    return {
+        "node": plan.node,
+        "before": plan.frozen.get("booted_version", ""),
+        "after": plan.target.get("version", ""),
+        "commands": [shlex.join(command) for command in plan.commands],
+        "checks": [
+            {
+                "level": {"block": "bad", "warn": "warn"}[check.level],
+                "text": wording.check_sentence(check.code, check.params),
+            }
+            for check in worst
+            if check.level != "ok"
+        ],
+    }

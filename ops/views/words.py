@@ -1,0 +1,50 @@
+"""How operations look on pages: level, word, sentence and addresses of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from ops import wording
+from ops.models import Operation
+
+#: The level decides shape and colour, as for every state.
+LEVELS = {
+    "requested": "none",
+    "awaiting_approval": "warn",
+    "queued": "none",
+    "running": "info",
+    "waiting": "info",
+    "cancelling": "info",
+    "succeeded": "ok",
+    "failed": "bad",
+    "cancelled": "none",
+    "timed_out": "bad",
+    "needs_attention": "warn",
+    "void": "none",
+}
+
+
+def sentence_of(operation: Operation) -> str:
+    """What it waits for, or how it ended; what it does now otherwise."""
+    if operation.wait_reason:
+        return wording.wait_sentence(operation.wait_reason, operation.wait_params)
+    if operation.result:
+        return wording.result_sentence(operation.result, operation.result_params)
+    return wording.step_word(operation.step) if operation.step else ""
+
+
+def shown(operation: Operation) -> dict[str, Any]:
+    """What lists draw of an operation."""
+    return {
+        "operation": operation,
+        "level": LEVELS.get(operation.state, "none"),
+        "state": wording.state_word(operation.state),
+        "kind": wording.kind_word(operation.kind),
+        "sentence": sentence_of(operation),
+        "url": reverse("operation", args=[operation.pk]),
+        "requester": operation.request.requester.partition(":")[2],
+        # A row is drawn anew when anything of it changed.
+        "revision": f"{operation.state}.{operation.step_number}.{operation.wait_reason}.{operation.log_seq}",
+    }
