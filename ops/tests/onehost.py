@@ -1,0 +1,138 @@
+"""One simulated host without a network as the engine's host, which can be killed at any call like a worker that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from fleetui.core import clock
+from nodes.hosts import facts as host_facts
+from nodes.hosts.drivers.base import Command
+from nodes.hosts.errors import ConnectionRefused
+from nodes.hosts.look import look
+from nodes.hosts.ssh import CommandResult, Deadline
+from nodes.models import Credential, Facts, HostKey, Measurement, Node
+from nodes.services.polling.columns import fact_columns
+from nodes.services.polling.contact import Target
+from simfleet import transitions
+from simfleet.model import Host as SimulatedHost
+from simfleet.tests.world import OneHost
+
+
+class Killed(BaseException):
+    """The worker is gone: nothing that it would have done next happens. No `except Exception` may see it."""
+
+
+class Machine(OneHost):
+    """The host, with one event loop for all its calls, so that its units go on between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.reboots = 0
+        self.is_down = False
+        #: Calls until the worker dies, and whether the call that it dies in was carried out.
+        self.dies_after: int | None = None
+        self.dies_before_effect = False
+        self.deaths = 0
+
+    def reboot(self, host: SimulatedHost) -> None:
+        self.reboots += 1
+        transitions.boot(host, self.catalog, self.now())
+
+    def ask(self, *argv: str, stdin: bytes = b"") -> Any:
+        command = argv[0] if len(argv) == 1 else shlex.join(argv)
+        return self.loop.run_until_complete(self.run(command, stdin))
+
+    def goes_on(self, seconds: float = 0.03) -> None:
+        """Let what runs on the host go on."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def call(self, argv: Sequence[str], stdin: bytes) -> CommandResult:
+        dies = False
+        if self.dies_after is not None:
+            self.dies_after -= 1
+            dies = self.dies_after < 0
+        if dies:
+            self.dies_after = None
+            self.deaths += 1
+            if self.dies_before_effect:
+                raise Killed
+        if self.is_down:
+            raise ConnectionRefused("127.0.0.1", 22)
+        found = self.ask(*argv, stdin=stdin) if len(argv) > 1 else self.ask(argv[0], stdin=stdin)
+        self.goes_on(0.001)
+        if dies:
+            raise Killed
+        return CommandResult(found.status, found.out, found.err, 0.0)
+
+    def left_behind(self) -> list[str]:
+        """What of ours is on the host."""
+        units = [name for name in self.host.units if name.startswith("fleetui-")]
+        files = self.ask("ls", "/run/zincati/config.d").out.decode()
+        return [*units, *(name for name in files.split() if "fleetui" in name)]
+
+
+class _Connection:
+    """What a look needs of a connection."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", **_options: Any) -> CommandResult:
+        return self._machine.call(argv, stdin)
+
+
+class InProcessHost:
+    """Takes the place of ops.engine.host.SshHost."""
+
+    machine: Machine
+
+    def __init__(self, target: Target) -> None:
+        self._family = target.family
+
+    def __enter__(self) -> InProcessHost:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        return None
+
+    def look(self) -> tuple[host_facts.Facts, host_facts.Measurement]:
+        connection: Any = _Connection(self.machine)
+        found = look(connection, family=self._family, now=clock.now(), deadline=Deadline.after(30))
+        return found.facts, found.measurement
+
+    def run(self, command: Command) -> CommandResult:
+        return self.machine.call(command.argv, command.stdin)
+
+
+def host_of(machine: Machine) -> type[InProcessHost]:
+    """A stand-in for SshHost that reaches this machine."""
+    return type("HostOfMachine", (InProcessHost,), {"machine": machine})
+
+
+def make_hosted_node(machine: Machine, now: datetime) -> Node:
+    """The machine as a node that was polled once."""
+    credential = Credential.objects.create(
+        name=f"c-{uuid.uuid4().hex[:8]}", sealed_private_key="v1:none:none", public_key="", fingerprint=""
+    )
+    node = Node.objects.create(name="n1", address="127.0.0.1", credential=credential)
+    HostKey.objects.create(node=node, type="ssh-ed25519", public_key="AAAA", fingerprint="x", state="pinned")
+    poll(node, machine, now)
+    return node
+
+
+def poll(node: Node, machine: Machine, now: datetime) -> None:
+    """Store what a look at the machine reads, as a poll would."""
+    connection: Any = _Connection(machine)
+    found = look(connection, family="fcos", now=now, deadline=Deadline.after(30))
+    document: dict[str, Any] = found.facts.as_json()
+    row = Facts.objects.create(node=node, generation=1, read_at=now, hash="x", document=document)
+    for name, value in {**fact_columns(document, "fcos"), "facts": row, "reachability": "reachable"}.items():
+        setattr(node, name, value)
+    node.save()
+    Measurement.objects.update_or_create(node=node, defaults={"at": now, "document": found.measurement.as_json()})

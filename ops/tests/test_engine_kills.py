@@ -1,0 +1,120 @@
+"""A worker dies at each call to a host, of each kind, before the call and after it; another one takes over."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.models import Node
+from ops.engine import claim_due, record, run_step, start_queued, work
+from ops.models import Operation, StepRun
+from ops.services.request import request_operations
+from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
+
+pytestmark = pytest.mark.django_db
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PARAMS: dict[str, dict[str, Any]] = {
+    "upgrade": {"soak_s": 0},
+    "rollback": {"soak_s": 0},
+    "reboot": {"soak_s": 0},
+    "pin": {"deployment": "booted"},
+    "unpin": {"deployment": "booted"},
+    "cleanup_pending": {},
+    "cleanup_rollback": {},
+    "zincati_pause": {},
+    "zincati_resume": {},
+}
+RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1}
+
+
+class Run:
+    """One operation of one kind on a fresh host, worked on until it ends."""
+
+    def __init__(self, kind: str, patch: pytest.MonkeyPatch) -> None:
+        self.kind, self.now = kind, START
+        patch.setattr(clock, "now", lambda: self.now)
+        self.machine = Machine()
+        patch.setattr(work, "SshHost", host_of(self.machine))
+        Node.objects.all().delete()
+        self.node = make_hosted_node(self.machine, self.now)
+        answer = request_operations(nodes=[self.node], kind=kind, params=PARAMS[kind], actor=SYSTEM, now=self.now)
+        assert answer.operations, [(plan.refused, plan.params) for plan in answer.plans]
+        self.operation = answer.operations[0]
+
+    def rounds(self, most: int = 400) -> Operation:
+        for _round in range(most):
+            self.now += timedelta(seconds=4)
+            self.machine.goes_on(0.005)
+            start_queued(self.now)
+            for operation, lease in claim_due(self.now):
+                with suppress(Killed, OperationalError):
+                    run_step(operation, lease, self.now)
+            self.operation.refresh_from_db()
+            if self.operation.ended_at is not None or self.operation.state == "needs_attention":
+                break
+        return self.operation
+
+    def check(self, where: object) -> None:
+        operation = self.operation
+        stand = (
+            where,
+            operation.state,
+            operation.step,
+            operation.result,
+            operation.result_params,
+            operation.wait_reason,
+        )
+        assert operation.state == "succeeded", stand
+        assert self.machine.reboots == RESTARTS.get(self.kind, 0), stand
+        assert self.machine.left_behind() == [], stand
+        assert operation.lease_id is None
+        assert not StepRun.objects.filter(operation=operation, ended_at=None).exists()
+
+
+@pytest.mark.parametrize("kind", PARAMS)
+def test_a_worker_may_die_at_every_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths = 0
+    for call in itertools.count():
+        died = False
+        for before_effect in (True, False):
+            run = Run(kind, monkeypatch)
+            run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
+            run.rounds()
+            died = died or run.machine.deaths > 0
+            deaths += run.machine.deaths
+            run.check((call, before_effect))
+            run.machine.loop.close()
+        if not died:
+            break
+    assert deaths >= 2
+
+
+@pytest.mark.parametrize("kind", ["upgrade", "reboot", "rollback"])
+def test_the_database_may_fail_at_every_write_of_an_outcome(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = record._write
+    for failing in itertools.count():
+        writes = itertools.count()
+        failed: list[int] = []
+
+        def write(*given: Any, writes: Any = writes, failing: int = failing, failed: list[int] = failed) -> bool:
+            number = next(writes)
+            if number == failing:
+                failed.append(number)
+                raise OperationalError("the connection was closed")
+            return whole(*given)
+
+        monkeypatch.setattr(record, "_write", write)
+        run = Run(kind, monkeypatch)
+        run.rounds()
+        run.check(failing)
+        run.machine.loop.close()
+        if not failed:
+            break
+    monkeypatch.setattr(record, "_write", whole)
