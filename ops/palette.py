@@ -44,6 +44,7 @@ PLACES = (
     Place(gettext_lazy("Add user"), "access:user_add", "users.write", is_action=True),
     Place(gettext_lazy("Compare nodes"), "nodes:compare", "nodes.read", is_action=True),
     Place(gettext_lazy("Choose columns of the nodes list"), "nodes:columns", "nodes.read", is_action=True),
+    Place(gettext_lazy("Operations"), "operations", "operations.read"),
     Place(gettext_lazy("Saved views"), "nodes:views", "nodes.read"),
     Place(gettext_lazy("Versions and states over time"), "nodes:history", "nodes.read"),
     Place(gettext_lazy("Timeline of all nodes"), "nodes:timeline", "nodes.read"),
