@@ -27,11 +27,13 @@ _AXES = ("reachability", "health", "update_state")
 
 @dataclass(frozen=True)
 class Column:
-    """`fields` are what it reads of a node, `joins` what these need, `sort` its name as an order of the page."""
+    """`fields` are what it reads of a node, `drawn` what only a cell of the page needs beside them, `joins` what these
+    need, `sort` its name as an order of the page."""
 
     name: str
     fields: tuple[str, ...] = ()
     read: Callable[[Node], Any] = lambda _node: None
+    drawn: tuple[str, ...] = ()
     joins: tuple[str, ...] = ()
     sort: str = ""
     is_fact: bool = False
@@ -76,15 +78,22 @@ _ALL = (
     _plain("stream", "os_stream"),
     Column(
         "version",
-        ("booted_version", "os_name", "os_family", "os_stream"),
+        ("booted_version",),
         attrgetter("booted_version"),
+        drawn=("os_name", "os_family", "os_stream"),
         sort="version",
     ),
     Column("staged_version", ("staged",), _staged_of),
     _plain("kernel"),
     _plain("arch"),
     *(
-        Column(axis, tuple(f"{axis}{end}" for end in ("", "_reason", "_params", "_since")), attrgetter(axis), sort=axis)
+        Column(
+            axis,
+            (axis,),
+            attrgetter(axis),
+            drawn=(f"{axis}_reason", f"{axis}_params", f"{axis}_since"),
+            sort=axis,
+        )
         for axis in _AXES
     ),
     *(_plain(f"{axis}_reason") for axis in _AXES),
@@ -148,14 +157,16 @@ def columns(names: Iterable[str]) -> tuple[list[Column], list[NotAColumn]]:
     return found, wrong
 
 
-#: What every row needs: the name and its tag, and whether it is being polled.
+#: What every row of the page needs: the name and its tag, and whether it is being polled.
 _ALWAYS = ("name", "lifecycle", "address", "port", "poll_requested_at")
 
 
-def reading(found: NodeQuerySet, wanted: Sequence[Column]) -> NodeQuerySet:
+def reading(found: NodeQuerySet, wanted: Sequence[Column], *, is_file: bool = False) -> NodeQuerySet:
     """The nodes with only what these columns read: facts and deployments of a page of nodes would be megabytes."""
     joins = dict.fromkeys(join for one in wanted for join in one.joins)
-    fields = dict.fromkeys([*_ALWAYS, *(name for one in wanted for name in one.fields)])
+    fields = dict.fromkeys(["name", *(name for one in wanted for name in one.fields)])
+    if not is_file:
+        fields |= dict.fromkeys([*_ALWAYS, *(name for one in wanted for name in one.drawn)])
     # A relation that is only half deferred is an error; without the join its id is not read either.
     keys = {"pool", "credential"} & {join.partition("__")[0] for join in joins}
     narrowed = found.select_related(*joins) if joins else found.select_related(None)

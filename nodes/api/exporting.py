@@ -63,7 +63,7 @@ class NodeExport(ApiView):
         if not query.get("lifecycle"):
             nodes = nodes.counted()
         found: Any = filtered(nodes, NodeFilter, request)
-        placed, order = sorted_by(reading(found, wanted), sort)
+        placed, order = sorted_by(reading(found, wanted, is_file=True), sort)
         names = ["name", *(one.name for one in wanted)]
         if request.method != "HEAD":
             record_export(

@@ -212,6 +212,16 @@ def test_a_file_is_read_in_few_queries(owner: Client) -> None:
     assert count() == few
 
 
+def test_a_file_reads_every_column_without_asking_again(owner: Client) -> None:
+    names = list(PLAIN)
+    for start in range(0, len(names), MAX_COLUMNS):
+        part = ",".join(names[start : start + MAX_COLUMNS])
+        with CaptureQueriesContext(connection) as queries:
+            lines = body(owner.get(f"/nodes/-/export/?columns={part}&format=jsonl")).splitlines()
+        assert list(json.loads(lines[0])) == ["name", *part.split(",")]
+        assert sum('FROM "nodes_node"' in one["sql"] for one in queries) == 2, part
+
+
 def test_the_api_gives_the_same_file(owner: Client, cast: Cast) -> None:
     api = Api(cast.operator)
     response = api.get("nodes/export/?format=jsonl&columns=pool,network.interfaces.driver&nic_driver=ixgbe")

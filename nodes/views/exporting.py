@@ -34,7 +34,7 @@ def export_nodes(request: HttpRequest) -> HttpResponseBase:
         format = ""
     if problems or unknown:
         return HttpResponseRedirect(f"{reverse('nodes:list')}?{query}")
-    placed, order = sorted_by(reading(found, wanted), sort_wanted(request.GET.get("sort", "")))
+    placed, order = sorted_by(reading(found, wanted, is_file=True), sort_wanted(request.GET.get("sort", "")))
     names = ["name", *(one.name for one in wanted)]
     if request.method != "HEAD":
         record_export(what="nodes", format=format, query=query, rows=found.count(), columns=names, actor=principal)
