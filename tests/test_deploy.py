@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from django.core.management import get_commands
 
+import fleetui
 from tests.conftest import missing
 from tests.deployed import DEPLOY, HOST, PYTHON, UNITS, Deployment, commands, deployed
 from tests.fleet import ROOT
@@ -93,6 +94,10 @@ def test_the_image_holds_the_program() -> None:
     assert all((ROOT / name).exists() for name in copied)
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
     assert packages <= copied
+
+
+def test_the_version_is_the_one_that_the_package_names() -> None:
+    assert f'version = "{fleetui.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
