@@ -12,7 +12,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
     try:
         from django.core.management import execute_from_command_line
-        from django.db import OperationalError
+        from django.db import OperationalError, ProgrammingError
         from environs import EnvValidationError
 
         from fleetui.core.errors import StartError
@@ -33,6 +33,13 @@ def main() -> None:
     except OperationalError as error:
         mend = "Run `manage.py up` once, or check DATABASE_URL and FLEETUI_DATA_DIR."
         print(f"The database cannot be used: {str(error).strip()}. {mend}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except ProgrammingError as error:
+        # PostgreSQL's word for a table that was not made yet; anything else is a mistake of ours and shows itself.
+        if "does not exist" not in str(error):
+            raise
+        said = str(error).strip().splitlines()[0]
+        print(f"The database is not prepared: {said}. Run `manage.py migrate`.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except StartError as error:
         print(error.message, error.mend, file=sys.stderr)  # noqa: T201

@@ -174,6 +174,23 @@ def site(postgresql_url: str, redis_url: str, tmp_path_factory: pytest.TempPathF
         yield made
 
 
+@pytest.mark.e2e
+def test_a_database_that_was_not_migrated_is_a_sentence(postgresql_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE not_migrated")
+    url = postgresql_url.rpartition("/")[0] + "/not_migrated"
+    done = manage(tmp_path, "audit", "verify", DATABASE_URL=url)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("Run `manage.py migrate`.")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_network_is_named(tmp_path: Path) -> None:
+    done = manage(tmp_path, "check", FLEETUI_METRICS_NETWORKS="10.0.0.0/8,prometheus")
+    assert done.returncode == 3
+    assert "'prometheus' is neither an address nor a network." in done.stderr
+
+
 class Browser:
     """Keeps cookies, follows nothing."""
 
