@@ -30,5 +30,5 @@ def _row(path: str, holds: str) -> dict[str, Any]:
         "holds": holds,
         "indexed": path in INDEXED,
         "operators": list(operators_of(path)),
-        "sentence": SENTENCES[path],
+        "sentence": SENTENCES.get(path, ""),
     }
