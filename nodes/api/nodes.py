@@ -18,6 +18,7 @@ from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
 from fleetui.core.filters import split_values
+from fleetui.core.text import clean
 from nodes.api import shapes
 from nodes.api.bodies import EditNodeBody, NewNodeBody, resolve
 from nodes.facts.many import MAX_PATHS, asked_paths, values_of
@@ -59,6 +60,7 @@ DEPLOYMENTS = Listing(
 TIMELINE = Listing(shapes.TIMELINE, {"at": Sort("at", kind="time")}, "-at", TimelineFilter)
 FLEET_TIMELINE = Listing(shapes.FLEET_TIMELINE, {"at": Sort("at", kind="time")}, "-at", FleetTimelineFilter)
 HOST_KEYS = Listing(shapes.HOST_KEY, {"seen_at": Sort("seen_at", kind="time")}, "-seen_at")
+_REASON = Param("reason", {"type": "string", "maxLength": 300}, "Why; it goes into the audit log.")
 _NODE_FIELDS = (fields_param(shapes.NODE),)
 
 
@@ -149,7 +151,9 @@ class NodeDetail(OneNode):
         "PATCH": Action(
             "nodes.write", "nodes_edit", "Edit a node", {200: shapes.NODE}, body=EditNodeBody, headers=(IF_MATCH,)
         ),
-        "DELETE": Action("nodes.write", "nodes_delete", "Forget a node", {204: None}, headers=(IF_MATCH,)),
+        "DELETE": Action(
+            "nodes.write", "nodes_delete", "Forget a node", {204: None}, query=(_REASON,), headers=(IF_MATCH,)
+        ),
     }
 
     def get(self, request: Request, name: str) -> Response:
@@ -167,7 +171,8 @@ class NodeDetail(OneNode):
     def delete(self, request: Request, name: str) -> Response:
         node = self.node(name)
         expected_revision(request, node.revision)
-        services.delete_node(node=node, reason="", actor=self.principal, now=clock.now())
+        reason = clean(request.query_params.get("reason", "")).strip()[:300]
+        services.delete_node(node=node, reason=reason, actor=self.principal, now=clock.now())
         return Response(status=204)
 
     def _edit(self, request: Request, name: str, *, partial: bool) -> Response:

@@ -32,10 +32,15 @@ def checked_until(until: datetime | None, now: datetime) -> datetime | None:
 
 
 def lifecycle_columns(node: Node, wanted: str, until: datetime | None, reason: str, now: datetime) -> dict[str, Any]:
-    """What a change of lifecycle writes; a new end of a maintenance is a change too."""
+    """What a change of lifecycle writes; a new end of a maintenance is a change too.
+
+    A node that comes back is looked at once even where a changed key had stopped all contact.
+    """
     if node.lifecycle == wanted and node.maintenance_until == until:
         return {}
+    back = {"poll_requested_at": now} if node.lifecycle == "retired" else {}
     return {
+        **back,
         "lifecycle": wanted,
         "lifecycle_reason": reason[:300],
         "lifecycle_since": node.lifecycle_since if node.lifecycle == wanted else now,

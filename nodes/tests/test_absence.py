@@ -214,3 +214,11 @@ def test_a_person_may_bring_it_back(pool: Pool) -> None:
     _poll(node, later)
     Node.objects.filter(name="worker-2").update(last_seen_at=later)
     assert retire_absent(later + timedelta(seconds=2)) == 1
+
+
+def test_the_page_of_the_node_says_why(pool: Pool) -> None:
+    fail(["worker-1"], since_s=AFTER_S + 100)
+    retire_absent(NOW)
+    page = signed_in(make_user("viewer", "viewer")).get("/nodes/worker-1/?tab=timeline").content.decode()
+    assert "Retired for absence: no contact since 2026-11-22 09:43 UTC, for more than 900 s." in page
+    assert "Retired: no contact for 900 s, and the pool workers keeps absent nodes no longer" in page

@@ -413,3 +413,14 @@ def test_an_enrolled_node_without_a_key_is_not_taken_over(cast: Cast) -> None:
     node = make_node("worker-1", pool=pool, enrolled_at=clock.now(), enrolment=token)
     make_host_key(node, "offered")
     assert code_of(enrol(text)) == "enrolment_other_key"
+
+
+def test_a_node_that_a_person_restores_is_looked_at_once_even_after_a_changed_key(cast: Cast) -> None:
+    Node.objects.filter(name="web-1").update(lifecycle="retired", reachability="key_mismatch", poll_requested_at=None)
+    assert Api(cast.operator).patch("nodes/web-1/", {"lifecycle": "active", "reason": "found"}).status_code == 200
+    assert Node.objects.due(clock.now()).filter(name="web-1").exists()
+
+
+def test_deleting_over_the_api_keeps_the_reason(cast: Cast) -> None:
+    assert Api(cast.operator).delete("nodes/web-1/?reason=sold").status_code == 204
+    assert AuditEvent.objects.get(action="nodes.delete").reason == "sold"

@@ -52,10 +52,10 @@ def duplicate_list(request: HttpRequest) -> HttpResponse:
     shown = [
         {
             "shared": [{"word": kind_word(one.kind), "kind": one.kind, "value": one.value} for one in group.shared],
+            "what": ", ".join(kind_word(one.kind).lower() for one in group.shared),
             "nodes": group.nodes,
             "more": group.more,
             "may_write": all(principal.may("nodes.write", node) for node in group.nodes),
-            "pairs": _pairs(group.nodes),
         }
         for group in groups[:MOST_SHOWN]
     ]
@@ -66,12 +66,6 @@ def duplicate_list(request: HttpRequest) -> HttpResponse:
         "may_write": principal.may_somewhere("nodes.write"),
     }
     return render(request, "nodes/duplicates.html", context)
-
-
-def _pairs(nodes: list[Node]) -> dict[str, str]:
-    """For each node the one that would be merged into it first."""
-    names = [node.name for node in nodes]
-    return {name: next(other for other in names if other != name) for name in names}
 
 
 @require_safe

@@ -49,7 +49,7 @@ def entry(event: TimelineEvent, *, names_node: bool = False) -> dict[str, Any]:
         "level": LEVELS.get(event.kind, "none"),
         "at": event.at,
         "actor": event.actor.partition(":")[2] or event.actor,
-        "detail": reason if isinstance(reason, str) and event.kind.startswith("host_key") else "",
+        "detail": reason if isinstance(reason, str) and event.kind.startswith(("host_key", "nodes_merged")) else "",
     }
     if names_node:
         found["node"] = event.node.name

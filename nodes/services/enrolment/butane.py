@@ -31,7 +31,7 @@ def announce_command(url: str, family: str) -> list[str]:
         *("--data-urlencode", "name@/proc/sys/kernel/hostname"),
         *("--data-urlencode", "machine_id@/etc/machine-id"),
         *("--data-urlencode", f"host_key@{HOST_KEY_FILE}"),
-        *("--data-urlencode", f"os_family={family}"),
+        *(("--data-urlencode", f"os_family={family}") if family else ()),
         url,
     ]
 
