@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,16 @@ from nodes.services.search import search_text
 #: What becomes of every row that belongs to the node that goes (a test asks that none is forgotten).
 MOVED = ("Facts", "TimelineEvent", "HostKey")
 DROPPED = ("Deployment", "Measurement", "FactTerm", "CredentialTrial")
+
+
+#: What other apps do in the same transaction, before the other node is deleted; one that raises refuses the merge.
+_FOLLOWERS: list[Callable[[Node, Node], None]] = []
+
+
+def follow_merges(follower: Callable[[Node, Node], None]) -> None:
+    """Called from an AppConfig.ready by apps whose rows belong to nodes: follower(node that stays, node that goes)."""
+    if follower not in _FOLLOWERS:
+        _FOLLOWERS.append(follower)
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,8 @@ def merge_nodes(
         after = {one.field: rows.shown(one.result) for one in changed}
         _write(keep, other, changed, actor, now)
         _move(keep, other, now)
+        for follower in _FOLLOWERS:
+            follower(keep, other)
         Node.objects.filter(pk=other.pk).delete()
         params = {"other": other.name, "fields": [one.field for one in changed], "reason": reason}
         TimelineEvent.objects.create(
