@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from simfleet import keys, plan, storage, transitions
+from simfleet import inventory, keys, plan, storage, transitions
 from simfleet.demo import demo_plans
 from simfleet.model import Fault, Host, HostPlan
 from simfleet.past import past
@@ -230,7 +230,10 @@ class Fleet:
         }
 
     def _write_manifest(self) -> None:
-        storage.write_json(self.settings.directory / storage.MANIFEST, self.manifest())
+        manifest = self.manifest()
+        storage.write_text(self.settings.directory / inventory.INVENTORY, inventory.ansible(manifest))
+        storage.write_text(self.settings.directory / inventory.KNOWN_HOSTS, inventory.known_hosts(manifest))
+        storage.write_json(self.settings.directory / storage.MANIFEST, manifest)
 
     # what happens to hosts
 

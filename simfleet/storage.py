@@ -50,10 +50,15 @@ class Lock:
 
 def write_json(path: Path, document: object) -> None:
     """Replace a file in one step, readable by its owner only."""
+    write_text(path, json.dumps(document))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner only."""
     partial = path.with_name(path.name + ".new")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        json.dump(document, handle)
+        handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
     partial.replace(path)

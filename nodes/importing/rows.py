@@ -17,6 +17,7 @@ TOO_LARGE = N_("The document is larger than %(limit)s MB.")
 OPEN_QUOTE = N_("Line %(line)s has a quote that does not end.")
 CLOSE_IT = N_("Close the quote.")
 SPLIT = N_("Split it into several.")
+USE_LIST = N_("Give the output of ansible-inventory --list.")
 
 
 class Refused(ValueError):
@@ -65,10 +66,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Note:
-    """What was left out of a document; `message` is filled from `params`."""
+    """What the preview says of the whole document; `message` is filled from `params`."""
 
     message: str
-    params: dict[str, str]
+    params: dict[str, str] = dataclass_field(default_factory=dict)
 
 
 @dataclass

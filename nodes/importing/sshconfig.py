@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import re
-import shlex
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nodes.importing.rows import CLOSE_IT, N_, OPEN_QUOTE, SPLIT, Inventory, Note, Problem, Refused, Row
 
-_LINE = re.compile(r"(?P<key>[A-Za-z]+)(?:\s*=\s*|\s+)(?P<value>.*)")
+_LINE = re.compile(r"(?P<key>[A-Za-z]+)(?:\s*=\s*|\s+)(?P<value>\S.*)")
+_WORD = re.compile(r"""\s*(?:(?P<comment>\#.*)|(?P<word>(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')+))""")
+_QUOTES = re.compile(r"""\\(["'\\ ])|["']""")
+_TOKEN = re.compile(r"%([%h])")
+#: What a node is made from; other settings are not looked at.
+_READ = ("hostname", "port", "proxyjump")
 MAX_BLOCKS = 20_000
-MAX_PATTERN_CHECKS = 20_000_000
+MAX_PATTERN_CHECKS = 5_000_000
+MATCH_LEFT_OUT = N_("Line %(line)s: this Match block depends on more than the host, so its settings are left out.")
+
+
+@dataclass
+class _Block:
+    """A Host or Match block. Each condition is what is compared (`originalhost` or `host`) and its patterns."""
+
+    line: int
+    conditions: list[tuple[str, list[str]]]
+    settings: dict[str, str] = field(default_factory=dict)
+    evaluable: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes that a Host line names."""
+        if len(self.conditions) != 1 or self.conditions[0][0] != "name":
+            return []
+        return [word for word in self.conditions[0][1] if word and not set(word) & set("*?!")]
+
+    @property
+    def plain(self) -> bool:
+        return bool(self.names) and len(self.names) == len(self.conditions[0][1])
+
+    def applies(self, name: str, host: str) -> bool:
+        return all(_matches(words, host if what == "host" else name) for what, words in self.conditions)
 
 
 def read_ssh_config(text: str) -> Inventory:
-    blocks: list[tuple[list[str], dict[str, str], int]] = [(["*"], {}, 1)]
-    notes: list[Note] = []
+    blocks = [_Block(1, [])]
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -28,63 +57,101 @@ def read_ssh_config(text: str) -> Inventory:
                 line=number,
                 text=line,
             )
-        key, value = found["key"].lower(), found["value"].strip()
+        key, value = found["key"].lower(), found["value"]
         if key == "include":
             raise Refused(
                 N_("Line %(line)s includes another file."), N_("Put the text of that file in its place."), line=number
             )
         if key == "match":
-            notes.append(Note(N_("Line %(line)s: Match blocks are left out."), {"line": str(number)}))
-            blocks.append(([], {}, number))
+            blocks.append(_match(_words(value, number), number))
         elif key == "host":
-            blocks.append((_words(value, number), {}, number))
-        else:
-            blocks[-1][1].setdefault(key, " ".join(_words(value, number)))
+            blocks.append(_Block(number, [("name", _words(value, number))]))
+        elif key in _READ and (words := _words(value, number)):
+            blocks[-1].settings.setdefault(key, words[0])
         if len(blocks) > MAX_BLOCKS:
             raise Refused(N_("The file has more than %(limit)s Host blocks."), SPLIT, limit=MAX_BLOCKS)
-    inventory = Inventory(notes=notes)
-    patterns = [block for block in blocks if any("*" in word or "?" in word or word[0] == "!" for word in block[0])]
-    names = dict.fromkeys((word, number) for words, _, number in blocks for word in words if not set(word) & set("*?!"))
-    if len(patterns) * len(names) > MAX_PATTERN_CHECKS:
-        raise Refused(N_("The file has too many patterns for so many hosts."), SPLIT)
+    return _inventory(blocks)
+
+
+def _match(words: list[str], number: int) -> _Block:
+    """`all`, `host` and `originalhost` can be decided here; a user or a command cannot."""
+    block = _Block(number, [])
+    rest = iter(words)
+    for word in rest:
+        what = word.lower()
+        if what == "all":
+            continue
+        if what not in ("host", "originalhost"):
+            block.evaluable = False
+            break
+        block.conditions.append(("host" if what == "host" else "original", next(rest, "").split(",")))
+    return block
+
+
+def _inventory(blocks: list[_Block]) -> Inventory:
+    inventory = Inventory()
+    inventory.notes += [
+        Note(MATCH_LEFT_OUT, {"line": str(block.line)}) for block in blocks if not block.evaluable and block.settings
+    ]
+    blocks = [block for block in blocks if block.evaluable]
+    names: dict[str, int] = {}
     exact: dict[str, list[int]] = {}
-    for index, (words, _, _) in enumerate(blocks):
-        for word in words:
-            exact.setdefault(word, []).append(index)
-    wild = [index for index, block in enumerate(blocks) if block in patterns]
-    seen: set[str] = set()
-    for name, number in names:
-        if name not in seen:
-            seen.add(name)
-            inventory.add(_row(name, number, [blocks[i] for i in sorted({*exact.get(name, ()), *wild})]))
+    for index, block in enumerate(blocks):
+        for name in block.names:
+            names.setdefault(name, block.line)
+            if block.plain:
+                exact.setdefault(name, []).append(index)
+    wild = [index for index, block in enumerate(blocks) if not block.plain]
+    if len(wild) * len(names) > MAX_PATTERN_CHECKS:
+        raise Refused(N_("The file has too many patterns for so many hosts."), SPLIT)
+    for name, line in names.items():
+        inventory.add(_row(name, line, [blocks[index] for index in sorted({*exact.get(name, ()), *wild})]))
     return inventory
 
 
 def _words(value: str, number: int) -> list[str]:
-    try:
-        return shlex.split(value) or [""]
-    except ValueError:
-        raise Refused(OPEN_QUOTE, CLOSE_IT, line=number) from None
+    """The words of a value up to its comment, without their quotes."""
+    words: list[str] = []
+    position = 0
+    while position < len(value.rstrip()):
+        found = _WORD.match(value, position)
+        if found is None:
+            raise Refused(OPEN_QUOTE, CLOSE_IT, line=number)
+        if found["comment"]:
+            break
+        words.append(_QUOTES.sub(lambda quote: quote[1] or "", found["word"]))
+        position = found.end()
+    return words
 
 
-def _applies(words: list[str], name: str) -> bool:
-    if any(word.startswith("!") and fnmatchcase(name, word[1:]) for word in words):
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    """Only * and ? mean something; brackets do not."""
+    return re.compile(re.sub(r"\\([*?])", lambda one: ".*" if one[1] == "*" else ".", re.escape(text)), re.DOTALL)
+
+
+def _matches(words: list[str], name: str) -> bool:
+    if any(word.startswith("!") and _pattern(word[1:]).fullmatch(name) for word in words):
         return False
-    return any(fnmatchcase(name, word) for word in words if word and not word.startswith("!"))
+    return any(_pattern(word).fullmatch(name) for word in words if word and not word.startswith("!"))
 
 
-def _row(name: str, number: int, blocks: list[tuple[list[str], dict[str, str], int]]) -> Row:
+def _row(name: str, line: int, blocks: list[_Block]) -> Row:
     settings: dict[str, str] = {}
-    for words, values, _ in blocks:
-        if _applies(words, name):
-            for key, value in values.items():
+    for block in blocks:
+        if block.applies(name, _expanded(settings.get("hostname", name), name)):
+            for key, value in block.settings.items():
                 settings.setdefault(key, value)
-    row = Row(f"line {number}", name, address=settings.get("hostname", name).replace("%h", name))
+    row = Row(f"line {line}", name, address=_expanded(settings.get("hostname", name), name))
     if "port" in settings:
         row.set_port(settings["port"])
-    if row.address and "%" in row.address.partition("%")[2]:
-        row.problems.append(Problem("address", row.address, N_("Write the address without tokens.")))
+    if "%" in _TOKEN.sub("", settings.get("hostname", "")):
+        row.problems.append(Problem("address", settings["hostname"][:100], N_("Write the address without tokens.")))
     jump = settings.get("proxyjump", "none")
-    if jump != "none":
+    if jump.lower() != "none":
         row.labels = {"ssh-proxyjump": jump.replace(",", " ")[:100]}
     return row
+
+
+def _expanded(address: str, name: str) -> str:
+    return _TOKEN.sub(lambda token: name if token[1] == "h" else "%", address)

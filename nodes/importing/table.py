@@ -30,28 +30,44 @@ MAX_CELL = 8192
 
 def read_csv(text: str) -> Inventory:
     """Rows of a table. `labels` holds `key=value;key=value`; a column `label:KEY` holds one label."""
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    delimiter, skipped = _shape(text)
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    for _ in range(skipped):
+        lines.readline()
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     inventory = Inventory()
     try:
         header = [cell.strip() for cell in next(reader, [])]
         fields = _fields(header)
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                inventory.add(_row(fields, cells, reader.line_num))
+                inventory.add(_row(fields, cells, skipped + reader.line_num))
     except csv.Error as error:
         raise Refused(
             N_("Line %(line)s is not CSV: %(error)s."),
             N_("Check its quotes and its length."),
-            line=reader.line_num,
+            line=skipped + reader.line_num,
             error=error,
         ) from None
     return inventory
 
 
+def _shape(text: str) -> tuple[str, int]:
+    """The delimiter, and how many lines come before the header: empty ones, and Excel's `sep=;`."""
+    lines = io.StringIO(text, newline="")
+    for skipped in range(1000):
+        line = lines.readline()
+        if line.strip().lower()[:4] == "sep=":
+            return (line.strip()[4:5] or ("\t" if "\t" in line else ","), skipped + 1)
+        if line.strip() or not line:
+            # A file of old Macs ends its lines with a carriage return alone.
+            return max(",;\t", key=line.partition("\r")[0].count), skipped
+    return ",", 0
+
+
 def _fields(header: list[str]) -> list[str]:
-    fields = []
+    fields, unknown = [], []
     for cell in header:
         key = cell.lower().replace(" ", "_")
         if key.startswith("label:") and len(cell) > 6:
@@ -59,13 +75,14 @@ def _fields(header: list[str]) -> list[str]:
         elif key in COLUMNS:
             fields.append(COLUMNS[key])
         else:
-            known = "name, address, port, pool, credential, os, labels, label:KEY, host_key"
-            raise Refused(
-                N_("The column %(column)s is not known."),
-                N_("Use %(known)s; the first line names the columns."),
-                column=cell[:60],
-                known=known,
-            )
+            unknown.append(cell[:60])
+    if "name" in fields and unknown:
+        raise Refused(
+            N_("Columns that are not known: %(columns)s."),
+            N_("Use %(known)s, or leave them out."),
+            columns=", ".join(unknown),
+            known="name, address, port, pool, credential, os, labels, label:KEY, host_key",
+        )
     if "name" not in fields:
         raise Refused(
             N_("No column is called name."), N_("The first line names the columns: name,address,port,pool,labels.")

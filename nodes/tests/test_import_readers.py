@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import time
 from contextlib import suppress
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes import importing
-from nodes.importing.ansible import expand
 from nodes.importing.known_hosts import KnownHosts
+from nodes.importing.ranges import expand
 from nodes.importing.read import decode
 
 INI = """\
@@ -138,6 +140,7 @@ def test_the_format_is_detected(text: str, source: str) -> None:
     assert importing.detect(text) == source
 
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF7CtvElaDR2zKFDvvdPFN5mNOQ8BNuKTXBP3OPsQUtw"
 BOMB = "a: &a [x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)},*{chr(97 + n)}]\n" for n in range(20))
 
 
@@ -154,12 +157,21 @@ BOMB = "a: &a [x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}
         ("a b c\n", "ansible-ini", "key=value"),
         ("a[0:999999999]\n", "ansible-ini", "hosts"),
         ("a[0:9999][0:9999]\n", "ansible-ini", "hosts"),
-        (BOMB, "ansible-yaml", "alias"),
+        (BOMB, "ansible-yaml", "aliases"),
         ("a: [", "ansible-yaml", "YAML"),
         ("- a\n", "ansible-yaml", "inventory"),
-        ("a: " + "[" * 5000 + "]" * 5000, "ansible-yaml", "YAML"),
+        ("a: " + "[" * 5000 + "]" * 5000, "ansible-yaml", "nested"),
         ("{", "ansible-list", "JSON"),
         ('{"web": []}', "ansible-list", "_meta"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "", "key"),
+        ("<!DOCTYPE html>\n", "", "HTML"),
+        (f"web-1,10.0.0.1 {KEY}\n", "", "known_hosts"),
+        (f"{KEY} me@here\n", "", "public key"),
+        ("127.0.0.1 localhost\n10.0.0.1 web1 web1.example\n", "", "hosts file"),
+        ('[{"name": "a"}]', "", "JSON"),
+        ("kind: Node\napiVersion: v1\n", "", "Kubernetes"),
+        ("web-1,10.0.0.1\n", "", "name"),
+        ("variant: fcos\nversion: 1.5.0\n", "", "inventory"),
         ('{"_meta": {}}', "ansible-list", "no host"),
         ("Include other\n", "ssh-config", "includes"),
         ("Host *\n  Port 1\n", "ssh-config", "no host"),
@@ -200,14 +212,71 @@ def test_ranges() -> None:
     assert expand("plain") == ["plain"]
 
 
+def test_a_table_of_excel() -> None:
+    text = '\r\nsep=;\r\n\r\nname;address;labels\r\na;1.1.1.1;"x=y;z=w"\r\n;;\r\nb;1.1.1.2;"two\r\nlines=1"\r\n'
+    rows = by_name(text.lstrip().replace("\r\n\r\nname", "\r\nname"))
+    assert [(row.address, row.labels, row.place) for row in rows.values()] == [
+        ("1.1.1.1", {"x": "y", "z": "w"}, "line 3"),
+        ("1.1.1.2", {"two\r\nlines": "1"}, "line 6"),
+    ]
+    assert list(by_name("\n\nname,address\ra,1.1.1.1\r", "csv")) == ["a"]
+
+
+SSH_LIKE_SSH = {
+    "comments": (
+        "Host a b # c\n HostName 10.0.0.1 # x\n Port 23 # it's\n",
+        {"a": ("10.0.0.1", 23), "b": ("10.0.0.1", 23)},
+    ),
+    "equals and case": ("HOST=a\nhostNAME = 10.0.0.1\nPORT=23\n", {"a": ("10.0.0.1", 23)}),
+    "quotes": ('Host "a" \'b\'\n HostName "%h.x"\n', {"a": ("a.x", None), "b": ("b.x", None)}),
+    "brackets are no pattern": ("Host a[12]*\n Port 3\nHost a1\n Port 4\n", {"a1": ("a1", 4)}),
+    "a question mark": ("Host a?\n Port 5\nHost a1 a22\n Port 6\n", {"a1": ("a1", 5), "a22": ("a22", 6)}),
+    "not": ("Host *.x !b.x\n Port 33\nHost a.x b.x\n HostName h\n", {"a.x": ("h", 33), "b.x": ("h", None)}),
+    "percent": (
+        "Host b c\n HostName fe80::1%%eth0\nHost d\n HostName %n.x\n",
+        {"b": ("fe80::1%eth0", None), "c": ("fe80::1%eth0", None)},
+    ),
+    "Match all": ("Host a\n HostName x\nMatch all\n Port 77\nHost b\n Port 8\n", {"a": ("x", 77), "b": ("b", 77)}),
+    "Match host": (
+        "Match host a,b*\n Port 77\nHost a bb c\n HostName x\nMatch host x\n Port 78\n",
+        {"a": ("x", 77), "bb": ("x", 77), "c": ("x", 78)},
+    ),
+    "Match originalhost": (
+        "Host a b\n HostName x\nMatch originalhost a\n Port 78\n",
+        {"a": ("x", 78), "b": ("x", None)},
+    ),
+    "a quote elsewhere": ("Host a\n LocalCommand echo 'x\n Port 4\n", {"a": ("a", 4)}),
+}
+
+
+@pytest.mark.parametrize("name", SSH_LIKE_SSH)
+def test_a_configuration_is_read_as_ssh_reads_it(name: str) -> None:
+    text, expected = SSH_LIKE_SSH[name]
+    found = importing.read(text, "ssh-config").rows
+    assert {row.name: (row.address, row.port) for row in found if not row.problems} == expected
+
+
+def test_a_match_that_cannot_be_decided_is_said() -> None:
+    found = importing.read("Match user root\n Port 9\nMatch exec x\n User y\nHost a\n Port 1\n", "ssh-config")
+    assert [note.message % note.params for note in found.notes] == [
+        "Line 1: this Match block depends on more than the host, so its settings are left out."
+    ]
+    assert found.rows[0].port == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "word"), [(b"PK\x03\x04x", "workbook"), (b"\x1f\x8b\0", "compressed"), (b"Z\xfcrich", "UTF-8")]
+)
+def test_a_file_that_is_no_text_is_named(raw: bytes, word: str) -> None:
+    with pytest.raises(importing.Refused, match=word):
+        decode(raw)
+
+
 def test_uploads_are_text() -> None:
     assert decode("name\nä".encode("utf-16")) == "name\nä"
     assert decode(b"\xef\xbb\xbfname") == "name"
     with pytest.raises(importing.Refused):
         decode(b"\xff\x00\xff")
-
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF7CtvElaDR2zKFDvvdPFN5mNOQ8BNuKTXBP3OPsQUtw"
 
 
 def test_known_hosts() -> None:
@@ -216,6 +285,37 @@ def test_known_hosts() -> None:
     assert keys.of("10.0.0.2", "x", 2222) is not None
     assert keys.of("10.0.0.2", "x", 22) is None
     assert keys.of("a.example.org", "x", 22) is not None
+
+
+HASHED = (
+    "|1|c2FsdHNhbHRzYWx0c2FsdHNhbHQ=|"
+    + base64.b64encode(hmac.digest(b"saltsaltsaltsaltsalt", b"[10.0.0.7]:2222", "sha1")).decode()
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        (f"{HASHED} {KEY}", True),
+        (f"{HASHED} {KEY}\n@revoked * {KEY}", False),
+        (f"[10.0.0.7]:2222 {KEY}\n@revoked {HASHED} {KEY}", False),
+        (f"[10.0.0.?]:2222 {KEY}", True),
+        (f"[10.0.0.?]:2222,![10.0.0.7]:2222 {KEY}", False),
+        (f"@cert-authority [10.0.0.7]:2222 {KEY}", False),
+        (f"10.0.0.7 {KEY}", False),
+        (f"[10.0.0.7]:2222 {KEY[:40]}", False),
+        (f"|1|x|y {KEY}\n|2|eA==|eA== {KEY}", False),
+    ],
+)
+def test_known_hosts_as_ssh_reads_it(line: str, known: bool) -> None:
+    assert (KnownHosts.parse(line, 10).of("10.0.0.7", "x", 2222) is not None) is known
+
+
+def test_a_hashed_file_for_too_many_hosts_is_refused_before_it_takes_minutes() -> None:
+    text = f"{HASHED} {KEY}\n" * 5000
+    KnownHosts.parse(text, 500)
+    with pytest.raises(importing.Refused, match="5,000 hashed"):
+        KnownHosts.parse(text, 501)
 
 
 @given(st.text(max_size=300), st.sampled_from(sorted(importing.SOURCES)))

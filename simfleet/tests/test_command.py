@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from nodes import importing
+from nodes.importing.known_hosts import KnownHosts
 from simfleet.tests.fleets import NET, in_loop, running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,26 @@ def test_steering_a_fleet(tmp_path: Path) -> None:
     in_loop(work())
     with pytest.raises(CommandError, match="No simulated fleet runs"):
         typed(tmp_path, "list")
+
+
+def test_the_fleet_as_other_tools_know_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, nodes=40):
+            pass
+
+    in_loop(work())
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    hosts = {row.name: row for row in importing.read((tmp_path / "hosts.ini").read_text(), "ansible-ini").rows}
+    keys = KnownHosts.parse((tmp_path / "known_hosts").read_text())
+    assert len(hosts) == 40
+    for told in manifest["hosts"]:
+        row = hosts[told["name"]]
+        assert (row.address, row.port) == (told["address"], told["port"])
+        assert row.groups[0].replace("_", "-") == told["pool"]
+        key = keys.of(told["address"], told["name"], told["port"])
+        assert key is not None
+        assert key.line == told["host_key"]
+    assert hosts["k8s-workers-01"].groups == ("k8s_workers", "prod")
 
 
 def test_refusals_of_a_start(tmp_path: Path) -> None:

@@ -56,9 +56,20 @@ class HostKey:
         except (binascii.Error, ValueError):
             raise ValueError("The key is not valid base64; copy the whole line again.") from None
         inner_type, _, rest = _ssh_string(blob)
-        if inner_type != key_type.encode() or not rest:
-            raise ValueError("The key does not match its type; copy the whole line again.")
+        if inner_type != key_type.encode() or not _whole(rest):
+            raise ValueError("The key does not match its type, or is cut; copy the whole line again.")
         return cls(key_type, base64.b64encode(blob).decode())
+
+
+def _whole(rest: bytes) -> bool:
+    """Whether the strings of a key end where it ends: a line that was cut still is base64."""
+    count = 0
+    while rest:
+        text, size, rest = _ssh_string(rest)
+        if size != len(text) or not size:
+            return False
+        count += 1
+    return count > 0
 
 
 def _ssh_string(blob: bytes) -> tuple[bytes, int, bytes]:

@@ -80,7 +80,7 @@ def make_plan(
     source = source or importing.detect(text, filename)
     try:
         found = importing.read(text, source)
-        keys = KnownHosts.parse(known_hosts)
+        keys = KnownHosts.parse(known_hosts, len(found.rows))
     except importing.Refused as error:
         raise InvalidInput(
             gettext(error.message) % error.params, field="document", mend=gettext(error.mend) % error.params
@@ -200,7 +200,7 @@ def _values(row: importing.Row, node: Node | None, known: _Known, options: Optio
         values["os_family_given"] = checked_family(row.os_family or "")
     pool = (
         row.pool
-        or (_pool_name(row.groups) if options.groups == "pool" else "")
+        or (_pool_name(row.groups, known) if options.groups == "pool" else "")
         or (options.pool if node is None else "")
     )
     if pool or node is None:
@@ -219,9 +219,10 @@ def _values(row: importing.Row, node: Node | None, known: _Known, options: Optio
     return values
 
 
-def _pool_name(groups: tuple[str, ...]) -> str:
-    """The nearest group; Ansible's underscores are not in the grammar of pools."""
-    return groups[0].replace("_", "-") if groups else ""
+def _pool_name(groups: tuple[str, ...], known: _Known) -> str:
+    """The nearest group that is a pool, otherwise the nearest; Ansible's underscores are not in the grammar of pools."""
+    names = [group.replace("_", "-") for group in groups]
+    return next((name for name in names if name in known.pools), names[0] if names else "")
 
 
 def _pool(name: str, known: _Known, options: Options, actor: Principal) -> str | None:
