@@ -23,6 +23,7 @@ from fleetui.core.text import safe_cell
 from nodes import importing as readers
 from nodes import tasks
 from nodes.forms import MAX_DOCUMENT_BYTES, PLAIN
+from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.importing.read import decode
 from nodes.models import Credential, ImportPlan, Pool
 from nodes.services import importing
@@ -228,13 +229,16 @@ def plan_page(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
 
 def _fields(row: Any) -> list[dict[str, Any]]:
     return [
-        {"name": FIELD_WORDS.get(name, name), "old": _shown(row.before.get(name)), "new": _shown(value)}
+        {"name": FIELD_WORDS.get(name, name), "old": _shown(name, row.before.get(name)), "new": _shown(name, value)}
         for name, value in row.values.items()
         if value not in ("", None, {}) or name in row.before
     ]
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    if name == "host_key" and value:
+        # What people compare is the fingerprint.
+        return SshHostKey.parse(value).fingerprint
     if isinstance(value, dict):
         return ", ".join(f"{key}={text}" for key, text in value.items())
     return "" if value is None else str(value)

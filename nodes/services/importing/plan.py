@@ -90,7 +90,15 @@ def make_plan(
     made = [_row(plan, number, row, known, keys, options, actor) for number, row in enumerate(found.rows, 1)]
     plan.row_count = len(made)
     plan.counts = {**dict.fromkeys(("add", "change", "unchanged", "refuse"), 0), **Counter(row.outcome for row in made)}
-    plan.options |= {"notes": [gettext(note.message) % note.params for note in found.notes[:20]]}
+    chosen = known.credentials.get(options.credential)
+    plan.options |= {
+        "notes": [
+            gettext(note.message) % note.params
+            for note in found.notes[:20]
+            # The user whom the chosen credential signs in needs no word.
+            if chosen is None or note.params.get("users") != chosen.username
+        ]
+    }
     with transaction.atomic():
         plan.save(force_insert=True)
         ImportRow.objects.bulk_create(made, batch_size=500)
@@ -171,7 +179,7 @@ def _decide(
     changed = {name: value for name, value in values.items() if before.get(name) != value}
     if "host_key" in changed and "host_key" in before:
         mend = gettext("The node has another trusted key. Decide on its page, not in an import.")
-        raise _RowProblem("host_key", changed["host_key"], mend)
+        raise _RowProblem("host_key", SshHostKey.parse(changed["host_key"]).fingerprint, mend)
     if not changed:
         made.outcome = "unchanged"
         return
