@@ -14,8 +14,6 @@ from fleetui.core import broker
 broker.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
 app = Celery("fleetui")
-# Otherwise it is the app of the thread that imports this, and the threads of the web process send messages to nowhere.
-app.set_default()
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["nodes", "ops", "fleetui.audit", "fleetui.core"])
 

@@ -46,11 +46,16 @@ def _stop(**_: Any) -> None:
 
 @shared_task(name="nodes.tasks.tick", ignore_result=True)
 def tick() -> None:
-    """Claim due nodes and send a batch per lease. A lost message costs one lease time, a repeated one nothing."""
+    """Claim due nodes and send a batch per lease; imports that nobody works on go on.
+
+    A lost message costs one lease time, a repeated one nothing.
+    """
     for lane, task in (("live", poll_batch), ("slow", poll_slow_batch)):
         lane_name: Lane = "live" if lane == "live" else "slow"
         while (lease := _again(lambda lane=lane_name: claim_due(lane=lane, now=clock.now()))) is not None:  # type: ignore[misc]
             task.delay(str(lease))
+    for plan_id in _again(lambda: importing.resume(clock.now())):
+        apply_import.delay(str(plan_id))
 
 
 @shared_task(name="nodes.tasks.poll_batch", ignore_result=True)
@@ -67,7 +72,7 @@ def poll_slow_batch(lease: str) -> None:
 
 @shared_task(name="nodes.tasks.apply_import", ignore_result=True)
 def apply_import(plan_id: str) -> None:
-    """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the sweep."""
+    """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the tick."""
     while _again(lambda: importing.apply_some(uuid.UUID(plan_id), clock.now())):
         if _stopping.is_set():
             return
@@ -75,10 +80,8 @@ def apply_import(plan_id: str) -> None:
 
 @shared_task(name="nodes.tasks.sweep", ignore_result=True)
 def sweep() -> None:
-    """What has to happen within the minute: imports that nobody works on go on, old plans go, maintenance ends,
-    enrolled nodes that stayed away are retired, counts fold."""
-    for plan_id in _again(lambda: importing.resume(clock.now())):
-        apply_import.delay(str(plan_id))
+    """What has to happen within the minute: old plans go, maintenance ends, enrolled nodes that stayed away are retired,
+    counts fold."""
     _again(lambda: importing.forget_old(clock.now()))
     _again(lambda: end_maintenance(clock.now()))
     _again(lambda: enrolment.retire_absent(clock.now()))
@@ -92,7 +95,7 @@ def sample() -> None:
 
 
 def nudge_import(plan_id: uuid.UUID) -> None:
-    """Tell the workers of an import. The row is the truth: without a broker the sweep finds it."""
+    """Tell the workers of an import. The row is the truth: without a broker the tick finds it."""
     try:
         apply_import.delay(str(plan_id))
     except (BrokerError, OSError) as error:

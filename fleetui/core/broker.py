@@ -17,7 +17,28 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem
 
 
 class Channel(filesystem.Channel):
-    """kombu's channel with an atomic `_put`. Names sort by time, as kombu's do."""
+    """kombu's channel with an atomic `_put`. Names sort by time, as kombu's do.
+
+    A folder that was deleted is made again: what was in it were nudges, and a worker that ends for the lack of it
+    would take FleetUI with it.
+    """
+
+    def _folder(self, option: str) -> Path:
+        folder = Path(self.transport_options[option])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def data_folder_in(self) -> str:
+        return str(self._folder("data_folder_in"))
+
+    @property
+    def data_folder_out(self) -> str:
+        return str(self._folder("data_folder_out"))
+
+    @property
+    def control_folder(self) -> Path:
+        return self._folder("control_folder")
 
     def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # as kombu itself does
         name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}"

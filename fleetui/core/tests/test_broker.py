@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import pytest
 from kombu.connection import Connection
 from kombu.transport.virtual import Empty
 
@@ -57,6 +59,27 @@ def test_order_and_queues_are_kept(tmp_path: Path) -> None:
     assert len(names) == 1
     assert names[0].endswith(".poll.msg")
     assert json.loads((tmp_path / "box" / names[0]).read_text()) == {"n": 1}
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    channel = connection(tmp_path / "box").channel()
+
+    def lost() -> None:
+        shutil.rmtree(tmp_path / "box")
+
+    lost()
+    assert channel._size("ops") == 0
+    lost()
+    with pytest.raises(Empty):
+        channel._get("ops")
+    lost()
+    channel._put("ops", {"n": 1})
+    assert channel._get("ops") == {"n": 1}
+    lost()
+    channel.exchange_declare("ops", "direct")
+    channel.queue_declare("ops")
+    channel.queue_bind("ops", "ops", "ops")
+    assert [row.queue for row in channel.get_table("ops")] == ["ops"]
 
 
 def test_the_web_process_sends_to_the_broker_of_the_settings() -> None:

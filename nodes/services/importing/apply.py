@@ -18,7 +18,8 @@ from nodes.services.nodes import require_on
 from nodes.services.search import search_text
 
 ROWS_AT_ONCE = 250
-LEASE = timedelta(seconds=60)
+#: How long a plan whose worker died waits for another. A batch that takes longer is still done once: `position` decides.
+LEASE = timedelta(seconds=15)
 #: New nodes are first polled one after another, so that a large import does not hold up the rest of the fleet.
 POLL_GAP = timedelta(milliseconds=8)
 KEEP_PLANS = timedelta(days=7)
@@ -35,7 +36,7 @@ def start(*, plan: ImportPlan, actor: Principal, now: datetime) -> None:
         require(actor, "pools.write")
     for pool in pools.values():
         require_on(actor, "nodes.write", pool)
-    moved = ImportPlan.objects.filter(pk=plan.pk, state="planned").update(state="applying", lease_until=now)
+    moved = ImportPlan.objects.filter(pk=plan.pk, state="planned").update(state="applying", lease_until=now + LEASE)
     if not moved:
         raise Conflict(gettext("This import was started or discarded already."), mend=gettext("Look at its page."))
     plan.state = "applying"
@@ -48,8 +49,13 @@ def discard(*, plan: ImportPlan) -> None:
 
 
 def resume(now: datetime) -> list[Any]:
-    """The plans that nobody works on: their worker died, or its message was lost."""
-    return list(ImportPlan.objects.filter(state="applying", lease_until__lte=now).values_list("pk", flat=True))
+    """Take the plans that nobody works on: their worker died, or its message was lost. Each is given once a lease."""
+    left = list(ImportPlan.objects.filter(state="applying", lease_until__lte=now).values_list("pk", "lease_until"))
+    return [
+        pk
+        for pk, lease in left
+        if ImportPlan.objects.filter(pk=pk, state="applying", lease_until=lease).update(lease_until=now + LEASE)
+    ]
 
 
 def forget_old(now: datetime) -> int:
