@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,16 +132,23 @@ def installation(folder: Path, *options: str, port: int = 0, **over: str) -> Ite
         started.stop()
 
 
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of the living processes that were told this data folder."""
+def process_ids(folder: Path) -> list[int]:
+    """The living processes that were told this data folder."""
     told = f"FLEETUI_DATA_DIR={folder}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
-        try:
+        with suppress(OSError):
             if told in (entry / "environ").read_bytes().split(b"\0"):
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
+                found.append(int(entry.name))
     return found
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Their command lines."""
+    lines = []
+    for number in process_ids(folder):
+        with suppress(OSError):
+            lines.append(Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
-from fleetui.core.api.shapes import INTEGER, TEXTS, Document, object_of
+from fleetui.core.api.shapes import INTEGER, TEXT, TEXTS, Document, object_of
 from fleetui.core.api.views import ApiView
 from fleetui.core.errors import Conflict, InvalidInput
 from nodes.api.bodies import resolve
@@ -22,7 +22,14 @@ from nodes.services import bulk
 
 CHANGED = Document(
     "BulkChange",
-    object_of({"nodes": INTEGER, "changed": INTEGER, "unchanged": INTEGER, "not_allowed": INTEGER, "stale": TEXTS}),
+    object_of(
+        {
+            **dict.fromkeys(("nodes", "changed", "unchanged", "not_allowed", "gone"), INTEGER),
+            "stale": TEXTS,
+            "refused": TEXTS,
+            "why_refused": TEXT,
+        }
+    ),
 )
 
 
@@ -53,6 +60,11 @@ class NodeBulk(ApiView):
 
     def post(self, request: Request) -> Response:
         values = resolve(read_body(BulkBody, request), self.principal)
+        if values["action"] in ("pool", "credential") and values["action"] not in values:
+            # Left out by mistake it would take the nodes out of theirs.
+            raise InvalidInput(
+                f"The {values['action']} is not said.", field=values["action"], mend="Name one, or null for none."
+            )
         ids = list(self._nodes(values).order_by("name").values_list("pk", flat=True)[: bulk.MOST_NODES + 1])
         expected = values.get("expect_count")
         if expected is not None and expected != len(ids):
@@ -71,7 +83,10 @@ class NodeBulk(ApiView):
                 "changed": outcome.changed,
                 "unchanged": outcome.unchanged,
                 "not_allowed": outcome.not_allowed,
+                "gone": outcome.gone,
                 "stale": outcome.stale,
+                "refused": outcome.refused,
+                "why_refused": outcome.why_refused,
             }
         )
 

@@ -28,16 +28,22 @@ LIFECYCLE_OF = {"maintenance": "maintenance", "activate": "active", "retire": "r
 
 @dataclass
 class BulkOutcome:
-    """How many nodes were changed, were so already, may not be changed by this person, or changed meanwhile."""
+    """How many nodes were changed, were so already, may not be changed by this person, or were deleted meanwhile.
+
+    Named are those that changed meanwhile, and those that cannot take the change, with the reason of the first.
+    """
 
     changed: int = 0
     unchanged: int = 0
     not_allowed: int = 0
+    gone: int = 0
     stale: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    why_refused: str = ""
 
     @property
-    def left(self) -> int:
-        return self.unchanged + self.not_allowed + len(self.stale)
+    def complete(self) -> bool:
+        return not (self.not_allowed or self.gone or self.stale or self.refused)
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ def change_many(
         mend = _("Select at most %(limit)s.") % {"limit": f"{MOST_NODES:,}"}
         raise InvalidInput(_("%(count)s nodes are too many at once.") % {"count": len(ids)}, field="nodes", mend=mend)
     outcome = BulkOutcome()
+    ids = list(dict.fromkeys(ids))
     if action == "poll":
-        outcome.changed = request_poll(nodes=Node.objects.filter(pk__in=list(ids)), actor=actor, now=now)
-        outcome.not_allowed = len(ids) - outcome.changed
+        for some in _slices(ids):
+            _poll(some, actor, now, outcome)
         return outcome
     change = None if action == "delete" else _change(action, params, actor, now)
     reason = str(params.get("reason", ""))
@@ -79,6 +86,17 @@ def change_many(
 def _slices(ids: Sequence[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
     for begin in range(0, len(ids), NODES_AT_ONCE):
         yield list(ids[begin : begin + NODES_AT_ONCE])
+
+
+def _poll(ids: list[uuid.UUID], actor: Principal, now: datetime, outcome: BulkOutcome) -> None:
+    nodes = Node.objects.filter(pk__in=ids)
+    places = list(nodes.values_list("lifecycle", "pool_id"))
+    where = actor.where("nodes.poll")
+    outcome.gone += len(ids) - len(places)
+    outcome.not_allowed += sum(not where.covers(pool) for _lifecycle, pool in places)
+    # Retired nodes are not polled.
+    outcome.unchanged += sum(where.covers(pool) for lifecycle, pool in places if lifecycle == "retired")
+    outcome.changed += request_poll(nodes=nodes, actor=actor, now=now)
 
 
 def _change(action: str, params: Mapping[str, Any], actor: Principal, now: datetime) -> Change:
@@ -106,11 +124,24 @@ def _change(action: str, params: Mapping[str, Any], actor: Principal, now: datet
     if action in LIFECYCLE_OF:
         until = checked_until(params.get("until"), now) if action == "maintenance" else None
         wanted = LIFECYCLE_OF[action]
+        if params.get("if_over"):
+            return Change(
+                action,
+                "nodes.set_lifecycle",
+                lambda node: lifecycle_columns(node, wanted, None, reason, now) if _is_over(node, now) else {},
+                reason,
+            )
         return Change(
             action, "nodes.set_lifecycle", lambda node: lifecycle_columns(node, wanted, until, reason, now), reason
         )
     mend = _("Use %(known)s.") % {"known": ", ".join(ACTIONS)}
     raise InvalidInput(_("%(value)r is not an action.") % {"value": action}, field="action", value=action, mend=mend)
+
+
+def _is_over(node: Node, now: datetime) -> bool:
+    """Whether its maintenance has ended: somebody may have prolonged it since it was found."""
+    until = node.maintenance_until
+    return node.lifecycle == "maintenance" and until is not None and until <= now
 
 
 def _labels(node: Node, added: Mapping[str, str], removed: set[str]) -> dict[str, Any]:
@@ -123,14 +154,20 @@ _TOLD = ("labels", "pool", "credential", "lifecycle", "maintenance_until")
 
 def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime, outcome: BulkOutcome) -> None:
     where = actor.where("nodes.write")
-    nodes = Node.objects.filter(pk__in=ids).select_related("pool__cluster", "credential").order_by("name")
     entries, events = [], []
     with transaction.atomic():
+        nodes = list(Node.objects.filter(pk__in=ids).select_related("pool__cluster", "credential").order_by("name"))
+        outcome.gone += len(ids) - len(nodes)
         for node in nodes:
             if not where.covers(node.pool_id):
                 outcome.not_allowed += 1
                 continue
-            columns = change.columns(node)
+            try:
+                columns = change.columns(node)
+            except InvalidInput as error:
+                outcome.refused.append(node.name)
+                outcome.why_refused = outcome.why_refused or error.message
+                continue
             if not columns:
                 outcome.unchanged += 1
                 continue
@@ -165,9 +202,11 @@ def _plain(value: Any) -> Any:
 
 def _delete(ids: list[uuid.UUID], reason: str, actor: Principal, outcome: BulkOutcome) -> None:
     where = actor.where("nodes.write")
-    nodes = list(Node.objects.filter(pk__in=ids).select_related("pool", "credential").order_by("name"))
-    mine = [node for node in nodes if where.covers(node.pool_id)]
     with transaction.atomic():
+        # Locked, so that what is audited is what is deleted, where it stands at this moment.
+        rows_now = Node.objects.select_for_update(of=("self",)).filter(pk__in=ids)
+        nodes = list(rows_now.select_related("pool", "credential").order_by("name"))
+        mine = [node for node in nodes if where.covers(node.pool_id)]
         entries = [
             Entry(
                 str(actor),
@@ -182,14 +221,18 @@ def _delete(ids: list[uuid.UUID], reason: str, actor: Principal, outcome: BulkOu
         append(entries)
     outcome.changed += len(mine)
     outcome.not_allowed += len(nodes) - len(mine)
+    outcome.gone += len(ids) - len(nodes)
 
 
 def end_maintenance(now: datetime) -> int:
     """Put nodes whose maintenance has ended back into service. Two workers at once do it once."""
     due = Node.objects.filter(lifecycle="maintenance", maintenance_until__lte=now)
-    ids = list(due.values_list("pk", flat=True)[:NODES_AT_ONCE])
-    if not ids:
-        return 0
-    reason = "The time of the maintenance is over."
-    params = {"reason": reason}
-    return change_many(ids=ids, action="activate", params=params, actor=SYSTEM, now=now).changed
+    params = {"reason": "The time of the maintenance is over.", "if_over": True}
+    ended = 0
+    while ids := list(due.order_by("pk").values_list("pk", flat=True)[:NODES_AT_ONCE]):
+        changed = change_many(ids=ids, action="activate", params=params, actor=SYSTEM, now=now).changed
+        ended += changed
+        if not changed:
+            # Another worker is at them.
+            break
+    return ended

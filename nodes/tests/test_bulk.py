@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.audit.verify import verify
 from fleetui.core.errors import InvalidInput, NotAllowed
 from nodes.models import Node, TimelineEvent
+from nodes.services import bulk as services
 from nodes.services.bulk import change_many, end_maintenance
 from nodes.services.nodes import set_lifecycle
 from nodes.tests.cast import Cast
@@ -147,7 +149,13 @@ def test_the_api(cast: Cast) -> None:
         return client.post("/api/v1/nodes/bulk/", body, content_type="application/json")
 
     answer = send(action="labels", filter={"pool": "web"}, set={"a": "b"}, dry_run=True)
-    assert answer.json() == {"nodes": 1, "changed": 0, "unchanged": 0, "not_allowed": 0, "stale": []}
+    assert answer.json() == {
+        **dict.fromkeys(("changed", "unchanged", "not_allowed", "gone"), 0),
+        "nodes": 1,
+        "stale": [],
+        "refused": [],
+        "why_refused": "",
+    }
     assert send(action="labels", names=["web-1", "db-1"], set={"a": "b"}, expect_count=1).json()["changed"] == 1
     assert send(action="labels", filter={}, set={"a": "b"}, expect_count=7).status_code == 409
     assert send(action="labels", set={"a": "b"}).json()["field"] == "names"
@@ -158,3 +166,76 @@ def test_the_api(cast: Cast) -> None:
     shown = client.get("/api/v1/nodes/web-1/").json()
     assert (shown["lifecycle"], shown["lifecycle_reason"]) == ("maintenance", "x")
     assert shown["maintenance_until"]
+
+
+def test_a_pool_that_is_left_out_takes_nodes_out_of_none(cast: Cast) -> None:
+    client = Client(headers={"Authorization": f"Bearer {make_token(cast.owner)}"})
+
+    def send(**body: Any) -> Any:
+        return client.post("/api/v1/nodes/bulk/", body, content_type="application/json")
+
+    for action in ("pool", "credential"):
+        refused = send(action=action, filter={"pool": "web"})
+        assert (refused.status_code, refused.json()["field"]) == (400, action)
+    assert send(action="pool", filter={"pool": "web"}, pool=None).json()["changed"] == 1
+    assert not cast.web.nodes.exists()
+
+
+def test_a_maintenance_that_was_prolonged_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_node("a")
+    make_node("b")
+    change("maintenance", until=NOW + timedelta(hours=1))
+    later = NOW + timedelta(hours=2)
+
+    def prolonged(**given: Any) -> Any:
+        Node.objects.filter(name="a").update(maintenance_until=NOW + timedelta(hours=9))
+        Node.objects.filter(name="b").update(lifecycle="retired")
+        return change_many(**given)
+
+    monkeypatch.setattr(services, "change_many", prolonged)
+    assert end_maintenance(later) == 0
+    assert dict(Node.objects.values_list("name", "lifecycle")) == {"a": "maintenance", "b": "retired"}
+
+
+def test_all_that_is_over_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "NODES_AT_ONCE", 2)
+    for name in "abcde":
+        make_node(name)
+    change("maintenance", until=NOW + timedelta(hours=1))
+    assert end_maintenance(NOW + timedelta(hours=2)) == 5
+
+
+def test_what_cannot_take_a_change_is_named_and_the_rest_changed() -> None:
+    make_node("full", labels={f"k{number}": "" for number in range(64)})
+    make_node("free")
+    outcome = change("labels", set={"new": "x"})
+    assert (outcome.changed, outcome.refused) == (1, ["full"])
+    assert "65" in outcome.why_refused
+    assert not outcome.complete
+
+
+def test_what_was_deleted_meanwhile_is_counted_and_a_node_named_twice_is_one() -> None:
+    node = make_node("a")
+    retired = make_node("r", lifecycle="retired")
+    frozen = [node.pk, node.pk, uuid.uuid4(), retired.pk]
+    for action, expected in (("poll", (1, 1, 1)), ("labels", (2, 0, 1)), ("delete", (2, 0, 1))):
+        outcome = change_many(ids=frozen, action=action, params={"set": {"a": "b"}}, actor=SYSTEM, now=NOW)
+        assert (outcome.changed, outcome.unchanged, outcome.gone) == expected
+    assert AuditEvent.objects.filter(action="nodes.delete").count() == 2
+
+
+def test_nobody_gets_past_the_page(cast: Cast) -> None:
+    """Ids of others, pools of others, and selections that were made up change nothing."""
+    client = signed_in(cast.operator)
+    every = ",".join(str(pk) for pk in ids())
+    sent = {"ids": every, "action": "labels", "labels": "a=b", "count": str(len(ids()))}
+    assert client.post("/nodes/-/bulk/", sent).status_code == 302
+    assert list(Node.objects.filter(labels__a="b").values_list("name", flat=True)) == ["web-1"]
+    for pool in (cast.db.pk, uuid.uuid4(), ""):
+        refused = client.post("/nodes/-/bulk/", {**sent, "action": "pool", "pool": str(pool)})
+        assert refused.status_code in (403, 422)
+    assert Node.objects.get(name="web-1").pool == cast.web
+    assert client.post("/nodes/-/bulk/", {**sent, "ids": "1,2"}).status_code == 422
+    assert client.post("/nodes/-/bulk/", {**sent, "action": "format"}).status_code == 422
+    assert client.get("/nodes/-/bulk/").status_code == 405
+    assert signed_in(cast.viewer).post("/nodes/-/bulk/", sent).status_code == 403

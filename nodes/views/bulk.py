@@ -155,4 +155,9 @@ def _say(request: HttpRequest, outcome: BulkOutcome) -> None:
             _("%(count)s were changed by someone else meanwhile: %(names)s.")
             % {"count": len(outcome.stale), "names": names}
         )
-    (messages.warning if outcome.not_allowed or outcome.stale else messages.info)(request, " ".join(parts))
+    if outcome.refused:
+        told = {"count": len(outcome.refused), "names": ", ".join(outcome.refused[:5]), "why": outcome.why_refused}
+        parts.append(_("%(count)s cannot be changed so: %(names)s. %(why)s") % told)
+    if outcome.gone:
+        parts.append(_("%(count)s were deleted meanwhile.") % {"count": f"{outcome.gone:,}"})
+    (messages.info if outcome.complete else messages.warning)(request, " ".join(parts))
