@@ -1,0 +1,1 @@
+"""Ignition documents: JSON as Go's encoding/json reads it, with positions."""

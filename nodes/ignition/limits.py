@@ -1,0 +1,25 @@
+"""How much a hostile or careless input may cost."""
+
+from dataclasses import dataclass
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one conversion. A host's config is a few kilobytes; the defaults leave room for embedded files."""
+
+    source_bytes: int = 8 * _MIB
+    depth: int = 100
+    values: int = 100_000
+    errors: int = 1_000
+    local_file_bytes: int = 32 * _MIB
+    local_total_bytes: int = 64 * _MIB
+    tree_nodes: int = 10_000
+
+
+DEFAULT = Limits()
+
+
+class Refused(Exception):
+    """The input goes beyond a bound. The text is a sentence that says which."""
