@@ -1,7 +1,7 @@
 """Butane to Ignition: the phases of the real tool, each of which stops at errors of its own.
 
-    conversion = convert(source, files=FilesDirectory("files"))
-    conversion.output, conversion.report, conversion.error, conversion.exit_code(strict=True)
+conversion = convert(source, files=FilesDirectory("files"))
+conversion.output, conversion.report, conversion.error, conversion.exit_code(strict=True)
 """
 
 from dataclasses import dataclass, field

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nodes.ignition.gotext import join
 from nodes.ignition.limits import DEFAULT, Limits, Refused
@@ -22,12 +23,19 @@ class LocalFailure(Exception):
     """A local file cannot be used. The text says which and why."""
 
 
+class _Place(NamedTuple):
+    """A path as messages show it and as it is on this machine."""
+
+    shown: str
+    real: str
+
+
 @dataclass(frozen=True)
 class LocalNode:
     """Something found in a tree: its path below the tree's root, and what lstat says."""
 
     relative: str
-    path: str
+    place: _Place
     status: os.stat_result
 
     @property
@@ -48,77 +56,77 @@ class LocalNode:
 
 
 class FilesDirectory:
-    """Reads below one directory, up to a number of bytes in all."""
+    """Reads below one directory, up to a number of bytes in all. Messages call it `shown_as`."""
 
-    def __init__(self, directory: str | Path, limits: Limits = DEFAULT) -> None:
+    def __init__(self, directory: str | Path, *, shown_as: str | None = None, limits: Limits = DEFAULT) -> None:
         self._directory = str(directory)
+        self._shown_as = shown_as or self._directory
         self._limits = limits
         self._read_bytes = 0
         self._nodes = 0
 
     def read(self, local: str) -> bytes:
         """The content of a file that a config names."""
-        path = self._inside(local)
-        return self._read(path)
+        return self._read(self._inside(local))
 
     def tree(self, local: str) -> Iterator[LocalNode | LocalFailure]:
         """What is in a directory, names in byte order, a directory before its content."""
-        path = self._inside(local)
+        place = self._inside(local)
         try:
-            status = os.stat(self._resolved(path, "stat"))
+            status = Path(self._resolved(place, "stat")).stat()
         except OSError as error:
-            raise _failure("stat", path, error) from error
+            raise _failure("stat", place, error) from error
         if not stat.S_ISDIR(status.st_mode):
             raise LocalFailure("root of tree must be a directory")
-        return self._walk(path, ".")
+        return self._walk(place, ".")
 
     def read_node(self, node: LocalNode) -> bytes:
         """The content of a file of a tree."""
-        return self._read(node.path)
+        return self._read(node.place)
 
     def link_target(self, node: LocalNode) -> str:
         try:
-            return os.readlink(node.path)
+            return str(Path(node.place.real).readlink())
         except OSError as error:
-            raise _failure("readlink", node.path, error) from error
+            raise _failure("readlink", node.place, error) from error
 
-    def _inside(self, local: str) -> str:
-        """The path of a local file, as messages show it."""
-        path = join(self._directory, local)
-        if "\0" in path:
-            raise LocalFailure(f"open {path.replace(chr(0), '?')}: invalid argument")
-        base, meant = os.path.abspath(self._directory), os.path.abspath(path)
-        if meant != base and not meant.startswith(base.rstrip("/") + "/"):
+    def _inside(self, local: str) -> _Place:
+        """The place of a local file. Raises LocalFailure when its path leads outside."""
+        place = _Place(join(self._shown_as, local), join(self._directory, local))
+        if "\0" in local:
+            raise LocalFailure(f"open {place.shown.replace(chr(0), '?')}: invalid argument")
+        # As text: where links lead is looked at when the file is opened.
+        if not _is_below(os.path.abspath(place.real), os.path.abspath(self._directory)):  # noqa: PTH100
             raise LocalFailure(OUTSIDE)
-        return path
+        return place
 
-    def _resolved(self, path: str, action: str) -> str:
+    def _resolved(self, place: _Place, action: str) -> str:
         """The path without symbolic links. Raises LocalFailure when they lead outside."""
         try:
-            base, meant = os.path.realpath(self._directory), os.path.realpath(path, strict=True)
+            meant = os.path.realpath(place.real, strict=True)
         except OSError as error:
-            raise _failure(action, path, error) from error
-        if meant != base and not meant.startswith(base.rstrip("/") + "/"):
-            raise LocalFailure(f"{action} {path}: a symbolic link leads outside the files directory")
+            raise _failure(action, place, error) from error
+        if not _is_below(meant, os.path.realpath(self._directory)):
+            raise LocalFailure(f"{action} {place.shown}: a symbolic link leads outside the files directory")
         return meant
 
-    def _read(self, path: str) -> bytes:
-        meant = self._resolved(path, "open")
+    def _read(self, place: _Place) -> bytes:
+        meant = self._resolved(place, "open")
         try:
             descriptor = self._open(meant)
         except OSError as error:
-            raise _failure("open", path, error) from error
+            raise _failure("open", place, error) from error
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            reason = "is a directory" if stat.S_ISDIR(mode) else "not a regular file"
+            raise LocalFailure(f"read {place.shown}: {reason}")
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
-                raise LocalFailure(f"read {path}: is a directory")
-            if not stat.S_ISREG(status.st_mode):
-                raise LocalFailure(f"open {path}: not a regular file")
-            if status.st_size > self._limits.local_file_bytes:
-                raise Refused(f"{path} has {status.st_size} bytes, which is more than {self._limits.local_file_bytes}")
             content = file.read(self._limits.local_file_bytes + 1)
+        if len(content) > self._limits.local_file_bytes:
+            raise Refused(f"{place.shown} has more than {self._limits.local_file_bytes} bytes")
         self._read_bytes += len(content)
-        if len(content) > self._limits.local_file_bytes or self._read_bytes > self._limits.local_total_bytes:
+        if self._read_bytes > self._limits.local_total_bytes:
             raise Refused(f"the local files have more than {self._limits.local_total_bytes} bytes together")
         return content
 
@@ -135,33 +143,37 @@ class FilesDirectory:
             descriptor = following
         return descriptor
 
-    def _walk(self, root: str, relative: str) -> Iterator[LocalNode | LocalFailure]:
-        path = join(root, relative)
+    def _walk(self, root: _Place, relative: str) -> Iterator[LocalNode | LocalFailure]:
+        place = _Place(join(root.shown, relative), join(root.real, relative))
         self._nodes += 1
         if self._nodes > self._limits.tree_nodes:
             raise Refused(f"the trees have more than {self._limits.tree_nodes} files and directories")
         try:
-            node = LocalNode(relative, path, os.lstat(path))
+            node = LocalNode(relative, place, os.lstat(place.real))
         except OSError as error:
-            yield _failure("lstat", path, error)
+            yield _failure("lstat", place, error)
             return
         yield node
         if not node.is_directory:
             return
         if relative.count("/") > self._limits.depth:
-            raise Refused(f"{path} is nested more than {self._limits.depth} levels deep")
+            raise Refused(f"{place.shown} is nested more than {self._limits.depth} levels deep")
         try:
-            names = sorted(os.listdir(self._resolved(path, "open")), key=os.fsencode)
+            names = sorted((found.name for found in Path(self._resolved(place, "open")).iterdir()), key=os.fsencode)
         except LocalFailure as failure:
             yield failure
             return
         except OSError as error:
-            yield _failure("open", path, error)
+            yield _failure("open", place, error)
             return
         for name in names:
             yield from self._walk(root, join(relative, name))
 
 
-def _failure(action: str, path: str, error: OSError) -> LocalFailure:
+def _is_below(path: str, base: str) -> bool:
+    return path == base or path.startswith(base.rstrip("/") + "/")
+
+
+def _failure(action: str, place: _Place, error: OSError) -> LocalFailure:
     reason = os.strerror(error.errno or errno.EIO)
-    return LocalFailure(f"{action} {path}: {reason[:1].lower()}{reason[1:]}")
+    return LocalFailure(f"{action} {place.shown}: {reason[:1].lower()}{reason[1:]}")

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from nodes.ignition.record import Item, Record, Value, is_empty
+from nodes.ignition.record import Record, Value, is_empty
 from nodes.ignition.schema import Field
 
 _AS_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -15,10 +15,8 @@ _SHORT_ESCAPES = re.compile(r"\\(.)")
 def write(config: Record, *, pretty: bool = False) -> str:
     """The document, without a final newline. Fields stand in the order of their types."""
     plain = _plain(config)
-    if pretty:
-        text = json.dumps(plain, ensure_ascii=False, indent=2)
-    else:
-        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    indent, separators = (2, (",", ": ")) if pretty else (None, (",", ":"))
+    text = json.dumps(plain, ensure_ascii=False, indent=indent, separators=separators)
     if "\\b" in text or "\\f" in text:
         text = _SHORT_ESCAPES.sub(_long_escape, text)
     return _SPECIAL.sub(lambda match: _AS_ESCAPES.get(match[0], "\\ufffd"), text)
@@ -43,9 +41,5 @@ def _plain_value(value: Value, field: Field) -> Any:
             return {}
         return {"string": "", "int": 0, "bool": False}.get(field.target.scalar or "")
     if isinstance(value, list):
-        return [_plain_item(item) for item in value]
-    return _plain_item(value)
-
-
-def _plain_item(item: Item | bool) -> Any:
-    return _plain(item) if isinstance(item, Record) else item
+        return [_plain(item) if isinstance(item, Record) else item for item in value]
+    return _plain(value) if isinstance(value, Record) else value

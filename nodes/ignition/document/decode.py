@@ -116,4 +116,5 @@ def _whole(text: str) -> int | None:
 def _zero(element: Target) -> Value:
     if element.record is not None:
         return Record(element.record)
-    return {"string": "", "int": 0, "bool": False}[element.scalar or "string"]
+    zeros: dict[str, Value] = {"string": "", "int": 0, "bool": False}
+    return zeros[element.scalar or "string"]

@@ -85,10 +85,8 @@ class Schema:
         if is_list and not go_type.startswith("[]"):  # a named list, of which the table gives no element type
             name = name.rpartition(".")[0] + "." + row["type"]
         one = Target(name, *self._kind(row["type"]))
-        if is_list:
-            target = Target(go_type, element=one)
-        else:
-            target = Target(go_type, one.scalar, one.record, is_optional=bool(row.get("optional")))
+        alone = Target(go_type, one.scalar, one.record, is_optional=bool(row.get("optional")))
+        target = Target(go_type, element=one) if is_list else alone
         return Field(row["key"], target, bool(row.get("always_written")))
 
     def _kind(self, name: str) -> tuple[Scalar | None, RecordType | None]:

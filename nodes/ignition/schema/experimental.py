@@ -22,7 +22,7 @@ def _renamed(go_type: str) -> str:
 
 def _fcos(tables: dict[str, Table]) -> Table:
     stable = tables["fcos 1.7.0"]
-    types = {
+    types: dict[str, list[dict[str, Any]]] = {
         name: [{**row, "go_type": _renamed(row["go_type"])} for row in rows] for name, rows in stable["types"].items()
     }
     types["Systemd"] = [*types["Systemd"], _QUADLETS]

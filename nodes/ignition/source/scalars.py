@@ -132,7 +132,8 @@ def is_timestamp(text: str) -> bool:
     if match is None:
         return False
     year, month, day, separator, hour, minute, second = match.group(1, 2, 3, "t", 5, 6, 7)
-    if separator in ("T", "t") and match["zone"] is None or separator == " " and match["zone"] is not None:
+    # Only the form with a T has a zone, and it must have one.
+    if separator is not None and (separator == " ") is not (match["zone"] is None):
         return False
     try:
         date(int(year) or 4, int(month), int(day))

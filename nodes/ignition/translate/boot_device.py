@@ -154,8 +154,6 @@ class _Rendering:
         self._sources["storage", "filesystems"] = _BOOT_DEVICE
 
     def _add_filesystem(self, origin: Path, device: str, format_: str, label: str) -> None:
-        filesystem = Record(
-            self._types["Filesystem"], device=device, format=format_, label=label, wipeFilesystem=True
-        )
+        filesystem = Record(self._types["Filesystem"], device=device, format=format_, label=label, wipeFilesystem=True)
         add_from_one(self._sources, origin, ("storage", "filesystems", len(self._filesystems)), filesystem)
         self._filesystems.append(filesystem)

@@ -99,9 +99,7 @@ class _Merging:
                     from_parent = True
                 elif found[0] == field.key:
                     from_parent = from_child = True
-                    self._matched(
-                        item, own[found[1]], items, (*parent_path, index), (*child_path, found[1]), path
-                    )
+                    self._matched(item, own[found[1]], items, (*parent_path, index), (*child_path, found[1]), path)
             keys = set(map(key_of, parents))
             for index, item in enumerate(own):
                 if key_of(item) not in keys:

@@ -20,9 +20,7 @@ def render_mount_units(config: Record, dialect: Dialect) -> Translated:
     sources: SourceMap = {("systemd",): filesystems_path, ("systemd", "units"): filesystems_path}
     units: list[Item] = []
     storage = config.record("storage")
-    remote_names = {
-        luks.string("name") for luks in storage.records("luks") if luks.record("clevis").items("tang")
-    }
+    remote_names = {luks.string("name") for luks in storage.records("luks") if luks.record("clevis").items("tang")}
     for index, filesystem in enumerate(storage.records("filesystems")):
         if not filesystem.flag("with_mount_unit"):
             continue

@@ -19,12 +19,12 @@ def check_partitions(config: Record, report: Report, *, warns_of_root: bool) -> 
                 continue
             if warns_of_root and label == "root":
                 _check_root(partition, partitions, here, report)
-            if not disk.flag("wipeTable") and label in _RESERVED_NUMBERS:
-                if (partition.number("number") or 0) != _RESERVED_NUMBERS[label]:
-                    report.warning(
-                        (*here, "label"),
-                        "incorrect partition number; a new partition will be created using reserved label",
-                    )
+            reserved = _RESERVED_NUMBERS.get(label)
+            if reserved and not disk.flag("wipeTable") and partition.number("number") != reserved:
+                report.warning(
+                    (*here, "label"),
+                    "incorrect partition number; a new partition will be created using reserved label",
+                )
 
 
 def _check_root(root: Record, partitions: list[Record], here: Path, report: Report) -> None:

@@ -125,9 +125,7 @@ class _Translation:
             self._set_content(inline.encode("utf-8", "surrogateescape"), result, (*origin, "inline"), place)
 
     def _set_content(self, content: bytes, result: Record, origin: Path, place: Path) -> None:
-        encoded = dataurl.encode(
-            content, result.text("compression"), with_compression_choice=self._dialect.base > 1
-        )
+        encoded = dataurl.encode(content, result.text("compression"), with_compression_choice=self._dialect.base > 1)
         result.values["source"] = encoded.url
         self._sources[(*place, "source")] = origin
         if encoded.compression is not None:

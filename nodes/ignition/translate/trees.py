@@ -34,9 +34,7 @@ def add_trees(config: Record, translated: Translated, dialect: Dialect, files: F
 
 
 class _Adding:
-    def __init__(
-        self, tree: Record, origin: Path, nodes: Nodes, files: FilesDirectory, dialect: Dialect
-    ) -> None:
+    def __init__(self, tree: Record, origin: Path, nodes: Nodes, files: FilesDirectory, dialect: Dialect) -> None:
         self._tree = tree
         self._origin = origin
         self._nodes = nodes
@@ -74,9 +72,7 @@ class _Adding:
             return None
         if self._nodes.exists(path):
             return EXISTS
-        self._nodes.add(
-            "directories", self._origin, path, mode=_DIRECTORY_MODE if mode is None else mode, **owner
-        )
+        self._nodes.add("directories", self._origin, path, mode=_DIRECTORY_MODE if mode is None else mode, **owner)
         return None
 
     def _add_file(self, found: LocalNode, path: str) -> str | None:
