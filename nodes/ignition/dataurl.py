@@ -13,7 +13,7 @@ _GZIP_HEADER_BYTES, _GZIP_TRAILER_BYTES = 10, 8
 _GZIP_COST = len("gzip")
 _MEDIA_CHARACTERS = r"!#$%&'*+\-.^_`{|}~0-9A-Za-z"
 _MEDIA_TYPES = ("text", "image", "audio", "video", "application", "message", "multipart")
-_IS_MEDIA_CHARACTERS = re.compile(f"[{_MEDIA_CHARACTERS}]*")
+_IS_TOKEN = re.compile(f"[{_MEDIA_CHARACTERS}]*")
 _URL_DATA = re.compile(r"[!$-;=?-Z_a-z~%]*\Z")
 _BASE64_DATA = re.compile(r"[a-zA-Z0-9+/=\n]*\Z")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

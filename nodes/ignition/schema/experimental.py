@@ -5,14 +5,14 @@ from typing import Any
 
 Table = dict[str, Any]
 
-_QUADLET = [
+_QUADLET: list[Table] = [
     {"key": "contents", "type": "string", "optional": True, "go_type": "*string"},
     {"key": "contents_local", "type": "string", "optional": True, "go_type": "*string"},
     {"key": "name", "type": "string", "go_type": "string"},
     {"key": "rootful", "type": "bool", "go_type": "bool"},
     {"key": "dropins", "type": "Dropin", "list": True, "go_type": "[]v0_8_exp.Dropin"},
 ]
-_QUADLETS = {"key": "quadlets", "type": "Quadlet", "list": True, "go_type": "[]v0_8_exp.Quadlet"}
+_QUADLETS: Table = {"key": "quadlets", "type": "Quadlet", "list": True, "go_type": "[]v0_8_exp.Quadlet"}
 _FCOS_ONLY = ("boot_device", "grub")
 
 
@@ -22,7 +22,7 @@ def _renamed(go_type: str) -> str:
 
 def _fcos(tables: dict[str, Table]) -> Table:
     stable = tables["fcos 1.7.0"]
-    types: dict[str, list[dict[str, Any]]] = {
+    types: dict[str, list[Table]] = {
         name: [{**row, "go_type": _renamed(row["go_type"])} for row in rows] for name, rows in stable["types"].items()
     }
     types["Systemd"] = [*types["Systemd"], _QUADLETS]
