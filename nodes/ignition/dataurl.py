@@ -2,15 +2,18 @@
 
 import base64
 import binascii
+import contextlib
 import re
 import zlib
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
+from nodes.ignition.deflate import LONGEST_BODY, TooSlow, deflate
+
 _ESCAPE_KEEPS = "!*'()"
 _ZLIB_BEST = 9
-_GZIP_HEADER_BYTES, _GZIP_TRAILER_BYTES = 10, 8
-_GZIP_COST = len("gzip")
+_GZIP_FRAME_BYTES = 18
+_NEAR_CHARACTERS = 24
 _MEDIA_CHARACTERS = r"!#$%&'*+\-.^_`{|}~0-9A-Za-z"
 _MEDIA_TYPES = ("text", "image", "audio", "video", "application", "message", "multipart")
 _IS_TOKEN = re.compile(f"[{_MEDIA_CHARACTERS}]*")
@@ -45,11 +48,11 @@ def encode(body: bytes, compression: str | None, *, with_compression_choice: boo
         opaque = ";base64," + base64.b64encode(body).decode("ascii")
     if compression:
         return Encoded("data:" + opaque, None)
-    # The decision is the real tool's for its own gzip: one stored block more than zlib's stream has.
-    deflated = _deflate(body)
-    go_bytes = _GZIP_HEADER_BYTES + _GZIP_TRAILER_BYTES + len(deflated) + 5
-    if len(";base64,") + _base64_length(go_bytes) + _GZIP_COST < len(opaque):
-        return Encoded("data:;base64," + base64.b64encode(_gzip(body, deflated)).decode("ascii"), "gzip")
+    packed = _gzip(body, len(opaque))
+    if packed is not None:
+        candidate = ";base64," + base64.b64encode(packed).decode("ascii")
+        if len(candidate) + len("gzip") < len(opaque):
+            return Encoded("data:" + candidate, "gzip")
     return Encoded("data:" + opaque, "")
 
 
@@ -57,16 +60,19 @@ def _base64_length(count: int) -> int:
     return 4 * ((count + 2) // 3)
 
 
-def _deflate(body: bytes) -> bytes:
-    compressor = zlib.compressobj(_ZLIB_BEST, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return compressor.compress(body) + compressor.flush()
-
-
-def _gzip(body: bytes, deflated: bytes) -> bytes:
-    """A gzip file without time, of an unknown system, as Go writes it."""
+def _gzip(body: bytes, most: int) -> bytes | None:
+    """A gzip file as Go writes it; None where it is far from being shorter than `most` characters of base64."""
+    quick = zlib.compressobj(_ZLIB_BEST, zlib.DEFLATED, -zlib.MAX_WBITS)
+    stream = quick.compress(body) + quick.flush()
+    if _base64_length(_GZIP_FRAME_BYTES + len(stream)) > most + max(_NEAR_CHARACTERS, most // 8):
+        return None
+    if len(body) <= LONGEST_BODY:
+        with contextlib.suppress(TooSlow):
+            stream = deflate(body)
+    # Of no time and an unknown system.
     header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
     trailer = zlib.crc32(body).to_bytes(4, "little") + (len(body) & 0xFFFFFFFF).to_bytes(4, "little")
-    return header + deflated + trailer
+    return header + stream + trailer
 
 
 def decode(url: str) -> bytes:

@@ -45,7 +45,7 @@ class JsonNode:
 def read(source: bytes, limits: Limits) -> JsonNode:
     """The value of the whole document. Raises DocumentFailure or Refused."""
     if len(source) > limits.source_bytes:
-        raise Refused(f"the config is {len(source)} bytes long, which is more than {limits.source_bytes}")
+        raise Refused(f"the config is longer than {limits.source_bytes} bytes")
     return _Scanner(source, limits).document()
 
 

@@ -67,7 +67,7 @@ class Node:
 def read(source: bytes, limits: Limits) -> Node | None:
     """The root of the first document; None when there is none."""
     if len(source) > limits.source_bytes:
-        raise Refused(f"the config is {len(source)} bytes long, which is more than {limits.source_bytes}")
+        raise Refused(f"the config is longer than {limits.source_bytes} bytes")
     loader = _Loader(source or b"\n")
     try:
         return _compose(loader, limits)
