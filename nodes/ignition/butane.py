@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nodes.ignition.dialects import OTHER_VARIANTS, REMOVED_VARIANT, Dialect, dialects, find_dialect
 from nodes.ignition.files import FilesDirectory
+from nodes.ignition.gotext import to_bytes
 from nodes.ignition.limits import DEFAULT, Limits, Refused
 from nodes.ignition.output import write
 from nodes.ignition.paths import Path
@@ -74,7 +75,7 @@ def convert(
     report = Report()
     try:
         return _convert(
-            source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source,
+            to_bytes(source) if isinstance(source, str) else source,
             files,
             report,
             pretty=pretty,

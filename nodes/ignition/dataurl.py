@@ -8,12 +8,13 @@ import zlib
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-from nodes.ignition.deflate import LONGEST_BODY, TooSlow, deflate
+from nodes.ignition.deflate import LONGEST_BODY, Looks, TooSlow, deflate
 
 _ESCAPE_KEEPS = "!*'()"
 _ZLIB_BEST = 9
 _GZIP_FRAME_BYTES = 18
 _NEAR_CHARACTERS = 24
+_LOOKS = 2_000_000
 _MEDIA_CHARACTERS = r"!#$%&'*+\-.^_`{|}~0-9A-Za-z"
 _MEDIA_TYPES = ("text", "image", "audio", "video", "application", "message", "multipart")
 _IS_TOKEN = re.compile(f"[{_MEDIA_CHARACTERS}]*")
@@ -39,40 +40,53 @@ class Encoded:
     compression: str | None
 
 
-def encode(body: bytes, compression: str | None, *, with_compression_choice: bool = True) -> Encoded:
-    """The shortest of percent-escapes, base64 and gzipped base64. What is compressed already is not compressed again."""
-    opaque = "," + quote(body, safe=_ESCAPE_KEEPS)
-    if not with_compression_choice:
-        return Encoded("data:" + opaque, None)
-    if _base64_length(len(body)) + len(";base64,") < len(opaque):
-        opaque = ";base64," + base64.b64encode(body).decode("ascii")
-    if compression:
-        return Encoded("data:" + opaque, None)
-    packed = _gzip(body, len(opaque))
-    if packed is not None:
-        candidate = ";base64," + base64.b64encode(packed).decode("ascii")
-        if len(candidate) + len("gzip") < len(opaque):
-            return Encoded("data:" + candidate, "gzip")
-    return Encoded("data:" + opaque, "")
+class Encoder:
+    """Makes the URLs of one config.
+
+    Bodies are compressed as Go does it as long as that takes no more than a few seconds for all of them,
+    then with zlib: the same once it is unpacked.
+    """
+
+    def __init__(self, *, chooses_compression: bool = True) -> None:
+        self._chooses_compression = chooses_compression
+        self._looks = Looks(_LOOKS)
+
+    def encode(self, body: bytes, compression: str | None) -> Encoded:
+        """The shortest of percent-escapes, base64 and gzipped base64.
+
+        What is compressed already is not compressed again, and in the first version nothing is.
+        """
+        opaque = "," + quote(body, safe=_ESCAPE_KEEPS)
+        if not self._chooses_compression:
+            return Encoded("data:" + opaque, None)
+        if _base64_length(len(body)) + len(";base64,") < len(opaque):
+            opaque = ";base64," + base64.b64encode(body).decode("ascii")
+        if compression:
+            return Encoded("data:" + opaque, None)
+        packed = self._gzip(body, len(opaque))
+        if packed is not None:
+            candidate = ";base64," + base64.b64encode(packed).decode("ascii")
+            if len(candidate) + len("gzip") < len(opaque):
+                return Encoded("data:" + candidate, "gzip")
+        return Encoded("data:" + opaque, "")
+
+    def _gzip(self, body: bytes, most: int) -> bytes | None:
+        """A gzip file as Go writes it; None where it is far from being shorter than `most` characters of base64."""
+        quick = zlib.compressobj(_ZLIB_BEST, zlib.DEFLATED, -zlib.MAX_WBITS)
+        stream = quick.compress(body) + quick.flush()
+        if _base64_length(_GZIP_FRAME_BYTES + len(stream)) > most + max(_NEAR_CHARACTERS, most // 8):
+            return None
+        if len(body) <= LONGEST_BODY:
+            with contextlib.suppress(TooSlow):
+                stream = deflate(body, self._looks)
+        # Of no time and an unknown system.
+        header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+        trailer = zlib.crc32(body).to_bytes(4, "little") + (len(body) & 0xFFFFFFFF).to_bytes(4, "little")
+        return header + stream + trailer
 
 
 def _base64_length(count: int) -> int:
     return 4 * ((count + 2) // 3)
-
-
-def _gzip(body: bytes, most: int) -> bytes | None:
-    """A gzip file as Go writes it; None where it is far from being shorter than `most` characters of base64."""
-    quick = zlib.compressobj(_ZLIB_BEST, zlib.DEFLATED, -zlib.MAX_WBITS)
-    stream = quick.compress(body) + quick.flush()
-    if _base64_length(_GZIP_FRAME_BYTES + len(stream)) > most + max(_NEAR_CHARACTERS, most // 8):
-        return None
-    if len(body) <= LONGEST_BODY:
-        with contextlib.suppress(TooSlow):
-            stream = deflate(body)
-    # Of no time and an unknown system.
-    header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
-    trailer = zlib.crc32(body).to_bytes(4, "little") + (len(body) & 0xFFFFFFFF).to_bytes(4, "little")
-    return header + stream + trailer
 
 
 def decode(url: str) -> bytes:

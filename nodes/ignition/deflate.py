@@ -8,19 +8,21 @@ block not final, and an empty stored block as the end.
 
 from bisect import bisect_right
 from collections import Counter
+from dataclasses import dataclass
 from itertools import groupby
 
-LONGEST_BODY = 1_000_000
+LONGEST_BODY = 300_000
 _LONGEST_STORED = 65_535
 _WINDOW = 32_768
 _LEAST_MATCH, _MOST_MATCH = 4, 258
 _CHAIN = 4_096
 _FAR = 4_096  # farther away a match of only four bytes is not worth it
 _BLOCK_TOKENS = 16_384
+_CHAIN_LENGTHS = (_LEAST_MATCH, 8, 32)
+_SHORT_BODY = 32_768
+_LOOKS_OF_BLOCK, _LOOKS_OF_BYTE = 1_500, 2  # what codes and chains cost, measured in looks
 _END = 256
 _BIT_LIMIT, _CODE_BIT_LIMIT = 15, 7
-# Beyond so many looks the caller takes zlib: a minute of CPU for the same bytes once unpacked is too much.
-_LOOKS = 400_000
 
 _LENGTH_EXTRA = (*([0] * 8), *(bits for bits in range(1, 6) for _ in range(4)), 0)
 _LENGTH_BASE = [3]
@@ -44,13 +46,27 @@ Token = int | tuple[int, int]
 
 
 class TooSlow(Exception):
-    """The body would take too many looks at earlier positions."""
+    """There were too many looks at earlier positions."""
 
 
-def deflate(body: bytes) -> bytes:
+@dataclass
+class Looks:
+    """How many looks at earlier positions are left: a million takes about half a second."""
+
+    left: int
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise TooSlow
+
+
+def deflate(body: bytes, looks: Looks) -> bytes:
     """The stream of a body of at most LONGEST_BODY bytes. Raises TooSlow."""
     writer = _Writer()
-    for tokens, block in _blocks(body):
+    looks.take(_LOOKS_OF_BYTE * len(body))
+    for tokens, block in _blocks(body, looks):
+        looks.take(_LOOKS_OF_BLOCK)
         _write_block(writer, tokens, block)
     writer.stored(b"", is_final=True)
     return bytes(writer.out)
@@ -59,12 +75,12 @@ def deflate(body: bytes) -> bytes:
 Block = tuple[list[Token], bytes | None]
 
 
-def _blocks(body: bytes) -> list[Block]:
+def _blocks(body: bytes, looks: Looks) -> list[Block]:
     """Tokens, and the bytes that they stand for where they are still in the window, block by block."""
     blocks: list[Block] = []
     tokens: list[Token] = []
     block_start = 0
-    matcher = _Matcher(body)
+    matcher = _Matcher(body, looks)
     end = len(body)
     index = 0
     length, offset = _LEAST_MATCH - 1, 0
@@ -102,55 +118,74 @@ def _blocks(body: bytes) -> list[Block]:
     return blocks
 
 
-class _Matcher:
-    """Earlier positions of the same four bytes, the latest first."""
+class _Chain:
+    """Earlier positions of the same bytes, so many of them, the latest first."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, length: int) -> None:
+        self.length = length
+        self.previous = [-1] * len(body)
+        self._body = body
+        self._last = len(body) - length
+        self._heads: dict[bytes, int] = {}
+
+    def insert(self, index: int) -> None:
+        if index <= self._last:
+            key = self._body[index : index + self.length]
+            self.previous[index] = self._heads.get(key, -1)
+            self._heads[key] = index
+
+
+class _Matcher:
+    """Finds matches. In a longer body chains of longer strings save most of the looks."""
+
+    def __init__(self, body: bytes, looks: Looks) -> None:
         self.base = 0  # nothing before it can be matched
         self._body = body
-        self._last_insert = len(body) - _LEAST_MATCH
-        self._heads: dict[bytes, int] = {}
-        self._previous = [-1] * len(body)
-        self._looks = 0
+        self._looks = looks
+        lengths = _CHAIN_LENGTHS if len(body) > _SHORT_BODY else _CHAIN_LENGTHS[:1]
+        self._chains = [_Chain(body, length) for length in lengths]
+        self._rank = [0] * len(body)  # how many earlier positions have the same four bytes
 
     def insert(self, index: int) -> int:
         """The latest earlier position of the four bytes at the index; -1 without one."""
-        if index > self._last_insert:
-            return -1
-        key = self._body[index : index + _LEAST_MATCH]
-        head = self._heads.get(key, -1)
-        self._previous[index] = head
-        self._heads[key] = index
+        for chain in self._chains:
+            chain.insert(index)
+        head = self._chains[0].previous[index]
+        if head >= 0:
+            self._rank[index] = self._rank[head] + 1
         return head
 
     def find(self, index: int, head: int) -> tuple[int, int]:
         """Length and offset of the best match; the shortest that is none when there is none."""
-        body, previous = self._body, self._previous
+        body = self._body
         most = min(_MOST_MATCH, len(body) - index)
         wanted = body[index : index + most]
+        # Only so many positions with the same four bytes are looked at.
+        oldest = max(index - _WINDOW, self.base)
+        least_rank = self._rank[head] - _CHAIN
         length, offset = _LEAST_MATCH - 1, 0
-        last = body[index + length]
-        oldest = index - _WINDOW
+        at_least = length
         position = head
-        looks = 0
-        while looks < _CHAIN:
-            looks += 1
-            if body[position + length] == last:
+        previous = self._chains[0].previous
+        while position >= oldest and self._rank[position] > least_rank:
+            self._looks.take(1)
+            if body[position + at_least] == wanted[at_least]:
                 found = _common(body[position : position + most], wanted)
                 if found > length and (found > _LEAST_MATCH or index - position <= _FAR):
                     length, offset = found, index - position
                     if found >= most:
                         break
-                    last = body[index + found]
-            if position == oldest:
+                    previous = self._longest_chain(found)
+            # A far match of four bytes is none, so beyond that five are looked for.
+            at_least = max(length, _LEAST_MATCH) if index - position >= _FAR else length
+            if at_least >= most:
                 break
             position = previous[position]
-            if position < oldest or position < self.base:
-                break
-        self._looks += looks
-        if self._looks > _LOOKS:
-            raise TooSlow
         return length, offset
+
+    def _longest_chain(self, length: int) -> list[int]:
+        """The chain of strings that are as long as can be, but not longer than what is equal."""
+        return next(chain.previous for chain in reversed(self._chains) if chain.length <= length)
 
 
 def _common(one: bytes, other: bytes) -> int:

@@ -49,6 +49,14 @@ def extension(path: str) -> str:
     return name[dot:] if dot >= 0 else ""
 
 
+def to_bytes(text: str) -> bytes:
+    """UTF-8. Lone surrogates give back the bytes that they stand for; those that stand for none stay invalid."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
 def byte_length(text: str) -> int:
     """`len` of a Go string."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))

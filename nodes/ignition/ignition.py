@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nodes.ignition.document.decode import decode
 from nodes.ignition.document.inner import check
 from nodes.ignition.document.reader import DocumentFailure, JsonNode, Lines, has_overflow, places, read
+from nodes.ignition.gotext import to_bytes
 from nodes.ignition.limits import DEFAULT, Limits, Refused
 from nodes.ignition.record import Record
 from nodes.ignition.report import Entry, Kind, Position, Report
@@ -53,7 +54,7 @@ _STUB = _stub()
 
 def validate_document(source: bytes | str, *, limits: Limits = DEFAULT) -> Validation:
     """Check an Ignition document of any version that is known. It never raises for what is in it."""
-    raw = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+    raw = to_bytes(source) if isinstance(source, str) else source
     if not raw:
         return Validation(Report(), EMPTY)
     lines = Lines(raw)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import FilesDirectory
 from nodes.ignition.record import Record
@@ -16,7 +17,7 @@ from nodes.ignition.translate.quadlets import add_quadlets
 from nodes.ignition.translate.trees import add_trees
 
 _BOOT_DEVICE_LEVEL, _GRUB_LEVEL = 3, 5
-_MOUNT_UNITS_BASE, _QUADLETS_BASE = 2, 8
+_COMPRESSION_BASE, _MOUNT_UNITS_BASE, _QUADLETS_BASE = 2, 2, 8
 
 
 class Translation(NamedTuple):
@@ -29,14 +30,15 @@ class Translation(NamedTuple):
 
 def translate(config: Record, dialect: Dialect, files: FilesDirectory | None) -> Translation:
     """Translate. After an error nothing is translated."""
-    translated, report = translate_plain(config, dialect, files)
+    encoder = Encoder(chooses_compression=dialect.base >= _COMPRESSION_BASE)
+    translated, report = translate_plain(config, dialect, files, encoder)
     if dialect.base >= _MOUNT_UNITS_BASE:
         filesystems = config.record("storage").items("filesystems")
         if filesystems:
             translated = merge_translated(render_mount_units(config, dialect), translated)
-        report.extend(add_trees(config, translated, dialect, files).entries)
+        report.extend(add_trees(config, translated, dialect, files, encoder).entries)
     if dialect.base >= _QUADLETS_BASE:
-        report.extend(add_quadlets(config, translated, dialect, files).entries)
+        report.extend(add_quadlets(config, translated, dialect, files, encoder).entries)
     if report.has_errors:
         return Translation(Translated(Record(dialect.target.root), {}), report, Report())
     level = dialect.fcos
@@ -49,7 +51,7 @@ def translate(config: Record, dialect: Dialect, files: FilesDirectory | None) ->
             translated = merge_translated(rendered, translated)
     check_partitions(translated.config, of_result, warns_of_root=level >= _BOOT_DEVICE_LEVEL)
     if level >= _GRUB_LEVEL:
-        translated = merge_translated(render_grub(config, dialect), translated)
+        translated = merge_translated(render_grub(config, dialect, encoder), translated)
     return Translation(translated, report, of_result)
 
 

@@ -1,13 +1,13 @@
 """`grub.users`: a password for the boot loader."""
 
-from nodes.ignition import dataurl
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.record import Record
 from nodes.ignition.translate.merge import Translated
 from nodes.ignition.translate.sourcemap import SourceMap, add_from_one
 
 
-def render_grub(config: Record, dialect: Dialect) -> Translated:
+def render_grub(config: Record, dialect: Dialect, encoder: Encoder) -> Translated:
     """A config of the boot filesystem and user.cfg alone; an empty one without users."""
     types = dialect.target.types
     result = Record(dialect.target.root)
@@ -15,7 +15,7 @@ def render_grub(config: Record, dialect: Dialect) -> Translated:
     users = config.record("grub").records("users")
     if not users:
         return Translated(result, sources)
-    encoded = dataurl.encode(_user_config(users).encode("utf-8", "surrogateescape"), None)
+    encoded = encoder.encode(_user_config(users).encode("utf-8", "surrogateescape"), None)
     resource = Record(types["Resource"], source=encoded.url, compression=encoded.compression)
     storage = Record(
         types["Storage"],

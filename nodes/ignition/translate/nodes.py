@@ -1,6 +1,6 @@
 """The files, directories and links of a config by path, to which sugar adds."""
 
-from nodes.ignition import dataurl
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.paths import Path
 from nodes.ignition.record import Record, Value
 from nodes.ignition.schema import RecordType
@@ -15,7 +15,8 @@ _LISTS = {"files": "File", "directories": "Directory", "links": "Link"}
 class Nodes:
     """Finds and adds nodes."""
 
-    def __init__(self, translated: Translated, types: dict[str, RecordType]) -> None:
+    def __init__(self, translated: Translated, types: dict[str, RecordType], encoder: Encoder) -> None:
+        self._encoder = encoder
         self._types = types
         self.sources: SourceMap = translated.sources
         storage = translated.config.record("storage")
@@ -54,7 +55,7 @@ class Nodes:
         """Put content into a file; its path in the result, and whether its compression was set."""
         contents = file.record("contents")
         file.values["contents"] = contents
-        encoded = dataurl.encode(content, contents.text("compression"))
+        encoded = self._encoder.encode(content, contents.text("compression"))
         contents.values["source"] = encoded.url
         if encoded.compression is not None:
             contents.values["compression"] = encoded.compression

@@ -2,7 +2,7 @@
 
 import re
 
-from nodes.ignition import dataurl
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import NO_DIRECTORY, FilesDirectory, LocalFailure
 from nodes.ignition.paths import Path
@@ -28,9 +28,11 @@ _MAPPED_BEFORE_1_5 = frozenset(("PasswdUser", "Unit", "Dropin"))
 _LINE_END = re.compile("\r?\n")
 
 
-def translate_plain(config: Record, dialect: Dialect, files: FilesDirectory | None) -> tuple[Translated, Report]:
+def translate_plain(
+    config: Record, dialect: Dialect, files: FilesDirectory | None, encoder: Encoder
+) -> tuple[Translated, Report]:
     """The config without the sugar that makes new records."""
-    return _Translation(dialect, files).run(config)
+    return _Translation(dialect, files, encoder).run(config)
 
 
 def local_text(content: bytes) -> str:
@@ -46,9 +48,10 @@ def read_local(files: FilesDirectory | None, local: str) -> bytes:
 
 
 class _Translation:
-    def __init__(self, dialect: Dialect, files: FilesDirectory | None) -> None:
+    def __init__(self, dialect: Dialect, files: FilesDirectory | None, encoder: Encoder) -> None:
         self._dialect = dialect
         self._files = files
+        self._encoder = encoder
         self._sources: SourceMap = {}
         self._report = Report()
         self._mapped_when_filled = (
@@ -125,7 +128,7 @@ class _Translation:
             self._set_content(inline.encode("utf-8", "surrogateescape"), result, (*origin, "inline"), place)
 
     def _set_content(self, content: bytes, result: Record, origin: Path, place: Path) -> None:
-        encoded = dataurl.encode(content, result.text("compression"), with_compression_choice=self._dialect.base > 1)
+        encoded = self._encoder.encode(content, result.text("compression"))
         result.values["source"] = encoded.url
         self._sources[(*place, "source")] = origin
         if encoded.compression is not None:

@@ -1,5 +1,6 @@
 """`systemd.quadlets`: files and links that Podman makes units of."""
 
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import FilesDirectory, LocalFailure
 from nodes.ignition.gotext import join
@@ -14,14 +15,16 @@ from nodes.ignition.translate.plain import read_local
 _SYSTEM, _USERS = "/etc/containers/systemd", "/etc/containers/systemd/users"
 
 
-def add_quadlets(config: Record, translated: Translated, dialect: Dialect, files: FilesDirectory | None) -> Report:
+def add_quadlets(
+    config: Record, translated: Translated, dialect: Dialect, files: FilesDirectory | None, encoder: Encoder
+) -> Report:
     """Add the quadlets, behind the files that the config declares and those of trees."""
     report = Report()
     quadlets = config.record("systemd").records("quadlets")
     if not quadlets:
         return report
     root: Path = ("systemd", "quadlets")
-    nodes = Nodes(translated, dialect.target.types)
+    nodes = Nodes(translated, dialect.target.types, encoder)
     nodes.sources["storage",] = root
     for index, quadlet in enumerate(quadlets):
         origin: Path = (*root, index)

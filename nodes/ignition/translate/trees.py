@@ -1,5 +1,6 @@
 """`storage.trees`: what lies in a local directory."""
 
+from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import NO_DIRECTORY, FilesDirectory, LocalFailure, LocalNode
 from nodes.ignition.gotext import join
@@ -12,13 +13,15 @@ from nodes.ignition.translate.nodes import EXECUTABLE_MODE, EXISTS, FILE_MODE, N
 _DIRECTORY_MODE = 0o755
 
 
-def add_trees(config: Record, translated: Translated, dialect: Dialect, files: FilesDirectory | None) -> Report:
+def add_trees(
+    config: Record, translated: Translated, dialect: Dialect, files: FilesDirectory | None, encoder: Encoder
+) -> Report:
     """Add the files and links of the trees, behind those that the config declares."""
     report = Report()
     trees = config.record("storage").records("trees")
     if not trees:
         return report
-    nodes = Nodes(translated, dialect.target.types)
+    nodes = Nodes(translated, dialect.target.types, encoder)
     for index, tree in enumerate(trees):
         origin: Path = ("storage", "trees", index)
         if files is None:

@@ -1,0 +1,63 @@
+"""Hours of hostile configs: hypothesis with many examples, and atheris, which follows the code, where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from nodes.tests.ignition import test_fuzz
+
+pytestmark = pytest.mark.soak
+EXAMPLES = 20_000
+SECONDS = 600
+FUZZER = """
+import sys
+import atheris
+with atheris.instrument_imports(include=["nodes.ignition"]):
+    from nodes.ignition.butane import convert
+    from nodes.ignition.ignition import validate_document
+HEADERS = (b"", b"variant: fcos\\nversion: 1.7.0\\n", b"variant: flatcar\\nversion: 1.1.0\\n")
+def one(raw):
+    source = HEADERS[raw[0] % 3] + raw[1:] if raw else raw
+    conversion = convert(source)
+    assert (conversion.error is None) is (conversion.output is not None)
+    validate_document(source)
+atheris.Setup(sys.argv, one)
+atheris.Fuzz()
+"""
+
+
+@pytest.mark.parametrize(
+    "fuzz",
+    [
+        test_fuzz.test_any_text_is_answered,
+        test_fuzz.test_any_yaml_below_a_header_is_answered,
+        test_fuzz.test_configs_of_every_dialect,
+        test_fuzz.test_documents_of_every_version,
+        test_fuzz.test_units_are_parsed_or_refused,
+        test_fuzz.test_urls_are_parsed_or_refused,
+    ],
+)
+def test_many_examples(fuzz: object) -> None:
+    many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    assert callable(fuzz)
+    many(fuzz)()
+
+
+def test_following_the_code(tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: it has no wheels for every Python; `pip install atheris` adds this proof")
+    script = tmp_path / "fuzzer.py"
+    script.write_text(FUZZER)
+    ended = subprocess.run(
+        [sys.executable, script, f"-max_total_time={SECONDS}", "-max_len=4096", str(tmp_path)],
+        capture_output=True,
+        check=False,
+        env={"PYTHONPATH": str(Path.cwd())},
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:].decode(errors="replace")
