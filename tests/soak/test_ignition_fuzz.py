@@ -51,7 +51,9 @@ def test_many_examples(fuzz: object) -> None:
 
 def test_following_the_code(tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed: it has no wheels for every Python; `pip install atheris` adds this proof")
+        pytest.skip(
+            "atheris is not installed: it has no wheels for every Python; `pip install atheris` adds this proof"
+        )
     script = tmp_path / "fuzzer.py"
     script.write_text(FUZZER)
     ended = subprocess.run(
