@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from fleetui.access.api import views as access
 from fleetui.access.api.health import Health
 from fleetui.access.api.permissions import DeclaredPermission
+from fleetui.access.api.retention import RetentionDetail, RetentionList
 from fleetui.access.guards import needs
 from fleetui.audit.api import AuditExport, AuditList
 from fleetui.core.api.actions import PUBLIC, Action
@@ -148,6 +149,8 @@ _api = [
     path("v1/users/<username:username>/", access.UserDetail.as_view(), name="user"),
     path("v1/roles/", access.RoleList.as_view(), name="roles"),
     path("v1/roles/<uuid:binding_id>/", access.RoleDetail.as_view(), name="role"),
+    path("v1/retention/", RetentionList.as_view(), name="retention"),
+    path("v1/retention/<slug:subject>/", RetentionDetail.as_view(), name="retention-of"),
     path("v1/audit/export/", AuditExport.as_view(), name="audit-export"),
     path("v1/audit/", AuditList.as_view(), name="audit"),
     *operations,

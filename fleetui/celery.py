@@ -23,6 +23,7 @@ app.conf.beat_schedule = {
     "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
+    "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},
     "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
 }
 

@@ -12,10 +12,11 @@ class NodesConfig(AppConfig):
         from nodes import search, vital_signs
         from nodes.banners import absence_is_held, polling_stands_still
         from nodes.facts import statistics
-        from nodes.services import guard, tally
+        from nodes.services import guard, retention, tally
         from nodes.services.credentials import rotate_seals
 
         guard.install()
+        retention.install()
         post_migrate.connect(search.install_after_migrate, sender=self, dispatch_uid="nodes.search")
         post_migrate.connect(statistics.install_after_migrate, sender=self, dispatch_uid="nodes.statistics")
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")

@@ -53,6 +53,8 @@ def _words(action: str, outcome: str) -> str:
         "roles.unbind": _("took a role from"),
         "tokens.create": _("made the token"),
         "tokens.revoke": _("revoked the token"),
+        "settings.retention": _("changed how long is kept:"),
+        "audit.prune": _("removed old events from"),
         "users.add": _("added the user"),
         "users.set_password": _("set the password of"),
         "users.set_active": _("changed whether the user is active:"),

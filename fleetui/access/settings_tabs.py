@@ -16,6 +16,7 @@ def settings_tabs(request: HttpRequest) -> list[dict[str, Any]]:
         (reverse("settings"), _("General"), "settings.read", True),
         (reverse("access:users"), _("Users and roles"), "users.read", principal.may("users.read")),
         (reverse("nodes:releases"), _("Releases"), "releases.read", True),
+        (reverse("access:retention"), _("Retention"), "settings.read", True),
         (reverse("health"), _("Health"), "health.read", True),
         (reverse("access:preferences"), _("My preferences"), "settings.read", True),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from fleetui.access.views import health, settings, tokens, users
+from fleetui.access.views import health, retention, settings, tokens, users
 
 _access: list[URLPattern] = [
     path("tokens/", tokens.token_list, name="tokens"),
@@ -17,6 +17,8 @@ _access: list[URLPattern] = [
     path("settings/users/<str:username>/roles/", users.user_role, name="user_role"),
     path("settings/users/<str:username>/roles/<uuid:pk>/", users.user_role_take, name="user_role_take"),
     path("settings/users/<str:username>/active/", users.user_active, name="user_active"),
+    path("settings/retention/", retention.retention_list, name="retention"),
+    path("settings/retention/<slug:subject>/", retention.retention_edit, name="retention_edit"),
     path("settings/preferences/", settings.preferences, name="preferences"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [

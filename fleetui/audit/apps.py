@@ -7,6 +7,7 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
+        from fleetui.audit import retention
         from fleetui.audit.triggers import install_after_migrate
         from fleetui.audit.vital_signs import anchor_is_old, anchored, broken
         from fleetui.core.vitals import add_vitals
@@ -15,3 +16,4 @@ class AuditConfig(AppConfig):
         add_vitals(anchor_is_old, cheap=True)
         add_vitals(broken, cheap=True)
         add_vitals(anchored)
+        retention.install()

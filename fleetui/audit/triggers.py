@@ -5,6 +5,8 @@ SQLite's table rebuilds during a migration drop triggers silently, so they are p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -15,9 +17,13 @@ _SQLITE = {
     "BEGIN SELECT RAISE(ABORT, 'audit events are never changed or deleted'); END"
     for verb in ("UPDATE", "DELETE")
 }
+#: Retention names, for its own transaction only, up to which event it deletes.
+_SETTING = "fleetui.audit_prune_through"
 _POSTGRESQL = [
-    "CREATE OR REPLACE FUNCTION audit_event_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'audit events are never changed or deleted'; END $$",
+    "CREATE OR REPLACE FUNCTION audit_event_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    f"IF TG_OP = 'DELETE' THEN IF OLD.seq <= coalesce(nullif(current_setting('{_SETTING}', true), ''), '0')::bigint "
+    "THEN RETURN OLD; END IF; END IF; "
+    "RAISE EXCEPTION 'audit events are never changed or deleted'; END $$",
     "DROP TRIGGER IF EXISTS audit_event_no_change ON audit_event",
     "CREATE TRIGGER audit_event_no_change BEFORE UPDATE OR DELETE ON audit_event FOR EACH ROW EXECUTE FUNCTION audit_event_refuse()",
     "DROP TRIGGER IF EXISTS audit_event_no_truncate ON audit_event",
@@ -47,6 +53,29 @@ def remove(alias: str = "default") -> None:
         else:
             for name in sorted(_POSTGRESQL_NAMES):
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON audit_event")
+
+
+@contextmanager
+def deletion_allowed(through_seq: int, alias: str = "default") -> Iterator[None]:
+    """Let events up to this number be deleted, within the transaction at hand and seen by nobody else.
+
+    SQLite has no settings of a transaction, but its schema changes belong to one: the trigger is away for this writer only.
+    """
+    connection = connections[alias]
+    if not connection.in_atomic_block:
+        raise RuntimeError("audit events are deleted in a transaction, together with their checkpoint")
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            name = "audit_event_no_delete"
+            stands = name not in missing(alias)
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+            yield
+            if stands:
+                cursor.execute(_SQLITE[name])
+        else:
+            cursor.execute("SELECT set_config(%s, %s, true)", [_SETTING, str(through_seq)])
+            yield
+            cursor.execute("SELECT set_config(%s, '0', true)", [_SETTING])
 
 
 def missing(alias: str = "default") -> set[str]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.audit.chain import TEXT_FIELDS, event_hash
 from fleetui.audit.models import AuditEvent, AuditHead
+from fleetui.audit.retention import checkpoint_before
 from fleetui.audit.triggers import missing
 from fleetui.core.heartbeats import mark
 
@@ -20,11 +21,16 @@ VERIFY_JOB = "audit-verify"
 
 @dataclass(frozen=True)
 class Verdict:
-    """`good` is False when a row was changed, is missing, or the end was cut; `problems` says which, one sentence each."""
+    """`good` is False when a row was changed, is missing, or the end was cut; `problems` says which, one sentence each.
+
+    `begins_at` is the first event that is there; before it, `checkpoint` (an event of the chain) says what retention removed.
+    """
 
     events: int
     anchored_seq: int
     problems: list[str] = field(default_factory=list)
+    begins_at: int = 1
+    checkpoint: int | None = None
 
     @property
     def good(self) -> bool:
@@ -66,7 +72,14 @@ def verify() -> Verdict:
     # Events are appended while we walk: the head of before must be met on the way, that of after not be passed.
     before, met = _head(), True
     previous, expected, count = "", 1, 0
+    begins_at, checkpoint = 1, None
     for event in AuditEvent.objects.order_by("seq").iterator(chunk_size=2000):
+        if count == 0 and event.seq > 1 and (found := checkpoint_before(event.seq)):
+            begins_at, checkpoint = event.seq, found.seq
+            previous, expected = found.last_hash, event.seq
+            if outside.get(found.last, {found.last_hash}) != {found.last_hash}:
+                said = _("Event %(seq)s, the last that retention removed, is not the one that was anchored.")
+                problems.append(said % {"seq": found.last})
         if event.seq != expected:
             problems.append(_("Events %(first)s to %(last)s are missing.") % {"first": expected, "last": event.seq - 1})
             expected = event.seq
@@ -98,7 +111,7 @@ def verify() -> Verdict:
         for name in sorted(missing())
         if settings.AUDIT_TRIGGERS
     ]
-    return Verdict(events=count, anchored_seq=anchored, problems=problems)
+    return Verdict(events=count, anchored_seq=anchored, problems=problems, begins_at=begins_at, checkpoint=checkpoint)
 
 
 def verify_and_note() -> Verdict:

@@ -237,7 +237,16 @@ def _proof() -> dict[str, Any]:
     head = AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
     anchor = last_anchor()
     behind = head - anchor["seq"] if anchor else head
-    return {"head_seq": head, "anchor": anchor, "anchor_behind": behind, "may_verify_here": head <= MOST_VERIFIED}
+    first = AuditEvent.objects.order_by("seq").values_list("seq", flat=True).first() or 1
+    count = head - first + 1 if head else 0
+    return {
+        "head_seq": head,
+        "event_count": count,
+        "first_seq": first,
+        "anchor": anchor,
+        "anchor_behind": behind,
+        "may_verify_here": count <= MOST_VERIFIED,
+    }
 
 
 @require_safe
@@ -264,8 +273,7 @@ def audit_event(request: HttpRequest, seq: int) -> HttpResponse:
 @_for_auditors
 def audit_verify(request: HttpRequest) -> HttpResponse:
     """Prove the chain from the first event to the last."""
-    head = AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
-    if head > MOST_VERIFIED:
+    if not _proof()["may_verify_here"]:
         messages.warning(request, _("The log is long. Prove it on the server: python manage.py audit verify"))
         return redirect("audit")
     verdict = verify_and_note()
@@ -273,8 +281,11 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
         said = _(
             "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet."
         )
-        loose = max(verdict.events - verdict.anchored_seq, 0)
+        loose = max(verdict.begins_at - 1 + verdict.events - verdict.anchored_seq, 0)
         messages.info(request, said % {"events": f"{verdict.events:,}", "loose": f"{loose:,}"})
+        if verdict.checkpoint:
+            said = _("The log begins at event %(first)s: retention removed what was before, as event %(seq)s says.")
+            messages.info(request, said % {"first": verdict.begins_at, "seq": verdict.checkpoint})
     else:
         for problem in verdict.problems:
             messages.error(request, problem)

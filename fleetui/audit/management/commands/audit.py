@@ -29,3 +29,7 @@ class Command(BaseCommand):
             else "No anchor has been written yet: cutting off the end could not be proved."
         )
         self.stdout.write(f"The audit log is intact: {verdict.events} events, every hash matches. {proof}")
+        if verdict.checkpoint:
+            self.stdout.write(
+                f"It begins at event {verdict.begins_at}: retention removed what was before, as event {verdict.checkpoint} says."
+            )
