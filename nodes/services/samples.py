@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count
 
-from nodes.models import Node, Sample
+from nodes.models import Sample, Tally
 from nodes.models.history import RESOLUTIONS_S
 from nodes.releases.versions import version_key
 
@@ -35,7 +34,7 @@ def take_samples(*, now: datetime) -> int:
     """Count the fleet for every resolution whose time has come and is not written yet; returns how many rows were written.
 
     Two beats or a repeated message write nothing twice: the row that claims a time is unique, and stands in one transaction
-    with what was counted. One query counts, whatever the number of pools and resolutions.
+    with what was counted. One query of the tally counts, whatever the size of the fleet.
     """
     due = [(resolution_s, at) for resolution_s, at in _times(now) if not _taken(resolution_s, at)]
     if not due:
@@ -81,18 +80,10 @@ def _claim(resolution_s: int, at: datetime) -> bool:
 
 
 def _counted() -> dict[uuid.UUID | None, Counts]:
-    """Counts per pool. Retired nodes are counted in their lifecycle only."""
-    columns = ("pool_id", "lifecycle", *AXES, "booted_version")
+    """Counts per pool, of the tally. Retired nodes are counted in their lifecycle only."""
     pools: dict[uuid.UUID | None, Counts] = {}
-    rows = Node.objects.order_by().values_list(*columns).annotate(count=Count("pk"))
-    for pool_id, lifecycle, *axes, version, count in rows:
-        counts = pools.setdefault(pool_id, Counter())
-        counts["lifecycle", lifecycle] += count
-        if lifecycle == "retired":
-            continue
-        for axis, value in zip(AXES, axes, strict=True):
-            counts[axis, value] += count
-        counts["version", version] += count
+    for pool_id, kind, value, count in Tally.objects.filter(kind__in=KINDS).sums("pool_id", "kind", "value"):
+        pools.setdefault(pool_id, Counter())[kind, value] = count
     return pools
 
 
