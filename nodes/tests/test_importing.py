@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
@@ -161,6 +162,58 @@ def test_a_dead_worker_loses_no_row_and_repeats_none(monkeypatch: pytest.MonkeyP
         pass
     assert Node.objects.count() == 5
     assert AuditEvent.objects.filter(action="nodes.add").count() == 5
+
+
+def test_a_row_that_the_database_refuses_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = applying._apply
+
+    def refuses(plan: ImportPlan, batch: list[Any], now: Any) -> list[Any]:
+        entries = real(plan, batch, now)
+        if any(row.name == "n2" for row in batch):
+            raise IntegrityError("n2 is odd")
+        return entries
+
+    monkeypatch.setattr(applying, "_apply", refuses)
+    plan = applied(planned("name\n" + "".join(f"n{i}\n" for i in range(5))))
+    assert (plan.state, plan.counts["add"], plan.counts["refuse"]) == ("done", 4, 1)
+    assert plan.rows.get(name="n2").problems[0]["field"] == "name"
+    assert sorted(Node.objects.values_list("name", flat=True)) == ["n0", "n1", "n3", "n4"]
+    assert AuditEvent.objects.filter(action="nodes.add").count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_on_one_plan_do_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "ROWS_AT_ONCE", 5)
+    plan = planned("name,pool\n" + "".join(f"n{i},fresh\n" for i in range(60)), create_pools=True)
+    importing.start(plan=plan, actor=SYSTEM, now=NOW)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            more = True
+            while more:
+                try:
+                    more = importing.apply_some(plan.pk, NOW)
+                except OperationalError:
+                    # SQLite lets one writer in; the task tries again too.
+                    more = True
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures
+    plan.refresh_from_db()
+    assert (plan.state, plan.position, plan.counts["add"]) == ("done", 60, 60)
+    assert Node.objects.count() == 60
+    assert AuditEvent.objects.filter(action="nodes.add").count() == 60
+    assert AuditEvent.objects.filter(action__in=["nodes.import", "pools.add"]).count() == 2
+    assert verify().good
 
 
 def test_rights_are_those_on_the_pools(cast: Cast) -> None:

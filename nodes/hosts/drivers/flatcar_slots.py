@@ -69,13 +69,14 @@ def part_number(device: str) -> int | None:
 
 def running(partitions: Sequence[Partition], device: str, arguments: Sequence[str]) -> Partition | None:
     """The partition that /usr is on, by its device or by the kernel arguments."""
-    number = part_number(device)
+    number, name = part_number(device), device.strip().rpartition("/")[2].lower()
     for partition in partitions:
-        if number is not None and partition.number == number:
+        if name in (partition.label.lower(), partition.uuid) or (number is not None and partition.number == number):
             return partition
     words = [word.lower() for word in arguments]
     for partition in partitions:
-        if partition.uuid and any(word.endswith(f"usr=partuuid={partition.uuid}") for word in words):
+        ends = (f"usr=partlabel={partition.label.lower()}", f"usr=partuuid={partition.uuid or '-'}")
+        if any(word.endswith(ends) for word in words):
             return partition
     return None
 

@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+import structlog
+from django.db import DataError, IntegrityError, transaction
 from django.utils.translation import gettext
 
 from fleetui.access.principals import Principal, require
@@ -17,6 +18,7 @@ from nodes.models import Credential, HostKey, ImportPlan, ImportRow, Node, Pool,
 from nodes.services.nodes import require_on
 from nodes.services.search import search_text
 
+log = structlog.get_logger(__name__)
 ROWS_AT_ONCE = 250
 #: How long a plan whose worker died waits for another. A batch that takes longer is still done once: `position` decides.
 LEASE = timedelta(seconds=15)
@@ -65,19 +67,32 @@ def forget_old(now: datetime) -> int:
 
 
 def apply_some(plan_id: Any, now: datetime) -> bool:
-    """Apply the next batch of rows; whether more are left. Two workers on one plan do each batch once."""
+    """Apply the next batch of rows; whether more are left. Two workers on one plan do each batch once.
+
+    A batch that the database refuses is done row by row: something changed since its rows were looked at, or one row
+    cannot be stored, which is then refused and named.
+    """
+    for rows, last in ((ROWS_AT_ONCE, False), (1, False), (1, True)):
+        try:
+            return _apply_batch(plan_id, now, rows, store=not last)
+        except (IntegrityError, DataError) as error:
+            log.warning("import_batch_refused", plan=str(plan_id), rows=rows, error=str(error).strip())
+    raise AssertionError("A batch that stores nothing cannot be refused.")
+
+
+def _apply_batch(plan_id: Any, now: datetime, rows: int, *, store: bool) -> bool:
     plan = ImportPlan.objects.filter(pk=plan_id, state="applying").first()
     if plan is None:
         return False
     after = plan.position
-    batch = list(plan.rows.filter(number__gt=after).order_by("number")[:ROWS_AT_ONCE])
+    batch = list(plan.rows.filter(number__gt=after).order_by("number")[:rows])
     upto = batch[-1].number if batch else plan.row_count
     with transaction.atomic():
         # The swap comes first: on both databases it makes a second worker wait, and then find nothing to do.
         mine = ImportPlan.objects.filter(pk=plan_id, state="applying", position=after)
         if not mine.update(position=upto, lease_until=now + LEASE):
             return True
-        entries = _apply(plan, batch, now)
+        entries = _apply(plan, batch, now) if store else _refuse(batch)
         if upto >= plan.row_count:
             counts = Counter(plan.rows.values_list("outcome", flat=True))
             full = {**dict.fromkeys(plan.counts, 0), **counts}
@@ -87,6 +102,15 @@ def apply_some(plan_id: Any, now: datetime) -> bool:
             entries.append(Entry(actor=plan.owner, action="nodes.import", subject=subject, after=full))
         append(entries)
     return upto < plan.row_count
+
+
+def _refuse(batch: list[ImportRow]) -> list[Entry]:
+    """The row that the database does not take."""
+    for row in batch:
+        mend = gettext("It could not be stored: look at the log of the worker, and import it again.")
+        row.outcome, row.problems = "refuse", [{"field": "name", "value": row.name, "mend": mend}]
+    ImportRow.objects.bulk_update(batch, ["outcome", "problems"])
+    return []
 
 
 def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entry]:
@@ -187,7 +211,7 @@ def _change(node: Node, values: dict[str, Any], now: datetime) -> None:
     if {"address", "port", "credential", "pool", "os_family_given"} & set(values):
         columns |= {"poll_due_at": now, "poll_requested_at": now}
     if not Node.objects.filter(pk=node.pk, revision=node.revision).update(**columns):
-        # Changed between the look and the write: the whole batch is tried again.
+        # Changed between the look and the write: the rows are looked at again, one by one.
         raise IntegrityError(f"{node.name} was changed meanwhile")
 
 

@@ -230,6 +230,74 @@ def test_a_user_whom_the_bus_refuses() -> None:
     assert facts.booted.version == "4230.2.3"
 
 
+def test_an_engine_that_does_not_answer_is_no_question_of_rights() -> None:
+    null = "LAST_CHECKED_TIME=0\nPROGRESS=0\nCURRENT_OP=(null)\nNEW_VERSION=(null)\nNEW_SIZE=0\n"
+    gone = (
+        "I1 1 update_engine_client.cc:123] Error getting status: GError(2): The name was not provided by any .service\n"
+    )
+    facts = host(
+        update_engine=gone + null,
+        flatcar_units=UNITS.format("active").replace("ActiveState=active", "ActiveState=failed", 1),
+    )
+    (unread,) = [one for one in facts.unread if one.section == "update_engine"]
+    assert unread.reason == "failed"
+    assert facts.agent.state == "failed"
+    refused = host(update_engine=recording("update-engine-status-other-user-denied.stderr+stdout.txt"))
+    assert [one.reason for one in refused.unread if one.section == "update_engine"] == ["permission"]
+
+
+@pytest.mark.parametrize(
+    ("device", "arguments"),
+    [
+        ("/dev/disk/by-partlabel/USR-B", ""),
+        (f"/dev/disk/by-partuuid/{UUID_B}", ""),
+        ("/dev/dm-0", "mount.usr=PARTLABEL=USR-B"),
+        ("/dev/mapper/usr", f"usr=PARTUUID={UUID_B.upper()}"),
+        ("/dev/mmcblk0p4", ""),
+        ("/dev/vda4", f"verity.usr=PARTUUID={UUID_A}"),
+    ],
+)
+def test_the_slot_that_runs_is_found_however_it_is_named(device: str, arguments: str) -> None:
+    facts = host(usr_device=device + "\n", cmdline=arguments + "\n", usr_partitions=table(GOOD_B, GOOD_A))
+    assert facts.booted is not None
+    assert facts.booted.id == "USR-B"
+
+
+@pytest.mark.parametrize("group", ["lts-2024", "beta", "alpha", "5b810680-e36a-4879-b98a-4f989e80b899"])
+@pytest.mark.parametrize("version", ["4081.3.6", "4459.0.0", "4500.0.0+nightly-20251101-2100"])
+def test_streams_and_versions(group: str, version: str) -> None:
+    release = OS_RELEASE.replace("4230.2.3", version)
+    waits = NEED_REBOOT.replace("4230.2.4", version + "1" if "+" in version else "4600.1.0")
+    facts = host(
+        os_release=release,
+        usr_os_release=release,
+        update_engine=waits,
+        update_conf=CONF + f'/etc/flatcar/update.conf:GROUP="{group}"\n',
+        usr_partitions=STAGED["usr_partitions"],
+    )
+    assert facts.booted is not None
+    assert (facts.booted.version, facts.os.stream, facts.booted.stream) == (version, group, group)
+    assert facts.deployments[0].staged
+    assert not [one for one in facts.unread if one.section == "update_engine"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("sudo: a password is required\n", "permission"),
+        ("core is not in the sudoers file.\n", "permission"),
+        ("ERROR: Can't open /dev/sda: Permission denied\n", "permission"),
+        ("ERROR: cgpt: invalid GPT\n", "failed"),
+    ],
+)
+def test_without_the_table_what_runs_is_known(said: str, reason: str) -> None:
+    table_refused: Any = SectionOutput(1, b"", said.encode())
+    facts = host(usr_partitions=table_refused)
+    assert [one.reason for one in facts.unread if one.section == "usr_partitions"] == [reason]
+    (booted,) = facts.deployments
+    assert (booted.version, booted.booted, booted.slot) == ("4230.2.3", True, None)
+
+
 def test_an_update_that_the_host_knows_of() -> None:
     facts = host(update_engine=IDLE.replace("IDLE", "DOWNLOADING").replace("0.0.0\n", "4230.2.4\n"))
     assert facts.update.transaction == "downloading"
