@@ -25,6 +25,7 @@ from nodes.services.polling import Outcome, begin, claim_due, hold, release, sto
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.targets import target_of
+from nodes.services.routes import Routes
 from nodes.services.samples import take_samples
 
 log = structlog.get_logger(__name__)
@@ -108,7 +109,8 @@ def _poll(claimed: uuid.UUID, lane: Lane) -> None:
         return
     nodes = list(Node.objects.filter(poll_lease=lease).select_related("credential", "pool__credential"))
     pinned = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
-    contacts = Contacts([target_of(node, pinned.get(node.pk)) for node in nodes], lane)
+    routes = Routes.of(nodes)
+    contacts = Contacts([target_of(node, pinned.get(node.pk), routes) for node in nodes], lane)
     try:
         _store_as_they_come(contacts, lease)
     finally:

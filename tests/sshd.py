@@ -55,6 +55,14 @@ def keygen(path: Path, key_type: str = "ed25519", *options: str, passphrase: str
     return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
 
 
+def sign_host(ca: Path, public_key: Path, principals: str, *options: str) -> str:
+    """Have a certificate authority sign a host key with ssh-keygen; returns the line of the certificate."""
+    named = ["-n", principals] if principals else []
+    argv = ["ssh-keygen", "-q", "-s", str(ca), "-I", f"host {public_key.stem}", "-h", *named, *options, str(public_key)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    return public_key.with_name(f"{public_key.stem}-cert.pub").read_text()
+
+
 @contextlib.contextmanager
 def real_sshd(
     authorized_keys: Sequence[str],
@@ -62,8 +70,12 @@ def real_sshd(
     address: str = "127.0.0.1",
     options: Sequence[str] = (),
     host_key_types: Sequence[str] = ("ed25519", "ecdsa", "rsa"),
+    prepare: Callable[[Path], Sequence[str]] = lambda folder: (),
 ) -> Iterator[RealSshd]:
-    """Start sshd on a loopback port with its own folder, as the user that runs the tests (root or not)."""
+    """Start sshd on a loopback port with its own folder, as the user that runs the tests (root or not).
+
+    `prepare` gets the folder with the host keys (`host_ed25519.pub` and so on) and may add lines to the configuration.
+    """
     folder = Path(tempfile.mkdtemp(prefix="sshd-"))
     try:
         lines = {kind: keygen(folder / f"host_{kind}", kind) for kind in host_key_types}
@@ -71,7 +83,7 @@ def real_sshd(
         (folder / "authorized_keys").write_text("".join(f"{line}\n" for line in authorized_keys))
         port = free_port(address)
         config = folder / "sshd_config"
-        config.write_text(_config(folder, address, port, host_key_types, options))
+        config.write_text(_config(folder, address, port, host_key_types, [*options, *prepare(folder)]))
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         log = folder / "log"

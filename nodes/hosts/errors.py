@@ -148,19 +148,67 @@ class HostKeyMismatch(HostError):
 
 
 class HostKeyUnknown(HostError):
-    """No key is pinned for the host yet; `seen` is the key it shows."""
+    """No key is pinned for the host yet; `seen` is the key it shows, if it was asked."""
 
     kind = "key_unknown"
 
-    def __init__(self, address: str, seen: HostKey) -> None:
+    def __init__(self, address: str, seen: HostKey | None = None) -> None:
+        shown = f"; it shows {seen.fingerprint}" if seen else ""
         super().__init__(
-            f"No host key is trusted yet for {address}; it shows {seen.fingerprint}.",
+            f"No host key is trusted yet for {address}{shown}.",
             "Compare the fingerprint with the console of the host, then trust it.",
             address=address,
-            seen=seen.fingerprint,
-            key_type=seen.type,
+            seen=seen.fingerprint if seen else "",
+            key_type=seen.type if seen else "",
         )
         self.seen = seen
+
+
+_CERTIFICATES: dict[str, tuple[str, str]] = {
+    "unknown_ca": (
+        "is signed by {ca}, which is no certificate authority of the pool",
+        "Add the public key of that authority to the pool if it is yours; if not, find out who answers.",
+    ),
+    "bad_signature": (
+        "has a signature that does not hold",
+        "Have the certificate authority sign the key of the host again; if it did, find out who answers.",
+    ),
+    "not_a_host_certificate": (
+        "is not for a host but for a user",
+        "Sign the key of the host with ssh-keygen -s CA -h.",
+    ),
+    "critical_option": (
+        "demands {options}, which is not known",
+        "Sign the key of the host again without critical options.",
+    ),
+    "not_yet_valid": (
+        "is valid only from {moment} on",
+        "Check the clocks of the host, the authority and this machine.",
+    ),
+    "expired": ("has expired on {moment}", "Have the certificate authority sign the key of the host again."),
+    "wrong_principal": (
+        "is for {principals}, not for this host",
+        "Sign the key with the name or the address of the node: ssh-keygen -s CA -h -n NAME.",
+    ),
+    "damaged": ("cannot be read", "Have the certificate authority sign the key of the host again."),
+}
+
+
+class BadHostCertificate(HostError):
+    """The host showed a certificate that may not be trusted; `reason` is one word, `params` hold its values."""
+
+    kind = "bad_host_certificate"
+
+    def __init__(self, address: str, reason: str, **values: Scalar) -> None:
+        detail, what_to_do = _CERTIFICATES[reason]
+        super().__init__(
+            f"The host certificate of {address} {detail.format(**values)}.",
+            what_to_do,
+            address=address,
+            reason=reason,
+            **values,
+        )
+        self.reason = reason
 
 
 class AuthenticationFailed(HostError):
@@ -272,6 +320,10 @@ class JumpFailed(HostError):
         )
         self.hop = hop
         self.inner = inner
+
+    def again(self) -> JumpFailed:
+        """The same failure for another contact, without the stack of the first."""
+        return JumpFailed(self.hop, self.inner)
 
 
 class BadIdentity(HostError):

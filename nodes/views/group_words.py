@@ -21,6 +21,7 @@ _PHRASES = {
     "command_failed": gettext_lazy("command on the host failed"),
     "output_too_large": gettext_lazy("host prints too much"),
     "connection_lost": gettext_lazy("connection lost"),
+    "bad_host_certificate": gettext_lazy("host certificate not trusted"),
     "jump_failed": gettext_lazy("jump host failed"),
     "bad_identity": gettext_lazy("credential cannot be used"),
     "not_contacted": gettext_lazy("not contacted yet"),

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
-from nodes.wording.errors import ERRORS, MENDS, PHASES
+from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
 from nodes.wording.sentences import fill
 from nodes.wording.timeline import TIMELINE
 
@@ -72,6 +72,8 @@ def error_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str:
         known["stderr"] = _last_line(known.get("stderr"))
     if kind == "timed_out" and (phase := PHASES.get(str(known.get("phase")))):
         return fill(phase[0], known)
+    if kind == "bad_host_certificate" and (why := CERTIFICATES.get(str(known.get("reason")))):
+        return fill(why[0], known)
     if kind not in ERRORS:
         return fill((_("The contact failed (%(kind)s)."),), {"kind": kind or "-"})
     return fill(ERRORS[kind], known)
@@ -85,6 +87,8 @@ def error_mend(kind: str, params: Mapping[str, Any] | None = None) -> str:
         return fill(MENDS[inner], {})
     if kind == "timed_out" and (phase := PHASES.get(str(known.get("phase")))):
         return fill(phase[1], known)
+    if kind == "bad_host_certificate" and (why := CERTIFICATES.get(str(known.get("reason")))):
+        return fill(why[1], known)
     return fill(MENDS.get(kind, MENDS["host_error"]), known)
 
 

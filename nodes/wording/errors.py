@@ -22,6 +22,7 @@ ERRORS: dict[str, Forms] = {
     ),
     "key_unknown": (
         _("No host key is trusted yet for %(address)s; it shows %(seen)s."),
+        _("No host key is trusted yet for %(address)s."),
         _("No host key is trusted yet for the host."),
     ),
     "authentication": (
@@ -52,6 +53,10 @@ ERRORS: dict[str, Forms] = {
         _("The connection to %(address)s was lost (%(reason)s)."),
         _("The connection to %(address)s was lost."),
         _("The connection to the host was lost."),
+    ),
+    "bad_host_certificate": (
+        _("The certificate of the host %(address)s may not be trusted."),
+        _("The certificate of the host may not be trusted."),
     ),
     "jump_failed": (_("The jump host %(hop)s failed: %(inner)s"), _("A jump host on the way failed.")),
     "bad_identity": (
@@ -88,6 +93,7 @@ MENDS: dict[str, Forms] = {
     "command_failed": (_("Read the error output of the command, and the journal of the host."),),
     "output_too_large": (_("Run the command on the host to see why it prints that much."),),
     "connection_lost": (_("Check whether the host restarted; the next contact shows it."),),
+    "bad_host_certificate": (_("Have the certificate authority sign the key of the host again."),),
     "jump_failed": (_("Check the jump host: its address, its login and its host key."),),
     "bad_identity": (_("Check the key and its passphrase, and upload or generate the credential again."),),
 }
@@ -132,5 +138,53 @@ PHASES: dict[str, tuple[Forms, Forms]] = {
             _("The jump host did not reach the host in time."),
         ),
         (_("Check that the host is on and that the jump host can reach it."),),
+    ),
+}
+
+#: Why a host certificate may not be trusted: the sentence and the mend, by reason.
+CERTIFICATES: dict[str, tuple[Forms, Forms]] = {
+    "unknown_ca": (
+        (_("The host certificate is signed by %(ca)s, which is no certificate authority of the pool."),),
+        (_("Add the public key of that authority to the pool if it is yours; if not, find out who answers."),),
+    ),
+    "bad_signature": (
+        (_("The signature of the host certificate does not hold."),),
+        (_("Have the certificate authority sign the key of the host again; if it did, find out who answers."),),
+    ),
+    "not_a_host_certificate": (
+        (
+            _("The host shows the certificate %(key_id)s, which is not for a host but for a user."),
+            _("The host shows a certificate that is not for a host but for a user."),
+        ),
+        (_("Sign the key of the host with ssh-keygen -s CA -h."),),
+    ),
+    "critical_option": (
+        (
+            _("The host certificate %(key_id)s demands %(options)s, which is not known."),
+            _("The host certificate demands something that is not known."),
+        ),
+        (_("Sign the key of the host again without critical options."),),
+    ),
+    "not_yet_valid": (
+        (
+            _("The host certificate %(key_id)s is valid only from %(moment)s on."),
+            _("The host certificate is not valid yet."),
+        ),
+        (_("Check the clocks of the host, the authority and this machine."),),
+    ),
+    "expired": (
+        (_("The host certificate %(key_id)s has expired on %(moment)s."), _("The host certificate has expired.")),
+        (_("Have the certificate authority sign the key of the host again."),),
+    ),
+    "wrong_principal": (
+        (
+            _("The host certificate %(key_id)s is for %(principals)s, not for this host."),
+            _("The host certificate is not for this host."),
+        ),
+        (_("Sign the key with the name or the address of the node: ssh-keygen -s CA -h -n NAME."),),
+    ),
+    "damaged": (
+        (_("The host certificate cannot be read."),),
+        (_("Have the certificate authority sign the key of the host again."),),
     ),
 }

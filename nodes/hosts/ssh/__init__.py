@@ -2,30 +2,36 @@
 
 from collections.abc import Callable
 
+from nodes.hosts.ssh.certificates import HostCertificate, parse_authority
 from nodes.hosts.ssh.command import CommandResult
 from nodes.hosts.ssh.deadline import Deadline
-from nodes.hosts.ssh.handshake import Endpoint
+from nodes.hosts.ssh.handshake import Authorities, Endpoint
 from nodes.hosts.ssh.host_keys import HostKey, known_hosts_lookup
 from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity, private_text
 
 # Set by the program: returns why no host may be contacted right now (such as inside a transaction), or None.
 forbid: Callable[[], str | None] | None = None
 
-from nodes.hosts.ssh.connection import Connection, ContactForbidden, Hop, connect, scan_host_key  # noqa: E402
+from nodes.hosts.ssh.connection import Connection, ContactForbidden, connect, scan_host_key  # noqa: E402
+from nodes.hosts.ssh.jumps import Hop, SharedJumps  # noqa: E402
 
 __all__ = [
+    "Authorities",
     "CommandResult",
     "Connection",
     "ContactForbidden",
     "Deadline",
     "Endpoint",
     "Hop",
+    "HostCertificate",
     "HostKey",
     "Identity",
+    "SharedJumps",
     "connect",
     "generate_identity",
     "known_hosts_lookup",
     "load_identity",
+    "parse_authority",
     "private_text",
     "scan_host_key",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from paramiko.ssh_exception import (
     AuthenticationException,
@@ -16,6 +17,7 @@ from paramiko.ssh_exception import (
 
 from nodes.hosts.errors import (
     AuthenticationFailed,
+    BadHostCertificate,
     ConnectionLost,
     HostError,
     HostKeyMismatch,
@@ -23,6 +25,7 @@ from nodes.hosts.errors import (
     NoCommonAlgorithm,
     TimedOut,
 )
+from nodes.hosts.ssh.certificates import SUFFIX, HostCertificate, check_certificate, is_certificate
 from nodes.hosts.ssh.deadline import Deadline
 from nodes.hosts.ssh.host_keys import KEY_TYPES, HostKey
 from nodes.hosts.ssh.identity import Identity
@@ -46,12 +49,20 @@ class Endpoint:
 
 
 def exchange_keys(
-    stream: Stream, endpoint: Endpoint, deadline: Deadline, key_types: Sequence[str] = ()
+    stream: Stream,
+    endpoint: Endpoint,
+    deadline: Deadline,
+    key_types: Sequence[str] = (),
+    *,
+    certificates: bool = False,
 ) -> tuple[QuietTransport, HostKey]:
-    """Identify each other and exchange keys. Returns the transport and the key that the host proved to own."""
+    """Identify each other and exchange keys. Returns the transport and the key that the host proved to own.
+
+    With `certificates` a certificate is asked for before a plain key; `QuietTransport.host_key_blob` has what was shown.
+    """
     transport = QuietTransport(stream, deadline)
     try:
-        transport._preferred_keys = _wanted_algorithms(key_types)  # type: ignore[attr-defined]  # missing in the stubs
+        transport._preferred_keys = _wanted_algorithms(key_types, certificates=certificates)  # type: ignore[attr-defined]
         done = threading.Event()
         transport.start_client(event=done)
         done.wait(deadline.remaining_s)
@@ -74,6 +85,33 @@ def check_host_key(endpoint: Endpoint, seen: HostKey, pinned: Sequence[HostKey])
         raise HostKeyMismatch(endpoint.address, expected, seen.fingerprint, seen)
 
 
+@dataclass(frozen=True)
+class Authorities:
+    """The certificate authorities whose host certificates are trusted, and what the host may be called in one."""
+
+    keys: tuple[HostKey, ...]
+    names: tuple[str, ...]
+
+
+def check_host(
+    transport: QuietTransport,
+    endpoint: Endpoint,
+    seen: HostKey,
+    pinned: Sequence[HostKey],
+    authorities: Authorities | None,
+) -> HostCertificate | None:
+    """Accept only a pinned key or, where none is pinned, a certificate of one of the authorities, which is returned."""
+    blob = transport.host_key_blob
+    if pinned or authorities is None or not is_certificate(blob):
+        check_host_key(endpoint, seen, pinned)
+        return None
+    now = datetime.now(UTC)
+    found = check_certificate(blob, endpoint.address, authorities=authorities.keys, names=authorities.names, now=now)
+    if found.key != seen:
+        raise BadHostCertificate(endpoint.address, "damaged")
+    return found
+
+
 def log_in(transport: QuietTransport, endpoint: Endpoint, identity: Identity, deadline: Deadline) -> None:
     """Log in with the key of the identity, and with nothing else."""
     done = threading.Event()
@@ -87,13 +125,15 @@ def log_in(transport: QuietTransport, endpoint: Endpoint, identity: Identity, de
     raise _login_error(transport, endpoint, identity, deadline, answered=done.is_set())
 
 
-def _wanted_algorithms(key_types: Iterable[str]) -> tuple[str, ...]:
+def _wanted_algorithms(key_types: Iterable[str], *, certificates: bool) -> tuple[str, ...]:
     """The signature algorithms for these key types first, then the others, so that another key is still seen."""
     ordered: list[str] = []
     for key_type in (*key_types, *KEY_TYPES):
         for name in _RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,):
             if name not in ordered:
                 ordered.append(name)
+    if certificates:
+        ordered = [*(f"{name}{SUFFIX}" for name in ordered), *ordered]
     return tuple(ordered)
 
 

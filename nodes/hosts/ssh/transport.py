@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_OPEN
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 from paramiko.ssh_exception import SSHException
@@ -145,6 +145,14 @@ def _channel_request(channel: paramiko.Channel, message: Message) -> None:
     paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]  # missing in the stubs
 
 
+class ForwardRefused(Exception):
+    """The peer did not open a connection for us; `said` is its reason."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code, self.said = code, said
+
+
 class QuietTransport(paramiko.Transport):
     """One SSH connection. `wake` is set whenever something arrived on a channel, or the connection ended."""
 
@@ -173,7 +181,9 @@ class QuietTransport(paramiko.Transport):
         self.stream = stream
         self.wake = threading.Event()
         self.disconnect_reason = ""
+        self.host_key_blob = b""
         self.open_failure = ""
+        self._refusals: dict[int, ForwardRefused] = {}
         self.bounded: BoundedPacketizer | None = None
         super().__init__(stream, packetizer_class=self._make_packetizer)  # type: ignore[arg-type]  # a factory serves as well
         self.log_name = "paramiko.quiet"
@@ -205,13 +215,80 @@ class QuietTransport(paramiko.Transport):
         with contextlib.suppress(Exception):
             self.disconnect_reason = printable(m.get_text())
 
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """What was asked for and nothing else; paramiko would add every type of certificate behind it."""
+        return tuple(self._preferred_keys)  # type: ignore[attr-defined]  # missing in the stubs
+
+    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        """Keep what the host showed, byte for byte: a certificate is more than the key in it."""
+        super()._verify_key(host_key, sig)  # type: ignore[misc]  # missing in the stubs
+        self.host_key_blob = bytes(host_key)
+
     def _parse_channel_open_failure(self, m: Message) -> None:
-        m.get_int()
-        m.get_int()
+        channel_id, code = m.get_int(), m.get_int()
+        said = ""
         with contextlib.suppress(Exception):
-            self.open_failure = printable(m.get_text())
+            said = printable(m.get_text())
+        # By channel: paramiko keeps one error for all, which is the wrong one when several are opened at once.
+        self._refusals[channel_id] = ForwardRefused(code, said)
+        self.open_failure = said
         m.rewind()
         super()._parse_channel_open_failure(m)  # type: ignore[misc]  # missing in the stubs
+
+    def _parse_channel_open_success(self, m: Message) -> None:
+        channel_id, theirs = m.get_int(), m.get_int()
+        if self._channels.get(channel_id) is None:  # type: ignore[attr-defined]  # missing in the stubs
+            # Given up meanwhile: without this the peer would hold it open for as long as the connection lives.
+            close = Message()
+            close.add_byte(cMSG_CHANNEL_CLOSE)
+            close.add_int(theirs)
+            self._send_message(close)  # type: ignore[attr-defined]  # missing in the stubs
+            return
+        m.rewind()
+        super()._parse_channel_open_success(m)  # type: ignore[misc]  # missing in the stubs
+
+    def forward(self, address: str, port: int, timeout_s: float) -> paramiko.Channel:
+        """Have the peer connect to an address; many threads may do so at once.
+
+        Raises ForwardRefused with what the peer said, TimeoutError, or EOFError when the connection has ended.
+        """
+        channel_id, channel, opened = self._new_channel()
+        request = Message()
+        request.add_byte(cMSG_CHANNEL_OPEN)
+        request.add_string("direct-tcpip")
+        request.add_int(channel_id)
+        request.add_int(channel.in_window_size)
+        request.add_int(channel.in_max_packet_size)
+        for host, number in ((address, port), ("127.0.0.1", 0)):
+            request.add_string(host)
+            request.add_int(number)
+        self._send_user_message(request)  # type: ignore[attr-defined]  # missing in the stubs
+        until_s = time.monotonic() + timeout_s
+        while not opened.wait(min(0.2, max(0.0, until_s - time.monotonic()))):
+            if not self.is_active():
+                raise EOFError
+            if time.monotonic() >= until_s:
+                raise TimeoutError
+        if refused := self._refusals.pop(channel_id, None):
+            raise refused
+        if not self.is_active():
+            raise EOFError
+        return channel
+
+    def _new_channel(self) -> tuple[int, paramiko.Channel, threading.Event]:
+        if not self.is_active():
+            raise EOFError
+        opened = threading.Event()
+        with self.lock:
+            channel_id = self._next_channel()  # type: ignore[attr-defined]  # missing in the stubs
+            channel = paramiko.Channel(channel_id)
+            self._channels.put(channel_id, channel)  # type: ignore[attr-defined]  # missing in the stubs
+            self.channel_events[channel_id] = opened
+            self.channels_seen[channel_id] = True
+            channel._set_transport(self)  # type: ignore[attr-defined]  # missing in the stubs
+            channel._set_window(self.default_window_size, self.default_max_packet_size)  # type: ignore[attr-defined]
+        return channel_id, channel, opened
 
     def run(self) -> None:
         """Serve the connection until it ends, then wake whoever waits for it."""

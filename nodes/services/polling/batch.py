@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 
 from fleetui.core import clock
+from nodes.hosts import ssh
 from nodes.hosts.errors import HostError
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.contact import Outcome, Target, contact
@@ -33,15 +34,32 @@ def _turns(lane: Lane) -> threading.Semaphore:
     return threading.Semaphore(settings.POLL_THREADS)
 
 
+class Countdown:
+    """Calls `done` when it was called `count` times: the last contact closes what all of them shared."""
+
+    def __init__(self, count: int, done: Callable[[], object]) -> None:
+        self._count, self._done, self._lock = count, done, threading.Lock()
+
+    def __call__(self, _ended: object) -> None:
+        with self._lock:
+            self._count -= 1
+            is_last = self._count == 0
+        if is_last:
+            self._done()
+
+
 class Contacts:
     """The contacts of one batch. Every one ends by its own deadline, or is cancelled before it starts."""
 
     def __init__(self, targets: Sequence[Target], lane: Lane) -> None:
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
         threads, turns = _threads(lane), _turns(lane)
-        self._futures = {threads.submit(_contact, target, turns): target.node_id for target in targets}
+        self._shared = ssh.SharedJumps()
+        self._left = Countdown(len(targets), self._shared.close)
+        self._futures = {threads.submit(_contact, target, turns, self._shared): target.node_id for target in targets}
         for future in self._futures:
             future.add_done_callback(self._ended.put)
+            future.add_done_callback(self._left)
 
     def slices(self, every_s: float) -> Iterator[list[Outcome]]:
         """Outcomes as they come, all that came within each slice of time; a slice may be empty."""
@@ -66,10 +84,10 @@ class Contacts:
         return ended
 
 
-def _contact(target: Target, turns: threading.Semaphore) -> Outcome:
+def _contact(target: Target, turns: threading.Semaphore, shared: ssh.SharedJumps) -> Outcome:
     now = clock.now()
     try:
-        return contact(target, now=now, turn=turns)
+        return contact(target, now=now, turn=turns, shared=shared)
     except Exception as error:  # a fault of ours on one host must not take the other 199 with it
         log.exception("contact_failed", node=str(target.node_id))
         problem = HostError(

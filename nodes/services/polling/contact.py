@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
+from typing import TypeVar
 
 from nodes.hosts import ssh
-from nodes.hosts.errors import HostError, HostKeyUnknown
+from nodes.hosts.errors import ConnectionLost, HostError, HostKeyUnknown
 from nodes.hosts.look import Look, look
 
+Result = TypeVar("Result")
 CONNECT_TIMEOUT_S = 5.0
 #: A live host greets within milliseconds; one that hangs still takes connections, and then says nothing.
 GREETING_TIMEOUT_S = 8.0
@@ -20,7 +23,11 @@ CONTACT_TIMEOUT_S = 25.0
 
 @dataclass(frozen=True)
 class Target:
-    """What a contact needs to know of a node. `pinned` None means that no key was accepted yet."""
+    """What a contact needs to know of a node. `pinned` None means that no key was accepted yet.
+
+    `jumps` are the jump hosts on the way, the first one first, or why there is no way. `authorities` are those whose host
+    certificates are trusted while no key is pinned.
+    """
 
     node_id: uuid.UUID
     endpoint: ssh.Endpoint
@@ -29,11 +36,15 @@ class Target:
     family: str
     family_given: bool
     revision: int
+    jumps: tuple[ssh.Hop, ...] | HostError = ()
+    authorities: ssh.Authorities | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of a contact: a look or an error, and the key that was seen when it is not the pinned one.
+
+    `certificate` is the host certificate by which the host was trusted.
 
     `began_at` is when the contact began: what was asked for after that, it does not answer. `revision` is the node's at
     that time: a node that was edited since may be another host.
@@ -46,35 +57,90 @@ class Outcome:
     duration_s: float = 0.0
     began_at: datetime | None = None
     revision: int | None = None
+    certificate: ssh.HostCertificate | None = None
 
 
-def contact(target: Target, *, now: datetime, turn: AbstractContextManager[object] | None = None) -> Outcome:
+def contact(
+    target: Target,
+    *,
+    now: datetime,
+    turn: AbstractContextManager[object] | None = None,
+    shared: ssh.SharedJumps | None = None,
+) -> Outcome:
     """Look at a host. Without a pinned key only its key is asked for, and offered to a person.
 
-    `turn` bounds how many threads exchange keys at once (see nodes.hosts.ssh.connect).
+    `turn` bounds how many threads exchange keys at once (see nodes.hosts.ssh.connect); `shared` are connections to jump
+    hosts that the contacts of a batch use together.
     """
     start = monotonic()
     found: Look | None = None
     error: HostError | None = None
-    seen: ssh.HostKey | None = None
+    certificate: ssh.HostCertificate | None = None
     deadline = ssh.Deadline.after(CONTACT_TIMEOUT_S)
+
+    def looked(connection: ssh.Connection) -> tuple[Look, ssh.HostCertificate | None]:
+        seen = look(connection, family=target.family, given=target.family_given, now=now, deadline=deadline)
+        return seen, connection.certificate
+
     try:
-        if target.pinned is None:
-            seen = ssh.scan_host_key(target.endpoint, deadline=deadline, greeting_timeout_s=GREETING_TIMEOUT_S)
-            raise HostKeyUnknown(target.endpoint.address, seen)
-        if isinstance(target.identity, HostError):
-            raise target.identity
-        with ssh.connect(
-            target.endpoint,
-            target.identity,
-            host_key=target.pinned,
-            deadline=deadline,
-            connect_timeout_s=CONNECT_TIMEOUT_S,
-            greeting_timeout_s=GREETING_TIMEOUT_S,
-            turn=turn,
-        ) as connection:
-            found = look(connection, family=target.family, given=target.family_given, now=now, deadline=deadline)
+        found, certificate = signed_in(target, looked, deadline=deadline, turn=turn, shared=shared)
     except HostError as problem:
         error = problem
-        seen = getattr(problem, "seen_key", None) or seen
-    return Outcome(target.node_id, found, error, seen, monotonic() - start, now, target.revision)
+    seen_key = getattr(error, "seen_key", None) or getattr(error, "seen", None)
+    seen_key = seen_key if isinstance(seen_key, ssh.HostKey) else None
+    return Outcome(target.node_id, found, error, seen_key, monotonic() - start, now, target.revision, certificate)
+
+
+def signed_in(
+    target: Target,
+    work: Callable[[ssh.Connection], Result],
+    *,
+    deadline: ssh.Deadline,
+    turn: AbstractContextManager[object] | None = None,
+    shared: ssh.SharedJumps | None = None,
+) -> Result:
+    """Sign in to a host and do the work over that connection; raises HostError, also for what is known before.
+
+    A connection that is lost over a shared way is tried once more over a way of its own: what was lost is perhaps the jump
+    host, and then the second try says so.
+    """
+    if isinstance(target.jumps, HostError):
+        raise target.jumps
+    if not target.jumps or shared is None:
+        return _once(target, target.jumps, work, deadline, turn, None)
+    with shared.turn(target.jumps, deadline):
+        try:
+            return _once(target, target.jumps, work, deadline, turn, shared)
+        except ConnectionLost:
+            pass
+    return _once(target, target.jumps, work, deadline, turn, None)
+
+
+def _once(
+    target: Target,
+    jumps: tuple[ssh.Hop, ...],
+    work: Callable[[ssh.Connection], Result],
+    deadline: ssh.Deadline,
+    turn: AbstractContextManager[object] | None,
+    shared: ssh.SharedJumps | None,
+) -> Result:
+    if target.pinned is None and target.authorities is None:
+        seen = ssh.scan_host_key(
+            target.endpoint, deadline=deadline, greeting_timeout_s=GREETING_TIMEOUT_S, jumps=jumps, shared=shared
+        )
+        raise HostKeyUnknown(target.endpoint.address, seen)
+    if isinstance(target.identity, HostError):
+        raise target.identity
+    with ssh.connect(
+        target.endpoint,
+        target.identity,
+        host_key=target.pinned or (),
+        deadline=deadline,
+        jumps=jumps,
+        shared=shared,
+        authorities=target.authorities,
+        connect_timeout_s=CONNECT_TIMEOUT_S,
+        greeting_timeout_s=GREETING_TIMEOUT_S,
+        turn=turn,
+    ) as connection:
+        return work(connection)
