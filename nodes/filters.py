@@ -16,7 +16,7 @@ from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.facts import narrow
 from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
 from nodes.facts.query import parse
-from nodes.models import Cluster, Credential, HostKey, Node, Pool, Release, TimelineEvent
+from nodes.models import Cluster, Credential, HostKey, JumpHost, Node, Pool, Release, TimelineEvent
 from nodes.wording import timeline_kinds
 
 
@@ -79,6 +79,11 @@ def _credential(rows: QuerySet[Any], names: list[str]) -> QuerySet[Any]:
     return rows.filter(Q(credential__name__in=names) | Q(credential=None, pool__credential__name__in=names))
 
 
+def _jump_host(rows: QuerySet[Any], names: list[str]) -> QuerySet[Any]:
+    """The jump host on the way: the node's own, else its pool's."""
+    return rows.filter(Q(jump_host__name__in=names) | Q(jump_host=None, pool__jump_host__name__in=names))
+
+
 def _search(rows: Any, text: str) -> Any:
     return rows.search(text)
 
@@ -139,6 +144,7 @@ class NodeFilter(FilterSet):
         help_text="A label as key:value, or a key alone; repeat it for more, all must match.",
     )
     credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
+    jump_host = ListFilter(narrow=_jump_host, help_text="Names of jump hosts that nodes are reached through.")
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")
     has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
@@ -191,6 +197,14 @@ class ClusterFilter(FilterSet):
 
     class Meta:
         model = Cluster
+        fields: list[str] = []
+
+
+class JumpHostFilter(FilterSet):
+    q = TextFilter(_named, help_text="Part of the name.")
+
+    class Meta:
+        model = JumpHost
         fields: list[str] = []
 
 

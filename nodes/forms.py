@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput
 from nodes.hosts import drivers
-from nodes.models import Cluster, Credential, Node, Pool
+from nodes.models import Cluster, Credential, JumpHost, Node, Pool
 from nodes.models.node import NODE_NAME
 from nodes.services.nodes import checked_address, checked_labels
 from nodes.views.edit import NodeForm
@@ -21,9 +21,10 @@ from nodes.views.edit import NodeForm
 if TYPE_CHECKING:
     _PoolModelForm = forms.ModelForm[Pool]
     _ClusterModelForm = forms.ModelForm[Cluster]
+    _JumpHostModelForm = forms.ModelForm[JumpHost]
     _CredentialModelForm = forms.ModelForm[Credential]
 else:
-    _PoolModelForm = _ClusterModelForm = _CredentialModelForm = forms.ModelForm
+    _PoolModelForm = _ClusterModelForm = _CredentialModelForm = _JumpHostModelForm = forms.ModelForm
 
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "ui-mono"}
 #: A document that is pasted or uploaded; the same as the limit of a request.
@@ -71,6 +72,13 @@ class AddNodeForm(NodeForm):
         return found
 
     @property
+    def chosen_jump_host(self) -> JumpHost | None:
+        """The jump host on the way: the node's own, else its pool's."""
+        own, pool = self.cleaned_data.get("jump_host"), self.cleaned_data.get("pool")
+        found: JumpHost | None = own or (pool.jump_host if pool else None)
+        return found
+
+    @property
     def chosen_credential(self) -> Credential | None:
         """The credential that contacts will use: the node's own, else its pool's."""
         own, pool = self.cleaned_data.get("credential"), self.cleaned_data.get("pool")
@@ -85,12 +93,30 @@ class PoolForm(_PoolModelForm):
 
     class Meta:
         model = Pool
-        fields = ["name", "description", "cluster", "role", "credential", "poll_interval_s", "retire_absent_after_s"]
-        widgets = {"name": forms.TextInput(attrs=PLAIN), "role": forms.TextInput(attrs={"autocomplete": "off"})}
+        fields = [
+            "name",
+            "description",
+            "cluster",
+            "role",
+            "credential",
+            "jump_host",
+            "poll_interval_s",
+            "retire_absent_after_s",
+            "host_ca_keys",
+        ]
+        widgets = {
+            "name": forms.TextInput(attrs=PLAIN),
+            "role": forms.TextInput(attrs={"autocomplete": "off"}),
+            "host_ca_keys": forms.Textarea(attrs={**PLAIN, "rows": 3, "placeholder": "ssh-ed25519 AAAA…"}),
+        }
         help_texts = {
             "name": gettext_lazy("Letters, digits, dots and hyphens: hosts name it as their FleetLock group."),
             "role": gettext_lazy("A word of your own, such as worker or control-plane."),
             "credential": gettext_lazy("Used for every node of the pool that has none of its own."),
+            "jump_host": gettext_lazy("Nodes of the pool that have none of their own are reached through it."),
+            "host_ca_keys": gettext_lazy(
+                "One public key a line. A host that shows a certificate of one of them is trusted without a pinned key."
+            ),
             "poll_interval_s": gettext_lazy("From 10 to 86,400. Empty: as often as the installation says."),
             "retire_absent_after_s": gettext_lazy(
                 "From 60 to 2,592,000, for nodes that enrolled by themselves. Empty: never."
@@ -105,7 +131,10 @@ class PoolForm(_PoolModelForm):
         clusters.empty_label = _("No cluster")  # type: ignore[attr-defined]
         credentials.queryset = Credential.objects.visible_to(principal)  # type: ignore[attr-defined]
         credentials.empty_label = _("None")  # type: ignore[attr-defined]
-        for name in ("cluster", "credential"):
+        jump_hosts = self.fields["jump_host"]
+        jump_hosts.queryset = JumpHost.objects.visible_to(principal)  # type: ignore[attr-defined]
+        jump_hosts.empty_label = _("None: straight")  # type: ignore[attr-defined]
+        for name in ("cluster", "credential", "jump_host"):
             # Kept as it is: a person who may not see it may still edit the rest.
             current = getattr(self.instance, f"{name}_id")
             if current and not self.fields[name].queryset.filter(pk=current).exists():  # type: ignore[attr-defined]
@@ -113,6 +142,37 @@ class PoolForm(_PoolModelForm):
 
     def validate_unique(self) -> None:
         """The service says it: the name may be taken by a pool that this person may not see."""
+
+
+class JumpHostForm(_JumpHostModelForm):
+    """What people set on a jump host; its key is compared on a page of its own."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    class Meta:
+        model = JumpHost
+        fields = ["name", "address", "port", "credential", "through"]
+        widgets = {"name": forms.TextInput(attrs=PLAIN), "address": forms.TextInput(attrs=PLAIN)}
+        help_texts = {
+            "credential": gettext_lazy("Signs in on the jump host; the nodes behind it have their own."),
+            "through": gettext_lazy("For a jump host that stands behind another one."),
+        }
+
+    def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["revision"] = self.instance.revision
+        self.fields["address"].help_text = _("A host name or an IP address that this machine reaches.")
+        credentials, through = self.fields["credential"], self.fields["through"]
+        credentials.queryset = Credential.objects.visible_to(principal)  # type: ignore[attr-defined]
+        credentials.empty_label = _("Choose one")  # type: ignore[attr-defined]
+        through.queryset = JumpHost.objects.visible_to(principal).exclude(pk=self.instance.pk)  # type: ignore[attr-defined]
+        through.empty_label = _("None: straight")  # type: ignore[attr-defined]
+
+    def clean_address(self) -> str:
+        return str(_checked(checked_address, self.cleaned_data["address"]))
+
+    def validate_unique(self) -> None:
+        """The service says it: the name may be taken by a jump host that this person may not see."""
 
 
 class ClusterForm(_ClusterModelForm):

@@ -18,6 +18,15 @@ from nodes.views.credentials import (
     credential_page,
     credential_rotate,
 )
+from nodes.views.jump_hosts import (
+    jump_host_add,
+    jump_host_delete,
+    jump_host_edit,
+    jump_host_key,
+    jump_host_list,
+    jump_host_page,
+    jump_host_try,
+)
 from nodes.views.pools import pool_add, pool_delete, pool_edit, pool_list, pool_page
 from nodes.views.releases import import_page, stream_list, stream_page
 
@@ -36,6 +45,13 @@ urlpatterns: list[URLPattern] = [
     path("clusters/<str:name>/delete/", cluster_delete, name="cluster_delete"),
     path("credentials/", credential_list, name="credentials"),
     path("credentials/add/", credential_add, name="credential_add"),
+    path("credentials/jump-hosts/", jump_host_list, name="jump_hosts"),
+    path("credentials/jump-hosts/-/add/", jump_host_add, name="jump_host_add"),
+    path("credentials/jump-hosts/<str:name>/", jump_host_page, name="jump_host"),
+    path("credentials/jump-hosts/<str:name>/edit/", jump_host_edit, name="jump_host_edit"),
+    path("credentials/jump-hosts/<str:name>/key/", jump_host_key, name="jump_host_key"),
+    path("credentials/jump-hosts/<str:name>/try/", jump_host_try, name="jump_host_try"),
+    path("credentials/jump-hosts/<str:name>/delete/", jump_host_delete, name="jump_host_delete"),
     path("credentials/<uuid:pk>/", credential_page, name="credential"),
     path("credentials/<uuid:pk>/edit/", credential_edit, name="credential_edit"),
     path("credentials/<uuid:pk>/key/", credential_rotate, name="credential_rotate"),

@@ -102,6 +102,17 @@ class CredentialQuerySet(CappedCount, models.QuerySet[Any]):
         return self if where.everywhere else self.filter(pools__in=where.pools).distinct()
 
 
+class JumpHostQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of jump hosts."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Like credentials: to those who may read credentials on everything, or on a pool that is reached through it."""
+        where = principal.where("credentials.read")
+        if where.everywhere:
+            return self
+        return self.filter(Q(pools__in=where.pools) | Q(nodes__pool__in=where.pools)).distinct()
+
+
 class _OfNode(CappedCount, models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> Self:
         """Rows of nodes that are visible."""

@@ -58,5 +58,6 @@ urlpatterns: list[URLPattern] = [
     path("nodes/<str:name>/lifecycle/", actions.lifecycle, name="lifecycle"),
     path("nodes/<str:name>/delete/", actions.delete, name="delete"),
     path("nodes/<str:name>/host-key/", actions.decide_key, name="decide_key"),
+    path("nodes/<str:name>/host-key/forget/", actions.forget_key, name="forget_key"),
     path("nodes/<str:name>/raw/", download, name="raw"),
 ]

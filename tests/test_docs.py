@@ -148,8 +148,8 @@ def test_every_reason_has_a_row(axis: str) -> None:
 
 def test_every_kind_of_failure_has_a_row() -> None:
     documented = set(codes_in_rows(text_of("docs/add-a-node.md"), 0))
-    # Nodes cannot be given a jump host yet, and host_error stands for a fault of ours.
-    assert set(ERRORS) - documented == {"host_error", "jump_failed"}
+    # host_error stands for a fault of ours.
+    assert set(ERRORS) - documented == {"host_error"}
 
 
 def test_every_permission_and_scope_has_a_row() -> None:

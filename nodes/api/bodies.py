@@ -11,7 +11,7 @@ from fleetui.access.principals import Principal
 from fleetui.core.api.bodies import Body, Integer, Text
 from fleetui.core.errors import InvalidInput
 from nodes.axes.values import Lifecycle
-from nodes.models import Cluster, Credential, Pool
+from nodes.models import Cluster, Credential, JumpHost, Pool
 
 
 class NodeBody(Body):
@@ -22,6 +22,7 @@ class NodeBody(Body):
     port = Integer(min_value=1, max_value=65535, default=22)
     pool = Text(max_length=100, allow_null=True, default=None)
     credential = Text(max_length=100, allow_null=True, default=None)
+    jump_host = Text(max_length=100, allow_null=True, default=None, help_text="Null: the pool's, if it has one.")
     os_family_given = Text(max_length=30, allow_blank=True, allow_null=True, default=None, help_text="Empty: detected.")
     labels = serializers.DictField(child=Text(max_length=100, allow_blank=True, trim_whitespace=False), default=dict)
 
@@ -58,6 +59,13 @@ class PoolBody(Body):
         default=None,
         help_text="Enrolled nodes without contact for so long are retired; null: never.",
     )
+    jump_host = Text(max_length=100, allow_null=True, default=None)
+    host_ca_keys = Text(
+        max_length=32768,
+        allow_blank=True,
+        default="",
+        help_text="Public keys of SSH host certificate authorities, one a line.",
+    )
 
 
 class ClusterBody(Body):
@@ -83,6 +91,19 @@ class EditCredentialBody(CredentialBody):
     """An edit of a credential; without `private_key` the key stays."""
 
 
+class JumpHostBody(Body):
+    """A jump host; credential and the jump host before it by name, the key as in known_hosts: type and base64."""
+
+    name = Text(min_length=1, max_length=100)
+    address = Text(min_length=1, max_length=253)
+    port = Integer(min_value=1, max_value=65535, default=22)
+    credential = Text(min_length=1, max_length=100)
+    through = Text(max_length=100, allow_null=True, default=None)
+    host_key = Text(
+        max_length=2000, allow_null=True, default=None, help_text="Null: nothing is contacted through it yet."
+    )
+
+
 class ReasonBody(Body):
     """Why this is done; it goes into the audit log."""
 
@@ -98,9 +119,15 @@ class ReleasesBody(Body):
 
 
 def resolve(values: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
-    """The values with pool, cluster and credential as rows; what the principal may not see is not there."""
+    """The values with pool, cluster, credential and jump host as rows; what the principal may not see is not there."""
     found = dict(values)
-    for field, model in (("pool", Pool), ("cluster", Cluster), ("credential", Credential)):
+    for field, model, kind in (
+        ("pool", Pool, "pool"),
+        ("cluster", Cluster, "cluster"),
+        ("credential", Credential, "credential"),
+        ("jump_host", JumpHost, "jump host"),
+        ("through", JumpHost, "jump host"),
+    ):
         name = found.get(field)
         if not name:
             if field in found:
@@ -109,7 +136,7 @@ def resolve(values: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         row = model.objects.visible_to(principal).filter(name=name).first()
         if row is None:
             raise InvalidInput(
-                f"There is no {field} {name}.", field=field, value=name, mend=f"Name a {field} that you may see."
+                f"There is no {kind} {name}.", field=field, value=name, mend=f"Name a {kind} that you may see."
             )
         found[field] = row
     return found

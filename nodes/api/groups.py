@@ -48,7 +48,8 @@ class Named(ApiView):
         if row is None and _UUID.match(name):
             row = rows.filter(pk=name).first()
         if row is None:
-            raise NotFound(f"There is no {self.kind} {name} that you may see.", mend=f"Look at /api/v1/{self.kind}s/.")
+            mend = f"Look at /api/v1/{self.kind.replace(' ', '-')}s/."
+            raise NotFound(f"There is no {self.kind} {name} that you may see.", mend=mend)
         return row
 
     def shown(self, row: Any, status: int = 200) -> Response:

@@ -24,7 +24,7 @@ from nodes.api.bodies import EditNodeBody, NewNodeBody, resolve
 from nodes.facts.many import MAX_PATHS, asked_paths, values_of
 from nodes.filters import FleetTimelineFilter, NodeFilter, TimelineFilter
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import Deployment, Facts, HostKey, Node, TimelineEvent
+from nodes.models import Deployment, Facts, HostCertificate, HostKey, Node, TimelineEvent
 from nodes.querysets import NodeQuerySet
 from nodes.services import nodes as services
 
@@ -119,13 +119,13 @@ class NodeList(OneNode):
         values = resolve(read_body(NewNodeBody, request), self.principal)
         line = values.pop("host_key")
         values["os_family_given"] = values["os_family_given"] or ""
-        node = services.add_node(**values, host_key=_host_key(line), actor=self.principal, now=clock.now())
+        node = services.add_node(**values, host_key=read_host_key(line), actor=self.principal, now=clock.now())
         response = self.shown(node, 201)
         response.headers["Location"] = shapes.node_url(node.name)
         return response
 
 
-def _host_key(line: str | None) -> SshHostKey | None:
+def read_host_key(line: str | None) -> SshHostKey | None:
     if not line:
         return None
     try:
@@ -284,6 +284,29 @@ class NodeHostKeys(OneNode):
 
     def get(self, request: Request, name: str) -> Response:
         return HOST_KEYS.answer(HostKey.objects.filter(node=self.node(name)), request)
+
+
+class NodeHostCertificate(OneNode):
+    """The host certificate by which a node without a pinned key was trusted last."""
+
+    actions = {
+        "GET": Action(
+            "nodes.read",
+            "nodes_host_certificate",
+            "Read the certificate that a node is trusted by",
+            {200: shapes.HOST_CERTIFICATE},
+            query=(fields_param(shapes.HOST_CERTIFICATE),),
+        )
+    }
+
+    def get(self, request: Request, name: str) -> Response:
+        fields = asked_fields(request, shapes.HOST_CERTIFICATE)
+        rows = HostCertificate.objects.filter(node=self.node(name))
+        row = rows.values(*shapes.HOST_CERTIFICATE.columns(fields)).first()
+        if row is None:
+            mend = "Give its pool the public key of your authority in host_ca_keys, and the host a certificate of it."
+            raise NotFound("The node was not trusted by a host certificate yet.", mend=mend)
+        return Response(shapes.HOST_CERTIFICATE.render(row, fields))
 
 
 class NodePoll(OneNode):

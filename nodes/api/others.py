@@ -15,7 +15,7 @@ from fleetui.core.api.bodies import Body, Text, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
-from fleetui.core.errors import InvalidInput, NotFound
+from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from nodes.api import shapes
 from nodes.api.bodies import ReasonBody, ReleasesBody
 from nodes.filters import HostKeyFilter, ReleaseFilter
@@ -146,6 +146,24 @@ class HostKeysAccept(ApiView):
         )
         left = [{"id": pk, "node": name or None, "why": why} for pk, name, why in done.left]
         return Response({"accepted": done.accepted, "left": left})
+
+
+class HostKeyForget(_OneHostKey):
+    """Trust a pinned key no longer: the host certificate counts, or the key is offered again."""
+
+    actions = {
+        "POST": Action(
+            "nodes.accept_key", "host_keys_forget", "Forget a trusted key", {200: shapes.HOST_KEY}, body=ReasonBody
+        )
+    }
+
+    def post(self, request: Request, key_id: str) -> Response:
+        row = self.row(str(key_id))
+        reason = read_body(ReasonBody, request)["reason"]
+        if row.state != "pinned":
+            raise Conflict("This key is not trusted.", mend="Only a key in the state pinned can be forgotten.")
+        host_keys.forget_key(node=row.node, reason=reason, actor=self.principal, now=clock.now())
+        return self.shown(row.pk)
 
 
 class ReleaseList(ApiView):

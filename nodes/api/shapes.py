@@ -34,6 +34,7 @@ from fleetui.core.api.shapes import (
 )
 from nodes import wording
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
+from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey
 from nodes.services.history import RANGES
 from nodes.services.samples import KINDS as HISTORY_KINDS
@@ -139,6 +140,7 @@ NODE = Shape(
         "pool": column("pool__name", nullable(TEXT)),
         "cluster": column("pool__cluster__name", nullable(TEXT)),
         "credential": column("credential__name", nullable(TEXT)),
+        "jump_host": column("jump_host__name", nullable(TEXT)),
         "labels": json_column("labels", LABELS),
         "generation": column("generation", INTEGER),
         "revision": column("revision", INTEGER),
@@ -262,6 +264,21 @@ ACCEPTED = Document(
     ),
 )
 
+HOST_CERTIFICATE = Shape(
+    "HostCertificate",
+    {
+        "authority_fingerprint": column("authority_fingerprint", TEXT),
+        "key_type": column("key_type", TEXT),
+        "key_fingerprint": column("key_fingerprint", TEXT),
+        "key_id": column("key_id", TEXT),
+        "serial": column("serial", TEXT),
+        "principals": column("principals", TEXTS),
+        "valid_after": column("valid_after", nullable(TIME)),
+        "valid_before": column("valid_before", nullable(TIME)),
+        "seen_at": column("seen_at", TIME),
+    },
+)
+
 POOL = Shape(
     "Pool",
     {
@@ -273,6 +290,9 @@ POOL = Shape(
         "credential": column("credential__name", nullable(TEXT)),
         "poll_interval_s": column("poll_interval_s", nullable(INTEGER)),
         "retire_absent_after_s": column("retire_absent_after_s", nullable(INTEGER)),
+        "jump_host": column("jump_host__name", nullable(TEXT)),
+        "host_ca_keys": column("host_ca_keys", TEXT),
+        "next_credential": column("next_credential__name", nullable(TEXT)),
         "nodes": column("node_count", INTEGER),
         "revision": column("revision", INTEGER),
         "created_at": column("created_at", TIME),
@@ -361,6 +381,29 @@ CREDENTIAL = Shape(
         "revision": column("revision", INTEGER),
         "created_at": column("created_at", TIME),
         "rotated_at": column("rotated_at", nullable(TIME)),
+    },
+)
+
+
+def _fingerprint(row: Row) -> str | None:
+    return SshHostKey.parse(row["host_key"]).fingerprint if row["host_key"] else None
+
+
+JUMP_HOST = Shape(
+    "JumpHost",
+    {
+        "id": column("id", UUID),
+        "name": column("name", TEXT),
+        "address": column("address", TEXT),
+        "port": column("port", INTEGER),
+        "credential": column("credential__name", TEXT),
+        "through": column("through__name", nullable(TEXT)),
+        "host_key": known("host_key", TEXT),
+        "fingerprint": Field(nullable(TEXT), ("host_key",), _fingerprint),
+        "nodes": column("node_count", INTEGER),
+        "pools": column("pool_count", INTEGER),
+        "revision": column("revision", INTEGER),
+        "created_at": column("created_at", TIME),
     },
 )
 

@@ -49,6 +49,7 @@ class Row:
     port: int | None = None
     pool: str | None = None
     credential: str | None = None
+    jump_hosts: tuple[str, ...] = ()
     os_family: str | None = None
     labels: dict[str, str] | None = None
     host_key: str | None = None

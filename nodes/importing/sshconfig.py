@@ -150,6 +150,7 @@ def _row(name: str, line: int, blocks: list[_Block]) -> Row:
     jump = settings.get("proxyjump", "none")
     if jump.lower() != "none":
         row.labels = {"ssh-proxyjump": jump.replace(",", " ")[:100]}
+        row.jump_hosts = tuple(jump.replace(",", " ").split())
     return row
 
 

@@ -7,7 +7,7 @@ from nodes.models.group import Cluster, Pool
 from nodes.models.history import FactTerm, Sample
 from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
-from nodes.models.reach import CredentialTrial, JumpHost
+from nodes.models.reach import CredentialTrial, HostCertificate, JumpHost
 from nodes.models.release import Release, Stream
 from nodes.models.tally import Tally
 from nodes.models.view import ColumnChoice, SavedView
@@ -21,6 +21,7 @@ __all__ = [
     "EnrolmentToken",
     "FactTerm",
     "Facts",
+    "HostCertificate",
     "HostKey",
     "ImportPlan",
     "ImportRow",

@@ -16,6 +16,7 @@ from nodes.querysets import HostKeyQuerySet, NodeQuerySet
 
 if TYPE_CHECKING:
     from nodes.models.facts import Facts
+    from nodes.models.reach import JumpHost
 
 NODE_NAME = RegexValidator(
     r"^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?\Z", _("Use letters, digits, dots, hyphens and underscores.")
@@ -148,6 +149,11 @@ class Node(models.Model):
     def effective_credential(self) -> Credential | None:
         """The node's own credential, else its pool's."""
         return self.credential or (self.pool.credential if self.pool else None)
+
+    @property
+    def effective_jump_host(self) -> JumpHost | None:
+        """The jump host on the way to the node: its own, else its pool's."""
+        return self.jump_host or (self.pool.jump_host if self.pool else None)
 
 
 class HostKey(models.Model):

@@ -10,6 +10,7 @@ from fleetui.core import clock
 from nodes.models.credential import Credential
 from nodes.models.group import GROUP_NAME
 from nodes.models.node import Node
+from nodes.querysets import JumpHostQuerySet
 
 
 class JumpHost(models.Model):
@@ -33,6 +34,8 @@ class JumpHost(models.Model):
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    objects = JumpHostQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -67,3 +70,24 @@ class CredentialTrial(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id} {self.credential_id} {self.state}"
+
+
+class HostCertificate(models.Model):
+    """The certificate by which a node without a pinned key was trusted last. Written by contacts when it has changed."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True, related_name="host_certificate")
+    authority_fingerprint = models.CharField(max_length=60)
+    key_type = models.CharField(max_length=40)
+    key_fingerprint = models.CharField(max_length=60)
+    key_id = models.CharField(max_length=200)
+    serial = models.CharField(max_length=20)
+    principals = models.JSONField(default=list)
+    valid_after = models.DateTimeField(null=True)
+    valid_before = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        verbose_name = _("host certificate")
+
+    def __str__(self) -> str:
+        return f"{self.node_id} {self.key_id}"

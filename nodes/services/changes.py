@@ -76,11 +76,13 @@ def edit(
     expected_revision: int | None,
     also: Iterable[str] = (),
     settle: Callable[[list[str]], None] | None = None,
+    tell: Callable[[str, Any], Any] = lambda _name, value: shown(value),
 ) -> list[str]:
     """Store changed fields of a row by compare-and-swap on its revision; returns the names of what changed.
 
     `settle` writes what follows from the change, in the same transaction and before the audit event: that one comes last, so
-    that everybody takes the locks in the same order and the head of the chain is held for a moment only.
+    that everybody takes the locks in the same order and the head of the chain is held for a moment only. `tell` says how
+    the audit log shows the value of a field.
     """
     revision: int = row.revision  # type: ignore[attr-defined]
     if expected_revision is not None and expected_revision != revision:
@@ -91,7 +93,7 @@ def edit(
         value = clean(value).strip() if isinstance(value, str) and name not in ("certificate",) else value
         old = getattr(row, name)
         if old != value:
-            before[name], after[name] = shown(old), shown(value)
+            before[name], after[name] = tell(name, old), tell(name, value)
             setattr(row, name, value)
     if not after:
         return []
@@ -124,5 +126,6 @@ def name_taken(kind: str, name: str) -> Conflict:
         "pool": _("A pool named %(name)s exists."),
         "cluster": _("A cluster named %(name)s exists."),
         "credential": _("A credential named %(name)s exists."),
+        "jump-host": _("A jump host named %(name)s exists."),
     }
     return Conflict(sentences[kind] % {"name": name}, field="name", value=name, mend=_("Choose another name."))

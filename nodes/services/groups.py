@@ -12,10 +12,14 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import Conflict
-from nodes.models import Cluster, Credential, Node, Pool
+from fleetui.core.errors import Conflict, InvalidInput
+from nodes.hosts import ssh
+from nodes.models import Cluster, Credential, JumpHost, Node, Pool
 from nodes.services import changes as rows
+from nodes.services.routes import authority_keys
 from nodes.services.search import search_text
+
+MOST_AUTHORITIES = 20
 
 
 def add_pool(
@@ -27,6 +31,8 @@ def add_pool(
     credential: Credential | None = None,
     poll_interval_s: int | None = None,
     retire_absent_after_s: int | None = None,
+    jump_host: JumpHost | None = None,
+    host_ca_keys: str = "",
     actor: Principal,
     now: datetime,
 ) -> Pool:
@@ -40,6 +46,8 @@ def add_pool(
         credential=credential,
         poll_interval_s=poll_interval_s,
         retire_absent_after_s=retire_absent_after_s,
+        jump_host=jump_host,
+        host_ca_keys=checked_authorities(host_ca_keys),
         created_at=now,
     )
     rows.checked(pool)
@@ -48,6 +56,8 @@ def add_pool(
         "cluster": cluster,
         "role": pool.role,
         "credential": credential,
+        "jump_host": jump_host,
+        "host_ca_keys": _told("host_ca_keys", pool.host_ca_keys),
     }
     if retire_absent_after_s is not None:
         after["retire_absent_after_s"] = retire_absent_after_s
@@ -58,8 +68,18 @@ def add_pool(
 def edit_pool(
     *, pool: Pool, changes: Mapping[str, Any], actor: Principal, now: datetime, expected_revision: int | None = None
 ) -> Pool:
-    """Change a pool. A new credential or interval holds from the next poll on."""
+    """Change a pool. A new credential, way or interval holds from the next poll on."""
     require(actor, "pools.write", pool)
+    wanted = dict(changes)
+    if "host_ca_keys" in wanted:
+        wanted["host_ca_keys"] = checked_authorities(wanted["host_ca_keys"])
+    if wanted.get("credential") and wanted["credential"].pk == pool.next_credential_id:
+        raise Conflict(
+            _("%(name)s is being tried on the nodes of the pool.") % {"name": wanted["credential"]},
+            field="credential",
+            value=str(wanted["credential"]),
+            mend=_("Switch to it on the page Change the key, or stop the trial first."),
+        )
 
     def settle(changed: list[str]) -> None:
         if {"name", "cluster"} & set(changed):
@@ -69,11 +89,51 @@ def edit_pool(
                 node.pool = pool
                 node.search_text = search_text(node)
             Node.objects.bulk_update(members, ["search_text"], batch_size=500)
-        if {"credential", "poll_interval_s"} & set(changed):
+        if {"credential", "poll_interval_s", "jump_host", "host_ca_keys"} & set(changed):
             Node.objects.filter(pool=pool).update(poll_due_at=now)
 
-    rows.edit(pool, kind="pool", changes=changes, actor=actor, expected_revision=expected_revision, settle=settle)
+    rows.edit(
+        pool,
+        kind="pool",
+        changes=wanted,
+        actor=actor,
+        expected_revision=expected_revision,
+        settle=settle,
+        tell=_told,
+    )
     return pool
+
+
+def checked_authorities(text: str) -> str:
+    """One public key of a host certificate authority a line, without comments and repeats."""
+    found: dict[str, None] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            found[ssh.parse_authority(line).line] = None
+        except ValueError as error:
+            raise InvalidInput(
+                _("Line %(number)s is no certificate authority: %(why)s") % {"number": number, "why": error},
+                field="host_ca_keys",
+                value=line[:200],
+                mend=_("Write one public key a line, as in the .pub file of the authority: ssh-ed25519 AAAA…"),
+            ) from error
+    if len(found) > MOST_AUTHORITIES:
+        raise InvalidInput(
+            _("%(count)s authorities are too many.") % {"count": len(found)},
+            field="host_ca_keys",
+            mend=_("Give at most %(limit)s.") % {"limit": MOST_AUTHORITIES},
+        )
+    return "\n".join(found)
+
+
+def _told(field: str, value: Any) -> Any:
+    """As the audit log shows it: the fingerprints of keys."""
+    if field == "host_ca_keys":
+        return [key.fingerprint for key in authority_keys(str(value))]
+    return rows.shown(value)
 
 
 def delete_pool(*, pool: Pool, actor: Principal, now: datetime) -> None:

@@ -16,15 +16,28 @@ from fleetui.core.errors import Conflict, InvalidInput
 from fleetui.core.text import clean
 from nodes.hosts import ssh
 from nodes.models import HostKey, Node, TimelineEvent
+from nodes.services.jump_hosts import way
 
 SCAN_TIMEOUT_S = 8.0
 KEYS_AT_ONCE = 200
 MOST_KEYS = 10_000
+#: So much longer for each jump host on the way.
+JUMP_TIMEOUT_S = 4.0
 
 
-def scan(*, address: str, port: int) -> ssh.HostKey:
-    """Ask a host for its key without signing in; raises nodes.hosts.errors.HostError."""
-    return ssh.scan_host_key(ssh.Endpoint(address, port), deadline=ssh.Deadline.after(SCAN_TIMEOUT_S))
+def scan(
+    *, address: str, port: int, jump_host_id: uuid.UUID | None = None, authorities: ssh.Authorities | None = None
+) -> tuple[ssh.HostKey, ssh.HostCertificate | None]:
+    """Ask a host for its key without signing in, through its jump host; raises nodes.hosts.errors.HostError.
+
+    With `authorities` a certificate is asked for first, and comes along when one of them signed it.
+    """
+    jumps = way(jump_host_id)
+    deadline = ssh.Deadline.after(SCAN_TIMEOUT_S + JUMP_TIMEOUT_S * len(jumps))
+    endpoint = ssh.Endpoint(address, port)
+    if authorities is None:
+        return ssh.scan_host_key(endpoint, deadline=deadline, jumps=jumps), None
+    return ssh.scan_host(endpoint, authorities=authorities, deadline=deadline, jumps=jumps)
 
 
 def offer(*, node: Node, key: ssh.HostKey, now: datetime) -> HostKey | None:
@@ -211,3 +224,25 @@ def refuse_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
         )
     host_key.refresh_from_db()
     return host_key
+
+
+def forget_key(*, node: Node, actor: Principal, now: datetime, reason: str) -> None:
+    """Trust the pinned key no longer: the host certificate counts from the next contact on, where the pool has authorities.
+
+    Without authorities the key is offered again, and somebody has to compare it.
+    """
+    require(actor, "nodes.accept_key", node)
+    with transaction.atomic():
+        key = HostKey.objects.select_for_update().filter(node=node, state="pinned").first()
+        if key is None:
+            raise Conflict(_("No key is trusted for this node."), mend=_("Read the node again."))
+        HostKey.objects.filter(pk=key.pk, state="pinned").update(
+            state="replaced", decided_at=now, decided_by=str(actor), reason=reason[:300]
+        )
+        Node.objects.filter(pk=node.pk).update(poll_due_at=now, poll_requested_at=now)
+        params = {"fingerprint": key.fingerprint, "reason": reason}
+        TimelineEvent.objects.create(
+            node=node, at=now, kind="host_key_forgotten", params=params, actor=str(actor), generation=node.generation
+        )
+        subject, before = f"node:{node.name}", {"fingerprint": key.fingerprint}
+        append([Entry(str(actor), "nodes.forget_key", subject, before=before, reason=reason)])

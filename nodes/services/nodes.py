@@ -17,13 +17,13 @@ from fleetui.core.errors import Conflict, InvalidInput
 from nodes.axes import Lifecycle
 from nodes.hosts import drivers
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import Credential, HostKey, Node, Pool, TimelineEvent
+from nodes.models import Credential, HostKey, JumpHost, Node, Pool, TimelineEvent
 from nodes.querysets import NodeQuerySet
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.search import search_text
 
-EDITABLE = ("name", "address", "port", "pool", "credential", "os_family_given", "labels")
+EDITABLE = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
 _HOST_NAME = re.compile(
     r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$"
 )
@@ -101,6 +101,7 @@ def add_node(
     port: int = 22,
     pool: Pool | None = None,
     credential: Credential | None = None,
+    jump_host: JumpHost | None = None,
     os_family_given: str = "",
     labels: Mapping[str, Any] | None = None,
     host_key: SshHostKey | None = None,
@@ -117,6 +118,7 @@ def add_node(
         port=port,
         pool=pool,
         credential=credential,
+        jump_host=jump_host,
         os_family_given=checked_family(os_family_given),
         labels=checked_labels(labels),
         created_at=now,
@@ -172,7 +174,7 @@ def edit_node(
 
     def settle(changed: list[str]) -> None:
         node.search_text = search_text(node)
-        moved = {"address", "port", "credential", "pool", "os_family_given"} & set(changed)
+        moved = {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(changed)
         due = {"poll_due_at": now, "poll_requested_at": now} if moved else {}
         Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
         TimelineEvent.objects.create(

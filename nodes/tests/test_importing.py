@@ -16,12 +16,12 @@ from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.audit.verify import verify
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
-from nodes.models import HostKey, ImportPlan, Node, Pool, TimelineEvent
+from nodes.models import HostKey, ImportPlan, JumpHost, Node, Pool, TimelineEvent
 from nodes.services import importing
 from nodes.services.importing import Options
 from nodes.services.importing import apply as applying
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, PASSWORD, make_node, make_pool, principal
+from nodes.tests.make import NOW, PASSWORD, make_credential, make_node, make_pool, principal
 from nodes.tests.test_import_readers import KEY
 
 pytestmark = pytest.mark.django_db
@@ -306,3 +306,23 @@ def test_many_changes_ask_for_their_number(cast: Cast) -> None:
     assert ImportPlan.objects.get().state == "planned"
     client.post(url + "apply/", {"count": "12"})
     assert ImportPlan.objects.get().state == "applying"
+
+
+def test_a_known_jump_host_is_taken_over(db: None) -> None:
+    credential = make_credential("jump")
+    bastion = JumpHost.objects.create(name="bastion", address="192.0.2.1", credential=credential)
+    JumpHost.objects.create(name="inner", address="10.0.0.1", credential=credential, through=bastion)
+    text = (
+        "Host a\n HostName 10.1.0.1\n ProxyJump bastion\nHost b\n HostName 10.1.0.2\n ProxyJump bastion,inner\n"
+        "Host c\n HostName 10.1.0.3\n ProxyJump inner\nHost d\n HostName 10.1.0.4\n ProxyJump other\n"
+    )
+    applied(importing.make_plan(text=text, source="ssh-config", options=Options(), actor=SYSTEM, now=NOW))
+    found = {node.name: node for node in Node.objects.select_related("jump_host")}
+    ways = {name: str(node.jump_host) if node.jump_host else None for name, node in found.items()}
+    assert ways == {"a": "bastion", "b": "inner", "c": "inner", "d": None}
+    assert {name: node.labels["ssh-proxyjump"] for name, node in found.items()} == {
+        "a": "bastion",
+        "b": "bastion inner",
+        "c": "inner",
+        "d": "other",
+    }

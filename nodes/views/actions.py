@@ -130,3 +130,17 @@ def decide_key(request: HttpRequest, name: str) -> HttpResponse:
         return _back(node)
     messages.info(request, _("The key was refused. %(name)s is not contacted with it.") % {"name": node.name})
     return _back(node, tab="host-key")
+
+
+@require_POST
+@needs("nodes.accept_key")
+def forget_key(request: HttpRequest, name: str) -> HttpResponse:
+    """Trust the pinned key no longer."""
+    node = node_for(request, name, "nodes.accept_key")
+    try:
+        host_keys.forget_key(node=node, actor=principal_of(request), now=clock.now(), reason=reason_of(request))
+    except FleetError as error:
+        say_problem(request, error)
+    else:
+        messages.info(request, _("The key of %(name)s was forgotten; it is polled now.") % {"name": node.name})
+    return _back(node, tab="host-key")

@@ -22,17 +22,18 @@ from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import take_error
 from nodes.forms import AddNodeForm
 from nodes.hosts.errors import HostError
-from nodes.hosts.ssh import HostKey
+from nodes.hosts.ssh import HostCertificate, HostKey
 from nodes.models import Credential, Node, Pool
 from nodes.services import host_keys
 from nodes.services import nodes as services
+from nodes.services.routes import authorities_for
 from nodes.views.edit import labels_text
 from nodes.views.subject import principal_of
 from nodes.wording import error_mend, error_sentence
 
 OFFER_SALT = "nodes.add.offer"
 OFFER_MAX_AGE_S = 600
-FIELDS = ("name", "address", "port", "pool", "credential", "os_family_given", "labels")
+FIELDS = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
 #: How the host calls the file of each key type, for the command that prints its fingerprint.
 KEY_FILES = {
     "ssh-ed25519": "ssh_host_ed25519_key.pub",
@@ -118,11 +119,19 @@ def _ask_host(request: HttpRequest, form: AddNodeForm) -> HttpResponse:
     """Contact the host for its key. No transaction is open while it answers."""
     address, port = form.cleaned_data["address"], form.cleaned_data["port"]
     try:
-        key = host_keys.scan(address=address, port=port)
+        jump_host = form.chosen_jump_host
+        key, certificate = host_keys.scan(
+            address=address,
+            port=port,
+            jump_host_id=jump_host.pk if jump_host else None,
+            authorities=authorities_for(form.cleaned_data.get("pool"), form.cleaned_data["name"], address),
+        )
     except HostError as error:
         failure = {"sentence": error_sentence(error.kind, error.params), "mend": error_mend(error.kind, error.params)}
         failure["place"] = f"{address}:{port}"
         return _draw(request, form, failure=failure)
+    if certificate is not None:
+        return _store(request, form, None, certificate)
     context = {
         "offer": seal_offer(form, key, principal_of(request)),
         "key": key,
@@ -143,12 +152,15 @@ def _summary(form: AddNodeForm) -> list[dict[str, Any]]:
         {"label": _("Address"), "value": f"{found['address']}:{found['port']}"},
         {"label": _("Pool"), "value": found.get("pool")},
         {"label": _("Credential"), "value": form.chosen_credential},
+        {"label": _("Jump host"), "value": form.chosen_jump_host},
         {"label": _("OS family"), "value": family},
         {"label": _("Labels"), "value": labels_text(found["labels"]).replace("\n", ", ")},
     ]
 
 
-def _store(request: HttpRequest, form: AddNodeForm, key: HostKey | None) -> HttpResponse:
+def _store(
+    request: HttpRequest, form: AddNodeForm, key: HostKey | None, certificate: HostCertificate | None = None
+) -> HttpResponse:
     values = {name: form.cleaned_data[name] for name in FIELDS if name in form.cleaned_data}
     try:
         node = services.add_node(**values, host_key=key, actor=principal_of(request), now=clock.now())
@@ -156,6 +168,9 @@ def _store(request: HttpRequest, form: AddNodeForm, key: HostKey | None) -> Http
         return _draw(request, form, status=take_error(form, error))
     if key:
         messages.info(request, _("%(name)s was added with its key. It is polled now.") % {"name": node.name})
+    elif certificate:
+        said = _("%(name)s was added: its host certificate %(key_id)s is trusted. It is polled now.")
+        messages.info(request, said % {"name": node.name, "key_id": certificate.key_id})
     else:
         said = _(
             "%(name)s was added. Once it answers, its key is offered on this page: it is read after you accept it."

@@ -26,7 +26,7 @@ from nodes.hosts.ssh import generate_identity
 from nodes.models import Credential, Node, Pool
 from nodes.services import credentials as services
 from nodes.views.pools import nodes_url
-from nodes.views.subject import principal_of
+from nodes.views.subject import principal_of, way_tabs
 
 MOST_SHOWN = 20
 
@@ -53,7 +53,8 @@ def credential_list(request: HttpRequest) -> HttpResponse:
         }
         for row in found
     ]
-    return render(request, "nodes/credentials.html", {"rows": rows, "may_add": principal.may("credentials.write")})
+    context = {"rows": rows, "may_add": principal.may("credentials.write"), "tabs": way_tabs(request)}
+    return render(request, "nodes/credentials.html", context)
 
 
 def _nodes_by_credential(principal: Principal) -> dict[uuid.UUID, int]:

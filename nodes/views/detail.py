@@ -95,6 +95,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
 def _rights(principal: Principal, node: Node) -> dict[str, Any]:
     return {
         "may_write": principal.may("nodes.write", node),
+        "may_see_reach": principal.may("credentials.read", node),
         "may_poll": principal.may("nodes.poll", node) and node.lifecycle != "retired",
         "may_decide_key": principal.may("nodes.accept_key", node),
     }

@@ -18,7 +18,7 @@ from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, StaleEdit
 from nodes.hosts import drivers
-from nodes.models import Credential, Node, Pool
+from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.services.nodes import EDITABLE, edit_node
 from nodes.views.subject import node_for, principal_of
 
@@ -56,7 +56,7 @@ else:
 
 
 class NodeForm(_ModelForm):
-    """Name, address, port, pool, credential, OS family and labels."""
+    """Name, address, port, pool, credential, jump host, OS family and labels."""
 
     labels = LabelsField(
         label=gettext_lazy("Labels"), required=False, max_length=MAX_LABELS_TEXT,
@@ -70,7 +70,7 @@ class NodeForm(_ModelForm):
 
     class Meta:
         model = Node
-        fields = ["name", "address", "port", "pool", "credential", "os_family_given", "labels"]
+        fields = ["name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels"]
         widgets = {
             "name": forms.TextInput(attrs={"class": "ui-mono", "spellcheck": "false", "autocomplete": "off"}),
             "address": forms.TextInput(attrs={"class": "ui-mono", "spellcheck": "false", "autocomplete": "off"}),
@@ -90,6 +90,11 @@ class NodeForm(_ModelForm):
         if self.instance.credential_id and not credential.queryset.filter(pk=self.instance.credential_id).exists():  # type: ignore[attr-defined]
             # Kept as it is: a person who may not see the credential may still edit the rest.
             del self.fields["credential"]
+        jump_host = self.fields["jump_host"]
+        jump_host.queryset = JumpHost.objects.visible_to(principal)  # type: ignore[attr-defined]
+        jump_host.empty_label = _("The pool's, if it has one")  # type: ignore[attr-defined]
+        if self.instance.jump_host_id and not jump_host.queryset.filter(pk=self.instance.jump_host_id).exists():  # type: ignore[attr-defined]
+            del self.fields["jump_host"]
         families = [
             ("", _("Detect it from the host")),
             *((name, drivers.get(name).name) for name in sorted(drivers.families())),
@@ -126,7 +131,7 @@ def edit(request: HttpRequest, name: str) -> HttpResponse:
 def _save(form: NodeForm, old_name: str, principal: Principal) -> Node | None:
     """The changed node, or None with the reason on the form."""
     # The form has written onto its own copy; the service compares with what is stored.
-    stored = Node.objects.select_related("pool__cluster", "credential").get(name=old_name)
+    stored = Node.objects.select_related("pool__cluster", "credential", "jump_host").get(name=old_name)
     changes = {name: form.cleaned_data[name] for name in EDITABLE if name in form.cleaned_data}
     try:
         return edit_node(

@@ -40,6 +40,7 @@ _WORDS = {
     "reason": gettext_lazy("Reason"),
     "label": gettext_lazy("Label"),
     "credential": gettext_lazy("Credential"),
+    "jump_host": gettext_lazy("Jump host"),
     "needs_attention": gettext_lazy("Needs attention"),
     "host_key_waits": gettext_lazy("Host key waits"),
     "has_unread": gettext_lazy("Has unread parts"),

@@ -24,17 +24,28 @@ from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, take_error
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
-from nodes.models import Cluster, Credential, Node, Pool
+from nodes.models import Cluster, Credential, JumpHost, Node, Pool
 from nodes.releases.versions import version_key
 from nodes.services import groups
 from nodes.services.enrolment import holds
 from nodes.services.history import history
+from nodes.services.routes import authority_keys
 from nodes.services.stats import version_ages
 from nodes.views import enrolment_words as enrolment
 from nodes.views.over_time import range_links, range_of, versions_chart
 from nodes.views.subject import principal_of
 
-FIELDS = ("name", "description", "cluster", "role", "credential", "poll_interval_s", "retire_absent_after_s")
+FIELDS = (
+    "name",
+    "description",
+    "cluster",
+    "role",
+    "credential",
+    "jump_host",
+    "poll_interval_s",
+    "retire_absent_after_s",
+    "host_ca_keys",
+)
 _IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
 _TROUBLE = (
     Q(nodes__reachability__in=["unreachable", "key_mismatch"])
@@ -94,7 +105,7 @@ def pool_list(request: HttpRequest) -> HttpResponse:
 def visible_pool(request: HttpRequest, name: str, permission: str = "") -> Pool:
     """404 for what the principal may not see, 403 for what it may not do."""
     principal = principal_of(request)
-    pools = Pool.objects.visible_to(principal).select_related("cluster", "credential")
+    pools = Pool.objects.visible_to(principal).select_related("cluster", "credential", "jump_host", "next_credential")
     pool: Pool | None = pools.filter(name=name.replace("\0", "")).first()
     if pool is None:
         raise Http404(name)
@@ -115,6 +126,8 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "pool": pool,
         "credential": credential,
+        "jump_host": JumpHost.objects.visible_to(principal).filter(pk=pool.jump_host_id).first(),
+        "authorities": authority_keys(pool.host_ca_keys),
         "bars": _bars(pool, members.counted()),
         "total": members.counted().count(),
         "retired": retired,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.urls import get_script_prefix, reverse
+from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal
 from nodes.models import Node
@@ -20,7 +22,9 @@ def principal_of(request: HttpRequest) -> Principal:
 def visible_node(request: HttpRequest, name: str) -> Node:
     """The node of this name or id, with what its pages always need."""
     nodes = Node.objects.visible_to(principal_of(request)).named(name.replace("\0", ""))
-    found = list(nodes.select_related("pool__cluster", "pool__credential", "credential")[:2])
+    found = list(
+        nodes.select_related("pool__cluster", "pool__credential", "pool__jump_host", "credential", "jump_host")[:2]
+    )
     exact = [one for one in found if one.name == name] or found
     if not exact:
         raise Http404(name)
@@ -44,3 +48,10 @@ def node_url(name: str) -> str:
 @lru_cache
 def _node_url(_prefix: str) -> str:
     return reverse("nodes:detail", args=["NAME"])
+
+
+def way_tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """How nodes are reached: the credentials, and the jump hosts beside them."""
+    here = request.path
+    pages = ((_("Credentials"), reverse("nodes:credentials")), (_("Jump hosts"), reverse("nodes:jump_hosts")))
+    return [{"label": label, "url": url, "active": here == url} for label, url in pages]

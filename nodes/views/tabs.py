@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from nodes.models import HostCertificate
+from nodes.services.routes import authority_keys
 from nodes.views import raw
 from nodes.views.timeline import node_timeline
 
@@ -124,7 +126,15 @@ def _timeline(known: Known, query: QueryDict) -> dict[str, Any]:
 
 def _host_key(known: Known, query: QueryDict) -> dict[str, Any]:
     history = [key for key in known.keys if key.state in ("replaced", "refused")]
-    return {"pinned": known.key("pinned"), "offered": known.key("offered"), "key_history": history}
+    pool = known.node.pool
+    return {
+        "pinned": known.key("pinned"),
+        "offered": known.key("offered"),
+        "key_history": history,
+        "certificate": HostCertificate.objects.filter(node=known.node).first(),
+        "authorities": authority_keys(pool.host_ca_keys) if pool else (),
+        "now": known.now,
+    }
 
 
 def _raw(known: Known, query: QueryDict) -> dict[str, Any]:

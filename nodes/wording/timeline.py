@@ -115,6 +115,16 @@ TIMELINE: dict[str, Forms] = {
         _("Host key replaced by %(after)s"),
         _("Host key replaced"),
     ),
+    "host_key_forgotten": (
+        _("%(actor)s forgot the trusted host key %(fingerprint)s: %(reason)s"),
+        _("The trusted host key %(fingerprint)s was forgotten: %(reason)s"),
+        _("The trusted host key %(fingerprint)s was forgotten"),
+        _("The trusted host key was forgotten"),
+    ),
+    "host_certificate_trusted": (
+        _("Trusted by the host certificate %(key_id)s, signed by %(ca)s"),
+        _("Trusted by its host certificate"),
+    ),
     "host_key_mismatch": (
         _("The host showed another key: expected %(expected)s, seen %(seen)s. All contact has stopped"),
         _("The host showed another key than the trusted one. All contact has stopped"),

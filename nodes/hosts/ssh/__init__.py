@@ -12,7 +12,7 @@ from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity,
 # Set by the program: returns why no host may be contacted right now (such as inside a transaction), or None.
 forbid: Callable[[], str | None] | None = None
 
-from nodes.hosts.ssh.connection import Connection, ContactForbidden, connect, scan_host_key  # noqa: E402
+from nodes.hosts.ssh.connection import Connection, ContactForbidden, connect, scan_host, scan_host_key  # noqa: E402
 from nodes.hosts.ssh.jumps import Hop, SharedJumps  # noqa: E402
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "load_identity",
     "parse_authority",
     "private_text",
+    "scan_host",
     "scan_host_key",
 ]

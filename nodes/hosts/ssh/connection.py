@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 import nodes.hosts.ssh as package
 from nodes.hosts.errors import CommandFailed, TimedOut
-from nodes.hosts.ssh.certificates import HostCertificate
+from nodes.hosts.ssh.certificates import HostCertificate, is_certificate
 from nodes.hosts.ssh.command import CommandResult, command_line, run_command
 from nodes.hosts.ssh.deadline import Deadline
 from nodes.hosts.ssh.dial import dial
@@ -159,15 +159,45 @@ def scan_host_key(
     greeting_timeout_s: float | None = None,
 ) -> HostKey:
     """The key that a host shows, without logging in to it. Only a comparison by a person makes it trusted."""
+    with _shown(endpoint, deadline, jumps, shared, preferred_types, connect_timeout_s, greeting_timeout_s) as (_, key):
+        return key
+
+
+def scan_host(
+    endpoint: Endpoint, *, authorities: Authorities, deadline: Deadline, jumps: Sequence[Hop] = ()
+) -> tuple[HostKey, HostCertificate | None]:
+    """The key that a host shows and, where it shows one, the certificate that one of the authorities signed.
+
+    Raises BadHostCertificate for a certificate that may not be trusted.
+    """
+    how = (endpoint, deadline, jumps, None, KEY_TYPES, CONNECT_TIMEOUT_S, None)
+    with _shown(*how, certificates=True) as (transport, key):
+        if not is_certificate(transport.host_key_blob):
+            return key, None
+        return key, check_host(transport, endpoint, key, (), authorities)
+
+
+@contextlib.contextmanager
+def _shown(
+    endpoint: Endpoint,
+    deadline: Deadline,
+    jumps: Sequence[Hop],
+    shared: SharedJumps | None,
+    preferred_types: Sequence[str],
+    connect_timeout_s: float,
+    greeting_timeout_s: float | None,
+    *,
+    certificates: bool = False,
+) -> Iterator[tuple[QuietTransport, HostKey]]:
     _refuse_if_forbidden()
     transports: list[QuietTransport] = []
     try:
         stream = _reach(endpoint, jumps, shared, transports, deadline, connect_timeout_s)
         if greeting_timeout_s is not None:
             await_first_bytes(stream, endpoint.address, deadline.within(greeting_timeout_s))
-        transport, seen = exchange_keys(stream, endpoint, deadline, preferred_types)
+        transport, seen = exchange_keys(stream, endpoint, deadline, preferred_types, certificates=certificates)
         transports.append(transport)
-        return seen
+        yield transport, seen
     finally:
         _end(transports)
 

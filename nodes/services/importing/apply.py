@@ -14,7 +14,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import Credential, HostKey, ImportPlan, ImportRow, Node, Pool, TimelineEvent
+from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, Node, Pool, TimelineEvent
 from nodes.services.nodes import require_on
 from nodes.services.search import search_text
 
@@ -119,6 +119,8 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
     pools, entries = _pools(plan, work, reason)
     names = {str(row.values.get("credential")) for row in work if row.values.get("credential")}
     credentials = {row.name: row for row in Credential.objects.filter(name__in=names)}
+    ways = {str(row.values["jump_host"]) for row in work if row.values.get("jump_host")}
+    jump_hosts = {row.name: row for row in JumpHost.objects.filter(name__in=ways)} if ways else {}
     present = {
         node.name: node
         for node in Node.objects.filter(name__in=[row.name for row in work]).select_related(
@@ -133,6 +135,8 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
             values["pool"] = pools.get(values["pool"]) if values["pool"] else None
         if values.get("credential"):
             values["credential"] = credentials.get(values["credential"])
+        if values.get("jump_host"):
+            values["jump_host"] = jump_hosts.get(values["jump_host"])
         problem = _problem(row, present.get(row.name), values)
         if problem:
             row.outcome, row.problems = "refuse", [problem]
@@ -188,7 +192,7 @@ def _problem(row: ImportRow, node: Node | None, values: dict[str, Any]) -> dict[
             "value": row.name,
             "mend": gettext("The node was changed since the preview: import again."),
         }
-    for name in ("pool", "credential"):
+    for name in ("pool", "credential", "jump_host"):
         if row.values.get(name) and values.get(name) is None:
             return {"field": name, "value": str(row.values[name]), "mend": gettext("It was deleted since the preview.")}
     return None
@@ -208,7 +212,7 @@ def _change(node: Node, values: dict[str, Any], now: datetime) -> None:
     for name, value in values.items():
         setattr(node, name, value)
     columns = {**values, "search_text": search_text(node), "revision": node.revision + 1}
-    if {"address", "port", "credential", "pool", "os_family_given"} & set(values):
+    if {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(values):
         columns |= {"poll_due_at": now, "poll_requested_at": now}
     if not Node.objects.filter(pk=node.pk, revision=node.revision).update(**columns):
         # Changed between the look and the write: the rows are looked at again, one by one.

@@ -16,7 +16,7 @@ from fleetui.core.errors import InvalidInput
 from nodes import importing
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.importing.known_hosts import KnownHosts
-from nodes.models import Credential, HostKey, ImportPlan, ImportRow, Node, Pool
+from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, Node, Pool
 from nodes.services import changes as rows
 from nodes.services.nodes import checked_address, checked_family, checked_labels
 
@@ -43,6 +43,7 @@ class _Known:
     places: dict[tuple[str, int], str]
     pools: dict[str, Pool]
     credentials: dict[str, Credential]
+    jump_hosts: dict[str, JumpHost]
     pinned: dict[Any, str]
     seen: dict[str, str] = field(default_factory=dict)
     seen_places: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -110,7 +111,7 @@ def _known(found: list[importing.Row], actor: Principal) -> _Known:
     addresses = {row.address or row.name for row in found}
     nodes: dict[str, Node] = {}
     for some in _slices(names):
-        for node in Node.objects.filter(name__in=some).select_related("pool", "credential"):
+        for node in Node.objects.filter(name__in=some).select_related("pool", "credential", "jump_host"):
             nodes[node.name] = node
     places: dict[tuple[str, int], str] = {}
     for some in _slices(addresses):
@@ -120,11 +121,13 @@ def _known(found: list[importing.Row], actor: Principal) -> _Known:
     for some in _slices(nodes):
         keys = HostKey.objects.filter(node__name__in=some, state="pinned")
         pinned.update(keys.values_list("node_id", "fingerprint"))
+    with_jumps = any(row.jump_hosts for row in found)
     return _Known(
         nodes=nodes,
         places=places,
         pools={pool.name: pool for pool in Pool.objects.all()},
         credentials={row.name: row for row in Credential.objects.visible_to(actor)},
+        jump_hosts={row.name: row for row in JumpHost.objects.visible_to(actor)} if with_jumps else {},
         pinned=pinned,
     )
 
@@ -219,12 +222,25 @@ def _values(row: importing.Row, node: Node | None, known: _Known, options: Optio
         if credential not in known.credentials:
             raise _RowProblem("credential", credential, gettext("There is no such credential that you may use."))
         values["credential"] = credential
+    if jump_host := _jump_host(row.jump_hosts, known):
+        values["jump_host"] = jump_host
     if node is None:
         rows.checked(
             Node(name=row.name, **{k: values[k] for k in ("address", "port", "labels", "os_family_given")}),
             exclude=("pool", "credential"),
         )
     return values
+
+
+def _jump_host(way: tuple[str, ...], known: _Known) -> str:
+    """The last jump host of a way, where the one of that name is itself reached in that way; else nothing."""
+    by_id = {row.pk: row for row in known.jump_hosts.values()}
+    names: list[str] = []
+    current = known.jump_hosts.get(way[-1]) if way else None
+    while current is not None and len(names) < len(way):
+        names.insert(0, current.name)
+        current = by_id.get(current.through_id) if current.through_id else None
+    return way[-1] if names and tuple(names) == way else ""
 
 
 def _pool_name(groups: tuple[str, ...], known: _Known) -> str:
@@ -288,6 +304,7 @@ def _before(node: Node, values: Mapping[str, Any], known: _Known) -> dict[str, A
         "os_family_given": node.os_family_given,
         "pool": node.pool.name if node.pool else None,
         "credential": node.credential.name if node.credential else None,
+        "jump_host": node.jump_host.name if node.jump_host else None,
     }
     if node.pk in known.pinned:
         same = "host_key" in values and SshHostKey.parse(values["host_key"]).fingerprint == known.pinned[node.pk]

@@ -21,6 +21,7 @@ from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
+from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
 from nodes.services.polling.durations import count_durations
@@ -73,6 +74,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         nodes = list(light.order_by("pk"))
         batch = _Batch(now)
         batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
+        batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
         for node in nodes:
             batch.take(node, found[node.pk], read.get(node.pk))
         batch.write()
@@ -126,6 +128,7 @@ class _Batch:
         self.recovered: list[uuid.UUID] = []
         self.known: dict[int, dict[str, Any]] = {}
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
+        self.certificates = SeenCertificates(now)
 
     def recall(self, nodes: Sequence[Node]) -> None:
         """Load what was known before of those that changed or failed."""
@@ -150,6 +153,9 @@ class _Batch:
         node.last_seen_at = self.now
         if was_failing:
             self.recovered.append(node.pk)
+        if outcome.certificate is not None and self.certificates.take(node, outcome.certificate):
+            authority = outcome.certificate.authority.fingerprint
+            self._event(node, "host_certificate_trusted", {"key_id": outcome.certificate.key_id, "ca": authority})
         changed = not _same(node, read)
         if changed:
             self._new_facts(node, read)
@@ -262,6 +268,7 @@ class _Batch:
         if self.changed:
             replace_terms({pk: facts.document for pk, facts in self.facts.items()})
         TimelineEvent.objects.bulk_create(self.timeline, batch_size=100)
+        self.certificates.write()
         Measurement.objects.bulk_create(
             self.measurements,
             batch_size=100,

@@ -1,0 +1,110 @@
+"""jump-hosts/: the SSH servers through which nodes are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleetui.access.principals import require
+from fleetui.core import clock
+from fleetui.core.api.actions import IF_MATCH, Action
+from fleetui.core.api.bodies import read_body
+from fleetui.core.api.pagination import Sort
+from fleetui.core.api.shapes import PageOf
+from fleetui.core.api.views import Listing, fields_param
+from nodes.api import shapes
+from nodes.api.bodies import JumpHostBody, resolve
+from nodes.api.groups import Named, NamedDetail
+from nodes.api.nodes import read_host_key
+from nodes.filters import JumpHostFilter
+from nodes.models import JumpHost
+from nodes.services import jump_hosts
+
+LISTING = Listing(
+    shapes.JUMP_HOST,
+    {"name": Sort("name", unique=True), "created_at": Sort("created_at", kind="time")},
+    "name",
+    JumpHostFilter,
+)
+_READ, _WRITE = "credentials.read", "credentials.write"
+
+
+class _JumpHosts(Named):
+    kind = "jump host"
+    shape = shapes.JUMP_HOST
+
+    def rows(self) -> QuerySet[Any]:
+        return jump_hosts.counted(JumpHost.objects.visible_to(self.principal))
+
+    def values(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
+        found = resolve(read_body(JumpHostBody, request, partial=partial), self.principal)
+        if "host_key" in found:
+            found["host_key"] = read_host_key(found["host_key"])
+        return found
+
+
+class JumpHostList(_JumpHosts):
+    """All jump hosts that one may see."""
+
+    actions = {
+        "GET": Action(
+            _READ, "jump_hosts_list", "List jump hosts", {200: PageOf(shapes.JUMP_HOST)}, query=LISTING.params
+        ),
+        "POST": Action(_WRITE, "jump_hosts_create", "Add a jump host", {201: shapes.JUMP_HOST}, body=JumpHostBody),
+    }
+
+    def get(self, request: Request) -> Response:
+        return LISTING.answer(self.rows(), request)
+
+    def post(self, request: Request) -> Response:
+        values = self.values(request)
+        return self.added(jump_hosts.add_jump_host(**values, actor=self.principal, now=clock.now()))
+
+
+class JumpHostDetail(_JumpHosts, NamedDetail):
+    """One jump host, by name or id."""
+
+    actions = {
+        "GET": Action(
+            _READ,
+            "jump_hosts_read",
+            "Read a jump host",
+            {200: shapes.JUMP_HOST},
+            query=(fields_param(shapes.JUMP_HOST),),
+        ),
+        "PUT": Action(
+            _WRITE,
+            "jump_hosts_replace",
+            "Set all of a jump host",
+            {200: shapes.JUMP_HOST},
+            body=JumpHostBody,
+            headers=(IF_MATCH,),
+        ),
+        "PATCH": Action(
+            _WRITE,
+            "jump_hosts_edit",
+            "Edit a jump host",
+            {200: shapes.JUMP_HOST},
+            body=JumpHostBody,
+            headers=(IF_MATCH,),
+        ),
+        "DELETE": Action(_WRITE, "jump_hosts_delete", "Forget a jump host", {204: None}, headers=(IF_MATCH,)),
+    }
+    body = JumpHostBody
+
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
+        require(self.principal, _WRITE)
+        wanted = dict(changes)
+        if "host_key" in wanted:
+            wanted["host_key"] = read_host_key(wanted["host_key"])
+        stored = JumpHost.objects.select_related("credential", "through").get(pk=row.pk)
+        jump_hosts.edit_jump_host(
+            jump_host=stored, changes=wanted, actor=self.principal, now=clock.now(), expected_revision=revision
+        )
+
+    def forget(self, row: Any) -> None:
+        jump_hosts.delete_jump_host(jump_host=row, actor=self.principal, now=clock.now())
