@@ -30,9 +30,9 @@ def shows_key(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Every host shows KEY; the asked places are noted."""
     asked: list[tuple[str, int]] = []
 
-    def scan(*, address: str, port: int) -> HostKey:
+    def scan(*, address: str, port: int, **_: object) -> tuple[HostKey, None]:
         asked.append((address, port))
-        return KEY
+        return KEY, None
 
     monkeypatch.setattr(host_keys, "scan", scan)
     return asked
@@ -97,7 +97,7 @@ def test_an_offer_ends_after_ten_minutes(
 
 
 def test_a_host_that_does_not_answer_can_be_added_anyway(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scan(*, address: str, port: int) -> HostKey:
+    def scan(*, address: str, port: int, **_: object) -> tuple[HostKey, None]:
         raise ConnectionRefused(address, port)
 
     monkeypatch.setattr(host_keys, "scan", scan)
