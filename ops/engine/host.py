@@ -8,10 +8,9 @@ from typing import Self
 from fleetui.core import clock
 from nodes.hosts import ssh
 from nodes.hosts.drivers.base import Command
-from nodes.hosts.errors import HostError, HostKeyUnknown
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import look
-from nodes.services.polling.contact import CONNECT_TIMEOUT_S, GREETING_TIMEOUT_S, Target
+from nodes.services.polling.contact import Target, connected
 
 #: No step holds a worker for longer.
 STEP_TIMEOUT_S = 30.0
@@ -52,20 +51,5 @@ class SshHost:
 
     def _connection(self) -> ssh.Connection:
         if self._open is None:
-            target = self._target
-            if target.pinned is None:
-                seen = ssh.scan_host_key(
-                    target.endpoint, deadline=self._deadline, greeting_timeout_s=GREETING_TIMEOUT_S
-                )
-                raise HostKeyUnknown(target.endpoint.address, seen)
-            if isinstance(target.identity, HostError):
-                raise target.identity
-            self._open = ssh.connect(
-                target.endpoint,
-                target.identity,
-                host_key=target.pinned,
-                deadline=self._deadline,
-                connect_timeout_s=CONNECT_TIMEOUT_S,
-                greeting_timeout_s=GREETING_TIMEOUT_S,
-            )
+            self._open = connected(self._target, deadline=self._deadline)
         return self._open

@@ -30,7 +30,7 @@ TIDY_STEP = Step(TIDY, tidy)
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
 #: Errors that waiting does not mend: somebody has to decide.
-DECISIVE = frozenset({"host_key_mismatch", "host_key_unknown", "bad_identity"})
+DECISIVE = frozenset({"host_key_mismatch", "host_key_unknown", "bad_identity", "bad_host_certificate"})
 
 
 def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:

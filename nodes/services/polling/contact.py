@@ -104,43 +104,49 @@ def signed_in(
     A connection that is lost over a shared way is tried once more over a way of its own: what was lost is perhaps the jump
     host, and then the second try says so.
     """
-    if isinstance(target.jumps, HostError):
-        raise target.jumps
-    if not target.jumps or shared is None:
-        return _once(target, target.jumps, work, deadline, turn, None)
+    if not target.jumps or shared is None or isinstance(target.jumps, HostError):
+        with connected(target, deadline=deadline, turn=turn) as connection:
+            return work(connection)
     with shared.turn(target.jumps, deadline):
         try:
-            return _once(target, target.jumps, work, deadline, turn, shared)
+            with connected(target, deadline=deadline, turn=turn, shared=shared) as connection:
+                return work(connection)
         except ConnectionLost:
             pass
-    return _once(target, target.jumps, work, deadline, turn, None)
+    with connected(target, deadline=deadline, turn=turn) as connection:
+        return work(connection)
 
 
-def _once(
+def connected(
     target: Target,
-    jumps: tuple[ssh.Hop, ...],
-    work: Callable[[ssh.Connection], Result],
+    *,
     deadline: ssh.Deadline,
-    turn: AbstractContextManager[object] | None,
-    shared: ssh.SharedJumps | None,
-) -> Result:
+    turn: AbstractContextManager[object] | None = None,
+    shared: ssh.SharedJumps | None = None,
+) -> ssh.Connection:
+    """A signed-in connection to a host, on its way and held against its pinned key or certificate; raises HostError."""
+    if isinstance(target.jumps, HostError):
+        raise target.jumps
     if target.pinned is None and target.authorities is None:
         seen = ssh.scan_host_key(
-            target.endpoint, deadline=deadline, greeting_timeout_s=GREETING_TIMEOUT_S, jumps=jumps, shared=shared
+            target.endpoint,
+            deadline=deadline,
+            jumps=target.jumps,
+            shared=shared,
+            greeting_timeout_s=GREETING_TIMEOUT_S,
         )
         raise HostKeyUnknown(target.endpoint.address, seen)
     if isinstance(target.identity, HostError):
         raise target.identity
-    with ssh.connect(
+    return ssh.connect(
         target.endpoint,
         target.identity,
         host_key=target.pinned or (),
         deadline=deadline,
-        jumps=jumps,
+        jumps=target.jumps,
         shared=shared,
         authorities=target.authorities,
         connect_timeout_s=CONNECT_TIMEOUT_S,
         greeting_timeout_s=GREETING_TIMEOUT_S,
         turn=turn,
-    ) as connection:
-        return work(connection)
+    )

@@ -8,8 +8,13 @@ from nodes.services.polling.contact import Target
 from nodes.services.routes import Routes, authorities_of, usable_identity
 
 
-def target_of(node: Node, pinned: HostKey | None, routes: Routes, credential: Credential | None = None) -> Target:
-    """The node's address, way, key and pinned host key. `credential` stands in for the node's own while it is tried."""
+def target_of(
+    node: Node, pinned: HostKey | None, routes: Routes | None = None, credential: Credential | None = None
+) -> Target:
+    """The node's address, way, key and pinned host key. For many nodes at once give the `routes` of all of them.
+
+    `credential` stands in for the node's own while it is tried.
+    """
     credential = credential or node.effective_credential
     return Target(
         node_id=node.pk,
@@ -19,6 +24,6 @@ def target_of(node: Node, pinned: HostKey | None, routes: Routes, credential: Cr
         family=node.os_family_given or node.os_family,
         family_given=bool(node.os_family_given),
         revision=node.revision,
-        jumps=routes.to(node),
+        jumps=(routes or Routes.of([node])).to(node),
         authorities=authorities_of(node) if pinned is None else None,
     )
