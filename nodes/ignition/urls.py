@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import unquote_plus
 
 _HEX = "0123456789abcdefABCDEF"
@@ -12,7 +13,6 @@ _PORT = re.compile(r"(:[0-9]*)?\Z")
 _USER_INFO = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*\Z")
 # Of ASCII, what a host may hold unescaped; Go is generous here.
 _HOST = re.compile(r"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff]*\Z")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]+\Z")
 
 
 class UrlFailure(Exception):
@@ -83,7 +83,7 @@ def _check_authority(authority: str) -> None:
         if not _PORT.match(host[closing + 1 :]):
             raise UrlFailure("invalid port")
         address, zone, _ = host[1:closing].partition("%25")
-        if ":" not in address or not _is_ipv6(address):
+        if not _is_ipv6(address):
             raise UrlFailure("invalid host")
         host = "" if zone else host
     elif not _PORT.match(host[host.rfind(":") :] if ":" in host else ""):
@@ -92,23 +92,11 @@ def _check_authority(authority: str) -> None:
 
 
 def _is_ipv6(address: str) -> bool:
-    if not _IPV6.match(address) or address.count("::") > 1 or ":::" in address:
+    try:
+        IPv6Address(address)
+    except AddressValueError:
         return False
-    head, dots, tail = address.rpartition(":")
-    groups = 0
-    if "." in tail:
-        octets = tail.split(".")
-        if len(octets) != 4 or not all(one.isdigit() and int(one) < 256 and str(int(one)) == one for one in octets):
-            return False
-        address, groups = head + dots.replace(":", ""), 2
-        address = head if not head.endswith(":") else head + ":"
-    parts = [part for part in address.split(":") if part]
-    if any(len(part) > 4 or "." in part for part in parts):
-        return False
-    groups += len(parts)
-    if "::" in address:
-        return groups <= 7
-    return groups == 8 and not address.startswith(":") and not address.endswith(":")
+    return True
 
 
 def _check_host(host: str) -> None:

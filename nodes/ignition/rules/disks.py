@@ -77,7 +77,7 @@ def _overlapping(partitions: list[Record]) -> int | None:
     for index, partition in enumerate(partitions):
         start, size = partition.number("startMiB"), partition.number("sizeMiB")
         if start and size is not None:
-            extents.append((index, start, start + size - 1 if size else start))
+            extents.append((index, start, _wrapped(start + size - 1) if size else start))
     if len(extents) > _MANY_PARTITIONS:
         return _overlapping_neighbour(extents)
     for index, start, end in extents:
@@ -89,6 +89,11 @@ def _overlapping(partitions: list[Record]) -> int | None:
             ):
                 return other
     return None
+
+
+def _wrapped(number: int) -> int:
+    """A sum as 64 bits hold it."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 def _overlapping_neighbour(extents: list[tuple[int, int, int]]) -> int | None:

@@ -15,6 +15,10 @@ from nodes.ignition.source.failure import YamlFailure
 from nodes.ignition.source.scalars import MAP, MERGE, NULL, SEQ, STR, resolve, short_tag
 
 _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
+_BOM = b"\xef\xbb\xbf"
+_COLON_REFUSED = "found unexpected ':'"
+_MOST_REPLACEMENTS = 100
+_LOOKAHEAD_TOKENS = 2
 
 
 class Form(Enum):
@@ -29,7 +33,7 @@ class Form(Enum):
 class Node:
     """A node of the document. `content` of a mapping is key, value, key, value."""
 
-    __slots__ = ("alias", "column", "content", "form", "is_quoted", "line", "tag", "value")
+    __slots__ = ("alias", "column", "content", "form", "is_flow", "is_quoted", "line", "tag", "value")
 
     def __init__(self, form: Form, line: int, column: int, tag: str = "", value: str = "") -> None:
         self.form = form
@@ -38,6 +42,7 @@ class Node:
         self.tag = tag
         self.value = value
         self.is_quoted = False
+        self.is_flow = False
         self.content: list[Node] = []
         self.alias: Node | None = None
 
@@ -68,15 +73,61 @@ def read(source: bytes, limits: Limits) -> Node | None:
     """The root of the first document; None when there is none."""
     if len(source) > limits.source_bytes:
         raise Refused(f"the config is longer than {limits.source_bytes} bytes")
-    loader = _Loader(source or b"\n")
+    source = source.removeprefix(_BOM) or b"\n"
+    stand_in = ""
+    for _ in range(_MOST_REPLACEMENTS):
+        loader = _Loader(source)
+        try:
+            return _compose(loader, source, stand_in, limits)
+        except yaml.reader.ReaderError as error:
+            raise YamlFailure(str(error.reason)) from error
+        except yaml.MarkedYAMLError as error:
+            if error.problem != _COLON_REFUSED or error.problem_mark is None:
+                raise _failure(error, source) from error
+            stand_in = stand_in or _unused_character(source)
+            source = _with_stand_in(source, error.problem_mark.index, stand_in)
+        finally:
+            loader.dispose()
+    raise Refused("the config has too many scalars that end with a colon")
+
+
+def _with_stand_in(source: bytes, index: int, stand_in: str) -> bytes:
+    """The source with one colon as another character.
+
+    In a flow collection yaml.v3 takes `a:` before a comma or bracket for a text, libyaml does not.
+    """
+    text = source.decode("utf-8")
+    return (text[:index] + stand_in + text[index + 1 :]).encode("utf-8")
+
+
+def _unused_character(source: bytes) -> str:
+    text = source.decode("utf-8")
+    return next(character for character in map(chr, range(0xE000, 0xF8FF)) if character not in text)
+
+
+def _failure(error: yaml.MarkedYAMLError, source: bytes) -> YamlFailure:
+    """The failure that yaml.v3 tells: it scans two tokens ahead, so an error there comes first."""
+    if isinstance(error, yaml.parser.ParserError) and error.problem_mark:
+        error = _scan_error_behind(source, error.problem_mark) or error
+    return YamlFailure(_scan_failure(error))
+
+
+def _scan_error_behind(source: bytes, mark: Any) -> yaml.MarkedYAMLError | None:
+    """An error of the scanner in the two tokens behind the one at a mark."""
+    loader = _Loader(source)
+    left = _LOOKAHEAD_TOKENS
     try:
-        return _compose(loader, limits)
-    except yaml.reader.ReaderError as error:
-        raise YamlFailure(str(error.reason)) from error
-    except yaml.MarkedYAMLError as error:
-        raise YamlFailure(_scan_failure(error)) from error
+        while left and (token := loader.get_token()) is not None:
+            start = token.start_mark
+            if (start.line, start.column) > (mark.line, mark.column):
+                left -= 1
+    except yaml.scanner.ScannerError as error:
+        return None if error.problem == _COLON_REFUSED else error
+    except yaml.YAMLError:
+        return None
     finally:
         loader.dispose()
+    return None
 
 
 def _scan_failure(error: yaml.MarkedYAMLError) -> str:
@@ -90,7 +141,7 @@ def _scan_failure(error: yaml.MarkedYAMLError) -> str:
     return f"{where}{error.problem or 'unknown problem parsing YAML content'}"
 
 
-def _compose(loader: Any, limits: Limits) -> Node | None:
+def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node | None:
     anchors: dict[str, Node] = {}
     open_nodes: list[Node] = []
     root: Node | None = None
@@ -100,12 +151,16 @@ def _compose(loader: Any, limits: Limits) -> Node | None:
         kind = type(event)
         if kind is yaml.ScalarEvent:
             node = _node(Form.SCALAR, event)
-            node.value = event.value
+            node.value = event.value.replace(stand_in, ":") if stand_in else event.value
             node.is_quoted = event.style in ("'", '"', "|", ">")
+            if open_nodes and open_nodes[-1].is_flow and not node.is_quoted and "?" in node.value:
+                raise _question_mark(open_nodes[-1], event)
         elif kind is yaml.MappingStartEvent:
             node = _node(Form.MAPPING, event)
+            node.is_flow = event.flow_style
         elif kind is yaml.SequenceStartEvent:
             node = _node(Form.SEQUENCE, event)
+            node.is_flow = event.flow_style
         elif kind is yaml.AliasEvent:
             node = Node(Form.ALIAS, event.start_mark.line + 1, event.start_mark.column + 1, value=event.anchor)
             node.alias = anchors.get(event.anchor)
@@ -114,7 +169,16 @@ def _compose(loader: Any, limits: Limits) -> Node | None:
         elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
             open_nodes.pop()
             continue
-        elif kind in (yaml.DocumentEndEvent, yaml.StreamEndEvent):
+        elif kind is yaml.DocumentStartEvent:
+            if event.version not in (None, (1, 1)):
+                raise yaml.parser.ParserError(None, None, "found incompatible YAML document", event.start_mark)
+            continue
+        elif kind is yaml.DocumentEndEvent:
+            error = None if loader.check_event(yaml.StreamEndEvent) else _scan_error_behind(source, event.start_mark)
+            if error is not None:
+                raise error
+            return root
+        elif kind is yaml.StreamEndEvent:
             return root
         else:
             continue
@@ -131,6 +195,15 @@ def _compose(loader: Any, limits: Limits) -> Node | None:
             open_nodes.append(node)
             if len(open_nodes) > limits.depth:
                 raise Refused(f"line {node.line}: the config is nested more than {limits.depth} levels deep")
+
+
+def _question_mark(collection: Node, event: Any) -> yaml.MarkedYAMLError:
+    """In a flow collection yaml.v3 ends a plain scalar before a question mark, which libyaml does not."""
+    closing = "]" if collection.form is Form.SEQUENCE else "}"
+    context = yaml.Mark("", 0, collection.line - 1, collection.column - 1, None, 0)
+    return yaml.parser.ParserError(
+        "while parsing a flow collection", context, f"did not find expected ',' or '{closing}'", event.start_mark
+    )
 
 
 def _node(form: Form, event: Any) -> Node:

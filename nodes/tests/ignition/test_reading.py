@@ -177,6 +177,32 @@ def test_merges_of_what_is_no_mapping(merge: str) -> None:
     assert error == "yaml: map merge requires map or sequence of maps as the value"
 
 
+def test_flow_collections_are_scanned_as_the_real_tool_does() -> None:
+    """What libyaml and yaml.v3 read differently."""
+    assert '"groups":["b:","c:"],"name":"a:"' in output("passwd: {users: [{name: a:, groups: [b:,c:]}]}\n")
+    conversion = convert(butane("passwd: {users: [{name: a:, x: 1}]}\n"))
+    assert [row[1:4] for row in findings(conversion)] == [("$.passwd.users.0.x", 3, 29)]
+    head = "Error unmarshaling yaml: yaml: "
+    assert error_of("x:\n  y: {source: http://x/a?b=c}\n") == head + "line 3: did not find expected ',' or '}'"
+    assert error_of("x: [a?]\n") == head + "line 2: did not find expected ',' or ']'"
+    assert error_of("x: {a:{b: c}}\n") == head + "line 2: did not find expected ',' or '}'"
+    assert error_of("x: ['a?', \"b?\"]\ny: a?\n") is None
+
+
+def test_versions_of_yaml() -> None:
+    assert convert("%YAML 1.1\n---\n" + butane()).error is None
+    assert convert("%YAML 1.2\n---\n" + butane()).error == (
+        "Error unmarshaling yaml: yaml: found incompatible YAML document"
+    )
+
+
+def test_errors_of_the_scanner_are_seen_two_tokens_ahead() -> None:
+    head = "Error unmarshaling yaml: yaml: "
+    assert error_of("---\n@x\n") == head + "line 4: found character that cannot start any token"
+    assert error_of("---\na: @x\n") is None
+    assert error_of('x: [a] "d" @x\n') == head + "line 3: found character that cannot start any token"
+
+
 def test_positions_count_characters() -> None:
     conversion = convert(butane('passwd: {users: [{name: "ÄÖÜ", bogus: 1}]}\n'))
     assert findings(conversion) == [("warning", "$.passwd.users.0.bogus", 3, 32, "unused key bogus")]
