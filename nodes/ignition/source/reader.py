@@ -19,6 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 _COLON_REFUSED = "found unexpected ':'"
 _MOST_REPLACEMENTS = 100
 _LOOKAHEAD_TOKENS = 2
+_CHUNK_BYTES = 512
 
 
 class Form(Enum):
@@ -69,6 +70,19 @@ class Node:
         return self.form is Form.SCALAR and self.value == "<<" and self.full_tag == MERGE
 
 
+class _Chunks:
+    """Gives the scanner as little at once as yaml.v3 takes: what is wrong farther on is not seen before."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        chunk = self._source[self._at : self._at + min(size, _CHUNK_BYTES)]
+        self._at += len(chunk)
+        return chunk
+
+
 def read(source: bytes, limits: Limits) -> Node | None:
     """The root of the first document; None when there is none."""
     if len(source) > limits.source_bytes:
@@ -76,7 +90,7 @@ def read(source: bytes, limits: Limits) -> Node | None:
     source = source.removeprefix(_BOM) or b"\n"
     stand_in = ""
     for _ in range(_MOST_REPLACEMENTS):
-        loader = _Loader(source)
+        loader = _Loader(_Chunks(source))
         try:
             return _compose(loader, source, stand_in, limits)
         except yaml.reader.ReaderError as error:
@@ -114,7 +128,7 @@ def _failure(error: yaml.MarkedYAMLError, source: bytes) -> YamlFailure:
 
 def _scan_error_behind(source: bytes, mark: Any) -> yaml.MarkedYAMLError | None:
     """An error of the scanner in the two tokens behind the one at a mark."""
-    loader = _Loader(source)
+    loader = _Loader(_Chunks(source))
     left = _LOOKAHEAD_TOKENS
     try:
         while left and (token := loader.get_token()) is not None:
@@ -153,8 +167,8 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
             node = _node(Form.SCALAR, event)
             node.value = event.value.replace(stand_in, ":") if stand_in else event.value
             node.is_quoted = event.style in ("'", '"', "|", ">")
-            if open_nodes and open_nodes[-1].is_flow and not node.is_quoted and "?" in node.value:
-                raise _question_mark(open_nodes[-1], event)
+            if open_nodes and open_nodes[-1].is_flow and not node.is_quoted:
+                _check_flow_scalar(open_nodes[-1], node, event, source)
         elif kind is yaml.MappingStartEvent:
             node = _node(Form.MAPPING, event)
             node.is_flow = event.flow_style
@@ -197,11 +211,21 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
                 raise Refused(f"line {node.line}: the config is nested more than {limits.depth} levels deep")
 
 
-def _question_mark(collection: Node, event: Any) -> yaml.MarkedYAMLError:
-    """In a flow collection yaml.v3 ends a plain scalar before a question mark, which libyaml does not."""
+def _check_flow_scalar(collection: Node, node: Node, event: Any, source: bytes) -> None:
+    """What libyaml takes in a flow collection and yaml.v3 does not.
+
+    A plain scalar ends before a question mark, which then begins a key where none may be; and behind a tag
+    a comma is no end.
+    """
+    if node.tag and not node.value and source.decode("utf-8")[event.end_mark.index :].startswith(","):
+        raise yaml.scanner.ScannerError(
+            "while scanning a tag", event.start_mark, "did not find expected whitespace or line break", event.end_mark
+        )
+    if "?" not in node.value:
+        return
     closing = "]" if collection.form is Form.SEQUENCE else "}"
     context = yaml.Mark("", 0, collection.line - 1, collection.column - 1, None, 0)
-    return yaml.parser.ParserError(
+    raise yaml.parser.ParserError(
         "while parsing a flow collection", context, f"did not find expected ',' or '{closing}'", event.start_mark
     )
 

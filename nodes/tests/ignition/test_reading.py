@@ -185,6 +185,8 @@ def test_flow_collections_are_scanned_as_the_real_tool_does() -> None:
     head = "Error unmarshaling yaml: yaml: "
     assert error_of("x:\n  y: {source: http://x/a?b=c}\n") == head + "line 3: did not find expected ',' or '}'"
     assert error_of("x: [a?]\n") == head + "line 2: did not find expected ',' or ']'"
+    assert error_of("x: [!a, b]\n") == head + "line 3: did not find expected whitespace or line break"
+    assert error_of("x: [!a , b, !c d]\n") is None
     assert error_of("x: {a:{b: c}}\n") == head + "line 2: did not find expected ',' or '}'"
     assert error_of("x: ['a?', \"b?\"]\ny: a?\n") is None
 
@@ -193,6 +195,14 @@ def test_versions_of_yaml() -> None:
     assert convert("%YAML 1.1\n---\n" + butane()).error is None
     assert convert("%YAML 1.2\n---\n" + butane()).error == (
         "Error unmarshaling yaml: yaml: found incompatible YAML document"
+    )
+
+
+def test_what_is_wrong_in_a_later_document_is_not_seen() -> None:
+    assert convert(butane("---\na: b\n" + "# padding\n" * 100).encode() + b"\xff").error is None
+    assert (
+        convert(butane("x: y\n").encode() + b"\xff").error
+        == "Error unmarshaling yaml: yaml: invalid leading UTF-8 octet"
     )
 
 
