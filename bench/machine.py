@@ -29,7 +29,9 @@ def _lines(path: str) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Settings of an installation of its own in a folder."""
+    """Settings of an installation of its own in a folder, and the folders that `up` would make."""
+    for name in ("broker", "broker-control", "static"):
+        (folder / name).mkdir(exist_ok=True)
     return {
         "FLEETUI_DATA_DIR": str(folder),
         "FLEETUI_SECRET_KEY": "11" * 32,
@@ -58,3 +60,17 @@ def children_of(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(one) for one in (task / "children").read_text().split()]
     return found
+
+
+def tree_mib(pid: int) -> float:
+    """What a process and all below it hold now; pages that they share are counted once."""
+    total, waiting = 0, [pid]
+    while waiting:
+        one = waiting.pop()
+        try:
+            rollup = _lines(f"/proc/{one}/smaps_rollup")
+            waiting += children_of(one)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    return total / 1024

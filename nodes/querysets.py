@@ -75,6 +75,12 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         stopped = Q(reachability="key_mismatch", poll_requested_at=None)
         return self.filter(free, ~stopped, poll_due_at__lte=now, lifecycle__in=["active", "maintenance"])
 
+    def to_contact(self) -> Self:
+        """With all that a contact needs; the documents of a node stay in the database."""
+        heavy = ("labels", "booted", "staged", "rollback", "search_text", "last_error_params")
+        heavy += tuple(f"{axis}_params" for axis in ("reachability", "health", "update_state"))
+        return self.select_related("credential", "pool__credential").defer(*heavy)
+
 
 class PoolQuerySet(CappedCount, models.QuerySet[Any]):
     """Reads of pools."""

@@ -107,7 +107,7 @@ def _poll(claimed: uuid.UUID, lane: Lane) -> None:
     lease = _again(lambda: begin(lease=claimed, now=clock.now()))
     if lease is None:
         return
-    nodes = list(Node.objects.filter(poll_lease=lease).select_related("credential", "pool__credential"))
+    nodes = list(Node.objects.filter(poll_lease=lease).to_contact())
     pinned = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
     routes = Routes.of(nodes)
     contacts = Contacts([target_of(node, pinned.get(node.pk), routes) for node in nodes], lane)

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 MAX_STDERR_BYTES = 4096
 DEFAULT_BUDGET_S = 20
@@ -113,13 +112,20 @@ class SectionOutput:
     true_size_bytes: int | None = None
     missing: bool = False
 
-    @cached_property
+    # Not cached_property: on Python 3.11 all threads that read any host would take turns at one lock.
+    @property
     def stdout(self) -> str:
-        return clean_text(self.stdout_raw)
+        return self._text("stdout", self.stdout_raw)
 
-    @cached_property
+    @property
     def stderr(self) -> str:
-        return clean_text(self.stderr_raw)
+        return self._text("stderr", self.stderr_raw)
+
+    def _text(self, name: str, raw: bytes) -> str:
+        if name not in self.__dict__:
+            self.__dict__[name] = clean_text(raw)
+        found: str = self.__dict__[name]
+        return found
 
     @property
     def ok(self) -> bool:
@@ -158,6 +164,8 @@ class ProbeOutput(Mapping[str, SectionOutput]):
 
 def clean_text(raw: bytes) -> str:
     """Decode host output for people and databases: no NUL, no terminal codes, Unix line ends."""
+    if not raw:
+        return ""
     text = raw.decode("utf-8", errors="replace").replace("\r\n", "\n")
     # Almost all text is clean, and one search costs less than two substitutions.
     return _CONTROL.sub("", _ANSI.sub("", text)) if _CONTROL.search(text) else text

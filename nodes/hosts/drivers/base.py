@@ -4,10 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
+from types import CodeType
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from nodes.hosts.facts import Facts, Measurement, Unread
-from nodes.hosts.probe import MAX_STDERR_BYTES, NOT_EXECUTABLE_STATUS, ProbeOutput, Section, SectionOutput
+from nodes.hosts.probe import (
+    MAX_STDERR_BYTES,
+    NOT_EXECUTABLE_STATUS,
+    ProbeOutput,
+    Section,
+    SectionOutput,
+    clean_text,
+)
 
 MAX_RAW = 65_536
 MAX_PROBLEMS_SHOWN = 5
@@ -142,18 +151,17 @@ class Look:
     ) -> Value:
         """Parse a section. `optional` sections may be absent; `good` lists the exit statuses that carry an answer.
 
-        `parse` gets the text and a list for its complaints: it reads what it can, and the raw text is kept.
+        `parse` gets the text and a list for its complaints: it reads what it can, and the raw text is kept. What it
+        returns is remembered, so that it must not be changed by whoever asked.
         """
         found = self.output[section]
         if (reason := self.why_not(found, good)) is not None:
             if not (optional and reason == "absent"):
                 self.note(section, reason, _said(found, reason), found)
             return cast("Value", default)
-        problems: list[str] = []
-        try:
-            value = parse(found.stdout, problems)
-        except Exception as error:
-            self.note(section, "not_understood", _sentence(error), found)
+        value, problems, failure = _understood(parse, found)
+        if failure:
+            self.note(section, "not_understood", failure, found)
             return cast("Value", default)
         if found.cut:
             self.note(section, "cut", "The output is cut, so only its beginning was read.", found)
@@ -176,6 +184,33 @@ class Look:
         if found.exit_status in good:
             return None
         return _reason(found)
+
+
+#: What was understood of one text: the value, complaints, and why it could not be understood at all.
+Understood = tuple[Any, Sequence[str], str]
+#: Most of what a host prints is the same at the next look, and much is the same on hosts that are alike.
+TEXTS_REMEMBERED = 1024
+LONGEST_REMEMBERED_BYTES = 32_768
+_readers: dict[CodeType, Callable[[bytes], Understood]] = {}
+
+
+def _understood(parse: Callable[[str, list[str]], Any], found: SectionOutput) -> Understood:
+    """Parse, or remember: a function that closes over nothing makes the same of the same bytes, for every host."""
+    code = getattr(parse, "__code__", None)
+    if code is None or parse.__closure__ or len(found.stdout_raw) > LONGEST_REMEMBERED_BYTES:  # type: ignore[attr-defined]
+        return _parsed(parse, found.stdout)
+    reader = _readers.get(code)
+    if reader is None:
+        reader = _readers[code] = lru_cache(TEXTS_REMEMBERED)(lambda raw: _parsed(parse, clean_text(raw)))
+    return reader(found.stdout_raw)
+
+
+def _parsed(parse: Callable[[str, list[str]], Any], text: str) -> Understood:
+    problems: list[str] = []
+    try:
+        return parse(text, problems), problems, ""
+    except Exception as error:
+        return None, problems, _sentence(error)
 
 
 def _reason(found: SectionOutput) -> str:

@@ -2,7 +2,9 @@
 
 import re
 import tomllib
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -117,7 +119,7 @@ def _with_settings(agent: Agent, look: Look) -> Agent:
         return agent
     files = parse_listing(listing.stdout)
     chosen, ignored = choose_files(files)
-    contents = parse_contents(found.stdout_raw)
+    contents = _known_contents(found.stdout_raw)
     problems: list[str] = []
     merged: dict[str, Any] = {}
     read = []
@@ -129,7 +131,7 @@ def _with_settings(agent: Agent, look: Look) -> Agent:
             continue
         text = contents.get(one.path, "")
         try:
-            merge(merged, parse_toml(text))
+            merge(merged, deepcopy(_known_toml(text)))
             read.append(one.path)
         except NotUnderstood as error:
             look.note("zincati_config", "not_understood", f"{one.path}: {error}.", found, raw=text)
@@ -224,6 +226,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise NotUnderstood(f"this is not TOML: {str(error)[:200]}") from error
     check_depth(values)
     return values
+
+
+# Hosts of a pool have the same settings, at every look.
+_known_toml = lru_cache(maxsize=1024)(parse_toml)
+_known_contents = lru_cache(maxsize=256)(parse_contents)
 
 
 def merge(into: dict[str, Any], other: dict[str, Any]) -> None:

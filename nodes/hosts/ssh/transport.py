@@ -10,10 +10,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_OPEN
+from paramiko.common import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_CLOSE,
+    cMSG_CHANNEL_OPEN,
+)
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 from paramiko.ssh_exception import SSHException
@@ -28,6 +34,8 @@ ChannelHandler: TypeAlias = Callable[[paramiko.Channel, Message], object]
 
 MAX_BEFORE_BANNER_BYTES = 64 * 1024
 MAX_PACKET_BYTES = 512 * 1024
+READ_AHEAD_BYTES = 16 * 1024
+WAKE_FOR_BYTES = 64 * 1024
 WRITE_CHUNK_BYTES = 32 * 1024
 LONGEST_REASON = 200
 
@@ -42,11 +50,31 @@ def printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON]
 
 
+class _Buffered:
+    """A socket from which little is read often: the kernel is asked once for what paramiko takes in three pieces."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._held = b""
+
+    def recv(self, size: int) -> bytes:
+        if not self._held:
+            if size >= READ_AHEAD_BYTES:
+                return self._sock.recv(size)
+            self._held = self._sock.recv(READ_AHEAD_BYTES)
+        piece, self._held = self._held[:size], self._held[size:]
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
 class BoundedPacketizer(Packetizer):
     """Reads no more than a sane peer sends, and writes no longer than the deadline allows."""
 
     def __init__(self, stream: Stream) -> None:
-        super().__init__(stream)  # type: ignore[arg-type]  # a channel serves as a socket for jump hosts
+        read_from = _Buffered(stream) if isinstance(stream, socket.socket) else stream
+        super().__init__(read_from)  # type: ignore[arg-type]  # a channel serves as a socket for jump hosts
         self.stream = stream
         self.deadline: Deadline | None = None
         self.before_banner_bytes = 0
@@ -122,9 +150,14 @@ class BoundedPacketizer(Packetizer):
             raise EOFError
 
 
-def _waking(handler: ChannelHandler) -> ChannelHandler:
+def _waking(code: int, handler: ChannelHandler) -> ChannelHandler:
+    is_data = code in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
+
     def handle(channel: paramiko.Channel, message: Message) -> None:
         handler(channel, message)
+        # A little output can wait for what comes after it: each time that a thread is woken costs more than a packet.
+        if is_data and len(channel.in_buffer) + len(channel.in_stderr_buffer) < WAKE_FOR_BYTES:  # type: ignore[attr-defined]
+            return
         transport = channel.get_transport()
         if isinstance(transport, QuietTransport):
             transport.wake.set()
@@ -173,7 +206,7 @@ class QuietTransport(paramiko.Transport):
         "hmac-sha2-512",
     )
     _channel_handler_table = {
-        code: _waking(_channel_request if code == MSG_CHANNEL_REQUEST else handler)
+        code: _waking(code, _channel_request if code == MSG_CHANNEL_REQUEST else handler)
         for code, handler in paramiko.Transport._channel_handler_table.items()  # type: ignore[attr-defined]  # missing in the stubs
     }
 

@@ -69,7 +69,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         held = Node.objects.select_for_update(of=("self",)).filter(poll_lease=lease, pk__in=list(found))
         # The documents are large and wanted only where something changed.
         light = held.select_related("pool__cluster", "facts", "measurement").defer(
-            "facts__raw", "facts__document", "measurement__document", "search_text"
+            "facts__raw", "facts__document", "measurement__document", "search_text", "booted", "staged", "rollback"
         )
         nodes = list(light.order_by("pk"))
         batch = _Batch(now)
