@@ -77,8 +77,8 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
 
     def to_contact(self) -> Self:
         """With all that a contact needs; the documents of a node stay in the database."""
-        heavy = ("labels", "booted", "staged", "rollback", "search_text", "last_error_params")
-        heavy += tuple(f"{axis}_params" for axis in ("reachability", "health", "update_state"))
+        params = (f"{axis}_params" for axis in ("reachability", "health", "update_state"))
+        heavy = ("labels", "booted", "staged", "rollback", "search_text", "last_error_params", *params)
         return self.select_related("credential", "pool__credential").defer(*heavy)
 
 

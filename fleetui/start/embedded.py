@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -22,6 +23,8 @@ def work(threads: int) -> int:
     """Run tasks until a signal comes; one process, since the filesystem broker knows no locks between processes."""
     # Tasks come from our own queues only and are JSON, so that root is no more of a danger here than anywhere else.
     warnings.simplefilter("ignore", SecurityWarning)
+    # `up` has run the system checks; here they would load every page and endpoint, a third of this process's memory.
+    os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
     worker = app.Worker(
         pool="threads",
         concurrency=threads,

@@ -169,7 +169,7 @@ class Look:
             shown = "; ".join(problems[:MAX_PROBLEMS_SHOWN])
             more = len(problems) - MAX_PROBLEMS_SHOWN
             self.note(section, "not_understood", shown + (f"; and {more} more" if more > 0 else "") + ".", found)
-        return value
+        return cast("Value", value)
 
     def note(self, section: str, reason: str, message: str, found: SectionOutput, raw: str | None = None) -> None:
         text = (found.stdout if raw is None else raw)[:MAX_RAW]
@@ -197,7 +197,7 @@ _readers: dict[CodeType, Callable[[bytes], Understood]] = {}
 def _understood(parse: Callable[[str, list[str]], Any], found: SectionOutput) -> Understood:
     """Parse, or remember: a function that closes over nothing makes the same of the same bytes, for every host."""
     code = getattr(parse, "__code__", None)
-    if code is None or parse.__closure__ or len(found.stdout_raw) > LONGEST_REMEMBERED_BYTES:  # type: ignore[attr-defined]
+    if code is None or parse.__closure__ or len(found.stdout_raw) > LONGEST_REMEMBERED_BYTES:
         return _parsed(parse, found.stdout)
     reader = _readers.get(code)
     if reader is None:

@@ -156,7 +156,7 @@ def _waking(code: int, handler: ChannelHandler) -> ChannelHandler:
     def handle(channel: paramiko.Channel, message: Message) -> None:
         handler(channel, message)
         # A little output can wait for what comes after it: each time that a thread is woken costs more than a packet.
-        if is_data and len(channel.in_buffer) + len(channel.in_stderr_buffer) < WAKE_FOR_BYTES:  # type: ignore[attr-defined]
+        if is_data and len(channel.in_buffer) + len(channel.in_stderr_buffer) < WAKE_FOR_BYTES:
             return
         transport = channel.get_transport()
         if isinstance(transport, QuietTransport):

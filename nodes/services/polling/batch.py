@@ -67,6 +67,9 @@ class Contacts:
         while left:
             ended = self._within(every_s, left)
             left -= len(ended)
+            for future in ended:
+                # What a look read is large: it is let go as soon as it is stored, not when the batch ends.
+                del self._futures[future]
             yield [future.result() for future in ended if not future.cancelled()]
 
     def cancel(self) -> list[uuid.UUID]:
