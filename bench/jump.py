@@ -5,11 +5,10 @@ Both are a real sshd on loopback. Run from the project root: python -m bench.jum
 
 from __future__ import annotations
 
-import resource
 import sys
 
 import nodes.hosts.ssh as ssh
-from bench.ssh import THREADS, measure
+from bench.poll import measured
 from tests.sshd import RealSshd, real_sshd
 
 
@@ -37,9 +36,9 @@ def main() -> None:
                     connection.run(["true"], deadline=deadline, check=True)
 
             before = _logins(jump)
-            found = measure(contact, count, THREADS, resource.RUSAGE_SELF)
+            found = measured(contact, count)
             print(
-                f"{name:10} {found.contacts_per_s:7.1f} contacts/s  {found.cpu_ms:6.2f} ms CPU per contact  "
+                f"{name:10} {found.hosts_per_s:7.1f} contacts/s  {found.cpu_ms:6.2f} ms CPU per contact  "
                 f"{_logins(jump) - before:4} logins on the jump host"
             )
         shared.close()

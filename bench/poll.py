@@ -311,6 +311,17 @@ def _threaded(name: str, hosts: Sequence[Host], contact: Callable[[Host], None])
     return Figures(name, len(hosts) / elapsed_s, (_own_cpu_s() - before) * 1000 / len(hosts))
 
 
+def measured(contact: Callable[[], None], count: int) -> Figures:
+    """Any contact, many times on many threads."""
+    contact()
+    before, began = _own_cpu_s(), time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as threads:
+        for future in [threads.submit(contact) for _ in range(count)]:
+            future.result()
+    elapsed_s = time.perf_counter() - began
+    return Figures("", count / elapsed_s, (_own_cpu_s() - before) * 1000 / count)
+
+
 def _own_cpu_s(who: int = resource.RUSAGE_SELF) -> float:
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
