@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 
 from nodes.views import enrolment
 from nodes.views.add import add, public_key
-from nodes.views.clusters import cluster_add, cluster_delete, cluster_edit
+from nodes.views.clusters import cluster_add, cluster_delete, cluster_edit, cluster_list, cluster_page
 from nodes.views.credentials import (
     credential_add,
     credential_delete,
@@ -40,7 +40,9 @@ urlpatterns: list[URLPattern] = [
     path("pools/<str:name>/delete/", pool_delete, name="pool_delete"),
     path("pools/<str:name>/enrolment/add/", enrolment.token_add, name="enrolment_add"),
     path("pools/<str:name>/enrolment/<uuid:token_id>/revoke/", enrolment.token_revoke, name="enrolment_revoke"),
+    path("clusters/", cluster_list, name="clusters"),
     path("clusters/-/add/", cluster_add, name="cluster_add"),
+    path("clusters/<str:name>/", cluster_page, name="cluster"),
     path("clusters/<str:name>/edit/", cluster_edit, name="cluster_edit"),
     path("clusters/<str:name>/delete/", cluster_delete, name="cluster_delete"),
     path("credentials/", credential_list, name="credentials"),

@@ -9,9 +9,11 @@ class OpsConfig(AppConfig):
         from nodes.services.merging import follow_merges
         from nodes.views.extras import add_node_extra
         from ops.banners import everything_stopped
+        from ops.services import retention
         from ops.services.merging import follow_merge
         from ops.views.node import node_operations
 
         add_banner_source(everything_stopped)
         add_node_extra(node_operations)
         follow_merges(follow_merge)
+        retention.install()

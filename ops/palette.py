@@ -46,6 +46,10 @@ PLACES = (
     Place(gettext_lazy("Choose columns of the nodes list"), "nodes:columns", "nodes.read", is_action=True),
     Place(gettext_lazy("Operations"), "operations", "operations.read"),
     Place(gettext_lazy("Saved views"), "nodes:views", "nodes.read"),
+    Place(gettext_lazy("Over time"), "nodes:history", "nodes.read"),
+    Place(gettext_lazy("Timeline"), "nodes:timeline", "nodes.read"),
+    Place(gettext_lazy("Clusters"), "nodes:clusters", "clusters.read"),
+    Place(gettext_lazy("Retention"), "access:retention", "settings.read"),
     Place(gettext_lazy("Versions and states over time"), "nodes:history", "nodes.read"),
     Place(gettext_lazy("Timeline of all nodes"), "nodes:timeline", "nodes.read"),
     Place(gettext_lazy("Streams and releases"), "nodes:releases", "releases.read"),
@@ -148,7 +152,7 @@ def _groups(principal: Principal, text: str) -> Iterator[dict[str, Any]]:
         for name in clusters.values_list("name", flat=True)[:OTHERS_SHOWN]:
             yield {
                 "label": name,
-                "url": f"{reverse('nodes:list')}?{urlencode({'cluster': name})}",
+                "url": reverse("nodes:cluster", args=[name]),
                 "group": _("Clusters"),
             }
 

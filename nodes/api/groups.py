@@ -25,6 +25,7 @@ from nodes.api.bodies import ClusterBody, CredentialBody, EditCredentialBody, Po
 from nodes.filters import ClusterFilter, CredentialFilter, PoolFilter
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.services import credentials, groups
+from nodes.services.clusters import cluster_counts
 
 _UUID = re.compile(r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
 _SORTS = {"name": Sort("name", unique=True), "created_at": Sort("created_at", kind="time")}
@@ -165,6 +166,28 @@ class _Clusters(Named):
         counted: QuerySet[Any] = rows.annotate(pool_count=Coalesce(Subquery(pools), 0))
         return counted
 
+    def shown(self, row: Any, status: int = 200) -> Response:
+        response = super().shown(row, status)
+        self.count([response.data])
+        return response
+
+    def count(self, rows: list[dict[str, Any]]) -> None:
+        """Put counts into rendered rows, where they are asked for. Three queries for all."""
+        asked = [name for name in shapes.CLUSTER_COUNTS if rows and name in rows[0]]
+        if not asked:
+            return
+        found = cluster_counts(self.principal, [row[asked[0]] for row in rows])
+        for row in rows:
+            counts = found[row[asked[0]]]
+            known = {
+                "nodes": counts.nodes,
+                "needing_attention": counts.needing_attention,
+                **counts.axes,
+                "versions": counts.versions,
+                "kubelet_versions": counts.kubelets,
+            }
+            row.update({name: known[name] for name in asked})
+
 
 class ClusterList(_Clusters):
     """All clusters that one may see."""
@@ -172,7 +195,9 @@ class ClusterList(_Clusters):
     actions = _list_actions("cluster", CLUSTERS, ClusterBody)
 
     def get(self, request: Request) -> Response:
-        return CLUSTERS.answer(self.rows(), request)
+        response = CLUSTERS.answer(self.rows(), request)
+        self.count(response.data["results"])
+        return response
 
     def post(self, request: Request) -> Response:
         values = read_body(ClusterBody, request)

@@ -357,6 +357,15 @@ ENROLLED = Document(
     ),
 )
 
+_COUNT_BY_VALUE = {"type": "object", "additionalProperties": INTEGER}
+#: Counted for all rows of a page at once, so a row first holds its id where the counts go.
+CLUSTER_COUNTS = {
+    "nodes": INTEGER,
+    "needing_attention": INTEGER,
+    **dict.fromkeys(AXES, _COUNT_BY_VALUE),
+    "versions": _COUNT_BY_VALUE,
+    "kubelet_versions": _COUNT_BY_VALUE,
+}
 CLUSTER = Shape(
     "Cluster",
     {
@@ -364,6 +373,7 @@ CLUSTER = Shape(
         "name": column("name", TEXT),
         "description": column("description", TEXT),
         "pools": column("pool_count", INTEGER),
+        **{name: Field(schema, ("id",), lambda row: row["id"]) for name, schema in CLUSTER_COUNTS.items()},
         "revision": column("revision", INTEGER),
         "created_at": column("created_at", TIME),
     },

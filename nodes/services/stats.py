@@ -12,7 +12,7 @@ from django.db.models.fields.json import KT
 
 from fleetui.access.principals import Principal
 from nodes.axes import Health, Reachability, UpdateState
-from nodes.models import Node, Release, Tally
+from nodes.models import Cluster, Node, Release, Tally
 from nodes.querysets import NodeQuerySet
 from nodes.releases.versions import version_date, version_key
 
@@ -91,9 +91,11 @@ def fleet_counts(principal: Principal) -> FleetCounts:
     return found
 
 
-def attention(principal: Principal) -> Attention:
+def attention(principal: Principal, *, cluster: Cluster | None = None) -> Attention:
     """What needs attention, grouped by reason, worst and most first. A node may be in several groups. One query."""
     nodes: NodeQuerySet = Node.objects.visible_to(principal).needing_attention()
+    if cluster is not None:
+        nodes = nodes.filter(pool__cluster=cluster)
     columns = [f"{axis}{part}" for axis in TROUBLE for part in ("", "_reason")]
     ages = {f"{axis}_oldest": Min(f"{axis}_since") for axis in TROUBLE}
     rows = nodes.order_by().annotate(mount=KT("health_params__mount")).values(*columns, "mount")

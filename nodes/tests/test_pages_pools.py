@@ -100,7 +100,7 @@ def test_clusters(cast: Cast) -> None:
     cluster = Cluster.objects.get(name="prod")
     given = {"name": "prod-eu", "description": "Frankfurt", "revision": str(cluster.revision)}
     assert browser.post(reverse("nodes:cluster_edit", args=["prod"]), given).status_code == 302
-    assert "Frankfurt" in browser.get(reverse("nodes:pools")).content.decode()
+    assert "Frankfurt" in browser.get(reverse("nodes:clusters")).content.decode()
     make_pool("in-it", cluster=cluster)
     browser.post(reverse("nodes:cluster_delete", args=["prod-eu"]))
     assert Cluster.objects.exists(), "a cluster with pools stays"

@@ -24,7 +24,7 @@ from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, take_error
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
-from nodes.models import Cluster, Credential, JumpHost, Node, Pool
+from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.releases.versions import version_key
 from nodes.services import groups
 from nodes.services.enrolment import holds
@@ -52,18 +52,24 @@ _TROUBLE = (
     | Q(nodes__health="degraded")
     | Q(nodes__update_state="rolled_back")
 )
-_BEHIND_STATES = "update_available,staged,reboot_pending,deferred"
-_BEHIND = Q(nodes__update_state__in=_BEHIND_STATES.split(","))
+BEHIND_STATES = ("update_available", "staged", "reboot_pending", "deferred")
+_BEHIND = Q(nodes__update_state__in=BEHIND_STATES)
 
 
 def nodes_url(**query: str) -> str:
     return f"{reverse('nodes:list')}?{urlencode(query)}"
 
 
+def group_tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """Pools and clusters stand side by side."""
+    known = [(reverse("nodes:pools"), _("Pools")), (reverse("nodes:clusters"), _("Clusters"))]
+    return [{"url": url, "label": label, "active": request.path == url} for url, label in known]
+
+
 @require_safe
 @needs("pools.read")
 def pool_list(request: HttpRequest) -> HttpResponse:
-    """Every pool with its counts, and the clusters that pools stand in."""
+    """Every pool with its counts."""
     principal = principal_of(request)
     pools = list(
         Pool.objects.visible_to(principal)
@@ -79,25 +85,16 @@ def pool_list(request: HttpRequest) -> HttpResponse:
     for pool in pools:
         pool.nodes_url = nodes_url(pool=pool.name)
         pool.trouble_url = nodes_url(pool=pool.name, needs_attention="true")
-        pool.behind_url = f"{pool.nodes_url}&update_state={_BEHIND_STATES}"
+        pool.behind_url = f"{pool.nodes_url}&update_state={','.join(BEHIND_STATES)}"
         pool.credential_name = credentials.get(pool.credential_id, "")
-    clusters = (
-        Cluster.objects.visible_to(principal)
-        .annotate(
-            pool_count=Count("pools", distinct=True),
-            node_count=Count("pools__nodes", filter=~Q(pools__nodes__lifecycle="retired"), distinct=True),
-        )
-        .order_by("name")
-    )
     loose = Node.objects.visible_to(principal).counted().filter(pool=None).count()
     context = {
         "pools": pools,
-        "clusters": [{"row": row, "nodes_url": nodes_url(cluster=row.name)} for row in clusters],
+        "tabs": group_tabs(request),
         "loose": loose,
         "loose_url": nodes_url(has_pool="false"),
         "interval_s": settings.POLL_INTERVAL_S,
         "may_add": principal.may("pools.write"),
-        "may_add_cluster": principal.may("clusters.write"),
     }
     return render(request, "nodes/pools.html", context)
 

@@ -133,6 +133,7 @@ def test_the_number_of_queries_does_not_grow(cast: Cast, path: str) -> None:
         return len(queries)
 
     make_token(cast.owner, pools=[cast.web.pk])
+    make_cluster("first")
     before = count()
     for number in range(60):
         pool = make_pool(f"p-{number}", cluster=make_cluster(f"c-{number}"), credential=make_credential(f"k-{number}"))
