@@ -35,6 +35,7 @@ from nodes.api import (
     jump_hosts,
     nodes,
     others,
+    rotation,
     saved_views,
 )
 from nodes.api.discovery import Discovery
@@ -129,6 +130,17 @@ _api = [
         name="enrolment-token",
     ),
     path("v1/enrol/", enrolment.Enrol.as_view(), name="enrol"),
+    path("v1/pools/<name:name>/next-credential/", rotation.NextCredential.as_view(), name="next-credential"),
+    path(
+        "v1/pools/<name:name>/next-credential/switch/",
+        rotation.NextCredentialSwitch.as_view(),
+        name="next-credential-switch",
+    ),
+    path(
+        "v1/pools/<name:name>/next-credential/retry/",
+        rotation.NextCredentialRetry.as_view(),
+        name="next-credential-retry",
+    ),
     path("v1/clusters/", groups.ClusterList.as_view(), name="clusters"),
     path("v1/clusters/<name:name>/", groups.ClusterDetail.as_view(), name="cluster"),
     path("v1/credentials/", groups.CredentialList.as_view(), name="credentials"),

@@ -248,6 +248,43 @@ class KeyForm(forms.Form):
                 self.data.pop(self.add_prefix(name), None)  # type: ignore[attr-defined]
 
 
+class NextCredentialForm(KeyForm):
+    """The credential that a pool is to have next: one that is there, or a new one."""
+
+    EXISTING = "existing"
+
+    credential = forms.ModelChoiceField(
+        label=gettext_lazy("Credential"), queryset=Credential.objects.none(), required=False
+    )
+    name = forms.CharField(label=gettext_lazy("Name of the new credential"), max_length=100, required=False)
+    username = forms.CharField(
+        label=gettext_lazy("User name on the hosts"), max_length=64, required=False, widget=forms.TextInput(attrs=PLAIN)
+    )
+    field_order = ("source", "credential", "name", "username", "private_key", "key_file", "passphrase")
+
+    def __init__(self, *args: Any, principal: Principal, pool: Pool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = Credential.objects.visible_to(principal)
+        credential = self.fields["credential"]
+        credential.queryset = found.exclude(pk=pool.credential_id)  # type: ignore[attr-defined]
+        credential.empty_label = _("Choose one")  # type: ignore[attr-defined]
+        source = self.fields["source"]
+        source.label = _("Next credential")
+        makes = list(source.choices) if principal.may("credentials.write") else []  # type: ignore[attr-defined]
+        source.choices = [(self.EXISTING, _("Use a credential that is there")), *makes]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        if found.get("source") == self.EXISTING:
+            if not found.get("credential") and "credential" not in self.errors:
+                self.add_error("credential", _("Choose the credential to try."))
+            return found
+        for name in ("name", "username"):
+            if not str(found.get(name) or "").strip() and name not in self.errors:
+                self.add_error(name, _("Give a value."))
+        return found
+
+
 class CredentialForm(KeyForm):
     """A credential to add."""
 

@@ -29,6 +29,7 @@ from nodes.views.jump_hosts import (
 )
 from nodes.views.pools import pool_add, pool_delete, pool_edit, pool_list, pool_page
 from nodes.views.releases import import_page, stream_list, stream_page
+from nodes.views.rotation import rotation_page, rotation_retry, rotation_stop, rotation_switch
 
 urlpatterns: list[URLPattern] = [
     path("nodes/add/", add, name="add"),
@@ -37,6 +38,10 @@ urlpatterns: list[URLPattern] = [
     path("pools/-/add/", pool_add, name="pool_add"),
     path("pools/<str:name>/", pool_page, name="pool"),
     path("pools/<str:name>/edit/", pool_edit, name="pool_edit"),
+    path("pools/<str:name>/key/", rotation_page, name="pool_key"),
+    path("pools/<str:name>/key/switch/", rotation_switch, name="pool_key_switch"),
+    path("pools/<str:name>/key/stop/", rotation_stop, name="pool_key_stop"),
+    path("pools/<str:name>/key/retry/", rotation_retry, name="pool_key_retry"),
     path("pools/<str:name>/delete/", pool_delete, name="pool_delete"),
     path("pools/<str:name>/enrolment/add/", enrolment.token_add, name="enrolment_add"),
     path("pools/<str:name>/enrolment/<uuid:token_id>/revoke/", enrolment.token_revoke, name="enrolment_revoke"),

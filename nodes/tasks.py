@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from fleetui.core import clock
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
-from nodes.services import enrolment, importing, tally
+from nodes.services import enrolment, importing, tally, trials
 from nodes.services.bulk import end_maintenance
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
@@ -31,6 +31,8 @@ from nodes.services.samples import take_samples
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 STORE_EVERY_S = 1.0
+#: A message about trials holds a worker's thread for so long; the next tick sends another.
+TRIALS_FOR_S = 25.0
 #: Waits before a write is tried again: a database that is restarted or locked costs no outcome.
 TRY_AGAIN_AFTER_S = (0.2, 1.0, 5.0)
 #: Transactions stay short, so that pages which write are not kept waiting on SQLite.
@@ -47,7 +49,7 @@ def _stop(**_: Any) -> None:
 
 @shared_task(name="nodes.tasks.tick", ignore_result=True)
 def tick() -> None:
-    """Claim due nodes and send a batch per lease; imports that nobody works on go on.
+    """Claim due nodes and send a batch per lease; imports that nobody works on and trials that are due go on.
 
     A lost message costs one lease time, a repeated one nothing.
     """
@@ -57,6 +59,8 @@ def tick() -> None:
             task.delay(str(lease))
     for plan_id in _again(lambda: importing.resume(clock.now())):
         apply_import.delay(str(plan_id))
+    if _again(lambda: trials.is_due(clock.now())):
+        try_credentials.apply_async(expires=TRIALS_FOR_S)
 
 
 @shared_task(name="nodes.tasks.poll_batch", ignore_result=True)
@@ -71,6 +75,33 @@ def poll_slow_batch(lease: str) -> None:
     _poll(uuid.UUID(lease), "slow")
 
 
+@shared_task(name="nodes.tasks.try_credentials", ignore_result=True)
+def try_credentials() -> None:
+    """Try next credentials for a while. The message says nothing: what is due stands in the rows, and the tick sends the next."""
+    until_s = monotonic() + TRIALS_FOR_S
+    while monotonic() < until_s and not _stopping.is_set():
+        lease, found = _again(lambda: trials.claim(clock.now()))
+        if not found:
+            return
+        results = trials.run(found)
+        _again(lambda lease=lease, results=results: trials.store(results, lease=lease, now=clock.now()))  # type: ignore[misc]
+
+
+@shared_task(name="nodes.tasks.begin_trials", ignore_result=True)
+def begin_trials() -> None:
+    """Give nodes their trials and work on them."""
+    _again(lambda: trials.prepare(clock.now()))
+    try_credentials()
+
+
+def nudge_trials() -> None:
+    """Tell the workers that there is something to try. Without a broker the sweep and the tick find it."""
+    try:
+        begin_trials.apply_async(expires=TRIALS_FOR_S)
+    except (BrokerError, OSError) as error:
+        log.warning("trials_not_announced", error=str(error))
+
+
 @shared_task(name="nodes.tasks.apply_import", ignore_result=True)
 def apply_import(plan_id: str) -> None:
     """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the tick."""
@@ -82,9 +113,11 @@ def apply_import(plan_id: str) -> None:
 @shared_task(name="nodes.tasks.sweep", ignore_result=True)
 def sweep() -> None:
     """What has to happen within the minute: old plans go, maintenance ends, enrolled nodes that stayed away are retired,
-    counts fold."""
+    nodes of pools that try a credential have their trials, counts fold."""
     _again(lambda: importing.forget_old(clock.now()))
     _again(lambda: end_maintenance(clock.now()))
+    _again(lambda: trials.prepare(clock.now()))
+    _again(trials.forget_orphans)
     _again(lambda: enrolment.retire_absent(clock.now()))
     _again(tally.fold)
 

@@ -23,8 +23,10 @@ from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import sentence, take_error
 from nodes.forms import CredentialEditForm, CredentialForm, KeyForm
 from nodes.hosts.ssh import generate_identity
-from nodes.models import Credential, Node, Pool
+from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.services import credentials as services
+from nodes.services import rotation
+from nodes.tasks import nudge_trials
 from nodes.views.pools import nodes_url
 from nodes.views.subject import principal_of, way_tabs
 
@@ -88,6 +90,7 @@ def credential_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     )
     nodes = Node.objects.visible_to(principal).filter(credential=credential)
     node_count = nodes.count()
+    jump_hosts = JumpHost.objects.visible_to(principal).filter(credential=credential).order_by("name")
     context = {
         "credential": credential,
         "type": key_type(credential),
@@ -98,7 +101,15 @@ def credential_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "nodes_url": nodes_url(credential=credential.name),
         "butane": _butane(credential),
         "may_write": principal.may("credentials.write"),
-        "is_used": bool(pools or node_count),
+        "trying": [
+            {"pool": pool, "progress": rotation.progress(pool)}
+            for pool in Pool.objects.visible_to(principal)
+            .filter(next_credential=credential)
+            .select_related("next_credential")
+            .order_by("name")[:MOST_SHOWN]
+        ],
+        "is_used": bool(pools or node_count or jump_hosts or credential.next_for_pools.exists()),
+        "jump_hosts": jump_hosts,
     }
     return render(request, "nodes/credential.html", context)
 
@@ -183,7 +194,7 @@ def _changed(request: HttpRequest, credential: Credential, changes: dict[str, An
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("credentials.write")
 def credential_rotate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Replace the key. From the next contact on every node of the credential is met with the new one."""
+    """Replace the key: try the new one on all nodes first, or put it in place at once."""
     credential = _credential(request, pk, "credentials.write")
     form = KeyForm(request.POST or None, request.FILES or None, initial={"source": KeyForm.BRING})
     status = 200
@@ -191,6 +202,8 @@ def credential_rotate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         status = 422
         if form.is_valid():
             changes = {"private_key": form.cleaned_data["private_key"], "passphrase": form.cleaned_data["passphrase"]}
+            if request.POST.get("how") == "try":
+                return _try_first(request, credential, form, changes)
             if changes["private_key"] is None:
                 changes = {"private_key": generate_identity(f"fleetui {credential.name}")[0]}
             revision = _revision(request)
@@ -199,8 +212,41 @@ def credential_rotate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 return redirect("nodes:credential", pk=pk)
             status = getattr(form, "status", 422)
         form.forget_secrets()
-    context = {"form": form, "credential": credential, "node_count": _reached(credential), "is_stale": status == 412}
+    return _draw_rotate(request, credential, form, status)
+
+
+def _draw_rotate(request: HttpRequest, credential: Credential, form: KeyForm, status: int) -> HttpResponse:
+    context = {
+        "form": form,
+        "credential": credential,
+        "node_count": _reached(credential),
+        "pools": Pool.objects.filter(credential=credential).order_by("name"),
+        "is_stale": status == 412,
+    }
     return render(request, "nodes/credential_rotate.html", context, status=status)
+
+
+def _try_first(request: HttpRequest, old: Credential, form: KeyForm, key: dict[str, Any]) -> HttpResponse:
+    """The new key becomes a credential of its own, which every pool of the old one tries."""
+    principal, now = principal_of(request), clock.now()
+    try:
+        made = services.add_credential(
+            name=rotation.next_name(old.name), username=old.username, **key, actor=principal, now=now
+        )
+        begun, left = rotation.propose_everywhere(old=old, credential=made, actor=principal, now=now)
+    except FleetError as error:
+        status = take_error(form, error)
+        form.forget_secrets()
+        return _draw_rotate(request, old, form, status)
+    nudge_trials()
+    said = _("The new key is the credential %(name)s. It is tried on: %(pools)s.")
+    messages.info(request, said % {"name": made.name, "pools": rotation.named([pool.name for pool in begun]) or "–"})
+    if left:
+        said = _("These pools try another credential already: %(pools)s.")
+        messages.warning(request, said % {"pools": rotation.named([pool.name for pool in left])})
+    if len(begun) == 1:
+        return redirect("nodes:pool_key", name=begun[0].name)
+    return redirect("nodes:credential", pk=made.pk)
 
 
 def _revision(request: HttpRequest) -> int:

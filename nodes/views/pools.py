@@ -26,7 +26,7 @@ from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
 from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.releases.versions import version_key
-from nodes.services import groups
+from nodes.services import groups, rotation
 from nodes.services.enrolment import holds
 from nodes.services.history import history
 from nodes.services.routes import authority_keys
@@ -125,6 +125,7 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "credential": credential,
         "jump_host": JumpHost.objects.visible_to(principal).filter(pk=pool.jump_host_id).first(),
         "authorities": authority_keys(pool.host_ca_keys),
+        "trials": rotation.progress(pool),
         "bars": _bars(pool, members.counted()),
         "total": members.counted().count(),
         "retired": retired,
