@@ -76,7 +76,8 @@ def pool(db: None) -> Pool:
 
 
 def fresh(pool: Pool) -> Pool:
-    return Pool.objects.select_related("credential", "next_credential").get(pk=pool.pk)
+    found: Pool = Pool.objects.select_related("credential", "next_credential").get(pk=pool.pk)
+    return found
 
 
 def proposed(pool: Pool) -> Pool:
@@ -168,7 +169,7 @@ def test_stopping_keeps_what_the_pool_has(pool: Pool, hosts: Played) -> None:
     assert not CredentialTrial.objects.exists()
     for act in (rotation.stop, rotation.switch, rotation.retry):
         with pytest.raises(Conflict):
-            act(pool=fresh(pool), actor=SYSTEM, now=NOW)  # type: ignore[operator]
+            act(pool=fresh(pool), actor=SYSTEM, now=NOW)
 
 
 def test_another_credential_begins_anew(pool: Pool, hosts: Played) -> None:
