@@ -44,6 +44,8 @@ POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
 POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
 #: A batch whose worker died is polled again after this time; a living worker renews its lease.
 POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
+#: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
+OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

@@ -11,8 +11,8 @@ from ops.preflight import booted_of
 
 LOOK_EVERY = timedelta(seconds=10)
 DEFAULT_SOAK_S = 60
-#: A unit may need some tries to come up after a boot.
-GRACE = timedelta(minutes=2)
+#: A unit may need some tries to come up after a boot; who asks for a short soak gets a quick answer.
+LONGEST_GRACE_S = 120
 _JOURNAL_LINES = 60
 
 
@@ -24,7 +24,8 @@ def soak(ctx: Context) -> Outcome:
     began = datetime.fromisoformat(ctx.memory["soak_from"]) if ctx.memory.get("soak_from") else ctx.now
     fresh = sorted({unit.name for unit in facts.health.failed_units} - set(ctx.memory.get("failed_before", ())))
     if fresh:
-        if ctx.now - ctx.since < GRACE and not ctx.memory.get("no_grace"):
+        grace = timedelta(seconds=min(LONGEST_GRACE_S, 20 + 2 * int(ctx.params.get("soak_s", DEFAULT_SOAK_S))))
+        if ctx.now - ctx.since < grace:
             return Wait(ctx.now + LOOK_EVERY, "units_failed", {"units": fresh}, {"soak_from": None})
         _keep_journal(ctx, fresh[0])
         return Fail("unhealthy", {"units": fresh})

@@ -1,0 +1,186 @@
+"""Operations on real hosts: real ostree, real systemd, real restarts, asked for over REST, with workers that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.installation import Installation, installation
+from tests.rig import Rig
+
+pytestmark = [pytest.mark.e2e, pytest.mark.rig]
+LEASE_S = 8
+HOSTS = 5
+#: The newest of the versions that every rig has.
+GOOD = "43.20251214.3.0"
+
+
+class Fleet:
+    """A running FleetUI with one real host in the pool web, and its REST API."""
+
+    def __init__(self, started: Installation, rig: Rig) -> None:
+        self.started, self.rig = started, rig
+        self.token = started.token("admin")
+        self.unused: list[str] = []
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(f"{self.started.url}/api/v1/{path}", method=method)
+        request.add_header("Authorization", f"Bearer {self.token}")
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=90) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.read().decode()}") from None
+
+    def take_in(self, hosts: list[dict[str, Any]]) -> None:
+        key = Path(hosts[0]["key_file"]).read_text()
+        self.ask("POST", "credentials/", {"name": "rig", "username": hosts[0]["user"], "private_key": key})
+        self.ask("POST", "pools/", {"name": "web", "credential": "rig"})
+        for host in hosts:
+            given = {"name": host["name"], "address": host["address"], "port": host["port"], "pool": "web"}
+            self.ask("POST", "nodes/", {**given, "host_key": host["host_key"]})
+        self.known_releases()
+        self.unused = [host["name"] for host in hosts]
+        self.until(lambda: all(self.node(name)["booted"] for name in self.unused))
+
+    def known_releases(self) -> None:
+        releases = [
+            {"stream": "stable", "version": one["version"], "checksum": one["checksum"]}
+            for one in json.loads(self.rig("versions"))
+        ]
+        self.ask("POST", "releases/import/", {"text": json.dumps({"streams": ["stable"], "releases": releases})})
+
+    def node(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"nodes/{name}/")
+        return found
+
+    def polled(self, name: str) -> dict[str, Any]:
+        before = self.node(name)["last_seen_at"]
+        self.ask("POST", f"nodes/{name}/poll/")
+        self.until(lambda: self.node(name)["last_seen_at"] not in (None, before))
+        return self.node(name)
+
+    def start(self, kind: str, name: str, **params: Any) -> str:
+        made = self.ask("POST", "operations/", {"kind": kind, "nodes": [name], "params": params, "reason": "proof"})
+        assert made["operations"], made
+        return str(made["operations"][0]["id"])
+
+    def end(self, operation: str, timeout_s: float = 180) -> dict[str, Any]:
+        end = time.monotonic() + timeout_s
+        while True:
+            found: dict[str, Any] = self.ask("GET", f"operations/{operation}/?wait=5")
+            if found["is_final"] or found["state"] == "needs_attention":
+                return found
+            assert time.monotonic() < end, (found["state"], found["step"], found["waits_for"], self.log(operation))
+
+    def log(self, operation: str) -> str:
+        return "\n".join(line["text"] for line in self.ask("GET", f"operations/{operation}/log/")["lines"])
+
+    def until(self, true: Any, timeout_s: float = 60) -> None:
+        self.started.wait_for(true, timeout_s)
+
+    def worker(self) -> int:
+        """The process id of the worker, by its command line and data folder."""
+        told = f"FLEETUI_DATA_DIR={self.started.folder}".encode()
+        for entry in Path("/proc").iterdir():
+            try:
+                if not entry.name.isdigit() or told not in (entry / "environ").read_bytes().split(b"\0"):
+                    continue
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"worker" in words:
+                return int(entry.name)
+        raise AssertionError("no worker runs")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]:
+    """One installation, and a host of its own for each test: none finds what another left."""
+    folder = tmp_path_factory.mktemp("operations") / "var"
+    with installation(folder, FLEETUI_POLL_INTERVAL_S="10", FLEETUI_OPERATION_LEASE_S=str(LEASE_S)) as started:
+        found = Fleet(started, rig)
+        found.take_in(rig.up(HOSTS))
+        yield found
+
+
+@pytest.fixture
+def name(fleet: Fleet) -> str:
+    return fleet.unused.pop(0)
+
+
+def boots(rig: Rig, name: str) -> int:
+    return len([line for line in rig.ssh(name, "journalctl --list-boots -q --no-pager").splitlines() if line.strip()])
+
+
+def nothing_left(rig: Rig, name: str) -> bool:
+    units = rig.ssh(name, "systemctl list-units --all --no-legend 'fleetui-*'")
+    files = rig.ssh(name, "ls /run/zincati/config.d 2>/dev/null || true")
+    return "fleetui" not in units + files
+
+
+def test_an_upgrade_restarts_the_host_once_and_a_rollback_goes_back(fleet: Fleet, rig: Rig, name: str) -> None:
+    before, count = fleet.node(name), boots(rig, name)
+    done = fleet.end(fleet.start("upgrade", name, version=GOOD, soak_s=3))
+    assert (done["state"], done["result"]) == ("succeeded", "healthy"), (done, fleet.log(done["id"]))
+    after = fleet.polled(name)
+    assert after["booted"]["version"] == done["plan"]["target"]["version"] != before["booted"]["version"]
+    assert boots(rig, name) == count + 1
+    assert nothing_left(rig, name)
+
+    back = fleet.end(fleet.start("rollback", name, soak_s=3))
+    assert (back["state"], back["result"]) == ("succeeded", "healthy"), (back, fleet.log(back["id"]))
+    assert fleet.polled(name)["booted"]["version"] == before["booted"]["version"]
+    assert boots(rig, name) == count + 2
+    assert nothing_left(rig, name)
+
+
+@pytest.mark.parametrize(("step", "number"), [("reboot", signal.SIGKILL), ("await_boot", signal.SIGSTOP)])
+def test_a_worker_that_is_killed_or_stopped_costs_time_and_no_second_restart(
+    fleet: Fleet, rig: Rig, name: str, step: str, number: signal.Signals
+) -> None:
+    count = boots(rig, name)
+    operation = fleet.start("upgrade", name, version=GOOD, soak_s=3)
+    fleet.until(lambda: fleet.ask("GET", f"operations/{operation}/")["step"] == step)
+    worker = fleet.worker()
+    os.kill(worker, number)
+    if number == signal.SIGSTOP:
+        time.sleep(LEASE_S + 4)
+        os.kill(worker, signal.SIGCONT)
+    done = fleet.end(operation)
+    assert (done["state"], done["result"]) == ("succeeded", "healthy"), (done, fleet.log(operation))
+    assert boots(rig, name) == count + 1
+    assert nothing_left(rig, name)
+
+
+def test_a_cancelled_upgrade_leaves_nothing_staged(fleet: Fleet, rig: Rig, name: str) -> None:
+    operation = fleet.start("upgrade", name, version=GOOD)
+    fleet.until(lambda: fleet.ask("GET", f"operations/{operation}/")["step"] in ("stage", "reboot"))
+    fleet.ask("POST", f"operations/{operation}/cancel/", {"reason": "not today"})
+    done = fleet.end(operation)
+    if done["state"] == "cancelled" and done["step"] != "await_boot":
+        assert fleet.polled(name)["staged"] is None
+    assert nothing_left(rig, name)
+
+
+def test_a_full_boot_disk_is_seen_before_anything_changes(fleet: Fleet, rig: Rig, name: str) -> None:
+    rig("fault", name, "boot-full", "on")
+    try:
+        done = fleet.end(fleet.start("upgrade", name, version=GOOD))
+    finally:
+        rig("fault", name, "boot-full", "off")
+    assert (done["state"], done["result"]) == ("failed", "preflight"), done
+    assert "/boot" in done["result_sentence"]
+    assert fleet.polled(name)["staged"] is None
