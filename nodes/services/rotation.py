@@ -174,7 +174,7 @@ def switch(
         left = list(not_working(pool).values_list("name", flat=True)[: MOST_NAMED + 1])
         if left and not reason.strip():
             raise InvalidInput(
-                _("%(name)s is not proven on %(count)s of %(nodes)s nodes: %(left)s.")
+                _("%(name)s is not proven on %(count)s of %(nodes)s nodes (%(left)s).")
                 % {
                     "name": next_credential,
                     "count": found.nodes - found.works,
