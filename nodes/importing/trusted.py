@@ -24,8 +24,8 @@ class Trusted:
     unread: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> Trusted:
-        """Each line for itself; raises nodes.importing.rows.Refused for a text that is too large."""
+    def parse(cls, text: str, hosts: int = 0) -> Trusted:
+        """Each line for itself; raises nodes.importing.rows.Refused for a text that is too large for so many hosts."""
         found, rest = cls(), []
         for line in text.splitlines():
             words = line.split()
@@ -37,7 +37,7 @@ class Trusted:
                 found.unread += len(words) < 3
                 continue
             found._take(words[place], words[:place], words[place + 1 :])
-        found.known = KnownHosts.parse("\n".join(rest))
+        found.known = KnownHosts.parse("\n".join(rest), hosts)
         return found
 
     def _take(self, fingerprint: str, before: list[str], after: list[str]) -> None:

@@ -240,7 +240,7 @@ class TestPage:
 
     def test_a_list_that_is_too_large_is_refused(self, cast: Cast) -> None:
         offered(cast.web_node)
-        lines = "\n".join(f"|1|c2FsdA==|{number:027}= {key_of('a')}" for number in range(2_100))
+        lines = "\n".join(f"|1|c2FsdA==|{number:027}= {key_of('a')}" for number in range(5_100))
         page = signed_in(cast.owner).post(PAGE, {"step": "check", "trusted": lines})
         assert page.status_code == 422
         assert "hashed or wildcard lines" in page.content.decode()

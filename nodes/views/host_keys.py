@@ -58,7 +58,7 @@ def host_key_list(request: HttpRequest) -> HttpResponse:
     text = _pasted(request)
     if text.strip():
         try:
-            trusted = Trusted.parse(text)
+            trusted = Trusted.parse(text, SHOWN)
         except Refused as problem:
             status, error = 422, _refusal(problem)
     keys, changed = _ticked(request, "key"), _ticked(request, "changed")
