@@ -37,6 +37,7 @@ from nodes.api import (
     others,
     rotation,
     saved_views,
+    support,
 )
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
@@ -155,6 +156,8 @@ _api = [
     path("v1/host-keys/<uuid:key_id>/forget/", others.HostKeyForget.as_view(), name="host-key-forget"),
     path("v1/releases/", others.ReleaseList.as_view(), name="releases"),
     path("v1/releases/export/", exporting.ReleaseExport.as_view(), name="releases-export"),
+    path("v1/releases/support/", support.SupportList.as_view(), name="support"),
+    path("v1/releases/support/<uuid:pk>/", support.SupportDetail.as_view(), name="support-end"),
     path("v1/releases/import/", others.ReleaseImport.as_view(), name="releases-import"),
     path("v1/stats/", Stats.as_view(), name="stats"),
     path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),

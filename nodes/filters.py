@@ -17,6 +17,7 @@ from nodes.facts import narrow
 from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
 from nodes.facts.query import parse
 from nodes.models import Cluster, Credential, HostKey, JumpHost, Node, Pool, Release, TimelineEvent
+from nodes.services.support import unsupported
 from nodes.wording import timeline_kinds
 
 
@@ -47,6 +48,10 @@ def _attention(rows: Any, wanted: bool) -> Any:  # noqa: FBT001  (a filter's val
 
 def _unread(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
     return rows.filter(unread_sections__gt=0) if wanted else rows.filter(unread_sections=0)
+
+
+def _unsupported(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return unsupported(rows, clock.now(), wanted=wanted)
 
 
 def _in_pool(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
@@ -148,6 +153,7 @@ class NodeFilter(FilterSet):
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")
     has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
+    unsupported = FlagFilter(_unsupported, help_text="Whether it runs what is no longer supported.")
     facts_older_than = AgeFilter(_facts_older, help_text="Facts older than this, such as 12h.")
     unseen_for = AgeFilter(_unseen_for, help_text="No contact for this long, such as 1h.")
     booted_before = InstantFilter(_booted_before, help_text="Booted before this moment.")

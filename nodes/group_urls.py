@@ -30,6 +30,7 @@ from nodes.views.jump_hosts import (
 from nodes.views.pools import pool_add, pool_delete, pool_edit, pool_list, pool_page
 from nodes.views.releases import import_page, stream_list, stream_page
 from nodes.views.rotation import rotation_page, rotation_retry, rotation_stop, rotation_switch
+from nodes.views.support import support_add, support_delete
 
 urlpatterns: list[URLPattern] = [
     path("nodes/add/", add, name="add"),
@@ -63,6 +64,8 @@ urlpatterns: list[URLPattern] = [
     path("credentials/<uuid:pk>/edit/", credential_edit, name="credential_edit"),
     path("credentials/<uuid:pk>/key/", credential_rotate, name="credential_rotate"),
     path("credentials/<uuid:pk>/delete/", credential_delete, name="credential_delete"),
+    path("settings/releases/-/support/", support_add, name="support_add"),
+    path("settings/releases/-/support/<uuid:pk>/delete/", support_delete, name="support_delete"),
     path("settings/releases/", stream_list, name="releases"),
     path("settings/releases/import/", import_page, name="releases_import"),
     path("settings/releases/<str:family>/<str:stream>/", stream_page, name="stream"),

@@ -49,6 +49,8 @@ def _words(action: str, outcome: str) -> str:
         "credentials.edit": _("edited the credential"),
         "credentials.delete": _("deleted the credential"),
         "releases.import": _("imported releases of"),
+        "releases.support_add": _("set the end of support of"),
+        "releases.support_delete": _("took away the end of support of"),
         "roles.bind": _("gave a role to"),
         "roles.unbind": _("took a role from"),
         "tokens.create": _("made the token"),

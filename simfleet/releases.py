@@ -103,6 +103,13 @@ def _flatcar_stream(name: str) -> list[Release]:
     return releases
 
 
+#: Made up as well: a major version of Flatcar ended some days before the demo's last release, Fedora 44 lives on.
+SUPPORT = {
+    "fcos": [{"major": "43", "ends_on": "2026-06-10"}, {"major": "44", "ends_on": "2027-01-20"}],
+    "flatcar": [{"stream": "stable", "major": "4401", "ends_on": "2026-11-20"}],
+}
+
+
 class Catalog:
     """All releases, oldest first in each stream; a test or a demo may publish further ones."""
 
@@ -156,6 +163,7 @@ class Catalog:
         return {
             "streams": [{"name": _bare(name), "os_family": os_family} for name in chosen],
             "releases": [row.as_json() for rows in chosen.values() for row in rows],
+            "support": SUPPORT[os_family],
         }
 
 

@@ -8,7 +8,7 @@ from nodes.models.history import FactTerm, Sample
 from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
 from nodes.models.reach import CredentialTrial, HostCertificate, JumpHost
-from nodes.models.release import Release, Stream
+from nodes.models.release import Release, Stream, SupportEnd
 from nodes.models.tally import Tally
 from nodes.models.view import ColumnChoice, SavedView
 
@@ -34,6 +34,7 @@ __all__ = [
     "Sample",
     "SavedView",
     "Stream",
+    "SupportEnd",
     "Tally",
     "TimelineEvent",
 ]

@@ -9,11 +9,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NoReturn
 
 from nodes.hosts.errors import N_
 from nodes.releases.release import Release, Rollout
+from nodes.releases.support import SupportEnd
 
 #: The field of an error that is about the document itself, and the value of one that is not there.
 WHOLE = "The document"
@@ -23,6 +24,7 @@ _LONGEST_TEXT = 4096
 #: What the columns of streams and versions hold.
 _LONGEST_NAME = 100
 _UNSOUND = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_MAJOR = re.compile(r"[0-9]{1,20}")
 _COREOS = "org.fedoraproject.coreos."
 _UPDATES = f"{_COREOS}updates."
 
@@ -84,6 +86,23 @@ def parse_manifest(text: str) -> list[Release]:
             mend = N_("Use one of the document's streams (%(names)s) or add it there.")
             _refuse(where, release.stream, mend, names=", ".join(names))
     return releases
+
+
+def parse_support(text: str) -> list[SupportEnd]:
+    """The ends of support in our own form: `"support": [{"stream", "major", "ends_on"}]`, stream or major may be left out."""
+    found = []
+    for where, entry in _entries(_document(text), "support", needed=False):
+        stream = _string(entry, "stream", where) if entry.get("stream") else ""
+        major = _string(entry, "major", where) if entry.get("major") else ""
+        if major and not _MAJOR.fullmatch(major):
+            _refuse(f"{where}.major", major, N_('Write the first number of a version as a text, for example "43".'))
+        day = _string(entry, "ends_on", where)
+        try:
+            ends_on = date.fromisoformat(day)
+        except ValueError:
+            _refuse(f"{where}.ends_on", day, N_("Write a day as 2026-05-13."))
+        found.append(SupportEnd(_sound(stream, f"{where}.stream", _LONGEST_NAME), major, ends_on))
+    return found
 
 
 def _own_stream(document: Mapping[str, object]) -> str:

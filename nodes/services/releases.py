@@ -22,11 +22,14 @@ from nodes.releases.documents import (
     parse_cincinnati_graph,
     parse_manifest,
     parse_release_index,
+    parse_support,
     parse_updates_metadata,
 )
 from nodes.releases.graph import ReleasesView, merge
 from nodes.releases.release import Release as KnownRelease
 from nodes.releases.release import Rollout
+from nodes.releases.support import SupportEnd
+from nodes.services.support import learn
 
 
 @dataclass
@@ -48,7 +51,8 @@ def import_releases(
     """
     require(actor, "releases.write")
     learned = _parsed(text, stream)
-    if not learned:
+    support = _support(text)
+    if not learned and not support:
         raise InvalidInput(
             gettext("The document holds no release."),
             field="document",
@@ -60,6 +64,7 @@ def import_releases(
             row, _ = Stream.objects.get_or_create(os_family=os_family, name=name)
             Stream.objects.filter(pk=row.pk).update(imported_at=now)
             _store(row, [release for release in learned if release.stream == name], outcome)
+        learn(os_family, support)
         after = {"streams": outcome.streams, "added": outcome.added, "changed": outcome.changed}
         append([Entry(actor=str(actor), action="releases.import", subject=f"releases:{os_family}", after=after)])
     view_of.cache.clear()
@@ -94,6 +99,17 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
             field="document",
             mend=gettext("Upload the JSON file as it was published."),
         ) from error
+
+
+def _support(text: str) -> list[SupportEnd]:
+    """The ends of support that our own form may hold; the others know none."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or "streams" not in document:
+        return []
+    try:
+        return parse_support(text)
+    except ReleaseFormatError as error:
+        raise _refusal(error) from error
 
 
 def _refusal(error: ReleaseFormatError) -> InvalidInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Count, Min
@@ -14,7 +14,9 @@ from fleetui.access.principals import Principal
 from nodes.axes import Health, Reachability, UpdateState
 from nodes.models import Cluster, Node, Release, Tally
 from nodes.querysets import NodeQuerySet
-from nodes.releases.versions import version_date, version_key
+from nodes.releases.support import end_of
+from nodes.releases.versions import fcos_stream_number, version_date, version_key
+from nodes.services.support import rules
 
 AXES = {"reachability": Reachability, "health": Health, "update_state": UpdateState}
 #: Values of an axis that somebody should look at, worst first.
@@ -24,6 +26,7 @@ TROUBLE = {
     "update_state": ("rolled_back",),
 }
 
+FCOS_STREAMS = {"1": "next", "2": "testing", "3": "stable"}
 _WORST_FIRST = ("key_mismatch", "unreachable", "rolled_back", "degraded", "never_seen")
 
 
@@ -68,10 +71,11 @@ class PoolVersions:
 
 @dataclass(frozen=True)
 class VersionAge:
-    """A version that runs somewhere, and the day that it came out, where known."""
+    """A version that runs somewhere, the day that it came out, and the first day without support, where known."""
 
     version: str
     released_at: datetime | None
+    support_ends_on: date | None = None
 
 
 def fleet_counts(principal: Principal) -> FleetCounts:
@@ -142,16 +146,24 @@ def version_spread(principal: Principal) -> list[PoolVersions]:
 
 
 def version_ages(principal: Principal, versions: Iterable[str]) -> list[VersionAge]:
-    """The versions with their release day, newest first; the unknown one last. One query."""
+    """The versions with release day and end of support, newest first; the unknown one last. Two queries."""
     wanted = {version for version in versions if version}
-    rows: Sequence[tuple[str, datetime | None]] = list(
+    rows: Sequence[tuple[str, datetime | None, str, str]] = list(
         Release.objects.visible_to(principal)
         .order_by()
         .filter(version__in=wanted)
-        .values_list("version", "released_at")
+        .values_list("version", "released_at", "stream__os_family", "stream__name")
     )
-    known = {version: day for version, day in rows if day}
-    dated = [VersionAge(version, known.get(version) or version_date(version)) for version in wanted]
+    known = {version: day for version, day, _family, _stream in rows if day}
+    places = {version: (family, stream) for version, _day, family, stream in rows}
+    ends = rules()
+    dated = []
+    for version in wanted:
+        # A release that nobody imported: the number of its stream stands in the version of Fedora CoreOS.
+        stream = FCOS_STREAMS.get(fcos_stream_number(version))
+        place = places.get(version) or (("fcos", stream) if stream else None)
+        ends_on = end_of(ends, *place, version) if place else None
+        dated.append(VersionAge(version, known.get(version) or version_date(version), ends_on))
     dated.sort(
         key=lambda one: (one.released_at.timestamp() if one.released_at else 0.0, version_key(one.version)),
         reverse=True,

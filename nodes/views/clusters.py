@@ -27,9 +27,9 @@ from nodes.releases.versions import version_key
 from nodes.services import groups
 from nodes.services.clusters import KUBELET, ClusterCounts, cluster_counts
 from nodes.services.history import history
-from nodes.services.stats import attention
+from nodes.services.stats import attention, version_ages
 from nodes.views.group_words import phrase
-from nodes.views.over_time import range_links, range_of, versions_chart
+from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.pools import BEHIND_STATES, group_tabs, nodes_url
 from nodes.views.subject import principal_of
 from nodes.wording import axis_name
@@ -101,7 +101,7 @@ def cluster_page(request: HttpRequest, name: str) -> HttpResponse:
         "kubelets": _kubelets(cluster, counts),
         "ranges": range_links(request.GET),
         "over_time": versions_chart(
-            principal,
+            version_ages(principal, versions_of(past)),
             past,
             filters,
             ident="over-time",

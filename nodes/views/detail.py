@@ -17,11 +17,14 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from nodes.models import Facts, HostKey, Measurement, Node
+from nodes.releases.support import end_of
+from nodes.services.support import rules
 from nodes.views import tabs
 from nodes.views.axis_words import axes_of
 from nodes.views.extras import extras_for
 from nodes.views.group_words import phrase
 from nodes.views.subject import principal_of, visible_node
+from nodes.views.support import support_words
 from nodes.views.why import why_not_updating
 from nodes.wording import axis_name, error_mend, error_sentence
 
@@ -87,6 +90,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
         "is_old": is_old(known),
         "tabs": tabs.bar(known, tab, reverse("nodes:detail", args=[node.name])),
         "tab": tab,
+        **support_words(end_of(rules(), node.os_family, node.os_stream, node.booted_version), known.now),
         **_rights(principal_of(request), node),
         **extras_for(principal_of(request), node),
     }

@@ -44,6 +44,7 @@ _WORDS = {
     "needs_attention": gettext_lazy("Needs attention"),
     "host_key_waits": gettext_lazy("Host key waits"),
     "has_unread": gettext_lazy("Has unread parts"),
+    "unsupported": gettext_lazy("Unsupported"),
     "facts_older_than": gettext_lazy("Facts older than"),
     "unseen_for": gettext_lazy("Not seen for"),
     "booted_before": gettext_lazy("Booted before"),

@@ -16,9 +16,10 @@ from fleetui.core.templatetags.ui import changed_query
 from nodes.models import Pool
 from nodes.services.history import history
 from nodes.services.samples import AXES
+from nodes.services.stats import version_ages
 from nodes.views.facets import field_word
 from nodes.views.fleet_tabs import fleet_tabs
-from nodes.views.over_time import axis_chart, range_links, range_of, versions_chart
+from nodes.views.over_time import axis_chart, range_links, range_of, versions_chart, versions_of
 from nodes.views.subject import principal_of
 
 PLACES = ("pool", "cluster")
@@ -37,7 +38,7 @@ def history_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "tabs": fleet_tabs(request),
         "ranges": range_links(request.GET),
-        "versions": versions_chart(principal, past, filters, ident="versions"),
+        "versions": versions_chart(version_ages(principal, versions_of(past)), past, filters, ident="versions"),
         "charts": [axis_chart(past, axis, filters, ident=axis) for axis in AXES],
         "gaps": past.gaps(),
         "chips": places.chips(),

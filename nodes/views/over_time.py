@@ -11,13 +11,12 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from fleetui.access.principals import Principal
 from fleetui.core.charts import Chart, Series, draw
 from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import STATES, level_of, word_of
 from nodes.services.history import DEFAULT_RANGE, RANGES, History, Range
 from nodes.services.samples import OTHER
-from nodes.services.stats import version_ages
+from nodes.services.stats import VersionAge
 from nodes.wording import axis_name
 
 #: A shade for each version, so that the legend tells them apart; the last one is for the others.
@@ -43,12 +42,11 @@ def range_links(query: QueryDict) -> list[dict[str, Any]]:
 
 
 def versions_chart(
-    principal: Principal, past: History, filters: Mapping[str, str], *, ident: str, url: str = ""
+    ages: Sequence[VersionAge], past: History, filters: Mapping[str, str], *, ident: str, url: str = ""
 ) -> Chart:
-    """How many nodes ran which version, the newest at the bottom. One query."""
+    """How many nodes ran which version, the newest at the bottom. `ages` holds all of `versions_of(past)`, newest first."""
     counts = past.nodes.get("version", {})
-    ages = version_ages(principal, [name for name in counts if name not in ("", OTHER)])
-    named = [one.version for one in ages if one.version]
+    named = [one.version for one in ages if one.version and one.version in counts]
     shown = _worth_a_shade(named, counts)
     folded = [name for name in (*named, *counts) if name == OTHER or (name and name not in shown)]
     folded = list(dict.fromkeys(folded))
@@ -64,6 +62,11 @@ def versions_chart(
         link = nodes_url(filters, version="unknown")
         series.append(Series("unknown", _("not known"), counts[""], shade="x", url=link))
     return _drawn(Chart(_("Versions over time"), series, past.starts, past.range.step_s, id=ident, url=url), past)
+
+
+def versions_of(past: History) -> set[str]:
+    """The versions that ran in the range, by name."""
+    return {name for name in past.nodes.get("version", {}) if name not in ("", OTHER)}
 
 
 def _worth_a_shade(named: Sequence[str], counts: Mapping[str, Sequence[int | None]]) -> list[str]:

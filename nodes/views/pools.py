@@ -32,8 +32,9 @@ from nodes.services.history import history
 from nodes.services.routes import authority_keys
 from nodes.services.stats import version_ages
 from nodes.views import enrolment_words as enrolment
-from nodes.views.over_time import range_links, range_of, versions_chart
+from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.subject import principal_of
+from nodes.views.support import support_words
 
 FIELDS = (
     "name",
@@ -154,7 +155,9 @@ def _over_time(request: HttpRequest, pool: Pool) -> Chart:
     principal, reach = principal_of(request), range_of(request.GET)
     past = history(principal, kinds=["version"], reach=reach, pools=[pool], now=clock.now())
     url = f"{reverse('nodes:history')}?{urlencode({'pool': pool.name, 'range': reach.name})}"
-    return versions_chart(principal, past, {"pool": pool.name}, ident="over-time", url=url)
+    return versions_chart(
+        version_ages(principal, versions_of(past)), past, {"pool": pool.name}, ident="over-time", url=url
+    )
 
 
 def _bars(pool: Pool, members: Any) -> list[dict[str, Any]]:
@@ -185,12 +188,13 @@ def _versions(principal: Principal, pool: Pool, members: Any) -> list[dict[str, 
     today = clock.now()
     rows = members.order_by().values("booted_version").annotate(count=Count("pk"))
     found = sorted(rows, key=lambda row: version_key(row["booted_version"]), reverse=True)
-    ages = {one.version: one.released_at for one in version_ages(principal, [row["booted_version"] for row in found])}
+    ages = {one.version: one for one in version_ages(principal, [row["booted_version"] for row in found])}
     return [
         {
             "version": row["booted_version"],
             "count": row["count"],
-            "age_days": (today - released).days if (released := ages.get(row["booted_version"])) else None,
+            "age_days": (today - released).days if (released := ages[row["booted_version"]].released_at) else None,
+            **support_words(ages[row["booted_version"]].support_ends_on, today),
             "url": nodes_url(pool=pool.name, version=row["booted_version"]) if row["booted_version"] else "",
         }
         for row in found

@@ -25,6 +25,7 @@ from nodes.releases.versions import version_date, version_key
 from nodes.services.releases import ImportOutcome, import_releases
 from nodes.views.pools import nodes_url
 from nodes.views.subject import principal_of
+from nodes.views.support import support_rows
 
 
 def _family(name: str) -> str:
@@ -36,6 +37,12 @@ def _released_at(release: Release | None) -> datetime | None:
     if release is None:
         return None
     return release.released_at or version_date(release.version)
+
+
+def _superseded_at(release: Release, newest_first: list[Release]) -> datetime | None:
+    """When the next release of the stream came out that is no dead end; None for the newest."""
+    newer = [one for one in newest_first[: newest_first.index(release)] if not one.is_deadend]
+    return _released_at(newer[-1]) if newer else None
 
 
 @require_safe
@@ -68,7 +75,12 @@ def stream_list(request: HttpRequest) -> HttpResponse:
         }
         for stream in streams
     ]
-    context = {"rows": rows, "tabs": settings_tabs(request), "may_import": principal.may("releases.write")}
+    context = {
+        "rows": rows,
+        "support": support_rows(clock.now()),
+        "tabs": settings_tabs(request),
+        "may_import": principal.may("releases.write"),
+    }
     return render(request, "nodes/releases.html", context)
 
 
@@ -89,6 +101,7 @@ def stream_page(request: HttpRequest, family: str, stream: str) -> HttpResponse:
         {
             "release": release,
             "released_at": _released_at(release),
+            "superseded_at": _superseded_at(release, releases),
             "rollout_hours": round(release.rollout["duration_minutes"] / 60) if release.rollout else None,
             "node_count": running.get(release.version, 0),
             "nodes_url": nodes_url(os=family, stream=stream, version=release.version),

@@ -18,15 +18,14 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
-from fleetui.core.charts import Chart
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.models import TimelineEvent
 from nodes.services import stats
-from nodes.services.history import history
+from nodes.services.history import Range, history
 from nodes.views.fleet_tabs import fleet_tabs
 from nodes.views.group_words import phrase
-from nodes.views.over_time import range_links, range_of, versions_chart
-from nodes.views.subject import principal_of
+from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
+from nodes.views.support import support_words
 from nodes.views.timeline_words import entry
 from nodes.wording import axis_name
 from ops.activity import activity
@@ -60,8 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             activity=_activity(principal),
             tabs=fleet_tabs(request),
             ranges=range_links(request.GET),
-            over_time=_over_time(request),
-            **_versions(principal, clock.now()),
+            **_versions(principal, range_of(request.GET), clock.now()),
         )
     template = "ops/partials/overview_body.html" if request.htmx else "ops/overview.html"  # type: ignore[attr-defined]
     response = render(request, template, context)
@@ -73,13 +71,6 @@ def nodes_url(**filters: object) -> str:
     """The nodes list with these filters."""
     query = urlencode({name: value for name, value in filters.items() if value not in ("", None)}, doseq=True)
     return f"{reverse('nodes:list')}?{query}" if query else reverse("nodes:list")
-
-
-def _over_time(request: HttpRequest) -> Chart:
-    principal, reach = principal_of(request), range_of(request.GET)
-    past = history(principal, kinds=["version"], reach=reach, now=clock.now())
-    url = f"{reverse('nodes:history')}?{urlencode({'range': reach.name})}"
-    return versions_chart(principal, past, {}, ident="over-time", url=url)
 
 
 def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
@@ -133,15 +124,29 @@ def _activity(principal: Principal) -> list[dict[str, Any]] | None:
     return [activity(event) for event in AuditEvent.objects.order_by("-seq")[:ACTIVITY_SHOWN]]
 
 
-def _versions(principal: Principal, now: datetime) -> dict[str, Any]:
-    """Rows and legend for the version bars, newest first; the oldest beyond twelve are drawn as one."""
+def _versions(principal: Principal, reach: Range, now: datetime) -> dict[str, Any]:
+    """Versions by pool and over time, with ages and ends of support that are read once for both."""
     spread = stats.version_spread(principal)
-    ages = stats.version_ages(principal, {version for pool in spread for version in pool.counts})
+    past = history(principal, kinds=["version"], reach=reach, now=now)
+    running = {version for pool in spread for version in pool.counts}
+    ages = stats.version_ages(principal, running | versions_of(past))
+    url = f"{reverse('nodes:history')}?{urlencode({'range': reach.name})}"
+    chart = versions_chart(ages, past, {}, ident="over-time", url=url)
+    return {"over_time": chart, **_bars_of_versions(spread, [one for one in ages if one.version in running], now)}
+
+
+def _bars_of_versions(spread: list[stats.PoolVersions], ages: list[stats.VersionAge], now: datetime) -> dict[str, Any]:
+    """Rows and legend for the version bars, newest first; the oldest beyond twelve are drawn as one."""
     known = [one for one in ages if one.version]
     shown = known if len(known) <= VERSIONS_SHOWN else known[: VERSIONS_SHOWN - 1]
     older = [one.version for one in known[len(shown) :]]
     legend = [
-        {"version": one.version, "age_days": _days(one.released_at, now), "url": nodes_url(version=one.version)}
+        {
+            "version": one.version,
+            "age_days": _days(one.released_at, now),
+            "url": nodes_url(version=one.version),
+            **support_words(one.support_ends_on, now),
+        }
         for one in shown
     ]
     groups: dict[str, list[str]] = {one.version: [one.version] for one in shown}
