@@ -30,7 +30,7 @@ TIDY_STEP = Step(TIDY, tidy)
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
 #: Errors that waiting does not mend: somebody has to decide.
-DECISIVE = frozenset({"host_key_mismatch", "host_key_unknown", "bad_identity", "bad_host_certificate"})
+DECISIVE = frozenset({"key_mismatch", "key_unknown", "bad_identity", "bad_host_certificate"})
 
 
 def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
@@ -127,7 +127,7 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
         if serious:
             return Fail("left_behind", {"what": serious, **params}, attention=True)
         return Done(finish=True)
-    if error.kind in DECISIVE or "key" in error.kind:
+    if error.kind in DECISIVE:
         return Fail("contact_refused", params, attention=bool(leftovers(row.memory)))
     looks = int(row.memory.get("missed", 0))
     wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]

@@ -121,3 +121,12 @@ def test_an_unreachable_host_is_waited_for_until_the_deadline(world: World) -> N
         world.fault(name, "unreachable", on=False)
     assert (done.state, done.result) == ("timed_out", "deadline")
     assert "does not answer" in result_sentence(done.result, done.result_params)
+
+
+def test_a_changed_host_key_ends_it_before_anything_changes(world: World) -> None:
+    name = some(update_state="update_available")
+    (asked,) = ask("reboot", name)
+    HostKey.objects.filter(node__name=name).update(public_key=HostKey.objects.exclude(node__name=name)[0].public_key)
+    (done,) = world.finish(asked)
+    assert (done.state, done.result) == ("failed", "contact_refused"), (done.state, done.result, done.result_params)
+    assert done.result_params["kind"] == "key_mismatch"
