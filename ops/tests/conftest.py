@@ -16,5 +16,5 @@ from tests.fleet import simulated_fleet
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("ops-fleet")
     quick = ("--reboot-seconds", "1", "--transaction-seconds", "0.5")
-    with simulated_fleet(folder, 40, net=f"127.{130 + os.getpid() % 100}", options=quick) as manifest:
+    with simulated_fleet(folder, 40, net=f"127.{20 + os.getpid() % 40}", options=quick) as manifest:
         yield folder, manifest
