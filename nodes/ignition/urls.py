@@ -76,16 +76,22 @@ def _check_authority(authority: str) -> None:
     user, at, host = authority.rpartition("@")
     if at and (not _USER_INFO.match(user) or _BAD_ESCAPE.search(user)):
         raise UrlFailure("net/url: invalid userinfo")
-    if host.startswith("["):
+    opening = host.rfind("[")
+    if opening > 0:
+        raise UrlFailure("invalid IP-literal")
+    if opening == 0:
         closing = host.rfind("]")
         if closing < 0:
             raise UrlFailure("missing ']' in host")
         if not _PORT.match(host[closing + 1 :]):
             raise UrlFailure("invalid port")
-        address, zone, _ = host[1:closing].partition("%25")
-        if not _is_ipv6(address):
+        address, has_zone, zone = host[1:closing].partition("%25")
+        if not _is_ipv6(address) or (has_zone and not zone):
             raise UrlFailure("invalid host")
-        host = "" if zone else host
+        if has_zone:
+            if _BAD_ESCAPE.search(zone) or not _HOST.match(zone):
+                raise UrlFailure("invalid zone")
+            host = address
     elif not _PORT.match(host[host.rfind(":") :] if ":" in host else ""):
         raise UrlFailure("invalid port")
     _check_host(host)

@@ -34,6 +34,8 @@ def _walk(record: Record, path: Path, report: Report, spec: Spec) -> None:
         rule(record, path, report, spec)
     for field in record.type.fields:
         value = record.values.get(field.key)
+        if value is None and field.item_type == "Ignition":
+            value = record.record(field.key)  # a version has to be there
         if isinstance(value, Record):
             _walk(value, (*path, field.key), report, spec)
         elif isinstance(value, list):

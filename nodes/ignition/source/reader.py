@@ -16,9 +16,14 @@ from nodes.ignition.source.scalars import MAP, MERGE, NULL, SEQ, STR, resolve, s
 
 _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
 _BOM = b"\xef\xbb\xbf"
-_COLON_REFUSED = "found unexpected ':'"
+_COLON_REFUSED, _COLON_MISSING = "found unexpected ':'", "could not find expected ':'"
 _MOST_REPLACEMENTS = 100
 _LOOKAHEAD_TOKENS = 2
+_NEVER_WRONG = (yaml.StreamStartToken, yaml.BlockEndToken)
+_COLLECTION_STARTS = (
+    *(yaml.BlockMappingStartToken, yaml.BlockSequenceStartToken),
+    *(yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken),
+)
 _CHUNK_BYTES = 512
 
 
@@ -122,21 +127,30 @@ def _unused_character(source: bytes) -> str:
 def _failure(error: yaml.MarkedYAMLError, source: bytes) -> YamlFailure:
     """The failure that yaml.v3 tells: it scans two tokens ahead, so an error there comes first."""
     if isinstance(error, yaml.parser.ParserError) and error.problem_mark:
-        error = _scan_error_behind(source, error.problem_mark) or error
+        error = _scan_error_behind(source, error.problem_mark, error.context_mark) or error
     return YamlFailure(_scan_failure(error))
 
 
-def _scan_error_behind(source: bytes, mark: Any) -> yaml.MarkedYAMLError | None:
-    """An error of the scanner in the two tokens behind the one at a mark."""
+def _scan_error_behind(source: bytes, mark: Any, context: Any = None) -> yaml.MarkedYAMLError | None:
+    """An error of the scanner in the two tokens behind the one at a mark that does not belong there.
+
+    `context` is where the collection begins that the token is in; when that is the same place, it begins before it.
+    """
+    place = (mark.line, mark.column)
+    begins_here = context is not None and (context.line, context.column) == place
+    passed = (*_NEVER_WRONG, *_COLLECTION_STARTS) if begins_here else _NEVER_WRONG
     loader = _Loader(_Chunks(source))
-    left = _LOOKAHEAD_TOKENS
+    behind = -1
     try:
-        while left and (token := loader.get_token()) is not None:
+        while behind < _LOOKAHEAD_TOKENS and (token := loader.get_token()) is not None:
             start = token.start_mark
-            if (start.line, start.column) > (mark.line, mark.column):
-                left -= 1
+            if behind >= 0:
+                behind += 1
+            elif (start.line, start.column) >= place and not isinstance(token, passed):
+                behind = 0
     except yaml.scanner.ScannerError as error:
-        return None if error.problem == _COLON_REFUSED else error
+        # A key that is missing its colon is only noticed by yaml.v3 when it looks for the key.
+        return None if error.problem in (_COLON_REFUSED, _COLON_MISSING) else error
     except yaml.YAMLError:
         return None
     finally:
@@ -188,7 +202,8 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
                 raise yaml.parser.ParserError(None, None, "found incompatible YAML document", event.start_mark)
             continue
         elif kind is yaml.DocumentEndEvent:
-            error = None if loader.check_event(yaml.StreamEndEvent) else _scan_error_behind(source, event.start_mark)
+            rest = source.decode("utf-8", "replace")[event.start_mark.index :]
+            error = _scan_error_behind(source, event.start_mark) if rest.strip() else None
             if error is not None:
                 raise error
             return root

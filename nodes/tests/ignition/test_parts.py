@@ -57,6 +57,7 @@ def test_data_urls(url: str, body: bytes) -> None:
         ("data:;base64,a*", "invalid data character"),
         ("data:;base64,a", "illegal base64 data at input byte 0"),
         ("data:;base64,aaaab", "illegal base64 data at input byte 4"),
+        ("data:;base64,aaaaa==", "illegal base64 data at input byte 5"),
         ("data:;base64,a=bc", "illegal base64 data at input byte 1"),
         ("data:;base64,aa=c", "illegal base64 data at input byte 3"),
         ("data:;base64,aa==c", "illegal base64 data at input byte 4"),
