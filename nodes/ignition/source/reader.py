@@ -16,6 +16,7 @@ from nodes.ignition.source.scalars import MAP, MERGE, NULL, SEQ, STR, resolve, s
 
 _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
 _BOM = b"\xef\xbb\xbf"
+_NO_TOKEN = "found character that cannot start any token"  # noqa: S105
 _COLON_REFUSED, _COLON_MISSING = "found unexpected ':'", "could not find expected ':'"
 _MOST_REPLACEMENTS = 100
 _LOOKAHEAD_TOKENS = 2
@@ -101,22 +102,34 @@ def read(source: bytes, limits: Limits) -> Node | None:
         except yaml.reader.ReaderError as error:
             raise YamlFailure(str(error.reason)) from error
         except yaml.MarkedYAMLError as error:
-            if error.problem != _COLON_REFUSED or error.problem_mark is None:
+            index = error.problem_mark.index if error.problem_mark else -1
+            if error.problem == _COLON_REFUSED:
+                stand_in = stand_in or _unused_character(source)
+                source = _replaced(source, index, stand_in)
+            elif error.problem == _NO_TOKEN and _is_tab_of_comment(source, index):
+                source = _replaced(source, index, " ")
+            else:
                 raise _failure(error, source) from error
-            stand_in = stand_in or _unused_character(source)
-            source = _with_stand_in(source, error.problem_mark.index, stand_in)
         finally:
             loader.dispose()
-    raise Refused("the config has too many scalars that end with a colon")
+    raise Refused("the config has too many places that scanners read differently")
 
 
-def _with_stand_in(source: bytes, index: int, stand_in: str) -> bytes:
-    """The source with one colon as another character.
+def _replaced(source: bytes, index: int, character: str) -> bytes:
+    """The source with another character at a place where libyaml refuses what yaml.v3 takes.
 
-    In a flow collection yaml.v3 takes `a:` before a comma or bracket for a text, libyaml does not.
+    In a flow collection yaml.v3 takes `a:` before a comma or bracket for a text.
     """
     text = source.decode("utf-8")
-    return (text[:index] + stand_in + text[index + 1 :]).encode("utf-8")
+    return (text[:index] + character + text[index + 1 :]).encode("utf-8")
+
+
+def _is_tab_of_comment(source: bytes, index: int) -> bool:
+    """Whether a tab only indents a comment that goes on: yaml.v3 takes one there."""
+    text = source.decode("utf-8")
+    before, after = text[:index].rpartition("\n")[0], text[index:].partition("\n")[0]
+    is_comment = after.startswith("\t") and after.lstrip(" \t").startswith("#")
+    return is_comment and before.rstrip().rpartition("\n")[2].lstrip(" \t").startswith("#")
 
 
 def _unused_character(source: bytes) -> str:
@@ -193,7 +206,9 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
             node = Node(Form.ALIAS, event.start_mark.line + 1, event.start_mark.column + 1, value=event.anchor)
             node.alias = anchors.get(event.anchor)
             if node.alias is None:
-                raise YamlFailure(f"unknown anchor '{event.anchor}' referenced")
+                raise _scan_error_behind(source, event.start_mark) or YamlFailure(
+                    f"unknown anchor '{event.anchor}' referenced"
+                )
         elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
             open_nodes.pop()
             continue

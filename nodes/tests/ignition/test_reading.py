@@ -191,6 +191,13 @@ def test_flow_collections_are_scanned_as_the_real_tool_does() -> None:
     assert error_of("x: ['a?', \"b?\"]\ny: a?\n") is None
 
 
+def test_tabs_before_a_comment_that_goes_on() -> None:
+    assert error_of("x:\n  # one\n\t  # two\n  y: 1\n") is None
+    assert error_of("x:\n\t  # two\n  y: 1\n") == (
+        "Error unmarshaling yaml: yaml: line 4: found character that cannot start any token"
+    )
+
+
 def test_versions_of_yaml() -> None:
     assert convert("%YAML 1.1\n---\n" + butane()).error is None
     assert convert("%YAML 1.2\n---\n" + butane()).error == (
