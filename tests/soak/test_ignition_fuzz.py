@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from nodes.ignition.butane import convert
+from nodes.ignition.dialects import dialects
 from nodes.tests.ignition import test_fuzz
 
 pytestmark = pytest.mark.soak
@@ -47,6 +52,32 @@ def test_many_examples(fuzz: object) -> None:
     many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     assert callable(fuzz)
     many(fuzz)()
+
+
+def test_against_the_real_butane() -> None:
+    """The same output, findings and exit code as the real tool, where it is installed."""
+    binary = shutil.which("butane")
+    if binary is None:
+        pytest.skip(
+            "the real butane is not on the PATH: with it, its answers to made-up configs are compared with ours"
+        )
+    reference: str = binary
+
+    @settings(max_examples=EXAMPLES // 10, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(data=st.data())
+    def compare(data: st.DataObject) -> None:
+        dialect = data.draw(st.sampled_from(dialects()))
+        config = data.draw(test_fuzz.configs(dialect.schema))
+        source = json.dumps(config | {"variant": dialect.variant, "version": dialect.version}, indent=1).encode()
+        real = subprocess.run([reference, "--raw-errors"], input=source, capture_output=True, check=False)
+        ours = convert(source)
+        told = ours.report.as_text() + (f"Error translating config: {ours.error}\n" if ours.error else "")
+        assert real.returncode == ours.exit_code(strict=False)
+        assert real.stdout.decode() == (f"{ours.output}\n" if ours.output else "")
+        # Unused keys of one mapping come in random order.
+        assert sorted(real.stderr.decode("utf-8", "surrogateescape").split("\n")) == sorted(told.split("\n"))
+
+    compare()
 
 
 def test_following_the_code(tmp_path: Path) -> None:
