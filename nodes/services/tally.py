@@ -92,8 +92,8 @@ def install(alias: str = "default") -> bool:
         return False
     with transaction.atomic(using=alias), database.cursor() as cursor:
         if database.vendor == "postgresql":
-            # Nobody writes between the count and the triggers.
-            cursor.execute("LOCK TABLE nodes_node IN SHARE ROW EXCLUSIVE MODE")
+            # Nobody writes between the count and the triggers, nor folds rows into one that the count does not see.
+            cursor.execute("LOCK TABLE nodes_node, nodes_tally IN SHARE ROW EXCLUSIVE MODE")
         for name in sorted(found):
             cursor.execute(f"DROP TRIGGER {name}{' ON nodes_node' if database.vendor == 'postgresql' else ''}")
         for statement in _sqlite() if database.vendor == "sqlite" else _postgresql():
@@ -106,7 +106,7 @@ def recount() -> None:
     """Make the tally anew: for whoever wrote nodes past the triggers."""
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("LOCK TABLE nodes_node IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute("LOCK TABLE nodes_node, nodes_tally IN SHARE ROW EXCLUSIVE MODE")
         _count(cursor)
 
 
