@@ -45,6 +45,10 @@ def decide(*, request: OperationRequest, grant: bool, actor: Principal, now: dat
         with transaction.atomic():
             # Taken first: two approvals at once see each other's count one after the other.
             OperationRequest.objects.select_for_update().get(pk=request.pk)
+            earlier = request.approvals.values_list("approver", flat=True)
+            if any(_owner(approver) == _owner(str(actor)) for approver in earlier):
+                # By a token or not: two approvals are those of two people.
+                raise _decided_already()
             approval = Approval.objects.create(
                 request=request,
                 approver=str(actor),
@@ -66,8 +70,12 @@ def decide(*, request: OperationRequest, grant: bool, actor: Principal, now: dat
                 ]
             )
     except IntegrityError as error:
-        raise Conflict(_("You have decided on this request already."), mend=_("Ask somebody else.")) from error
+        raise _decided_already() from error
     return approval
+
+
+def _decided_already() -> Conflict:
+    return Conflict(_("You have decided on this request already."), mend=_("Ask somebody else."))
 
 
 def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Principal, reason: str) -> None:

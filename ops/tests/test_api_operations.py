@@ -128,6 +128,17 @@ def test_nobody_approves_their_own_and_the_last_approval_queues(node: Node, pool
     assert cara.post(path, {}, status=200)["state"] == "queued"
 
 
+def test_two_approvals_are_those_of_two_people(node: Node, pool: Pool) -> None:
+    """Somebody with two tokens is one person."""
+    ApprovalRule.objects.create(pool="web", kind="reboot", approvers=2, set_by="user:owner")
+    anna, ben = Api(make_user("anna", "operator")), make_user("ben", "approver")
+    made = anna.post("", {"kind": "reboot", "nodes": ["web-1"]}, status=201)
+    path = f"{made['operations'][0]['id']}/approve/"
+    assert Api(ben).post(path, {}, status=200)["state"] == "awaiting_approval"
+    Api(ben).post(path, {}, status=409)
+    assert Operation.objects.get().state == "awaiting_approval"
+
+
 def test_a_wait_ends_at_once_for_what_has_ended(owner: Api, node: Node) -> None:
     made = owner.post("", {"kind": "reboot", "nodes": ["web-1"]}, status=201)["operations"][0]["id"]
     owner.post(f"{made}/cancel/", {}, status=200)
