@@ -133,7 +133,8 @@ def request_operations(
                 approvals_needed=approvals,
                 approve_by=approve_by,
             )
-            for number, plan in enumerate(chosen):
+            # In one order for all: two requests of the same nodes wait for each other at the same node, not crosswise.
+            for number, plan in sorted(enumerate(chosen), key=lambda numbered: numbered[1].node.pk):
                 row = _operation(request, number, plan, until, now)
                 try:
                     with transaction.atomic():
@@ -142,6 +143,7 @@ def request_operations(
                     late[plan.node.pk] = "busy"
                     continue
                 made.append(row)
+            made.sort(key=lambda row: row.number)
             append([_entry(request, row, actor) for row in made])
     except IntegrityError:
         if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
