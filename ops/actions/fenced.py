@@ -50,7 +50,7 @@ def run_fenced(
 ) -> Outcome:
     """Start the command if nobody did, else watch it. `look_first` may say that it is not needed (any more).
 
-    `leaves` is remembered as soon as it may have begun. `done` decides what its exit status means; a status that the
+    `leaves` is remembered before it may have begun. `done` decides what its exit status means; a status that the
     command does not call good is a failure with what it said.
     """
     leftover = {"units": sorted({*ctx.memory.get("units", ()), _name(ctx)}), **(leaves or {})}
@@ -58,6 +58,9 @@ def run_fenced(
     if found.state == "absent":
         if (early := look_first()) is not None:
             return early
+        if _name(ctx) not in ctx.memory.get("units", ()):
+            # Written before the effect: a cancel takes back what a worker began who died, or lost the host, in the middle.
+            return Wait(ctx.now, waits, memory=leftover)
         return _start(ctx, command, waits, leftover)
     cursor = _copy_journal(ctx)
     seen = {"units": leftover["units"], **cursor}

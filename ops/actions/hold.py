@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nodes.hosts.drivers.base import Command, Driver
 from ops.actions.base import Context, LeaseLost, Step, as_failure
-from ops.outcomes import Done, Outcome
+from ops.outcomes import Done, Outcome, Wait
 
 
 def hold_commands(driver: Driver) -> list[Command]:
@@ -20,6 +20,9 @@ def _hold(ctx: Context) -> Outcome:
     commands = hold_commands(ctx.driver)
     if not commands:
         return Done("no_agent")
+    if not ctx.memory.get("hold") or ctx.memory.get("hold_in") != ctx.boot_id:
+        # Written before the effect: a cancel removes what a worker wrote who died, or lost the host, right after it.
+        return Wait(ctx.now, "holds", memory={"hold": True, "hold_in": ctx.boot_id})
     if not ctx.held():
         raise LeaseLost
     result = ctx.host.run(ctx.driver.fence.guarded(commands[0], ctx.boot_id))

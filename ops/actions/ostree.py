@@ -202,7 +202,12 @@ def order_rollback(ctx: Context) -> Outcome:
         return Fail("no_rollback")
     if not wanted:
         # Written before the effect: whoever takes over recognises what it did.
-        return Wait(ctx.now, "order", memory={"wanted": {"version": target.version, "checksum": target.checksum}})
+        memory: dict[str, Any] = {"wanted": {"version": target.version, "checksum": target.checksum}}
+        if not ctx.memory.get("failure"):
+            # An upgrade that was not healthy stays turned back, whatever happens next; a rollback that ends before the
+            # restart does not leave the next restart, whoever asks for it, to change the version.
+            memory["order"] = target.checksum
+        return Wait(ctx.now, "order", memory=memory)
     result = effect(ctx, ctx.driver.command("rollback"))
     if result.exit_status:
         return as_failure(result, "rollback_refused", again=True)

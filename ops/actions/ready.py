@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops.actions.base import Checks, Context, Step
 from ops.outcomes import Done, Fail, Outcome
-from ops.preflight import Check, blocked, booted_of, unchanged_since
+from ops.preflight import Check, blocked, booted_of, staged_of, unchanged_since
 
 
 def preflight(checks: Checks) -> Step:
@@ -25,6 +25,7 @@ def preflight(checks: Checks) -> Step:
         memory = {
             "boot_id": facts.boot.boot_id,
             "before": {"version": booted.get("version"), "checksum": booted.get("checksum")},
+            "staged_before": (staged_of(document) or {}).get("checksum") or "",
             "failed_before": sorted(unit.name for unit in facts.health.failed_units),
             "checks": [check.as_json() for check in found],
         }

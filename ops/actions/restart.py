@@ -37,7 +37,8 @@ def reboot(ctx: Context) -> Outcome:
     if result.exit_status not in (0, None):
         return as_failure(result, "reboot_refused", again=True)
     ctx.log.note("reboot_asked")
-    return Done("reboot_asked")
+    # Times count from here: the tries before may have taken minutes.
+    return Done("reboot_asked", memory={"reboot_at": ctx.now.isoformat()})
 
 
 def await_boot(ctx: Context) -> Outcome:
@@ -64,6 +65,7 @@ def await_boot(ctx: Context) -> Outcome:
         "busy": False,
         # Transient units end with the boot that they ran in.
         "units": [],
+        "order": "",
         "cursors": {},
         "after": {"version": booted.get("version"), "checksum": booted.get("checksum")},
     }

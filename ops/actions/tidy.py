@@ -1,7 +1,8 @@
 """The last step of every operation, however it ends: nothing of ours stays behind on the host.
 
 What there is to take back stands in the memory: `staged` (the checksum that we staged; taken back unless the operation
-went well), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands).
+went well), `order` (the checksum of the deployment that we put first; likewise), `hold` (the file that keeps the update
+agent still), `units` (transient units that ran our commands).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 
 from nodes.hosts.drivers.base import Command
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
-from ops.outcomes import Done, Outcome, Wait
+from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.states import State
 
 #: A host that does not answer is waited for that long before a person has to look after it.
 PATIENCE = timedelta(minutes=10)
+#: One that answers, and of which it cannot be taken back.
+STUCK_AFTER = timedelta(minutes=30)
 TIDY = "tidy"
 
 
@@ -25,6 +28,8 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
     found = []
     if memory.get("staged") and _ending(memory) != State.SUCCEEDED:
         found.append("staged")
+    if memory.get("order") and _ending(memory) != State.SUCCEEDED:
+        found.append("order")
     if memory.get("hold"):
         found.append("hold")
     return [*found, "units"] if memory.get("units") else found
@@ -39,7 +44,13 @@ def tidy(ctx: Context) -> Outcome:
     left = leftovers(ctx.memory)
     if not left:
         return Done(finish=True)
-    return {"staged": _staged, "hold": _hold, "units": _units}[left[0]](ctx)
+    found = {"staged": _staged, "order": _order, "hold": _hold, "units": _units}[left[0]](ctx)
+    if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > STUCK_AFTER:
+        # It keeps its place among the operations of its pool: a person decides, and may let it try again.
+        return Fail(
+            "not_taken_back", {"what": ", ".join(left), "minutes": STUCK_AFTER // timedelta(minutes=1)}, found.memory
+        )
+    return found
 
 
 def _staged(ctx: Context) -> Outcome:
@@ -54,9 +65,34 @@ def _staged(ctx: Context) -> Outcome:
             ctx.log.note("transaction_cancelled", said=said(result))
         return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": facts.update.transaction or ""})
     staged = facts.staged
-    if staged is not None and ctx.memory["staged"] in ("any", staged.checksum, staged.version):
+    if staged is not None and _is_ours(ctx, staged.checksum, staged.version):
         result = effect(ctx, ctx.driver.command("cleanup_pending"))
         ctx.log.note("staged_dropped", version=staged.version, said=said(result))
+    return Wait(ctx.now, "tidies", memory=forgotten)
+
+
+def _is_ours(ctx: Context, checksum: str | None, version: str | None) -> bool:
+    """Where staging may have begun and nothing more is known, it is ours unless it was there before."""
+    if ctx.memory["staged"] == "any":
+        return not ctx.memory.get("staged_before") or ctx.memory["staged_before"] != checksum
+    return ctx.memory["staged"] in (checksum, version)
+
+
+def _order(ctx: Context) -> Outcome:
+    """The booted deployment first again, as long as the host has not restarted into the other one."""
+    facts, _measured = ctx.host.look()
+    first = facts.deployments[0] if facts.deployments else None
+    forgotten = {"order": ""}
+    if facts.boot.boot_id != ctx.boot_id or first is None or first.booted or first.checksum != ctx.memory["order"]:
+        return Wait(ctx.now, "tidies", memory=forgotten)
+    if facts.rollback is not None:
+        # Of three deployments the command would put the third one first: which one is right, a person says.
+        return Fail("not_taken_back", {"what": "order"}, attention=True)
+    result = effect(ctx, ctx.driver.command("rollback"))
+    if result.exit_status:
+        ctx.log.note("order_not_restored", status=result.exit_status, said=said(result))
+        return Wait(ctx.now + timedelta(seconds=30), "tidies")
+    ctx.log.note("order_restored")
     return Wait(ctx.now, "tidies", memory=forgotten)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,8 @@ class Machine(OneHost):
         self.dies_after: int | None = None
         self.dies_before_effect = False
         self.deaths = 0
+        #: Or what else happens in that call: the host is lost, and the worker lives.
+        self.breaks_with: Callable[[], BaseException] = Killed
 
     def reboot(self, host: SimulatedHost) -> None:
         self.reboots += 1
@@ -61,13 +63,13 @@ class Machine(OneHost):
             self.dies_after = None
             self.deaths += 1
             if self.dies_before_effect:
-                raise Killed
+                raise self.breaks_with()
         if self.is_down:
             raise ConnectionRefused("127.0.0.1", 22)
         found = self.ask(*argv, stdin=stdin) if len(argv) > 1 else self.ask(argv[0], stdin=stdin)
         self.goes_on(0.001)
         if dies:
-            raise Killed
+            raise self.breaks_with()
         return CommandResult(found.status, found.out, found.err, 0.0)
 
     def left_behind(self) -> list[str]:

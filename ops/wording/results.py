@@ -70,6 +70,10 @@ RESULTS: dict[str, Forms] = {
         _("The host does not answer, and this may still be on it: %(what)s. %(message)s"),
         _("The host does not answer, and something of ours may still be on it."),
     ),
+    "not_taken_back": (
+        _("For %(minutes)s minutes this could not be taken back from the host: %(what)s."),
+        _("Something of ours could not be taken back from the host."),
+    ),
     "not_supported": (_("This host cannot do it: %(said)s"), _("This host cannot do it.")),
     "fault": (_("FleetUI failed in this step (%(error)s). The log of the worker has the details."),),
 }

@@ -26,6 +26,7 @@ WAITS: dict[str, Forms] = {
         _("%(why)s. Attempt %(attempt)s of %(of)s; it is tried again."),
         _("It is tried again."),
     ),
+    "holds": (_("The update agent of the host is about to be held."),),
     "stages": (_("The host fetches and stages the new version."),),
     "order": (_("The previous deployment is about to be put first."),),
     "restarts": (_("The host is restarting."),),
@@ -53,6 +54,11 @@ NOTES: dict[str, Forms] = {
         _("The hold was not removed."),
     ),
     "order_changed": (_("%(version)s boots next."), _("The previous deployment boots next.")),
+    "order_restored": (_("The booted deployment stays the one that boots next."),),
+    "order_not_restored": (
+        _("The boot order could not be put back (status %(status)s): %(said)s"),
+        _("The boot order could not be put back."),
+    ),
     "staged_dropped": (_("The staged %(version)s was dropped."), _("The staged deployment was dropped.")),
     "transaction_cancelled": (
         _("The transaction on the host was cancelled: %(said)s"),

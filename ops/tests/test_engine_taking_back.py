@@ -1,0 +1,118 @@
+"""Operations that end early: what was begun on the host is taken back, also when nobody heard that it began."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core.errors import Conflict
+from nodes.hosts.drivers.base import Command
+from nodes.hosts.errors import ConnectionRefused
+from nodes.hosts.ssh import CommandResult
+from ops.models import Operation
+from ops.services import control
+from ops.tests.onehost import InProcessHost, Killed
+from ops.tests.test_engine_kills import Run
+from ops.wording import result_sentence
+
+pytestmark = pytest.mark.django_db
+
+
+def _lost() -> BaseException:
+    return ConnectionRefused("127.0.0.1", 22)
+
+
+@pytest.mark.parametrize("breaks_with", [Killed, _lost], ids=["worker", "connection"])
+@pytest.mark.parametrize("kind", ["upgrade", "rollback"])
+def test_a_cancel_takes_back_what_began_before_the_end_of_a_call(
+    kind: str, breaks_with: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = 0
+    for call in itertools.count():
+        run = Run(kind, monkeypatch)
+        machine = run.machine
+        booted = machine.host.booted
+        machine.breaks_with, machine.dies_after = breaks_with, call
+        while not machine.deaths and run.operation.ended_at is None:
+            run.rounds(1)
+        if not machine.deaths:
+            break
+        with suppress(Conflict):
+            control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+        done = run.rounds()
+        stand = (call, done.state, done.step, done.result, done.memory)
+        assert done.state in ("cancelled", "succeeded"), stand
+        assert machine.left_behind() == [], stand
+        if machine.reboots == 0:
+            assert done.state == "cancelled", stand
+            assert machine.host.deployments[0] is booted, stand
+            cancelled += 1
+        machine.loop.close()
+    assert cancelled >= 3
+
+
+def test_what_was_staged_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging is about to begin, and no more than that, when the operation is cancelled."""
+    run = Run("upgrade", monkeypatch)
+    run.machine.ask("sudo", "-n", "rpm-ostree", "upgrade")
+    for _round in range(20):
+        run.machine.goes_on()
+    (before,) = [row for row in run.machine.host.deployments if row is not run.machine.host.booted][:1]
+    while not run.operation.memory.get("units") and run.operation.ended_at is None:
+        run.rounds(1)
+    if run.operation.ended_at is None:
+        control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+        run.rounds()
+    assert before in run.machine.host.deployments
+    run.machine.loop.close()
+
+
+def _refusing_resume(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = InProcessHost.run
+
+    def refuse(host: InProcessHost, command: Command) -> CommandResult:
+        is_removal = any("rm " in word or word == "rm" for word in command.argv)
+        return CommandResult(1, b"", b"sudo: a password is required", 0.0) if is_removal else whole(host, command)
+
+    monkeypatch.setattr(InProcessHost, "run", refuse)
+
+
+def test_what_cannot_be_taken_back_is_a_persons_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _refusing_resume(run, monkeypatch)
+    run.operation = _until(run, lambda one: bool(one.memory.get("hold")))
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    done = run.rounds(1000)
+    assert (done.state, done.result) == ("needs_attention", "not_taken_back")
+    assert "hold" in result_sentence(done.result, done.result_params)
+    monkeypatch.undo()
+    run.machine.loop.close()
+
+
+def _until(run: Run, reached: Callable[[Operation], bool]) -> Operation:
+    for _round in range(200):
+        run.rounds(1)
+        if reached(run.operation):
+            return run.operation
+    raise AssertionError((run.operation.state, run.operation.step, run.operation.memory))
+
+
+def test_the_time_to_go_down_begins_when_the_restart_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that was away for minutes before it could be asked is not given up in the moment in which it goes down."""
+    run = Run("reboot", monkeypatch)
+    _until(run, lambda one: bool(one.memory.get("reboot_at")))
+    run.machine.is_down = True
+    run.rounds(5)
+    run.now += timedelta(minutes=6)
+    run.machine.is_down = False
+    monkeypatch.setattr(run.machine, "reboot", lambda _host: None)
+    _until(run, lambda one: one.step == "await_boot")
+    for _round in range(5):
+        run.rounds(1)
+    assert (run.operation.state, run.operation.wait_reason) == ("waiting", "goes_down")
+    run.machine.loop.close()
