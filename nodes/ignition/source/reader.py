@@ -120,21 +120,24 @@ def _replaced(source: bytes, index: int, character: str) -> bytes:
 
     In a flow collection yaml.v3 takes `a:` before a comma or bracket for a text.
     """
-    text = source.decode("utf-8")
-    return (text[:index] + character + text[index + 1 :]).encode("utf-8")
+    text = source.decode("utf-8", "surrogateescape")
+    return (text[:index] + character + text[index + 1 :]).encode("utf-8", "surrogateescape")
 
 
 def _is_tab_of_comment(source: bytes, index: int) -> bool:
     """Whether a tab only indents a comment that goes on: yaml.v3 takes one there."""
-    text = source.decode("utf-8")
+    text = source.decode("utf-8", "surrogateescape")
     before, after = text[:index].rpartition("\n")[0], text[index:].partition("\n")[0]
     is_comment = after.startswith("\t") and after.lstrip(" \t").startswith("#")
     return is_comment and before.rstrip().rpartition("\n")[2].lstrip(" \t").startswith("#")
 
 
 def _unused_character(source: bytes) -> str:
-    text = source.decode("utf-8")
-    return next(character for character in map(chr, range(0xE000, 0xF8FF)) if character not in text)
+    text = source.decode("utf-8", "surrogateescape")
+    for character in map(chr, range(0xE000, 0xF8FF)):
+        if character not in text:
+            return character
+    raise Refused("the config uses every character for private use")
 
 
 def _failure(error: yaml.MarkedYAMLError, source: bytes) -> YamlFailure:
@@ -217,7 +220,7 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
                 raise yaml.parser.ParserError(None, None, "found incompatible YAML document", event.start_mark)
             continue
         elif kind is yaml.DocumentEndEvent:
-            rest = source.decode("utf-8", "replace")[event.start_mark.index :]
+            rest = source.decode("utf-8", "surrogateescape")[event.start_mark.index :]
             error = _scan_error_behind(source, event.start_mark) if rest.strip() else None
             if error is not None:
                 raise error
@@ -247,7 +250,11 @@ def _check_flow_scalar(collection: Node, node: Node, event: Any, source: bytes) 
     A plain scalar ends before a question mark, which then begins a key where none may be; and behind a tag
     a comma is no end.
     """
-    if node.tag and not node.value and source.decode("utf-8")[event.end_mark.index :].startswith(","):
+    if (
+        node.tag
+        and not node.value
+        and source.decode("utf-8", "surrogateescape")[event.end_mark.index :].startswith(",")
+    ):
         raise yaml.scanner.ScannerError(
             "while scanning a tag", event.start_mark, "did not find expected whitespace or line break", event.end_mark
         )

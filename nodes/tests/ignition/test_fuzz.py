@@ -58,6 +58,11 @@ def configs(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 @given(source=st.one_of(st.binary(max_size=200), st.text(max_size=200)))
+@example(source=b"@" + b" " * 600 + b"\xff")
+@example(source=b"[a:, b" + b" " * 600 + b"\xff")
+@example(source=b"[!a, b" + b" " * 600 + b"\xff")
+@example(source=b"a\n---\nb" + b" " * 600 + b"\xff")
+@example(source="[a:, b]".encode("utf-16"))
 @example(source="variant: fcos\nversion: 1.5.0\n? [a]\n: b\n")
 @example(source="variant: fcos\nversion: 1.5.0\n? {a: b}\n: c\n? {d: e}\n: f\n")
 @example(source="variant: fcos\nversion: 1.5.0\nstorage: !!null {a: b}\n")

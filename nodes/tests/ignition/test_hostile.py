@@ -128,6 +128,11 @@ def test_many_links_and_long_paths() -> None:
     assert convert(butane(f"storage: {{links: [{links}], files: [{files}]}}\n")).error is None
 
 
+def test_every_character_for_private_use() -> None:
+    everything = "".join(map(chr, range(0xE000, 0xF900)))
+    assert error_of(f"[a:, {everything}]") == "refused: the config uses every character for private use"
+
+
 def test_characters_that_a_document_may_not_have() -> None:
     assert error_of(b"variant: \x00") == "Error unmarshaling yaml: yaml: control characters are not allowed"
     assert error_of("variant: \ud800") == "Error unmarshaling yaml: yaml: invalid Unicode character"
