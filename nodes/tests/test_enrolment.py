@@ -21,14 +21,23 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 from nodes.hosts.machine_id import derived_id
-from nodes.models import Deployment, EnrolmentToken, HostKey, Node, Pool, TimelineEvent
+from nodes.models import (
+    CredentialTrial,
+    Deployment,
+    EnrolmentToken,
+    HostCertificate,
+    HostKey,
+    Node,
+    Pool,
+    TimelineEvent,
+)
 from nodes.services.enrolment import announce, revoke_enrolment_token
 from nodes.services.enrolment.refusals import EnrolmentRefused
 from nodes.services.lifecycle import ABSENT
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.enrolling import announcement, enrol, key_of, machine_id_of, make_enrolment
-from nodes.tests.make import make_facts, make_host_key, make_node, make_pool, make_token, principal
+from nodes.tests.make import make_credential, make_facts, make_host_key, make_node, make_pool, make_token, principal
 
 pytestmark = pytest.mark.django_db
 
@@ -283,6 +292,21 @@ class TestBack:
         assert sorted(key.state for key in node.host_keys.all()) == ["pinned", "replaced"]
         assert node.host_keys.get(state="pinned").public_key == key_of("new").split()[1]
         assert EnrolmentToken.objects.get().uses == 2
+
+    def test_what_was_proven_of_the_machine_before_says_nothing_of_the_next(self, text: str) -> None:
+        node = Node.objects.get(name="worker-1")
+        HostCertificate.objects.create(
+            node=node,
+            authority_fingerprint="SHA256:a",
+            key_type="ssh-ed25519",
+            key_fingerprint="SHA256:k",
+            key_id="old",
+        )
+        credential = make_credential("next")
+        CredentialTrial.objects.create(node=node, credential=credential, fingerprint="SHA256:f", state="works")
+        assert enrol(text, machine_id=machine_id_of("new"), host_key=[key_of("new")]).json()["outcome"] == "replaced"
+        assert not HostCertificate.objects.exists()
+        assert not CredentialTrial.objects.exists()
 
     def test_another_machine_counts(self, text: str) -> None:
         enrol(text, "worker-2")

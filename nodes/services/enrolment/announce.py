@@ -16,7 +16,17 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
 from nodes.hosts.machine_id import MACHINE_ID, derived_id
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import Deployment, EnrolmentToken, FactTerm, HostKey, Measurement, Node, TimelineEvent
+from nodes.models import (
+    CredentialTrial,
+    Deployment,
+    EnrolmentToken,
+    FactTerm,
+    HostCertificate,
+    HostKey,
+    Measurement,
+    Node,
+    TimelineEvent,
+)
 from nodes.services import changes as rows
 from nodes.services.enrolment import refusals
 from nodes.services.enrolment.tokens import require_usable
@@ -188,6 +198,8 @@ def _replace(token: EnrolmentToken, node: Node, said: Announcement, now: datetim
         Deployment.objects.filter(node=node).delete()
         FactTerm.objects.filter(node=node).delete()
         Measurement.objects.filter(node=node).delete()
+        HostCertificate.objects.filter(node=node).delete()
+        CredentialTrial.objects.filter(node=node).delete()
         HostKey.objects.filter(node=node, state__in=["pinned", "offered"]).update(state="replaced", decided_at=now)
         _pin(node, said, token, now)
         _event(node, "generation_raised", token, now, generation=node.generation)
