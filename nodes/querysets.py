@@ -75,6 +75,15 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         stopped = Q(reachability="key_mismatch", poll_requested_at=None)
         return self.filter(free, ~stopped, poll_due_at__lte=now, lifecycle__in=["active", "maintenance"])
 
+    def held(self) -> Self:
+        """Lock the rows until the end of the transaction, in the order in which polls take theirs.
+
+        An UPDATE of many rows takes them in any order: PostgreSQL would end one of two writers that wait crosswise.
+        """
+        rows = self.model._default_manager.filter(pk__in=self.order_by().values("pk")).select_for_update()
+        list(rows.order_by("pk").values_list("pk", flat=True))
+        return self
+
     def to_contact(self) -> Self:
         """With all that a contact needs; the documents of a node stay in the database."""
         params = (f"{axis}_params" for axis in ("reachability", "health", "update_state"))

@@ -156,7 +156,8 @@ def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime
     where = actor.where("nodes.write")
     entries, events = [], []
     with transaction.atomic():
-        nodes = list(Node.objects.filter(pk__in=ids).select_related("pool__cluster", "credential").order_by("name"))
+        found = Node.objects.filter(pk__in=ids).held()
+        nodes = list(found.select_related("pool__cluster", "credential").order_by("name"))
         outcome.gone += len(ids) - len(nodes)
         for node in nodes:
             if not where.covers(node.pool_id):
@@ -205,7 +206,8 @@ def _delete(ids: list[uuid.UUID], reason: str, actor: Principal, outcome: BulkOu
     with transaction.atomic():
         # Locked, so that what is audited is what is deleted, where it stands at this moment.
         rows_now = Node.objects.select_for_update(of=("self",)).filter(pk__in=ids)
-        nodes = list(rows_now.select_related("pool", "credential").order_by("name"))
+        # By id, as polls take them: by another order the two would wait crosswise.
+        nodes = sorted(rows_now.select_related("pool", "credential").order_by("pk"), key=lambda node: node.name)
         mine = [node for node in nodes if where.covers(node.pool_id)]
         entries = [
             Entry(

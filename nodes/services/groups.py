@@ -90,7 +90,7 @@ def edit_pool(
                 node.search_text = search_text(node)
             Node.objects.bulk_update(members, ["search_text"], batch_size=500)
         if {"credential", "poll_interval_s", "jump_host", "host_ca_keys"} & set(changed):
-            Node.objects.filter(pool=pool).update(poll_due_at=now)
+            Node.objects.filter(pool=pool).held().update(poll_due_at=now)
 
     rows.edit(
         pool,

@@ -167,7 +167,7 @@ def behind(jump_host: JumpHost) -> set[uuid.UUID]:
 def _poll_behind(jump_host: JumpHost, now: datetime) -> None:
     ids = behind(jump_host)
     reached = Q(jump_host__in=ids) | Q(jump_host=None, pool__jump_host__in=ids)
-    Node.objects.filter(reached).exclude(lifecycle="retired").update(poll_due_at=now)
+    Node.objects.filter(reached).exclude(lifecycle="retired").held().update(poll_due_at=now)
 
 
 def _hold_all() -> None:

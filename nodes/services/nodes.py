@@ -264,7 +264,9 @@ def request_poll(*, nodes: NodeQuerySet, actor: Principal, now: datetime) -> int
     allowed = nodes if where.everywhere else nodes.filter(pool_id__in=where.pools)
     ids = list(allowed.exclude(lifecycle="retired").order_by().values_list("pk", flat=True))
     for start in range(0, len(ids), 5000):
-        Node.objects.filter(pk__in=ids[start : start + 5000]).update(poll_due_at=now, poll_requested_at=now)
+        with transaction.atomic():
+            some = Node.objects.filter(pk__in=ids[start : start + 5000])
+            some.held().update(poll_due_at=now, poll_requested_at=now)
     return len(ids)
 
 

@@ -186,7 +186,8 @@ def switch(
             )
         _swap(pool, {"credential": next_credential, "next_credential": None}, expected_revision)
         _forget_trials(pool, next_credential.pk)
-        Node.objects.filter(pool=pool, credential=None).exclude(lifecycle="retired").update(poll_due_at=now)
+        nodes = Node.objects.filter(pool=pool, credential=None).exclude(lifecycle="retired")
+        nodes.held().update(poll_due_at=now)
         after = {"credential": str(next_credential), **_counts(found), "not_working": left[:MOST_NAMED]}
         before = {"credential": rows.shown(old)}
         append([_entry(actor, "pools.switch_credential", pool, before=before, after=after, reason=reason.strip())])

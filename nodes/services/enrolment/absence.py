@@ -55,7 +55,8 @@ def retire_absent(now: datetime) -> int:
         if unsure:
             # Tried again now, until the last contact that failed came after the time was over for certain.
             late = Node.objects.filter(pk__in=unsure, poll_lease=None, poll_due_at__gt=now)
-            late.update(poll_due_at=now)
+            with transaction.atomic():
+                late.held().update(poll_due_at=now)
         if gone and _hold(pool, len(gone), now) is None:
             count += _retire(pool, gone, now)
     return count

@@ -1,0 +1,82 @@
+"""Whoever writes many nodes takes their rows in the order in which polls do: PostgreSQL ends one of two that wait crosswise."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.models import Node, Pool
+from nodes.services.bulk import change_many
+from nodes.services.groups import edit_pool
+from nodes.services.nodes import request_poll
+from nodes.tests.make import make_node, make_pool
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FIRST, SECOND = uuid.UUID(int=1), uuid.UUID(int=2)
+
+
+def _edit(pool: Pool) -> None:
+    edit_pool(pool=pool, changes={"poll_interval_s": 120}, actor=SYSTEM, now=clock.now())
+
+
+def _poll(pool: Pool) -> None:
+    request_poll(nodes=Node.objects.filter(pool=pool), actor=SYSTEM, now=clock.now())
+
+
+def _bulk(action: str, **params: Any) -> Callable[[Pool], None]:
+    def change(_pool: Pool) -> None:
+        change_many(ids=[SECOND, FIRST], action=action, params=params, actor=SYSTEM, now=clock.now())
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "write",
+    [_edit, _poll, _bulk("labels", set={"a": "b"}), _bulk("delete", reason="gone")],
+    ids=["edit", "poll", "labels", "delete"],
+)
+def test_a_poll_and_a_write_of_many_end_both(write: Callable[[Pool], None]) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    pool = make_pool("web")
+    # By name and in the table the second one comes first.
+    make_node("a", pool=pool, id=SECOND)
+    make_node("b", pool=pool, id=FIRST)
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            write(pool)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=work)
+    with transaction.atomic():
+        Node.objects.select_for_update().get(pk=FIRST)
+        other.start()
+        _until_it_waits(other)
+        Node.objects.select_for_update().get(pk=SECOND)
+    other.join()
+    assert not failed
+
+
+def _until_it_waits(other: threading.Thread) -> None:
+    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    for _look in range(1000):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            if cursor.fetchone()[0]:
+                return
+        assert other.is_alive()
+        time.sleep(0.01)
+    raise AssertionError("the other never waited")
