@@ -128,7 +128,8 @@ def _end(memory: dict[str, Any]) -> dict[str, Any]:
 
 def void(row: Operation, lease: uuid.UUID, now: datetime) -> bool:
     """The machine that this was decided for is not there any more: nothing further is done to the one in its place."""
-    params = {"generation": row.generation, "now": row.node.generation if row.node else None}
+    was_replaced = row.node is not None and row.node.generation != row.generation
+    params = {"generation": row.generation, "now": row.node.generation} if row.node and was_replaced else {}
     columns = {"state": State.VOID, "due_at": None, "result": "void", "result_params": params, **_NOT_WAITING}
     return _write(row, lease, columns, Done("void", params), now)
 

@@ -39,9 +39,9 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
     if own is None:
         return False
     row = Operation.objects.select_related("node__pool__credential", "node__credential", "request").get(pk=operation_id)
-    if row.node is None or row.node.generation != row.generation or row.node.lifecycle == "retired":
+    if row.node is None or _is_gone(row, row.node):
         return void(row, own, now)
-    turned = _turned(row, now)
+    turned = _turned(row, row.node, now)
     if turned is not None:
         return record(row, own, turned, actions.get(row.kind), now)
     action = actions.get(row.kind)
@@ -55,10 +55,21 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
     return record(row, own, outcome, action, clock.now())
 
 
-def _turned(row: Operation, now: datetime) -> Outcome | None:
-    """A cancel or the deadline, which take effect between steps, and not while the host restarts because of us."""
+def _is_gone(row: Operation, node: Node) -> bool:
+    """Whether there is nothing to go back to. A retired host that answers gets back what was begun on it first."""
+    if node.generation != row.generation:
+        return True
+    if node.lifecycle != "retired":
+        return False
+    return bool(row.memory.get("busy")) or row.wait_reason == "unreachable" or not leftovers(row.memory)
+
+
+def _turned(row: Operation, node: Node, now: datetime) -> Outcome | None:
+    """A cancel, a retirement or the deadline, which take effect between steps, and not while the host restarts because of us."""
     if row.step == TIDY or row.memory.get("busy"):
         return None
+    if node.lifecycle == "retired":
+        return _ends(State.VOID, "void", {})
     if row.cancel_requested_at is not None:
         return _ends(State.CANCELLED, "cancelled", {"by": row.cancel_requested_by, "reason": row.cancel_reason})
     if now >= row.deadline:

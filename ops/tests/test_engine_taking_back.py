@@ -56,6 +56,25 @@ def test_a_cancel_takes_back_what_began_before_the_end_of_a_call(
     assert cancelled >= 3
 
 
+@pytest.mark.parametrize("is_down", [False, True])
+def test_a_node_that_is_retired_meanwhile_gets_back_what_was_begun_if_it_answers(
+    is_down: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: any(name.startswith("fleetui-") for name in run.machine.host.units))
+    run.node.lifecycle = "retired"
+    run.node.save(update_fields=["lifecycle"])
+    run.machine.is_down = is_down
+    done = run.rounds()
+    run.machine.is_down = False
+    assert (done.state, done.result, run.machine.reboots) == ("void", "void", 0)
+    assert "retired" in result_sentence(done.result, done.result_params)
+    if not is_down:
+        assert run.machine.left_behind() == []
+        assert run.machine.host.deployments[0] is run.machine.host.booted
+    run.machine.loop.close()
+
+
 def test_what_was_staged_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Staging is about to begin, and no more than that, when the operation is cancelled."""
     run = Run("upgrade", monkeypatch)
