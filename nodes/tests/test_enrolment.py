@@ -220,6 +220,7 @@ def test_a_used_up_token_admits_nobody_more_but_still_knows_its_own(cast: Cast) 
         ("address", "127.0.0.1"),
         ("address", "localhost"),
         ("address", "169.254.169.254"),
+        ("address", "::ffff:127.0.0.1"),
         ("address", "::"),
         ("port", 0),
         ("port", "22"),

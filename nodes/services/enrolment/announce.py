@@ -333,6 +333,8 @@ def _reachable(address: str, client_address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address.lower().rstrip(".") != "localhost" or _is_loopback(client_address)
+    # ::ffff:127.0.0.1 is this machine too, which Python does not say before 3.13.
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback:
         return _is_loopback(client_address)
     return not (ip.is_unspecified or ip.is_multicast or ip.is_link_local)
