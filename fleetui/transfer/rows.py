@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -97,6 +97,7 @@ def _as_text(value: bytes | memoryview) -> str:
 
 _CODECS: list[tuple[type[models.Field[Any, Any]], Callable[[Any], Any], Callable[[Any], Any]]] = [
     (models.DateTimeField, iso, datetime.fromisoformat),
+    (models.DateField, date.isoformat, date.fromisoformat),
     (models.UUIDField, str, uuid.UUID),
     (models.BinaryField, _as_text, base64.b64decode),
     (models.JSONField, _same, _same),
