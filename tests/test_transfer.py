@@ -18,6 +18,7 @@ from django.db import connection
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
+from fleetui.transfer import rows
 from fleetui.transfer.rows import LEFT_OUT, telling, travelling
 from nodes.services.credentials import add_credential
 from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
