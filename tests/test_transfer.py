@@ -114,8 +114,8 @@ def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
 def test_every_column_of_every_table_can_travel() -> None:
     for model in rows.travelling():
         for field in model._meta.concrete_fields:
-            assert rows._writer(field), field
-            assert rows._reader(field), field
+            assert callable(rows._writer(field)), field
+            assert callable(rows._reader(field)), field
 
 
 def test_no_table_is_forgotten() -> None:
