@@ -188,8 +188,9 @@ class Look:
 
 #: What was understood of one text: the value, complaints, and why it could not be understood at all.
 Understood = tuple[Any, Sequence[str], str]
-#: Most of what a host prints is the same at the next look, and much is the same on hosts that are alike.
-TEXTS_REMEMBERED = 1024
+#: Much of what hosts print is the same on hosts that are alike, and that is what is remembered. What each prints of
+#: itself would need a place for every host of the fleet: with 10,000 of them that was half a gigabyte, and no gain.
+TEXTS_REMEMBERED = 128
 LONGEST_REMEMBERED_BYTES = 32_768
 _readers: dict[CodeType, Callable[[bytes], Understood]] = {}
 
