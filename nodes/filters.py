@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from nodes.models import Cluster, Credential, HostKey, JumpHost, Node, Pool, Rel
 from nodes.services.support import unsupported
 from nodes.wording import timeline_kinds
 
+_LABEL = re.compile(r"([^:=]*)([:=]?)(.*)", re.DOTALL)
+
 
 def _reason(rows: QuerySet[Any], codes: list[str]) -> QuerySet[Any]:
     return rows.filter(Q(reachability_reason__in=codes) | Q(health_reason__in=codes) | Q(update_state_reason__in=codes))
@@ -31,12 +34,15 @@ def _versions(rows: QuerySet[Any], versions: list[str]) -> QuerySet[Any]:
 
 
 def _labels(rows: Any, labels: list[str]) -> Any:
-    """All of the labels; `key` alone asks for the key with any value. Keys never become lookup names."""
+    """All of the labels: key:value, or key=value as forms and files write it; `key` alone asks for any value.
+
+    No key holds a colon or an equals sign, so the first of them ends it. Keys never become lookup names.
+    """
     for number, label in enumerate(labels):
-        key, colon, value = label.partition(":")
+        key, sign, value = _LABEL.match(label).groups()  # type: ignore[union-attr]
         name = f"_label_{number}"
         rows = rows.alias(**{name: Cast(KeyTextTransform(key, "labels"), TextField())})
-        rows = rows.filter(**({name: value} if colon else {f"{name}__isnull": False}))
+        rows = rows.filter(**({name: value} if sign else {f"{name}__isnull": False}))
         rows = rows.labelled(f"{key}:{value}")
     return rows
 

@@ -50,6 +50,8 @@ def api(cast: Cast) -> Api:
         ("reason=timed_out,fallback", "c e"),
         ("lifecycle=maintenance", "d"),
         ("label=rack:r1", "a"),
+        ("label=rack=r1", "a"),
+        ("label=rack%3Dr2", "b"),
         ("label=rack", "a b"),
         ("label=a__b:x,y", "a"),
         ("label=rack:r1&label=nope", ""),
