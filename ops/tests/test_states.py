@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
 
 from ops import actions, wording
 from ops.states import ACTIVE, FINAL, TRANSITIONS, State
@@ -33,6 +36,14 @@ def test_every_state_is_reached_and_can_end() -> None:
     assert set(State) == ACTIVE | FINAL
     for state in ACTIVE:
         assert TRANSITIONS[state] & (FINAL | ACTIVE - {state})
+
+
+def test_a_wait_says_its_time_in_the_zone_of_the_reader() -> None:
+    until = {"until": "2026-11-25T16:58:58.433590+00:00"}
+    assert wording.wait_sentence("soaks", until) == "Healthy so far; it is watched until 2026-11-25 16:58:58 UTC."
+    with timezone.override(ZoneInfo("Asia/Bangkok")):
+        assert "until 2026-11-25 23:58:58 +07." in wording.wait_sentence("soaks", until)
+    assert "until soon." in wording.wait_sentence("soaks", {"until": "soon"})
 
 
 def test_every_state_and_kind_has_a_word() -> None:

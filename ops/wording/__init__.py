@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from nodes.wording.sentences import fill
@@ -47,9 +49,20 @@ def step_word(step: str) -> str:
 def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     """What it waits for."""
     known = dict(params or {})
+    if "until" in known:
+        known["until"] = _moment(str(known["until"]))
     if reason == "again":
         known["why"] = result_sentence(str(known.get("reason", "")), known).rstrip(".")
     return fill(WAITS[reason], known) if reason in WAITS else fill((_("Waits (%(code)s)."),), {"code": reason or "-"})
+
+
+def _moment(text: str) -> str:
+    """A time as pages show it: in the zone of whoever reads, to the second."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
