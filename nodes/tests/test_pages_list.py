@@ -82,6 +82,12 @@ def test_retired_nodes_are_left_out_and_said_to_be(admin: Client) -> None:
     assert "1 retired node is not shown" in response.content.decode()
 
 
+def test_all_of_an_unusable_filter_is_not_offered(admin: Client) -> None:
+    make_node("a")
+    assert "data-bulk-no-all" not in admin.get("/nodes/?pool=web").content.decode()
+    assert "data-bulk-no-all" in admin.get("/nodes/?fact=driver=ixgbe").content.decode()
+
+
 def test_a_filter_that_cannot_be_used_is_named(admin: Client) -> None:
     make_node("a")
     response = admin.get("/nodes/?health=sick")

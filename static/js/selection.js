@@ -141,7 +141,8 @@ class Selection {
     this.bar.querySelector("[data-bulk-text]").textContent = this.text();
     const all = this.bar.querySelector("[data-bulk-all]");
     all.textContent = say("select_all", { total: grouped(this.total) });
-    all.hidden = this.count >= this.total;
+    // A filter that was left out stands for nothing, and the server refuses "all" of it.
+    all.hidden = this.count >= this.total || "bulkNoAll" in this.bar.dataset;
     for (const form of this.bar.querySelectorAll("form")) {
       form.dataset.selectionCount = this.count;
       form.dataset.selectionText = this.text();
