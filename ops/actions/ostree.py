@@ -171,6 +171,8 @@ def _staged(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "staged": found.get("checksum") or "any",
         "wanted": {"version": found.get("version"), "checksum": found.get("checksum")},
+        # The update agent may have staged it with a lock: a plain restart would drop it.
+        "finalize": (found.get("checksum") or "") if found.get("locked") else "",
     }
 
 

@@ -24,7 +24,9 @@ def reboot(ctx: Context) -> Outcome:
         return Wait(ctx.now, "restarts", memory={"reboot_at": ctx.now.isoformat(), "busy": True})
     if not ctx.held():
         raise LeaseLost
-    command = ctx.driver.fence.guarded(ctx.driver.command("reboot"), ctx.boot_id)
+    locked = ctx.memory.get("finalize")
+    restart = ctx.driver.command("finalize", checksum=locked) if locked else ctx.driver.command("reboot")
+    command = ctx.driver.fence.guarded(restart, ctx.boot_id)
     try:
         result = ctx.host.run(command)
     except HostError as error:
@@ -63,6 +65,7 @@ def await_boot(ctx: Context) -> Outcome:
     seen: dict[str, Any] = {
         "boot_id": facts.boot.boot_id,
         "busy": False,
+        "finalize": "",
         # Transient units end with the boot that they ran in.
         "units": [],
         "order": "",

@@ -130,3 +130,15 @@ def test_a_changed_host_key_ends_it_before_anything_changes(world: World) -> Non
     (done,) = world.finish(asked)
     assert (done.state, done.result) == ("failed", "contact_refused"), (done.state, done.result, done.result_params)
     assert done.result_params["kind"] == "key_mismatch"
+
+
+def test_what_the_agent_staged_with_a_lock_is_finalized(world: World) -> None:
+    name = some(update_state="update_available")
+    on_host(world.node(name), "sudo", "-n", "rpm-ostree", "upgrade", "--bypass-driver", "--lock-finalization")
+    world.poll()
+    assert world.node(name).staged
+    (done,) = world.finish(*ask("upgrade", name, soak_s=0))
+    assert (done.state, done.result) == ("succeeded", "healthy"), (done.result, done.result_params, done.memory)
+    world.poll()
+    assert world.node(name).booted_version == done.plan["target"]["version"]
+    assert "fleetui" not in left_behind(world.node(name))
