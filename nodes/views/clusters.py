@@ -19,7 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.forms import ClusterForm
 from nodes.models import Cluster, Pool, Tally
@@ -203,20 +203,16 @@ def cluster_add(request: HttpRequest) -> HttpResponse:
     if not principal.may("clusters.write"):
         raise PermissionDenied("clusters.write")
     form = ClusterForm(request.POST or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            name, description = form.cleaned_data["name"], form.cleaned_data["description"]
-            try:
-                groups.add_cluster(name=name, description=description, actor=principal, now=clock.now())
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(
-                    request, _("The cluster %(name)s was added. Put pools into it on their pages.") % {"name": name}
-                )
-                return redirect("nodes:clusters")
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        name, description = given["name"], given["description"]
+        groups.add_cluster(name=name, description=description, actor=principal, now=clock.now())
+        messages.info(request, _("The cluster %(name)s was added. Put pools into it on their pages.") % {"name": name})
+        return redirect("nodes:clusters")
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
     context = {
         "form": form,
         "title": _("Add cluster"),
@@ -231,21 +227,18 @@ def cluster_add(request: HttpRequest) -> HttpResponse:
 def cluster_edit(request: HttpRequest, name: str) -> HttpResponse:
     principal, cluster = principal_of(request), _cluster(request, name)
     form = ClusterForm(request.POST or None, instance=_cluster(request, name))
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {field: form.cleaned_data[field] for field in ("name", "description")}
-            revision = form.cleaned_data["revision"]
-            try:
-                groups.edit_cluster(
-                    cluster=cluster, changes=changes, actor=principal, now=clock.now(), expected_revision=revision
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _("The cluster %(name)s was changed.") % {"name": cluster.name})
-                return redirect("nodes:clusters")
+
+    def edit(given: dict[str, Any]) -> HttpResponse:
+        changes = {field: given[field] for field in ("name", "description")}
+        groups.edit_cluster(
+            cluster=cluster, changes=changes, actor=principal, now=clock.now(), expected_revision=given["revision"]
+        )
+        messages.info(request, _("The cluster %(name)s was changed.") % {"name": cluster.name})
+        return redirect("nodes:clusters")
+
+    answer, status = submitted(request, form, edit)
+    if answer:
+        return answer
     context = {
         "form": form,
         "title": _("Edit cluster"),

@@ -20,7 +20,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import CredentialEditForm, CredentialForm, KeyForm
 from nodes.hosts.ssh import generate_identity
 from nodes.models import Credential, JumpHost, Node, Pool
@@ -134,23 +134,19 @@ def _may_write(request: HttpRequest) -> None:
 def credential_add(request: HttpRequest) -> HttpResponse:
     _may_write(request)
     form = CredentialForm(request.POST or None, request.FILES or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            given = {
-                name: form.cleaned_data[name]
-                for name in ("name", "username", "private_key", "passphrase", "certificate")
-            }
-            try:
-                made = services.add_credential(**given, actor=principal_of(request), now=clock.now())
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                said = _("The credential %(name)s was added. Put its public key on the hosts.")
-                messages.info(request, said % {"name": made.name})
-                return redirect("nodes:credential", pk=made.pk)
-        form.forget_secrets()
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        fields = ("name", "username", "private_key", "passphrase", "certificate")
+        values = {name: given[name] for name in fields}
+        made = services.add_credential(**values, actor=principal_of(request), now=clock.now())
+        said = _("The credential %(name)s was added. Put its public key on the hosts.")
+        messages.info(request, said % {"name": made.name})
+        return redirect("nodes:credential", pk=made.pk)
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
+    form.forget_secrets()
     return render(request, "nodes/credential_add.html", {"form": form}, status=status)
 
 
@@ -160,33 +156,28 @@ def credential_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Name, user name and certificate; the key has its own page."""
     credential = _credential(request, pk, "credentials.write")
     form = CredentialEditForm(request.POST or None, instance=_credential(request, pk))
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {name: form.cleaned_data[name] for name in ("name", "username", "certificate")}
-            if not _changed(request, credential, changes, form, form.cleaned_data["revision"]):
-                status = getattr(form, "status", 422)
-            else:
-                messages.info(request, _("The credential %(name)s was changed.") % {"name": credential.name})
-                return redirect("nodes:credential", pk=pk)
+
+    def edit(given: dict[str, Any]) -> HttpResponse:
+        changes = {name: given[name] for name in ("name", "username", "certificate")}
+        _change(request, credential, changes, given["revision"])
+        messages.info(request, _("The credential %(name)s was changed.") % {"name": credential.name})
+        return redirect("nodes:credential", pk=pk)
+
+    answer, status = submitted(request, form, edit)
+    if answer:
+        return answer
     context = {"form": form, "credential": credential, "is_stale": status == 412}
     return render(request, "nodes/credential_edit.html", context, status=status)
 
 
-def _changed(request: HttpRequest, credential: Credential, changes: dict[str, Any], form: Any, revision: int) -> bool:
-    try:
-        services.edit_credential(
-            credential=credential,
-            changes=changes,
-            actor=principal_of(request),
-            now=clock.now(),
-            expected_revision=revision,
-        )
-    except FleetError as error:
-        form.status = take_error(form, error)
-        return False
-    return True
+def _change(request: HttpRequest, credential: Credential, changes: dict[str, Any], revision: int) -> None:
+    services.edit_credential(
+        credential=credential,
+        changes=changes,
+        actor=principal_of(request),
+        now=clock.now(),
+        expected_revision=revision,
+    )
 
 
 @never_cache
@@ -197,25 +188,21 @@ def credential_rotate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Replace the key: try the new one on all nodes first, or put it in place at once."""
     credential = _credential(request, pk, "credentials.write")
     form = KeyForm(request.POST or None, request.FILES or None, initial={"source": KeyForm.BRING})
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {"private_key": form.cleaned_data["private_key"], "passphrase": form.cleaned_data["passphrase"]}
-            if request.POST.get("how") == "try":
-                return _try_first(request, credential, form, changes)
-            if changes["private_key"] is None:
-                changes = {"private_key": generate_identity(f"fleetui {credential.name}")[0]}
-            revision = _revision(request)
-            if _changed(request, credential, changes, form, revision):
-                messages.info(request, _("The key of %(name)s was replaced.") % {"name": credential.name})
-                return redirect("nodes:credential", pk=pk)
-            status = getattr(form, "status", 422)
-        form.forget_secrets()
-    return _draw_rotate(request, credential, form, status)
 
+    def replace(given: dict[str, Any]) -> HttpResponse:
+        key = {"private_key": given["private_key"], "passphrase": given["passphrase"]}
+        if request.POST.get("how") == "try":
+            return _try_first(request, credential, key)
+        if key["private_key"] is None:
+            key = {"private_key": generate_identity(f"fleetui {credential.name}")[0]}
+        _change(request, credential, key, _revision(request))
+        messages.info(request, _("The key of %(name)s was replaced.") % {"name": credential.name})
+        return redirect("nodes:credential", pk=pk)
 
-def _draw_rotate(request: HttpRequest, credential: Credential, form: KeyForm, status: int) -> HttpResponse:
+    answer, status = submitted(request, form, replace)
+    if answer:
+        return answer
+    form.forget_secrets()
     context = {
         "form": form,
         "credential": credential,
@@ -226,18 +213,13 @@ def _draw_rotate(request: HttpRequest, credential: Credential, form: KeyForm, st
     return render(request, "nodes/credential_rotate.html", context, status=status)
 
 
-def _try_first(request: HttpRequest, old: Credential, form: KeyForm, key: dict[str, Any]) -> HttpResponse:
+def _try_first(request: HttpRequest, old: Credential, key: dict[str, Any]) -> HttpResponse:
     """The new key becomes a credential of its own, which every pool of the old one tries."""
     principal, now = principal_of(request), clock.now()
-    try:
-        made = services.add_credential(
-            name=rotation.next_name(old.name), username=old.username, **key, actor=principal, now=now
-        )
-        begun, left = rotation.propose_everywhere(old=old, credential=made, actor=principal, now=now)
-    except FleetError as error:
-        status = take_error(form, error)
-        form.forget_secrets()
-        return _draw_rotate(request, old, form, status)
+    made = services.add_credential(
+        name=rotation.next_name(old.name), username=old.username, **key, actor=principal, now=now
+    )
+    begun, left = rotation.propose_everywhere(old=old, credential=made, actor=principal, now=now)
     nudge_trials()
     said = _("The new key is the credential %(name)s. It is tried on: %(pools)s.")
     messages.info(request, said % {"name": made.name, "pools": rotation.named([pool.name for pool in begun]) or "–"})

@@ -20,7 +20,7 @@ from fleetui.access.forms import NetworksField
 from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from nodes.models import Credential, EnrolmentToken, Pool
 from nodes.services import enrolment
 from nodes.services.enrolment import butane
@@ -68,19 +68,13 @@ def token_add(request: HttpRequest, name: str) -> HttpResponse:
     if not may_enrol(principal, pool):
         raise PermissionDenied("nodes.accept_key")
     form = EnrolmentTokenForm(request.POST or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                token, text = enrolment.add_enrolment_token(
-                    pool=pool, **form.cleaned_data, actor=principal, now=clock.now()
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                return render(request, "nodes/enrolment_made.html", _made(request, pool, token, text))
-    return render(request, "nodes/enrolment_add.html", {"form": form, "pool": pool}, status=status)
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        token, text = enrolment.add_enrolment_token(pool=pool, **given, actor=principal, now=clock.now())
+        return render(request, "nodes/enrolment_made.html", _made(request, pool, token, text))
+
+    answer, status = submitted(request, form, add)
+    return answer or render(request, "nodes/enrolment_add.html", {"form": form, "pool": pool}, status=status)
 
 
 def _made(request: HttpRequest, pool: Pool, token: EnrolmentToken, text: str) -> dict[str, Any]:

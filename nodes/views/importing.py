@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import take_error
+from fleetui.core.form_errors import submitted
 from fleetui.core.text import safe_cell
 from nodes import importing as readers
 from nodes import tasks
@@ -139,33 +139,30 @@ def start(request: HttpRequest) -> HttpResponse:
     """Upload or paste; nothing changes before the preview was seen."""
     principal = principal_of(request)
     form = ImportForm(request.POST or None, request.FILES or None, principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            found = form.cleaned_data
-            options = importing.Options(
-                pool=found["pool"].name if found["pool"] else "",
-                credential=found["credential"].name if found["credential"] else "",
-                groups=found["groups"],
-                update=found["update"],
-                create_pools=found.get("create_pools", False),
-            )
-            upload = form.files.get("file")
-            try:
-                plan = importing.make_plan(
-                    text=found["text"],
-                    source=found["source"],
-                    filename=(upload.name or "") if upload else "",
-                    known_hosts=found["keys"],
-                    options=options,
-                    actor=principal,
-                    now=clock.now(),
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                return redirect("nodes:import_plan", plan.pk)
+
+    def preview(given: dict[str, Any]) -> HttpResponse:
+        options = importing.Options(
+            pool=given["pool"].name if given["pool"] else "",
+            credential=given["credential"].name if given["credential"] else "",
+            groups=given["groups"],
+            update=given["update"],
+            create_pools=given.get("create_pools", False),
+        )
+        upload = form.files.get("file")
+        plan = importing.make_plan(
+            text=given["text"],
+            source=given["source"],
+            filename=(upload.name or "") if upload else "",
+            known_hosts=given["keys"],
+            options=options,
+            actor=principal,
+            now=clock.now(),
+        )
+        return redirect("nodes:import_plan", plan.pk)
+
+    answer, status = submitted(request, form, preview)
+    if answer:
+        return answer
     recent = ImportPlan.objects.filter(owner=str(principal))[:5]
     context = {"form": form, "recent": [_told(plan) for plan in recent]}
     return render(request, "nodes/import.html", context, status=status)

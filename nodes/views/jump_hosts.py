@@ -20,7 +20,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted, take_error
 from nodes.forms import JumpHostForm
 from nodes.hosts.errors import HostError
 from nodes.hosts.ssh import HostKey
@@ -239,21 +239,18 @@ def jump_host_edit(request: HttpRequest, name: str) -> HttpResponse:
     principal = principal_of(request)
     row = visible_jump_host(request, name, "credentials.write")
     form = JumpHostForm(request.POST or None, instance=visible_jump_host(request, name), principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {field: form.cleaned_data[field] for field in FIELDS}
-            revision = form.cleaned_data["revision"]
-            try:
-                services.edit_jump_host(
-                    jump_host=row, changes=changes, actor=principal, now=clock.now(), expected_revision=revision
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _("The jump host %(name)s was changed.") % {"name": row.name})
-                return redirect("nodes:jump_host", name=row.name)
+
+    def edit(given: dict[str, Any]) -> HttpResponse:
+        changes = {field: given[field] for field in FIELDS}
+        services.edit_jump_host(
+            jump_host=row, changes=changes, actor=principal, now=clock.now(), expected_revision=given["revision"]
+        )
+        messages.info(request, _("The jump host %(name)s was changed.") % {"name": row.name})
+        return redirect("nodes:jump_host", name=row.name)
+
+    answer, status = submitted(request, form, edit)
+    if answer:
+        return answer
     context = {"form": form, "jump_host_name": name, "is_stale": status == 412}
     return render(request, "nodes/jump_host_form.html", context, status=status)
 

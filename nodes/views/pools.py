@@ -21,7 +21,7 @@ from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.charts import Chart
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
 from nodes.models import Credential, JumpHost, Node, Pool
@@ -208,18 +208,16 @@ def pool_add(request: HttpRequest) -> HttpResponse:
     if not principal.may("pools.write"):
         raise PermissionDenied("pools.write")
     form = PoolForm(request.POST or None, principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            values = {name: form.cleaned_data[name] for name in FIELDS}
-            try:
-                pool = groups.add_pool(**values, actor=principal, now=clock.now())
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _("The pool %(name)s was added.") % {"name": pool.name})
-                return redirect("nodes:pool", name=pool.name)
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        values = {name: given[name] for name in FIELDS}
+        pool = groups.add_pool(**values, actor=principal, now=clock.now())
+        messages.info(request, _("The pool %(name)s was added.") % {"name": pool.name})
+        return redirect("nodes:pool", name=pool.name)
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
     context = {"form": form, "title": _("Add pool"), "button": _("Add pool"), "back_url": reverse("nodes:pools")}
     return render(request, "nodes/pool_form.html", context, status=status)
 
@@ -231,21 +229,17 @@ def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
     principal = principal_of(request)
     pool = visible_pool(request, name, "pools.write")
     form = PoolForm(request.POST or None, instance=visible_pool(request, name), principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {field: form.cleaned_data[field] for field in FIELDS if field in form.cleaned_data}
-            revision = form.cleaned_data["revision"]
-            try:
-                groups.edit_pool(
-                    pool=pool, changes=changes, actor=principal, now=clock.now(), expected_revision=revision
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _("The pool %(name)s was changed.") % {"name": pool.name})
-                return redirect("nodes:pool", name=pool.name)
+
+    def edit(given: dict[str, Any]) -> HttpResponse:
+        changes = {field: given[field] for field in FIELDS if field in given}
+        revision = given["revision"]
+        groups.edit_pool(pool=pool, changes=changes, actor=principal, now=clock.now(), expected_revision=revision)
+        messages.info(request, _("The pool %(name)s was changed.") % {"name": pool.name})
+        return redirect("nodes:pool", name=pool.name)
+
+    answer, status = submitted(request, form, edit)
+    if answer:
+        return answer
     context = {
         "form": form,
         "pool_name": name,

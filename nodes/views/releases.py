@@ -16,8 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from fleetui.access.guards import needs
 from fleetui.access.settings_tabs import settings_tabs
 from fleetui.core import clock
-from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import take_error
+from fleetui.core.form_errors import submitted
 from nodes.forms import ReleasesForm
 from nodes.hosts import drivers
 from nodes.models import Node, Release, Stream
@@ -126,24 +125,21 @@ def import_page(request: HttpRequest) -> HttpResponse:
     if not principal.may("releases.write"):
         raise PermissionDenied("releases.write")
     form = ReleasesForm(request.POST or None, request.FILES or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            found = form.cleaned_data
-            try:
-                outcome = import_releases(
-                    text=found["text"],
-                    os_family=found["os_family"],
-                    stream=found["stream"].strip() or None,
-                    actor=principal,
-                    now=clock.now(),
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _said(outcome))
-                return redirect("nodes:releases")
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        outcome = import_releases(
+            text=given["text"],
+            os_family=given["os_family"],
+            stream=given["stream"].strip() or None,
+            actor=principal,
+            now=clock.now(),
+        )
+        messages.info(request, _said(outcome))
+        return redirect("nodes:releases")
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
     context = {"form": form, "tabs": settings_tabs(request)}
     return render(request, "nodes/releases_import.html", context, status=status)
 

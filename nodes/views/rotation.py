@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import NextCredentialForm
 from nodes.hosts.ssh import generate_identity
 from nodes.models import Credential, CredentialTrial, Pool
@@ -69,25 +69,24 @@ def _form(request: HttpRequest, pool: Pool) -> NextCredentialForm:
 def _propose(request: HttpRequest, pool: Pool) -> HttpResponse:
     principal = principal_of(request)
     form = _form(request, pool)
-    status = 422
-    if form.is_valid():
-        try:
-            credential = _chosen(request, form)
-            rotation.propose(pool=pool, credential=credential, actor=principal, now=clock.now())
-        except FleetError as error:
-            status = take_error(form, error)
-        else:
-            nudge_trials()
-            said = _("%(name)s is tried on the nodes of %(pool)s. Put its public key on them, if it is not there yet.")
-            messages.info(request, said % {"name": credential.name, "pool": pool.name})
-            return redirect("nodes:pool_key", name=pool.name)
+
+    def propose(given: dict[str, Any]) -> HttpResponse:
+        credential = _chosen(request, given)
+        rotation.propose(pool=pool, credential=credential, actor=principal, now=clock.now())
+        nudge_trials()
+        said = _("%(name)s is tried on the nodes of %(pool)s. Put its public key on them, if it is not there yet.")
+        messages.info(request, said % {"name": credential.name, "pool": pool.name})
+        return redirect("nodes:pool_key", name=pool.name)
+
+    answer, status = submitted(request, form, propose)
+    if answer:
+        return answer
     form.forget_secrets()
     return _draw_form(request, pool, form, status)
 
 
-def _chosen(request: HttpRequest, form: NextCredentialForm) -> Credential:
+def _chosen(request: HttpRequest, given: dict[str, Any]) -> Credential:
     """The credential to try; a new one is stored, whatever comes of the trial."""
-    given = form.cleaned_data
     if given["source"] == NextCredentialForm.EXISTING:
         found: Credential = given["credential"]
         return found

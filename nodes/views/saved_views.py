@@ -19,9 +19,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
-from fleetui.core.errors import FleetError
 from fleetui.core.filters import split_values
-from fleetui.core.form_errors import take_error
+from fleetui.core.form_errors import submitted
 from nodes.columns import DEFAULT, columns
 from nodes.filters import NodeFilter
 from nodes.models import SavedView
@@ -112,28 +111,24 @@ def view_list(request: HttpRequest) -> HttpResponse:
 def view_add(request: HttpRequest) -> HttpResponse:
     """Save the list as it is under a name."""
     principal = principal_of(request)
-    if request.method == "POST":
-        form = ViewForm(request.POST)
-        status = 422
-        if form.is_valid():
-            given = form.cleaned_data
-            try:
-                view, _is_new = services.save_view(
-                    name=given["name"],
-                    query=given["query"],
-                    columns=[one.name for one in columns(split_values([given["columns"]]))[0]],
-                    is_shared=given["is_shared"],
-                    overwrite=given["overwrite"],
-                    actor=principal,
-                    now=clock.now(),
-                )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                messages.info(request, _("The view %(name)s is saved.") % {"name": view.name})
-                return HttpResponseRedirect(view_url(view))
-        return _form_page(request, form, status=status)
-    return _form_page(request, ViewForm(initial={name: request.GET.get(name, "") for name in ("query", "columns")}))
+    initial = {name: request.GET.get(name, "") for name in ("query", "columns")}
+    form = ViewForm(request.POST if request.method == "POST" else None, initial=initial)
+
+    def save(given: dict[str, Any]) -> HttpResponse:
+        view, _is_new = services.save_view(
+            name=given["name"],
+            query=given["query"],
+            columns=[one.name for one in columns(split_values([given["columns"]]))[0]],
+            is_shared=given["is_shared"],
+            overwrite=given["overwrite"],
+            actor=principal,
+            now=clock.now(),
+        )
+        messages.info(request, _("The view %(name)s is saved.") % {"name": view.name})
+        return HttpResponseRedirect(view_url(view))
+
+    answer, status = submitted(request, form, save)
+    return answer or _form_page(request, form, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,18 +140,14 @@ def view_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     initial = {"name": view.name, "is_shared": view.is_shared, "query": view.query, "columns": ",".join(view.columns)}
     form = ViewForm(request.POST if request.method == "POST" else None, initial=initial)
     del form.fields["overwrite"]
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            changes = {name: form.cleaned_data[name] for name in ("name", "is_shared")}
-            try:
-                services.edit_view(view=view, changes=changes, actor=principal)
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                return redirect("nodes:views")
-        return _form_page(request, form, view=view, status=status)
-    return _form_page(request, form, view=view)
+
+    def edit(given: dict[str, Any]) -> HttpResponse:
+        changes = {name: given[name] for name in ("name", "is_shared")}
+        services.edit_view(view=view, changes=changes, actor=principal)
+        return redirect("nodes:views")
+
+    answer, status = submitted(request, form, edit)
+    return answer or _form_page(request, form, view=view, status=status)
 
 
 @require_POST

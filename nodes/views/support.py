@@ -19,8 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from fleetui.access.guards import needs
 from fleetui.core import clock
-from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import take_error
+from fleetui.core.form_errors import submitted
 from nodes.hosts import drivers
 from nodes.models import SupportEnd
 from nodes.services.support import add_support_end, delete_support_end
@@ -90,18 +89,16 @@ def support_add(request: HttpRequest) -> HttpResponse:
     if not principal.may("releases.write"):
         raise PermissionDenied("releases.write")
     form = SupportForm(request.POST or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                row = add_support_end(**form.cleaned_data, actor=principal, now=clock.now())
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                said = _("Support of %(name)s ends on %(day)s.")
-                messages.info(request, said % {"name": row, "day": row.ends_on.isoformat()})
-                return redirect("nodes:releases")
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        row = add_support_end(**given, actor=principal, now=clock.now())
+        said = _("Support of %(name)s ends on %(day)s.")
+        messages.info(request, said % {"name": row, "day": row.ends_on.isoformat()})
+        return redirect("nodes:releases")
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
     context = {
         "form": form,
         "title": _("Add end of support"),

@@ -21,7 +21,7 @@ from fleetui.access.models import Token
 from fleetui.access.views.subject import principal_of, signed_in_user
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted
 from fleetui.core.templatetags.ui import changed_query
 
 MOST_SHOWN = 200
@@ -87,28 +87,23 @@ def token_add(request: HttpRequest) -> HttpResponse:
     """The form; the answer to it is the only page that ever holds the token."""
     principal = principal_of(request)
     form = TokenForm(request.POST or None, principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            given = form.cleaned_data
-            try:
-                token, text = services.create_token(
-                    user=signed_in_user(request),
-                    name=given["name"],
-                    scopes=[given["scope"]],
-                    days=given["days"],
-                    pools=[uuid.UUID(pk) for pk in given.get("pools", [])],
-                    networks=given["networks"],
-                    actor=principal,
-                    now=clock.now(),
-                )
-            except FleetError as error:
-                status = take_error(form, error, scopes="scope")
-            else:
-                base = request.build_absolute_uri(reverse("overview")).rstrip("/")
-                return render(request, "access/token_made.html", {"token": token, "text": text, "base_url": base})
-    return render(request, "access/token_add.html", {"form": form}, status=status)
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        token, text = services.create_token(
+            user=signed_in_user(request),
+            name=given["name"],
+            scopes=[given["scope"]],
+            days=given["days"],
+            pools=[uuid.UUID(pk) for pk in given.get("pools", [])],
+            networks=given["networks"],
+            actor=principal,
+            now=clock.now(),
+        )
+        base = request.build_absolute_uri(reverse("overview")).rstrip("/")
+        return render(request, "access/token_made.html", {"token": token, "text": text, "base_url": base})
+
+    answer, status = submitted(request, form, add, scopes="scope")
+    return answer or render(request, "access/token_add.html", {"form": form}, status=status)
 
 
 @require_POST

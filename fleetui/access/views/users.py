@@ -26,7 +26,7 @@ from fleetui.access.settings_tabs import settings_tabs
 from fleetui.access.views.subject import everywhere, principal_of, visible_pools
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
-from fleetui.core.form_errors import sentence, take_error
+from fleetui.core.form_errors import sentence, submitted, take_error
 
 MADE_PASSWORD_BYTES = 15
 MOST_SHOWN = 500
@@ -85,30 +85,26 @@ def _draw(request: HttpRequest, principal: Principal, user: User, *, status: int
 def user_add(request: HttpRequest) -> HttpResponse:
     principal = everywhere(request, "users.write")
     form = UserForm(request.POST or None, principal=principal)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            given = form.cleaned_data
-            password = given["password"] or secrets.token_urlsafe(MADE_PASSWORD_BYTES)
-            try:
-                with transaction.atomic():
-                    user = services.add_user(
-                        username=given["username"],
-                        password=password,
-                        full_name=given["full_name"].strip(),
-                        email=given["email"],
-                        actor=principal,
-                        now=clock.now(),
-                    )
-                    if given["role"]:
-                        services.bind_role(
-                            user=user, role=given["role"], pool=_pool(principal, given["pool"]), actor=principal
-                        )
-            except FleetError as error:
-                status = take_error(form, error)
-            else:
-                return _made(request, user, password) if not given["password"] else _added(request, user)
+
+    def add(given: dict[str, Any]) -> HttpResponse:
+        password = given["password"] or secrets.token_urlsafe(MADE_PASSWORD_BYTES)
+        with transaction.atomic():
+            user = services.add_user(
+                username=given["username"],
+                password=password,
+                full_name=given["full_name"].strip(),
+                email=given["email"],
+                actor=principal,
+                now=clock.now(),
+            )
+            if given["role"]:
+                pool = _pool(principal, given["pool"])
+                services.bind_role(user=user, role=given["role"], pool=pool, actor=principal)
+        return _made(request, user, password) if not given["password"] else _added(request, user)
+
+    answer, status = submitted(request, form, add)
+    if answer:
+        return answer
     context = {"form": form, "tabs": settings_tabs(request)}
     return render(request, "access/user_add.html", context, status=status)
 
