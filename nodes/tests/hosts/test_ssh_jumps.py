@@ -17,7 +17,7 @@ from tests.sshd import RealSshd, free_port, keygen, real_sshd
 IDENTITY = ssh.generate_identity("jumps")[1]
 
 
-def within(seconds: float = 20) -> ssh.Deadline:
+def within(seconds: float = 90) -> ssh.Deadline:
     return ssh.Deadline.after(seconds)
 
 
