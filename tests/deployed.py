@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fleet import ROOT
-from tests.installation import environment
+from tests.installation import end_all, environment
 from tests.services import free_port
 
 DEPLOY = ROOT / "docs" / "deploy"
@@ -145,15 +145,7 @@ class Deployment:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes.clear()
+        end_all(self.processes)
 
 
 @contextlib.contextmanager

@@ -39,6 +39,19 @@ def manage(folder: Path, *args: str, **over: str) -> subprocess.CompletedProcess
     )
 
 
+def end_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Ask all of them to end, wait 30 s for each, then kill it. The dictionary is empty afterwards."""
+    for process in processes.values():
+        process.terminate()
+    for process in processes.values():
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    processes.clear()
+
+
 class Installation:
     """A running `manage.py up`; its lines are read all the time, so that it never waits for a reader."""
 

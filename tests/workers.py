@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import subprocess
 import threading
@@ -16,7 +15,7 @@ import psycopg
 
 from fleetui.start import tree
 from tests.fleet import ROOT
-from tests.installation import environment, manage
+from tests.installation import end_all, environment, manage
 
 PORT_HEX = f"{2222:04X}"
 ESTABLISHED = "01"
@@ -65,15 +64,7 @@ class Workers:
         self.processes.pop(name).wait()
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes.clear()
+        end_all(self.processes)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")

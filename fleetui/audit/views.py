@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -13,15 +13,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from fleetui.audit.filters import AuditFilter
 from fleetui.audit.models import AuditEvent, AuditHead
 from fleetui.audit.verify import anchor_path, verify_and_note
-from fleetui.core import clock
-from fleetui.core.clock import in_our_time
+from fleetui.core.filter_choices import chips, moment_word, recent_times, turned
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import level_of, word_of
@@ -79,7 +77,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
         "newer_url": changed_query(request.GET, {"before": newer}) if newer else "",
         "older_url": changed_query(request.GET, {"after": older}) if older else "",
         "problems": found.problems(),
-        "chips": _chips(request.GET),
+        "chips": chips(request.GET, CHIP_FIELDS, field_word, _value_word),
         "hidden": [(name, value) for name in CHIP_FIELDS for value in request.GET.getlist(name) if value],
         "fields": _fields(request.GET),
         "q": request.GET.get("q", ""),
@@ -110,33 +108,17 @@ def _page(found: Any, query: QueryDict) -> tuple[list[AuditEvent], int | None, i
     return rows, rows[0].seq if has_newer else None, rows[-1].seq if has_older else None
 
 
-def _chips(query: QueryDict) -> list[dict[str, str]]:
-    found = []
-    for name in CHIP_FIELDS:
-        values = split_values(query.getlist(name))
-        for value in values:
-            kept = [other for other in values if other != value]
-            url = changed_query(query, {name: kept or None})
-            found.append({"field": field_word(name), "label": _value_word(name, value), "remove_url": url})
-    return found
-
-
 def _value_word(name: str, value: str) -> str:
     if name == "outcome":
         return word_of("outcome", value)
-    if name in ("since", "until"):
-        try:
-            return timezone.localtime(in_our_time(datetime.fromisoformat(value))).strftime("%Y-%m-%d %H:%M")
-        except (ValueError, OverflowError):
-            return value
-    return value
+    return moment_word(value) if name in ("since", "until") else value
 
 
 def _fields(query: QueryDict) -> list[dict[str, Any]]:
     head = AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
     recent = AuditEvent.objects.filter(seq__gt=head - RECENT_EVENTS).order_by()
     return [
-        {"label": field_word("since"), "options": _times(query)},
+        {"label": field_word("since"), "options": recent_times(query)},
         *(
             {"label": field_word(name), "options": _options(name, sorted(values)[:MOST_OPTIONS], query)}
             for name in ("outcome", "action", "actor")
@@ -152,23 +134,9 @@ def _options(name: str, values: list[str], query: QueryDict) -> list[dict[str, A
             "label": _value_word(name, value),
             "level": level_of(name, value) if name == "outcome" else "",
             "active": value in chosen,
-            "url": changed_query(query, {name: sorted(chosen ^ {value}) or None}),
+            "url": turned(query, name, value),
         }
         for value in values
-    ]
-
-
-def _times(query: QueryDict) -> list[dict[str, Any]]:
-    now = clock.now().replace(second=0, microsecond=0)
-    spans = [
-        (_("Last hour"), timedelta(hours=1)),
-        (_("Last 24 hours"), timedelta(days=1)),
-        (_("Last 7 days"), timedelta(days=7)),
-        (_("Last 30 days"), timedelta(days=30)),
-    ]
-    return [
-        {"label": word, "url": changed_query(query, {"since": (now - span).strftime("%Y-%m-%dT%H:%MZ"), "until": None})}
-        for word, span in spans
     ]
 
 

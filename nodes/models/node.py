@@ -15,6 +15,9 @@ from nodes.models.group import Pool
 from nodes.querysets import HostKeyQuerySet, NodeQuerySet
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from nodes.hosts.ssh import HostKey as SshHostKey
     from nodes.models.facts import Facts
     from nodes.models.reach import JumpHost
 
@@ -185,3 +188,18 @@ class HostKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id} {self.fingerprint} {self.state}"
+
+    @classmethod
+    def pinned(cls, node: Node, key: SshHostKey, *, by: str, now: datetime, reason: str = "") -> HostKey:
+        """A row, not stored yet, for a key that is trusted without having been offered first."""
+        return cls(
+            node=node,
+            type=key.type,
+            public_key=key.base64,
+            fingerprint=key.fingerprint,
+            state="pinned",
+            seen_at=now,
+            decided_at=now,
+            decided_by=by[:200],
+            reason=reason[:300],
+        )

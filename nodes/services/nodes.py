@@ -132,18 +132,7 @@ def add_node(
     extra: list[Any] = [TimelineEvent(node=node, at=now, kind="node_added", actor=str(actor))]
     after: dict[str, Any] = {field: getattr(node, field) for field in EDITABLE}
     if host_key is not None:
-        extra.append(
-            HostKey(
-                node=node,
-                type=host_key.type,
-                public_key=host_key.base64,
-                fingerprint=host_key.fingerprint,
-                state="pinned",
-                seen_at=now,
-                decided_at=now,
-                decided_by=str(actor),
-            )
-        )
+        extra.append(HostKey.pinned(node, host_key, by=str(actor), now=now))
         after["host_key"] = host_key.fingerprint
     rows.add(node, kind="node", actor=actor, after=after, extra=extra)
     return node

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
+from fleetui.core.filter_choices import chips, turned
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from nodes.models import Pool
@@ -80,11 +81,7 @@ class _Places:
         ]
 
     def chips(self) -> list[dict[str, str]]:
-        return [
-            {"field": field_word(name), "label": value, "remove_url": self._turned(name, value)}
-            for name in PLACES
-            for value in self.values[name]
-        ]
+        return chips(self.query, PLACES, field_word, lambda _name, value: value)
 
     def fields(self) -> list[dict[str, Any]]:
         options = {"pool": [pool.name for pool in self.pools], "cluster": self.clusters}
@@ -92,14 +89,10 @@ class _Places:
             {
                 "label": field_word(name),
                 "options": [
-                    {"label": value, "active": value in self.values[name], "url": self._turned(name, value)}
+                    {"label": value, "active": value in self.values[name], "url": turned(self.query, name, value)}
                     for value in options[name]
                 ],
             }
             for name in PLACES
             if options[name]
         ]
-
-    def _turned(self, name: str, value: str) -> str:
-        """The address with the value turned on or off."""
-        return changed_query(self.query, {name: sorted({*self.values[name]} ^ {value}) or None})

@@ -33,7 +33,7 @@ from nodes.views.subject import principal_of, way_tabs
 from nodes.wording import error_mend, error_sentence
 
 OFFER_SALT = "nodes.jump_host.offer"
-FIELDS = ("name", "address", "port", "credential", "through")
+FIELDS = JumpHostForm.Meta.fields
 MOST_SHOWN = 20
 
 

@@ -36,17 +36,7 @@ from nodes.views.over_time import range_links, range_of, versions_chart, version
 from nodes.views.subject import principal_of
 from nodes.views.support import support_words
 
-FIELDS = (
-    "name",
-    "description",
-    "cluster",
-    "role",
-    "credential",
-    "jump_host",
-    "poll_interval_s",
-    "retire_absent_after_s",
-    "host_ca_keys",
-)
+FIELDS = PoolForm.Meta.fields
 _IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
 _TROUBLE = (
     Q(nodes__reachability__in=["unreachable", "key_mismatch"])

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
-from fleetui.core import clock
-from fleetui.core.clock import in_our_time
+from fleetui.core.filter_choices import chips, moment_word, recent_times, turned
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from nodes import wording
@@ -56,12 +53,7 @@ def value_word(name: str, value: str) -> str:
         return wording.timeline_kind(value)
     if name == "actor":
         return _("FleetUI itself") if value == NOBODY else value.partition(":")[2] or value
-    if name in ("since", "until"):
-        try:
-            return timezone.localtime(in_our_time(datetime.fromisoformat(value))).strftime("%Y-%m-%d %H:%M")
-        except (ValueError, OverflowError):
-            return value
-    return value
+    return moment_word(value) if name in ("since", "until") else value
 
 
 def node_timeline(node: Node, query: QueryDict) -> dict[str, Any]:
@@ -133,27 +125,14 @@ def _context(
         "entries": [entry(event, names_node=names_node) for event in page.rows],
         "older_url": changed_query(query, {"after": page.after}) if page.after else "",
         "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
-        "chips": _chips(query, fields),
-        "fields": [{"label": field_word("since"), "options": _times(query)}, *_fields(query, options)],
+        "chips": chips(query, fields, field_word, value_word),
+        "fields": [{"label": field_word("since"), "options": recent_times(query)}, *_fields(query, options)],
         "hidden": [(name, value) for name in (*kept, *fields) for value in query.getlist(name) if value],
         "q": query.get("q", ""),
         "clear_url": changed_query(query, dict.fromkeys((*fields, "q"))),
         "problems": problems,
         "is_filtered": any(query.get(name) for name in (*fields, "q")),
     }
-
-
-def _chips(query: QueryDict, fields: tuple[str, ...]) -> list[dict[str, str]]:
-    return [
-        {"field": field_word(name), "label": value_word(name, value), "remove_url": _turned(query, name, value)}
-        for name in fields
-        for value in split_values(query.getlist(name))
-    ]
-
-
-def _turned(query: QueryDict, name: str, value: str) -> str:
-    """The address with the value turned on or off."""
-    return changed_query(query, {name: sorted({*split_values(query.getlist(name))} ^ {value}) or None})
 
 
 def _fields(query: QueryDict, options: Mapping[str, Mapping[str, int | None]]) -> list[dict[str, Any]]:
@@ -166,25 +145,11 @@ def _fields(query: QueryDict, options: Mapping[str, Mapping[str, int | None]]) -
                     "count": count,
                     "level": LEVELS.get(value, "none") if name == "kind" else "",
                     "active": value in split_values(query.getlist(name)),
-                    "url": _turned(query, name, value),
+                    "url": turned(query, name, value),
                 }
                 for value, count in values.items()
             ],
         }
         for name, values in options.items()
         if values
-    ]
-
-
-def _times(query: QueryDict) -> list[dict[str, Any]]:
-    now = clock.now().replace(second=0, microsecond=0)
-    spans = [
-        (_("Last hour"), timedelta(hours=1)),
-        (_("Last 24 hours"), timedelta(days=1)),
-        (_("Last 7 days"), timedelta(days=7)),
-        (_("Last 30 days"), timedelta(days=30)),
-    ]
-    return [
-        {"label": word, "url": changed_query(query, {"since": (now - span).strftime("%Y-%m-%dT%H:%MZ"), "until": None})}
-        for word, span in spans
     ]

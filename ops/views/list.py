@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
+from fleetui.core.filter_choices import chips, turned
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from nodes.models import Pool
@@ -65,7 +66,7 @@ def operation_list(request: HttpRequest) -> HttpResponse:
 def _frame(principal: Principal, query: QueryDict, found: OperationFilter) -> dict[str, Any]:
     """What stands round the table and is not refreshed with it."""
     return {
-        "chips": _chips(query),
+        "chips": chips(query, CHIPS, field_word, _value_word),
         "hidden": [(name, value) for name in CHIPS for value in query.getlist(name) if value],
         "fields": _fields(principal, query),
         "q": query.get("q", ""),
@@ -102,17 +103,6 @@ def _value_word(name: str, value: str) -> str:
     return value[:12] if name == "request" else value
 
 
-def _chips(query: QueryDict) -> list[dict[str, str]]:
-    found = []
-    for name in CHIPS:
-        values = split_values(query.getlist(name))
-        for value in values:
-            kept = [other for other in values if other != value]
-            url = changed_query(query, {name: kept or None})
-            found.append({"field": field_word(name), "label": _value_word(name, value), "remove_url": url})
-    return found
-
-
 def _fields(principal: Principal, query: QueryDict) -> list[dict[str, Any]]:
     """Choices without counts: counting a million finished operations would cost more than the page."""
     pools = Pool.objects.visible_to(principal).order_by("name").values_list("name", flat=True)[:MOST_POOLS]
@@ -131,7 +121,7 @@ def _fields(principal: Principal, query: QueryDict) -> list[dict[str, Any]]:
                     "level": LEVELS[value] if name == "state" else "",
                     "count": None,
                     "active": value in split_values(query.getlist(name)),
-                    "url": changed_query(query, {name: _toggled(query, name, value)}),
+                    "url": _toggled(query, name, value),
                 }
                 for value in choices
             ],
@@ -141,7 +131,7 @@ def _fields(principal: Principal, query: QueryDict) -> list[dict[str, Any]]:
     ]
 
 
-def _toggled(query: QueryDict, name: str, value: str) -> list[str] | None:
+def _toggled(query: QueryDict, name: str, value: str) -> str:
     if name == "active":
-        return None if query.get(name) == value else [value]
-    return sorted(set(split_values(query.getlist(name))) ^ {value}) or None
+        return changed_query(query, {name: None if query.get(name) == value else [value]})
+    return turned(query, name, value)

@@ -269,17 +269,7 @@ def require_usable_still(token: EnrolmentToken, now: datetime) -> None:
 
 
 def _pin(node: Node, said: Announcement, token: EnrolmentToken, now: datetime) -> None:
-    key = said.key
-    HostKey.objects.create(
-        node=node,
-        type=key.type,
-        public_key=key.base64,
-        fingerprint=key.fingerprint,
-        state="pinned",
-        seen_at=now,
-        decided_at=now,
-        decided_by=refusals.actor_of(token)[:200],
-    )
+    HostKey.pinned(node, said.key, by=refusals.actor_of(token), now=now).save(force_insert=True)
 
 
 def _event(node: Node, kind: str, token: EnrolmentToken, now: datetime, **params: Any) -> None:

@@ -151,7 +151,7 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
             _change(node, values, now)
             kind, action = "node_edited", "nodes.edit"
         if line:
-            keys.append(_key(node, line, plan.owner, now, reason))
+            keys.append(HostKey.pinned(node, SshHostKey.parse(line), by=plan.owner, now=now, reason=reason))
         params = {} if row.outcome == "add" else {"fields": [name for name in row.values if name != "host_key"]}
         events.append(
             TimelineEvent(node=node, at=now, kind=kind, params=params, actor=plan.owner, generation=node.generation)
@@ -217,21 +217,6 @@ def _change(node: Node, values: dict[str, Any], now: datetime) -> None:
     if not Node.objects.filter(pk=node.pk, revision=node.revision).update(**columns):
         # Changed between the look and the write: the rows are looked at again, one by one.
         raise IntegrityError(f"{node.name} was changed meanwhile")
-
-
-def _key(node: Node, line: str, owner: str, now: datetime, reason: str) -> HostKey:
-    key = SshHostKey.parse(line)
-    return HostKey(
-        node=node,
-        type=key.type,
-        public_key=key.base64,
-        fingerprint=key.fingerprint,
-        state="pinned",
-        seen_at=now,
-        decided_at=now,
-        decided_by=owner,
-        reason=reason[:300],
-    )
 
 
 def _shown(values: dict[str, Any]) -> dict[str, Any]:
