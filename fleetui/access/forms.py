@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from fleetui.access.models import User
 from fleetui.access.principals import Principal
 from fleetui.access.roles import ROLES
-from fleetui.access.services.tokens import MAX_DAYS
+from fleetui.access.token_text import MAX_DAYS
 from fleetui.access.views.subject import visible_pools
 
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "ui-mono"}

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fleetui.access.querysets import RoleBindingQuerySet, TokenQuerySet
 from fleetui.access.roles import ROLES
+from fleetui.access.token_text import state_at
 from fleetui.core import clock
 
 
@@ -99,6 +100,4 @@ class Token(models.Model):
 
     def state(self, now: datetime) -> str:
         """active, expired or revoked."""
-        if self.revoked_at:
-            return "revoked"
-        return "expired" if self.expires_at <= now else "active"
+        return state_at(now, revoked_at=self.revoked_at, expires_at=self.expires_at)

@@ -1,4 +1,7 @@
-"""The text of a token: made once, taken apart when it is presented, and kept as an HMAC under a numbered pepper only."""
+"""What tokens of every kind share: their text, their lifetime and their networks.
+
+The text is made once, taken apart when it is presented, and kept as an HMAC under a numbered pepper only.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import ipaddress
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -15,6 +19,7 @@ from django.utils.translation import gettext as _
 from fleetui.core.errors import InvalidInput
 from fleetui.core.keys import demand
 
+MAX_DAYS = 366
 #: They are read and compared at every request of the token.
 MAX_NETWORKS = 100
 
@@ -57,6 +62,26 @@ def pepper_name(pepper: str) -> str:
 
 def digest_of(secret: str, pepper: str) -> str:
     return hmac.new(bytes.fromhex(pepper), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def state_at(now: datetime, *, revoked_at: datetime | None, expires_at: datetime, is_used_up: bool = False) -> str:
+    """revoked, expired, used_up or active."""
+    if revoked_at:
+        return "revoked"
+    if expires_at <= now:
+        return "expired"
+    return "used_up" if is_used_up else "active"
+
+
+def check_days(days: int) -> None:
+    """A lifetime is 1 to MAX_DAYS days. Raises InvalidInput."""
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput(
+            _("%(value)s days is not a lifetime.") % {"value": days},
+            field="days",
+            value=days,
+            mend=_("Give 1 to %(limit)s.") % {"limit": MAX_DAYS},
+        )
 
 
 def checked_networks(networks: Sequence[str]) -> list[str]:

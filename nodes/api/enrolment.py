@@ -9,24 +9,85 @@ from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.access.api.shapes import shown_once
 from fleetui.access.api.throttles import EnrolmentThrottle
+from fleetui.access.token_text import state_at
 from fleetui.core import clock, context
 from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.bodies import Body, Integer, Text, checked_body, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.renderers import BodyTooLarge, OrjsonParser
-from fleetui.core.api.shapes import PageOf
+from fleetui.core.api.shapes import (
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    UUID,
+    Document,
+    Field,
+    PageOf,
+    Row,
+    Shape,
+    column,
+    known,
+    nullable,
+    object_of,
+    one_of,
+)
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import FleetError, NotFound
-from nodes.api import shapes
 from nodes.api.groups import PoolBase
 from nodes.models import EnrolmentToken, Pool
 from nodes.services import enrolment
 
+
+def _token_state(row: Row) -> str:
+    is_used_up = row["max_uses"] is not None and row["uses"] >= row["max_uses"]
+    return state_at(clock.now(), revoked_at=row["revoked_at"], expires_at=row["expires_at"], is_used_up=is_used_up)
+
+
+ENROLMENT_TOKEN = Shape(
+    "EnrolmentToken",
+    {
+        "id": column("id", UUID),
+        "pool": column("pool__name", TEXT),
+        "name": column("name", TEXT),
+        "prefix": column("prefix", TEXT),
+        "state": Field(
+            one_of(["active", "used_up", "expired", "revoked"]),
+            ("revoked_at", "expires_at", "max_uses", "uses"),
+            _token_state,
+        ),
+        "networks": column("networks", TEXTS),
+        "max_uses": column("max_uses", nullable(INTEGER)),
+        "uses": column("uses", INTEGER),
+        "created_at": column("created_at", TIME),
+        "created_by": known("created_by", TEXT),
+        "expires_at": column("expires_at", TIME),
+        "last_used_at": column("last_used_at", nullable(TIME)),
+        "revoked_at": column("revoked_at", nullable(TIME)),
+    },
+)
+NEW_ENROLMENT_TOKEN = shown_once("NewEnrolmentToken", ENROLMENT_TOKEN)
+ENROLLED = Document(
+    "Enrolled",
+    object_of(
+        {
+            "outcome": one_of(["enrolled", "known", "moved", "restored", "replaced"]),
+            "node": TEXT,
+            "pool": TEXT,
+            "address": TEXT,
+            "port": INTEGER,
+            "generation": INTEGER,
+            "fingerprint": TEXT,
+        }
+    ),
+)
+
 #: An announcement has a few hundred bytes; RSA keys and long names included, this is far above.
 MAX_BYTES = 32 * 1024
 TOKENS = Listing(
-    shapes.ENROLMENT_TOKEN,
+    ENROLMENT_TOKEN,
     {
         "created_at": Sort("created_at", kind="time"),
         "expires_at": Sort("expires_at", kind="time"),
@@ -77,14 +138,14 @@ class EnrolmentTokenList(_Tokens):
             "pools.read",
             "enrolment_tokens_list",
             "List a pool's enrolment tokens",
-            {200: PageOf(shapes.ENROLMENT_TOKEN)},
+            {200: PageOf(ENROLMENT_TOKEN)},
             query=TOKENS.params,
         ),
         "POST": Action(
             "nodes.accept_key",
             "enrolment_tokens_create",
             "Make an enrolment token, shown once",
-            {201: shapes.NEW_ENROLMENT_TOKEN},
+            {201: NEW_ENROLMENT_TOKEN},
             body=EnrolmentTokenBody,
         ),
     }
@@ -96,8 +157,8 @@ class EnrolmentTokenList(_Tokens):
         pool = self.pool(name)
         values = read_body(EnrolmentTokenBody, request)
         token, text = enrolment.add_enrolment_token(**values, pool=pool, actor=self.principal, now=clock.now())
-        row = EnrolmentToken.objects.filter(pk=token.pk).values(*shapes.ENROLMENT_TOKEN.columns()).get()
-        body = {**shapes.ENROLMENT_TOKEN.render(row), "token": text}
+        row = EnrolmentToken.objects.filter(pk=token.pk).values(*ENROLMENT_TOKEN.columns()).get()
+        body = {**ENROLMENT_TOKEN.render(row), "token": text}
         return Response(body, status=201, headers={"Location": f"{request.path}{token.pk}/"})
 
 
@@ -109,18 +170,16 @@ class EnrolmentTokenDetail(_Tokens):
             "pools.read",
             "enrolment_tokens_read",
             "Read an enrolment token",
-            {200: shapes.ENROLMENT_TOKEN},
-            query=(fields_param(shapes.ENROLMENT_TOKEN),),
+            {200: ENROLMENT_TOKEN},
+            query=(fields_param(ENROLMENT_TOKEN),),
         ),
         "DELETE": Action("nodes.write", "enrolment_tokens_revoke", "Revoke an enrolment token", {204: None}),
     }
 
     def get(self, request: Request, name: str, token_id: Any) -> Response:
-        fields = asked_fields(request, shapes.ENROLMENT_TOKEN)
+        fields = asked_fields(request, ENROLMENT_TOKEN)
         rows = EnrolmentToken.objects.filter(pk=self.token(name, token_id).pk)
-        return Response(
-            shapes.ENROLMENT_TOKEN.render(rows.values(*shapes.ENROLMENT_TOKEN.columns(fields)).get(), fields)
-        )
+        return Response(ENROLMENT_TOKEN.render(rows.values(*ENROLMENT_TOKEN.columns(fields)).get(), fields))
 
     def delete(self, request: Request, name: str, token_id: Any) -> Response:
         token = self.token(name, token_id)
@@ -145,7 +204,7 @@ class Enrol(ApiView):
             PUBLIC,
             "enrol",
             "Announce this machine",
-            {200: shapes.ENROLLED, 201: shapes.ENROLLED},
+            {200: ENROLLED, 201: ENROLLED},
             body=AnnouncementBody,
             note="Needs an enrolment token of a pool: `Authorization: Bearer fleetui-enrol_...`. "
             "200 for a machine that is known already, 201 for a new node.",

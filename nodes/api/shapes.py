@@ -9,7 +9,6 @@ from typing import Any
 from django.urls import get_script_prefix, reverse
 from django.utils.translation import get_language
 
-from fleetui.core import clock
 from fleetui.core.api.shapes import (
     ANY_OBJECT,
     FLAG,
@@ -297,64 +296,6 @@ POOL = Shape(
         "revision": column("revision", INTEGER),
         "created_at": column("created_at", TIME),
     },
-)
-
-
-def _token_state(row: Row) -> str:
-    if row["revoked_at"]:
-        return "revoked"
-    if row["expires_at"] <= clock.now():
-        return "expired"
-    return "used_up" if row["max_uses"] is not None and row["uses"] >= row["max_uses"] else "active"
-
-
-ENROLMENT_TOKEN = Shape(
-    "EnrolmentToken",
-    {
-        "id": column("id", UUID),
-        "pool": column("pool__name", TEXT),
-        "name": column("name", TEXT),
-        "prefix": column("prefix", TEXT),
-        "state": Field(
-            one_of(["active", "used_up", "expired", "revoked"]),
-            ("revoked_at", "expires_at", "max_uses", "uses"),
-            _token_state,
-        ),
-        "networks": column("networks", TEXTS),
-        "max_uses": column("max_uses", nullable(INTEGER)),
-        "uses": column("uses", INTEGER),
-        "created_at": column("created_at", TIME),
-        "created_by": known("created_by", TEXT),
-        "expires_at": column("expires_at", TIME),
-        "last_used_at": column("last_used_at", nullable(TIME)),
-        "revoked_at": column("revoked_at", nullable(TIME)),
-    },
-)
-_ENROLMENT_TOKEN_SCHEMA = ENROLMENT_TOKEN.schema()
-NEW_ENROLMENT_TOKEN = Document(
-    "NewEnrolmentToken",
-    {
-        **_ENROLMENT_TOKEN_SCHEMA,
-        "properties": {
-            **_ENROLMENT_TOKEN_SCHEMA["properties"],
-            "token": {**TEXT, "description": "The token itself, shown this once."},
-        },
-        "required": ["token"],
-    },
-)
-ENROLLED = Document(
-    "Enrolled",
-    object_of(
-        {
-            "outcome": one_of(["enrolled", "known", "moved", "restored", "replaced"]),
-            "node": TEXT,
-            "pool": TEXT,
-            "address": TEXT,
-            "port": INTEGER,
-            "generation": INTEGER,
-            "fingerprint": TEXT,
-        }
-    ),
 )
 
 _COUNT_BY_VALUE = {"type": "object", "additionalProperties": INTEGER}

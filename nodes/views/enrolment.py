@@ -18,13 +18,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from fleetui.access.forms import NetworksField
 from fleetui.access.guards import needs
+from fleetui.access.token_text import MAX_DAYS
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
 from nodes.models import Credential, EnrolmentToken, Pool
 from nodes.services import enrolment
 from nodes.services.enrolment import butane
-from nodes.services.enrolment.tokens import MAX_DAYS, MAX_LIMIT
+from nodes.services.enrolment.tokens import MAX_LIMIT
 from nodes.views.enrolment_words import may_enrol
 from nodes.views.pools import visible_pool
 from nodes.views.subject import principal_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetui.access.roles import ROLES
+from fleetui.access.token_text import state_at
 from fleetui.core import clock
 from fleetui.core.api.shapes import (
     FLAG,
@@ -47,9 +48,7 @@ ROLE = Shape(
 
 
 def _state(row: Row) -> str:
-    if row["revoked_at"]:
-        return "revoked"
-    return "expired" if row["expires_at"] <= clock.now() else "active"
+    return state_at(clock.now(), revoked_at=row["revoked_at"], expires_at=row["expires_at"])
 
 
 def _pools(row: Row) -> list[str] | None:
@@ -75,15 +74,12 @@ TOKEN = Shape(
     },
 )
 
-_TOKEN_SCHEMA = TOKEN.schema()
-NEW_TOKEN = Document(
-    "NewToken",
-    {
-        **_TOKEN_SCHEMA,
-        "properties": {
-            **_TOKEN_SCHEMA["properties"],
-            "token": {**TEXT, "description": "The token itself, shown this once."},
-        },
-        "required": ["token"],
-    },
-)
+
+def shown_once(name: str, token: Shape) -> Document:
+    """The answer that holds a new token beside its text."""
+    schema = token.schema()
+    text = {**TEXT, "description": "The token itself, shown this once."}
+    return Document(name, {**schema, "properties": {**schema["properties"], "token": text}, "required": ["token"]})
+
+
+NEW_TOKEN = shown_once("NewToken", TOKEN)

@@ -12,11 +12,9 @@ from fleetui.access.principals import Principal, require
 from fleetui.access.roles import PERMISSIONS, SCOPES
 from fleetui.access.services.delegation import latest_end
 from fleetui.access.services.resolve import TOKEN_START
-from fleetui.access.token_text import checked_networks, new_text
+from fleetui.access.token_text import check_days, checked_networks, new_text
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
-
-MAX_DAYS = 366
 
 
 def create_token(
@@ -51,13 +49,7 @@ def create_token(
             mend=_("Use %(known)s or permission names.") % {"known": ", ".join(SCOPES)},
         )
     scopes, networks = list(dict.fromkeys(scopes)), checked_networks(networks)
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidInput(
-            _("%(value)s days is not a lifetime.") % {"value": days},
-            field="days",
-            value=days,
-            mend=_("Give 1 to %(limit)s.") % {"limit": MAX_DAYS},
-        )
+    check_days(days)
     expires_at = latest_end(
         actor=actor, scopes=scopes, pools=pools, networks=networks, wanted=now + timedelta(days=days)
     )

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.access.services import latest_end
-from fleetui.access.token_text import checked_networks, matches, new_text, taken_apart, within
+from fleetui.access.token_text import check_days, checked_networks, matches, new_text, state_at, taken_apart, within
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput
 from fleetui.core.text import clean
@@ -18,7 +18,6 @@ from nodes.models import EnrolmentToken, Pool
 from nodes.services.enrolment import refusals
 
 ENROLMENT_START = "fleetui-enrol_"
-MAX_DAYS = 366
 MAX_LIMIT = 100_000
 #: Whoever holds the token adds nodes to the pool and says which keys are theirs: its maker must be allowed both.
 NEEDED = ("nodes.write", "nodes.accept_key")
@@ -49,13 +48,7 @@ def add_enrolment_token(
             value=name,
             mend=_("Give 1 to 100 characters."),
         )
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidInput(
-            _("%(value)s days is not a lifetime.") % {"value": days},
-            field="days",
-            value=days,
-            mend=_("Give 1 to %(limit)s.") % {"limit": MAX_DAYS},
-        )
+    check_days(days)
     if max_uses is not None and not 1 <= max_uses <= MAX_LIMIT:
         raise InvalidInput(
             _("%(value)s machines is not a limit.") % {"value": max_uses},
@@ -104,11 +97,8 @@ def revoke_enrolment_token(*, token: EnrolmentToken, actor: Principal, now: date
 
 def token_state(token: EnrolmentToken, now: datetime) -> str:
     """active, used_up, expired or revoked."""
-    if token.revoked_at:
-        return "revoked"
-    if token.expires_at <= now:
-        return "expired"
-    return "used_up" if token.max_uses is not None and token.uses >= token.max_uses else "active"
+    is_used_up = token.max_uses is not None and token.uses >= token.max_uses
+    return state_at(now, revoked_at=token.revoked_at, expires_at=token.expires_at, is_used_up=is_used_up)
 
 
 def presented_token(presented: str) -> EnrolmentToken:
