@@ -29,10 +29,10 @@ from nodes.services.clusters import KUBELET, ClusterCounts, cluster_counts
 from nodes.services.history import history
 from nodes.services.stats import attention, version_ages
 from nodes.views.group_words import phrase
+from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
-from nodes.views.pools import BEHIND_STATES, group_tabs, nodes_url
+from nodes.views.pools import BEHIND_STATES, group_tabs
 from nodes.views.subject import principal_of
-from nodes.wording import axis_name
 
 #: Versions named in a row of a list; its page has them all.
 MOST_VERSIONS = 3
@@ -94,7 +94,7 @@ def cluster_page(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "cluster": cluster,
         "counts": counts,
-        "bars": _bars(cluster, counts),
+        "bars": axis_bars(counts.axes, cluster=cluster.name),
         "attention": _attention(principal, cluster),
         "pools": _pools(principal, pools),
         "versions": _versions(cluster, counts),
@@ -114,24 +114,6 @@ def cluster_page(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "nodes/cluster.html", context)
 
 
-def _bars(cluster: Cluster, counts: ClusterCounts) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": axis_name(axis),
-            "segments": [
-                {
-                    "level": level_of(axis, value),
-                    "label": word_of(axis, value),
-                    "count": count,
-                    "url": nodes_url(cluster=cluster.name, **{axis: value}),
-                }
-                for value, count in values.items()
-            ],
-        }
-        for axis, values in counts.axes.items()
-    ]
-
-
 def _attention(principal: Principal, cluster: Cluster) -> list[dict[str, Any]]:
     """Groups of nodes by their trouble, as the overview has them."""
     items = []
@@ -144,7 +126,7 @@ def _attention(principal: Principal, cluster: Cluster) -> list[dict[str, Any]]:
                 "count": one.count,
                 "text": text[:1].upper() + text[1:],
                 "since": one.since,
-                "url": nodes_url(**{name: value for name, value in query.items() if value}),
+                "url": nodes_url(**query),
             }
         )
     return items

@@ -27,7 +27,7 @@ from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.services import credentials as services
 from nodes.services import rotation
 from nodes.tasks import nudge_trials
-from nodes.views.pools import nodes_url
+from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of, way_tabs
 
 MOST_SHOWN = 20

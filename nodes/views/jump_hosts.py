@@ -28,7 +28,7 @@ from nodes.models import JumpHost, Node, Pool
 from nodes.services import jump_hosts as services
 from nodes.services.routes import MOST_HOPS
 from nodes.views.add import KEY_FILES, OFFER_MAX_AGE_S
-from nodes.views.pools import nodes_url
+from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of, way_tabs
 from nodes.wording import error_mend, error_sentence
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from fleetui.core.charts import Chart, Series, draw
@@ -17,6 +15,7 @@ from fleetui.core.templatetags.ui_words import STATES, level_of, word_of
 from nodes.services.history import DEFAULT_RANGE, RANGES, History, Range
 from nodes.services.samples import OTHER
 from nodes.services.stats import VersionAge
+from nodes.views.links import nodes_url
 from nodes.wording import axis_name
 
 #: A shade for each version, so that the legend tells them apart; the last one is for the others.
@@ -51,15 +50,15 @@ def versions_chart(
     folded = [name for name in (*named, *counts) if name == OTHER or (name and name not in shown)]
     folded = list(dict.fromkeys(folded))
     series = [
-        Series(name, name, counts[name], shade=str(rank), url=nodes_url(filters, version=name))
+        Series(name, name, counts[name], shade=str(rank), url=nodes_url(**filters, version=name))
         for rank, name in enumerate(shown)
     ]
     if folded:
         word = _("other versions") if OTHER in folded else _("%(n)d others") % {"n": len(folded)}
-        link = "" if OTHER in folded else nodes_url(filters, version=",".join(folded))
+        link = "" if OTHER in folded else nodes_url(**filters, version=",".join(folded))
         series.append(Series(OTHER, word, _summed([counts[name] for name in folded]), shade=str(SHADES - 1), url=link))
     if any(counts.get("", ())):
-        link = nodes_url(filters, version="unknown")
+        link = nodes_url(**filters, version="unknown")
         series.append(Series("unknown", _("not known"), counts[""], shade="x", url=link))
     return _drawn(Chart(_("Versions over time"), series, past.starts, past.range.step_s, id=ident, url=url), past)
 
@@ -89,7 +88,7 @@ def axis_chart(past: History, axis: str, filters: Mapping[str, str], *, ident: s
             word_of(axis, value),
             counts[value],
             level=level_of(axis, value),
-            url=nodes_url(filters, **{axis: value}),
+            url=nodes_url(**{**filters, axis: value}),
             is_drawn=value != good,
         )
         for value in values
@@ -120,7 +119,3 @@ def _drawn(chart: Chart, past: History) -> Chart:
 
 def _summed(columns: Sequence[Sequence[int | None]]) -> list[int | None]:
     return [None if row[0] is None else sum(value or 0 for value in row) for row in zip(*columns, strict=True)]
-
-
-def nodes_url(filters: Mapping[str, str], **more: str) -> str:
-    return f"{reverse('nodes:list')}?{urlencode({**filters, **more})}"

@@ -30,8 +30,9 @@ from nodes.services import groups, rotation
 from nodes.services.enrolment import holds
 from nodes.services.history import history
 from nodes.services.routes import authority_keys
-from nodes.services.stats import version_ages
+from nodes.services.stats import AXES, version_ages
 from nodes.views import enrolment_words as enrolment
+from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.subject import principal_of
 from nodes.views.support import support_words
@@ -45,10 +46,6 @@ _TROUBLE = (
 )
 BEHIND_STATES = ("update_available", "staged", "reboot_pending", "deferred")
 _BEHIND = Q(nodes__update_state__in=BEHIND_STATES)
-
-
-def nodes_url(**query: str) -> str:
-    return f"{reverse('nodes:list')}?{urlencode(query)}"
 
 
 def group_tabs(request: HttpRequest) -> list[dict[str, Any]]:
@@ -151,26 +148,11 @@ def _over_time(request: HttpRequest, pool: Pool) -> Chart:
 
 
 def _bars(pool: Pool, members: Any) -> list[dict[str, Any]]:
-    titles = {"reachability": _("Reachability"), "health": _("Health"), "update_state": _("Update state")}
-    counts: dict[str, dict[str, int]] = {axis: {} for axis in titles}
-    for row in members.order_by().values(*titles).annotate(count=Count("pk")):
-        for axis in titles:
-            counts[axis][row[axis]] = counts[axis].get(row[axis], 0) + row["count"]
-    return [
-        {
-            "title": title,
-            "segments": [
-                {
-                    "level": level,
-                    "label": word,
-                    "count": counts[axis].get(value, 0),
-                    "url": nodes_url(**{"pool": pool.name, axis: value}),
-                }
-                for value, (level, word) in STATES[axis].items()
-            ],
-        }
-        for axis, title in titles.items()
-    ]
+    counts = {axis: dict.fromkeys(STATES[axis], 0) for axis in AXES}
+    for row in members.order_by().values(*counts).annotate(count=Count("pk")):
+        for axis, values in counts.items():
+            values[row[axis]] = values.get(row[axis], 0) + row["count"]
+    return axis_bars(counts, pool=pool.name)
 
 
 def _versions(principal: Principal, pool: Pool, members: Any) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from nodes.hosts import drivers
 from nodes.models import Node, Release, Stream
 from nodes.releases.versions import version_date, version_key
 from nodes.services.releases import ImportOutcome, import_releases
-from nodes.views.pools import nodes_url
+from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of
 from nodes.views.support import support_rows
 

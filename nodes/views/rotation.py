@@ -27,7 +27,8 @@ from nodes.services.rotation import Progress
 from nodes.tasks import nudge_trials
 from nodes.views.actions import reason_of
 from nodes.views.group_words import phrase
-from nodes.views.pools import nodes_url, visible_pool
+from nodes.views.links import nodes_url
+from nodes.views.pools import visible_pool
 from nodes.views.subject import principal_of
 from nodes.wording import error_mend, error_sentence
 

@@ -12,7 +12,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
@@ -23,6 +22,7 @@ from fleetui.core.form_errors import submitted
 from nodes.hosts import drivers
 from nodes.models import SupportEnd
 from nodes.services.support import add_support_end, delete_support_end
+from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of
 
 #: An end that is nearer than this stands out.
@@ -48,8 +48,7 @@ def support_rows(now: datetime) -> list[dict[str, Any]]:
         if row.ends_on <= now.date():
             query["unsupported"] = "true"
         known = drivers.get(row.os_family).name if row.os_family in drivers.families() else row.os_family
-        url = f"{reverse('nodes:list')}?{urlencode(query)}"
-        found.append({"row": row, "family": known, "nodes_url": url, **support_words(row.ends_on, now)})
+        found.append({"row": row, "family": known, "nodes_url": nodes_url(**query), **support_words(row.ends_on, now)})
     return found
 
 

@@ -24,10 +24,10 @@ from nodes.services import stats
 from nodes.services.history import Range, history
 from nodes.views.fleet_tabs import fleet_tabs
 from nodes.views.group_words import phrase
+from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.support import support_words
 from nodes.views.timeline_words import entry
-from nodes.wording import axis_name
 from ops.activity import activity
 
 CHANGES_SHOWN = 10
@@ -52,7 +52,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     if counts.total or counts.retired:
         attention = stats.attention(principal)
         context.update(
-            bars=_bars(counts),
+            bars=axis_bars(counts.axes),
             attention=_attention(principal, attention.troubles),
             attention_count=attention.nodes,
             changes=_changes(principal),
@@ -65,30 +65,6 @@ def overview(request: HttpRequest) -> HttpResponse:
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])
     return response
-
-
-def nodes_url(**filters: object) -> str:
-    """The nodes list with these filters."""
-    query = urlencode({name: value for name, value in filters.items() if value not in ("", None)}, doseq=True)
-    return f"{reverse('nodes:list')}?{query}" if query else reverse("nodes:list")
-
-
-def _bars(counts: stats.FleetCounts) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": axis_name(axis),
-            "segments": [
-                {
-                    "level": level_of(axis, value),
-                    "label": word_of(axis, value),
-                    "count": count,
-                    "url": nodes_url(**{axis: value}),
-                }
-                for value, count in values.items()
-            ],
-        }
-        for axis, values in counts.axes.items()
-    ]
 
 
 def _attention(principal: Principal, troubles: Iterable[stats.Trouble]) -> list[dict[str, Any]]:
