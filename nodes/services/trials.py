@@ -139,15 +139,15 @@ def _trials(ids: Sequence[int]) -> list[Trial]:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.POLL_THREADS, thread_name_prefix="ssh-trial")
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="ssh-trial")
 
 
 def run(trials: Sequence[Trial]) -> list[Result]:
     """Try each; all end by their own deadline. Network only, on threads."""
     shared = ssh.SharedJumps()
     try:
-        return list(_threads().map(lambda trial: _try(trial, shared), trials))
+        return list(_threads(settings.POLL_THREADS).map(lambda trial: _try(trial, shared), trials))
     finally:
         shared.close()
 

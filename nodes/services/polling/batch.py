@@ -25,13 +25,13 @@ WAITING_PER_TURN = 8
 
 
 @cache
-def _threads(lane: Lane) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.POLL_THREADS * WAITING_PER_TURN, thread_name_prefix=f"ssh-{lane}")
+def _threads(lane: Lane, turns: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(turns * WAITING_PER_TURN, thread_name_prefix=f"ssh-{lane}")
 
 
 @cache
-def _turns(lane: Lane) -> threading.Semaphore:
-    return threading.Semaphore(settings.POLL_THREADS)
+def _turns(lane: Lane, turns: int) -> threading.Semaphore:
+    return threading.Semaphore(turns)
 
 
 class Countdown:
@@ -53,7 +53,7 @@ class Contacts:
 
     def __init__(self, targets: Sequence[Target], lane: Lane) -> None:
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
-        threads, turns = _threads(lane), _turns(lane)
+        threads, turns = _threads(lane, settings.POLL_THREADS), _turns(lane, settings.POLL_THREADS)
         self._shared = ssh.SharedJumps()
         self._left = Countdown(len(targets), self._shared.close)
         self._futures = {threads.submit(_contact, target, turns, self._shared): target.node_id for target in targets}
