@@ -14,13 +14,16 @@ class NodesConfig(AppConfig):
         from nodes.facts import statistics
         from nodes.services import guard, retention, tally
         from nodes.services.credentials import rotate_seals
+        from nodes.services.ignition import triggers, values
 
         guard.install()
         retention.install()
         post_migrate.connect(search.install_after_migrate, sender=self, dispatch_uid="nodes.search")
         post_migrate.connect(statistics.install_after_migrate, sender=self, dispatch_uid="nodes.statistics")
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
+        post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="nodes.ignition")
         register("credentials", rotate_seals)
+        register("ignition values", values.rotate_seals)
         add_banner_source(polling_stands_still)
         add_banner_source(absence_is_held)
         for source in (vital_signs.queues, vital_signs.decisions, vital_signs.host_clocks):

@@ -169,3 +169,34 @@ class ReleaseQuerySet(CappedCount, models.QuerySet[Any]):
 
     def visible_to(self, principal: Principal) -> Self:
         return self if principal.may_somewhere("releases.read") else self.none()
+
+
+class IgnitionConfigQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of Ignition configs."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """A config is visible to those who may read Ignition on everything, or on a pool that it is for."""
+        where = principal.where("ignition.read")
+        if where.everywhere:
+            return self
+        reached = self.model._default_manager.filter(pools__in=where.pools).order_by().values("pk")
+        return self.filter(pk__in=reached)
+
+
+class IgnitionVersionQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of Ignition versions."""
+
+    #: What lists leave in the database: these may be megabytes.
+    HEAVY = ("source", "files", "declarations", "rendered", "report", "failure")
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those of visible configs."""
+        where = principal.where("ignition.read")
+        if where.everywhere:
+            return self
+        configs = self.model._meta.get_field("config").related_model
+        return self.filter(config__in=configs._default_manager.visible_to(principal).order_by().values("pk"))
+
+    def light(self) -> Self:
+        """Without source, files, rendering and report."""
+        return self.defer(*self.HEAVY)

@@ -116,3 +116,8 @@ def require(principal: Principal, permission: str, subject: PoolSubject | None =
             % {"name": principal.name, "permission": permission},
             mend=_("Ask an admin for a role that has it."),
         )
+
+
+def person_of(actor: str) -> str:
+    """The person behind an actor's text: a token acts for its owner, so `token:anna/ci` and `user:anna` are the same."""
+    return actor.partition(":")[2].partition("/")[0]

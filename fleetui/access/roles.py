@@ -18,6 +18,10 @@ PERMISSIONS: Final[dict[str, str]] = {
     "credentials.write": "Add, edit and delete credentials",
     "releases.read": "See streams and releases",
     "releases.write": "Import releases",
+    "ignition.read": "See Ignition configs, their versions, and which node has which",
+    "ignition.edit": "Add and edit Ignition configs, versions and the values of their variables",
+    "ignition.approve": "Approve Ignition versions that others wrote",
+    "ignition.intend": "Choose the approved Ignition version that the nodes of a pool should have",
     "operations.read": "See operations",
     "operations.request": "Request operations",
     "operations.approve": "Approve operations that others requested",
@@ -38,17 +42,26 @@ _READ: Final = frozenset(
         "pools.read",
         "clusters.read",
         "releases.read",
+        "ignition.read",
         "operations.read",
         "tokens.own",
         "settings.read",
     }
 )
-_OPERATE: Final = _READ | {"nodes.write", "nodes.poll", "nodes.accept_key", "credentials.read", "operations.request"}
+_OPERATE: Final = _READ | {
+    "nodes.write",
+    "nodes.poll",
+    "nodes.accept_key",
+    "credentials.read",
+    "ignition.edit",
+    "ignition.intend",
+    "operations.request",
+}
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _READ,
     "operator": _OPERATE,
-    "approver": _READ | {"operations.approve"},
+    "approver": _READ | {"operations.approve", "ignition.approve"},
     "auditor": _READ | {"audit.read", "users.read", "tokens.read", "credentials.read", "health.read"},
     "admin": frozenset(PERMISSIONS),
 }
@@ -57,6 +70,6 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 SCOPES: Final[dict[str, frozenset[str]]] = {
     "read": frozenset(name for name in PERMISSIONS if name.endswith(".read")),
     "operate": frozenset(name for name in PERMISSIONS if name.endswith(".read"))
-    | {"nodes.write", "nodes.poll", "nodes.accept_key", "operations.request"},
+    | {"nodes.write", "nodes.poll", "nodes.accept_key", "ignition.edit", "ignition.intend", "operations.request"},
     "admin": frozenset(PERMISSIONS),
 }

@@ -5,6 +5,7 @@ from nodes.models.enrolment import EnrolmentToken, KnownDistinct
 from nodes.models.facts import Deployment, Facts, Measurement, TimelineEvent
 from nodes.models.group import Cluster, Pool
 from nodes.models.history import FactTerm, Sample
+from nodes.models.ignition import IgnitionConfig, IgnitionReview, IgnitionValue, IgnitionVersion
 from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
 from nodes.models.reach import CredentialTrial, HostCertificate, JumpHost
@@ -23,6 +24,10 @@ __all__ = [
     "Facts",
     "HostCertificate",
     "HostKey",
+    "IgnitionConfig",
+    "IgnitionReview",
+    "IgnitionValue",
+    "IgnitionVersion",
     "ImportPlan",
     "ImportRow",
     "JumpHost",

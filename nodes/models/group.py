@@ -37,7 +37,7 @@ class Pool(models.Model):
 
     `next_credential` is tried on every node before it takes the place of `credential`. `host_ca_keys` holds one public
     key a line: a host certificate signed by one of them is trusted without a pinned key. `retire_absent_after_s` is for
-    nodes that enrolled by themselves.
+    nodes that enrolled by themselves. `intended_version` is the Ignition version that its nodes should be born with.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -85,6 +85,17 @@ class Pool(models.Model):
         blank=True,
         validators=[MinValueValidator(60), MaxValueValidator(30 * 86400)],
     )
+    intended_version = models.ForeignKey(
+        "nodes.IgnitionVersion",
+        verbose_name=_("intended Ignition version"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="intended_for_pools",
+    )
+    intended_since = models.DateTimeField(null=True, editable=False)
+    intended_by = models.CharField(max_length=200, blank=True, default="", editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 

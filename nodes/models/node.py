@@ -35,6 +35,8 @@ class Node(models.Model):
 
     `maintenance_until` empty in maintenance means until somebody ends it. `machine_id` is what the host says of itself and
     `kernel_order` is the kernel's release in a form that sorts. Nodes with `enrolled_at` announced themselves.
+    `applied_version` is the Ignition version that the machine was provisioned with, `applied_how` (fetch, marker, by_hand)
+    how that is known, and `applied_at` since when.
     `generation` goes up each time the machine behind the node is replaced. `revision` counts edits by people (ETag).
     Each axis has its value, the code of its reason, the reason's parameters and the time since it is so.
     """
@@ -73,6 +75,11 @@ class Node(models.Model):
     enrolled_at = models.DateTimeField(null=True, editable=False)
     machine_id = models.CharField(max_length=64, blank=True, default="", editable=False)
     generation = models.PositiveIntegerField(default=1, editable=False)
+    applied_version = models.ForeignKey(
+        "nodes.IgnitionVersion", on_delete=models.PROTECT, null=True, editable=False, related_name="born_nodes"
+    )
+    applied_how = models.CharField(max_length=10, blank=True, default="", editable=False)
+    applied_at = models.DateTimeField(null=True, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 

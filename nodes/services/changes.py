@@ -127,5 +127,6 @@ def name_taken(kind: str, name: str) -> Conflict:
         "cluster": _("A cluster named %(name)s exists."),
         "credential": _("A credential named %(name)s exists."),
         "jump-host": _("A jump host named %(name)s exists."),
+        "ignition-config": _("An Ignition config named %(name)s exists."),
     }
     return Conflict(sentences[kind] % {"name": name}, field="name", value=name, mend=_("Choose another name."))

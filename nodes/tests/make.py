@@ -11,7 +11,19 @@ from fleetui.access.models import RoleBinding, User
 from fleetui.access.principals import SYSTEM, Principal
 from fleetui.access.services import create_token, principal_for_user
 from fleetui.core.models import Heartbeat
-from nodes.models import Cluster, Credential, Deployment, Facts, HostKey, Node, Pool, TimelineEvent
+from nodes.models import (
+    Cluster,
+    Credential,
+    Deployment,
+    Facts,
+    HostKey,
+    IgnitionConfig,
+    IgnitionVersion,
+    Node,
+    Pool,
+    TimelineEvent,
+)
+from nodes.services.ignition.versions import save_version
 from nodes.services.search import search_text
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -135,3 +147,43 @@ def make_running() -> None:
     make_heartbeat("worker")
     make_heartbeat("beat")
     make_heartbeat("job", name="audit-anchor", document={"seq": 1})
+
+
+BUTANE = """variant: fcos
+version: 1.6.0
+passwd:
+  users:
+    - name: core
+      ssh_authorized_keys:
+        - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Zr1bXn0nJ2bXo0E5v0l6mJx0P3m9cQh6m0aYzY1Xq ops@example.org
+storage:
+  files:
+    - path: /etc/motd
+      mode: 0644
+      contents:
+        inline: {motd}
+"""
+
+
+def make_config(name: str = "edge", *pools: Pool, **over: Any) -> IgnitionConfig:
+    config = IgnitionConfig.objects.create(name=name, **over)
+    config.pools.set(pools)
+    return config
+
+
+def make_version(config: IgnitionConfig, **over: Any) -> IgnitionVersion:
+    """A version that was written by somebody else and converts. `motd` makes it differ from others."""
+    motd = over.pop("motd", f"number {config.last_number + 1}")
+    state = over.pop("state", "draft")
+    given: dict[str, Any] = {
+        "source": BUTANE.replace("{motd}", motd),
+        "author": "Mira Chen <mira@example.org>",
+        "actor": SYSTEM,
+        "now": NOW,
+        **over,
+    }
+    version = save_version(config=config, **given)
+    if state != "draft":
+        IgnitionVersion.objects.filter(pk=version.pk).update(state=state, state_since=NOW)
+        version.state = state
+    return version

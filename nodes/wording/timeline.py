@@ -52,6 +52,15 @@ TIMELINE: dict[str, Forms] = {
     ),
     "credential_changed": (_("Credential changed to %(after)s"), _("Credential changed")),
     "generation_raised": (_("Generation %(generation)s: the machine was replaced"), _("The machine was replaced")),
+    "ignition_applied": (
+        _("%(actor)s noted that it was provisioned with %(version)s"),
+        _("Provisioned with %(version)s"),
+        _("Provisioned"),
+    ),
+    "ignition_unknown": (
+        _("%(actor)s noted that its Ignition version is not known"),
+        _("Its Ignition version is not known"),
+    ),
     "poll_requested": (_("Poll requested by %(actor)s"), _("Poll requested")),
     "os_detected": (
         _("Detected %(name)s %(version)s"),

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from fleetui.access.principals import Principal, require
+from fleetui.access.principals import Principal, person_of, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, NotAllowed
 from ops.models import Approval, ApprovalRule, Operation, OperationRequest
@@ -39,14 +39,14 @@ def decide(*, request: OperationRequest, grant: bool, actor: Principal, now: dat
         require(actor, "operations.approve", operation)
     if not waiting:
         raise Conflict(_("This request does not wait for approval."), mend=_("Read it again."))
-    if request.requester == str(actor) or _owner(request.requester) == _owner(str(actor)):
+    if request.requester == str(actor) or person_of(request.requester) == person_of(str(actor)):
         raise NotAllowed(_("Nobody approves their own request."), mend=_("Ask somebody else who may approve."))
     try:
         with transaction.atomic():
             # Taken first: two approvals at once see each other's count one after the other.
             OperationRequest.objects.select_for_update().get(pk=request.pk)
             earlier = request.approvals.values_list("approver", flat=True)
-            if any(_owner(approver) == _owner(str(actor)) for approver in earlier):
+            if any(person_of(approver) == person_of(str(actor)) for approver in earlier):
                 # By a token or not: two approvals are those of two people.
                 raise _decided_already()
             approval = Approval.objects.create(
@@ -93,8 +93,3 @@ def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Prin
         )
     elif request.approvals.filter(is_granted=True).count() >= request.approvals_needed:
         waiting.update(state=State.QUEUED, state_since=now, wait_reason="turn", wait_since=now)
-
-
-def _owner(actor: str) -> str:
-    """A token acts for its owner: `token:anna/ci` and `user:anna` are the same person."""
-    return actor.partition(":")[2].partition("/")[0]

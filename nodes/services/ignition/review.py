@@ -1,0 +1,131 @@
+"""Review: from a draft to an approved version, never by its author alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from fleetui.access.models import User
+from fleetui.access.principals import Principal, person_of
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict, NotAllowed
+from fleetui.core.text import clean
+from nodes.models import IgnitionReview, IgnitionVersion
+from nodes.models.ignition import TRANSITIONS, ReviewState
+from nodes.services.ignition.rights import require
+from nodes.services.ignition.versions import subject_of
+from nodes.wording.ignition import STATE_WORDS
+
+
+def submit(*, version: IgnitionVersion, actor: Principal, now: datetime) -> IgnitionVersion:
+    """Ask for a review of a draft that converts."""
+    require(actor, "ignition.edit", version.config)
+    if not version.is_valid:
+        raise Conflict(
+            _("Version %(number)s does not convert: %(why)s")
+            % {"number": version.number, "why": version.failure.strip()[:300]},
+            mend=_("Save a version without errors."),
+        )
+    with transaction.atomic():
+        _move(version, ReviewState.IN_REVIEW, actor, now)
+        append([_entry(version, "ignition.submit", actor)])
+    return version
+
+
+def approve(*, version: IgnitionVersion, actor: Principal, now: datetime, reason: str = "") -> IgnitionVersion:
+    """Let the version be used. Older approved versions of the config that no pool should have are superseded by it."""
+    require(actor, "ignition.approve", version.config)
+    if is_author(version, actor):
+        raise NotAllowed(_("Nobody approves what they wrote."), mend=_("Ask somebody else who may approve."))
+    try:
+        with transaction.atomic():
+            _move(version, ReviewState.APPROVED, actor, now)
+            _say(version, "approved", actor, now, reason)
+            supersede(version, now)
+            append([_entry(version, "ignition.approve", actor, reason)])
+    except IntegrityError as error:
+        raise NotAllowed(_("Nobody approves what they wrote."), mend=_("Ask somebody else who may approve.")) from error
+    return version
+
+
+def give_back(*, version: IgnitionVersion, reason: str, actor: Principal, now: datetime) -> IgnitionVersion:
+    """Make it a draft again, with the reason why it was not approved."""
+    require(actor, "ignition.approve", version.config)
+    with transaction.atomic():
+        _move(version, ReviewState.DRAFT, actor, now)
+        _say(version, "returned", actor, now, reason)
+        append([_entry(version, "ignition.return", actor, reason)])
+    return version
+
+
+def withdraw(*, version: IgnitionVersion, actor: Principal, now: datetime, reason: str = "") -> IgnitionVersion:
+    """Take the version out of use for good. What nodes were born with stays on record."""
+    require(actor, "ignition.edit", version.config)
+    with transaction.atomic():
+        # Locked before it is asked: no pool comes to intend it meanwhile.
+        IgnitionVersion.objects.select_for_update().filter(pk=version.pk).values_list("pk").first()
+        pools = sorted(version.intended_for_pools.values_list("name", flat=True))
+        if pools:
+            raise Conflict(
+                _("Nodes of %(pools)s should have version %(number)s.")
+                % {"pools": ", ".join(pools), "number": version.number},
+                mend=_("Choose another version for the pool first."),
+            )
+        _move(version, ReviewState.WITHDRAWN, actor, now)
+        append([_entry(version, "ignition.withdraw", actor, reason)])
+    return version
+
+
+def supersede(newest: IgnitionVersion, now: datetime) -> int:
+    """Older approved versions of the config that no pool should have: how many were superseded. Within a transaction."""
+    older = IgnitionVersion.objects.filter(
+        config_id=newest.config_id, state=ReviewState.APPROVED, number__lt=newest.number, intended_for_pools=None
+    )
+    found = list(older.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    return IgnitionVersion.objects.filter(pk__in=found, intended_for_pools=None).update(
+        state=ReviewState.SUPERSEDED, state_since=now, state_by=""
+    )
+
+
+def is_author(version: IgnitionVersion, actor: Principal) -> bool:
+    """Whether the principal wrote it: as themselves, by one of their tokens, or by the e-mail address of a commit."""
+    author = version.author
+    if author == str(actor) or (author.startswith(("user:", "token:")) and person_of(author) == person_of(str(actor))):
+        return True
+    if actor.user_id is None or "@" not in author:
+        return False
+    email = User.objects.filter(pk=actor.user_id).values_list("email", flat=True).first()
+    return email is not None and email != "" and f"<{email.lower()}>" in author.lower()
+
+
+def _move(version: IgnitionVersion, to: ReviewState, actor: Principal, now: datetime) -> None:
+    """The one place where a state changes, by compare-and-swap."""
+    before = ReviewState(version.state)
+    same = IgnitionVersion.objects.filter(pk=version.pk, state=before)
+    if to not in TRANSITIONS[before] or not same.update(state=to, state_since=now, state_by=str(actor)[:200]):
+        seen = IgnitionVersion.objects.filter(pk=version.pk).values_list("state", flat=True).first() or before
+        raise Conflict(
+            _("Version %(number)s is %(state)s.") % {"number": version.number, "state": STATE_WORDS[ReviewState(seen)]},
+            field="state",
+            value=str(seen),
+            mend=_("Read it again: this can be done from another state only."),
+        )
+    version.state, version.state_since, version.state_by = to.value, now, str(actor)[:200]
+
+
+def _say(version: IgnitionVersion, verdict: str, actor: Principal, now: datetime, reason: str) -> None:
+    IgnitionReview.objects.create(
+        version=version,
+        reviewer=str(actor)[:200],
+        author=version.author,
+        verdict=verdict,
+        at=now,
+        reason=clean(reason).strip()[:300],
+    )
+
+
+def _entry(version: IgnitionVersion, action: str, actor: Principal, reason: str = "") -> Entry:
+    after = {"state": version.state, "sha512": version.sha512, "author": version.author}
+    return Entry(str(actor), action, subject_of(version), after=after, reason=clean(reason).strip()[:300])

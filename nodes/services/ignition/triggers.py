@@ -1,0 +1,104 @@
+"""Triggers that keep an Ignition version as it was written, and let a pool intend approved ones only; on both databases.
+
+SQLite's table rebuilds during a migration drop triggers silently, so they are put back after every migrate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections, transaction
+
+from nodes.models import IgnitionVersion
+
+#: Goes up when what the triggers do changes: those of another name are taken away.
+VERSION = 1
+_PREFIX = "nodes_ignition_"
+_TABLES = {"fixed": "nodes_ignitionversion", "kept": "nodes_ignitionversion"}
+_TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}
+_FIXED = "an Ignition version is never changed"
+_KEPT = "a pool intends this Ignition version: it stays approved"
+_INTENDED = "a pool intends an approved Ignition version only"
+_USED = "EXISTS (SELECT 1 FROM nodes_pool WHERE intended_version_id = OLD.id)"
+_APPROVED = "EXISTS (SELECT 1 FROM nodes_ignitionversion WHERE id = NEW.intended_version_id AND state = 'approved')"
+
+
+def _name(what: str) -> str:
+    return f"{_PREFIX}{VERSION}_{what}"
+
+
+def _heads() -> dict[str, tuple[str, str, str, str]]:
+    """What each trigger watches, on what condition, when it refuses, and with which sentence."""
+    fixed = IgnitionVersion.FIXED
+    old, new = (", ".join(f"{row}.{column}" for column in fixed) for row in ("OLD", "NEW"))
+    differs = f"({old}) IS DISTINCT FROM ({new})"
+    left = "OLD.state = 'approved' AND NEW.state <> 'approved'"
+    intends = "NEW.intended_version_id IS NOT NULL"
+    return {
+        "fixed": (f"UPDATE OF {', '.join(fixed)}", differs, "", _FIXED),
+        "kept": ("UPDATE OF state", left, _USED, _KEPT),
+        "intended_new": ("INSERT", intends, f"NOT {_APPROVED}", _INTENDED),
+        "intended_change": ("UPDATE OF intended_version_id", intends, f"NOT {_APPROVED}", _INTENDED),
+    }
+
+
+def _sqlite() -> list[str]:
+    return [
+        f"CREATE TRIGGER {_name(what)} BEFORE {watched} ON {_TABLES[what]} FOR EACH ROW"
+        f" WHEN {condition.replace('IS DISTINCT FROM', 'IS NOT')}"
+        f" BEGIN SELECT RAISE(ABORT, '{sentence}'){f' WHERE {refused}' if refused else ''}; END"
+        for what, (watched, condition, refused, sentence) in _heads().items()
+    ]
+
+
+def _postgresql() -> list[str]:
+    found = []
+    for what, (watched, condition, refused, sentence) in _heads().items():
+        refuse = f"RAISE EXCEPTION '{sentence}' USING ERRCODE = 'integrity_constraint_violation';"
+        body = f"IF {refused} THEN {refuse} END IF;" if refused else refuse
+        found += [
+            f"CREATE OR REPLACE FUNCTION {_name(what)}() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {body} RETURN NEW; END $$",
+            f"CREATE TRIGGER {_name(what)} BEFORE {watched} ON {_TABLES[what]} FOR EACH ROW"
+            f" WHEN ({condition}) EXECUTE FUNCTION {_name(what)}()",
+        ]
+    return found
+
+
+def install(alias: str = "default") -> bool:
+    """Put the triggers in place unless they stand; whether anything was done."""
+    database = connections[alias]
+    columns = {"nodes_ignitionversion", "nodes_pool"}
+    if not columns <= set(database.introspection.table_names()) or not _pool_intends(alias):
+        return False
+    found = _found(alias)
+    if set(found) == {_name(what) for what in _TABLES}:
+        return False
+    with transaction.atomic(using=alias), database.cursor() as cursor:
+        for name, table in sorted(found.items()):
+            cursor.execute(f"DROP TRIGGER {name}{f' ON {table}' if database.vendor == 'postgresql' else ''}")
+        for statement in _sqlite() if database.vendor == "sqlite" else _postgresql():
+            cursor.execute(statement)
+    return True
+
+
+def _pool_intends(alias: str) -> bool:
+    """Whether the migration that made the column has run: tests migrate back and forth."""
+    with connections[alias].cursor() as cursor:
+        found = connections[alias].introspection.get_table_description(cursor, "nodes_pool")
+    return any(column.name == "intended_version_id" for column in found)
+
+
+def _found(alias: str) -> dict[str, str]:
+    """The triggers of ours that stand, with their tables."""
+    database = connections[alias]
+    query = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
+    if database.vendor == "postgresql":
+        query = "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+    with database.cursor() as cursor:
+        cursor.execute(query)
+        return {str(name): str(table) for name, table in cursor.fetchall() if str(name).startswith(_PREFIX)}
+
+
+def install_after_migrate(using: str = "default", **_: Any) -> None:
+    install(using)

@@ -1,0 +1,31 @@
+"""Ignition configs in words: review states, and how it is known with which version a node was provisioned."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+STATE_WORDS: dict[str, Promise] = {
+    "draft": _("Draft"),
+    "in_review": _("In review"),
+    "approved": _("Approved"),
+    "superseded": _("Superseded"),
+    "withdrawn": _("Withdrawn"),
+}
+STATE_SENTENCES: dict[str, Promise] = {
+    "draft": _("Written, and seen by nobody else yet."),
+    "in_review": _("Waits for somebody other than its author."),
+    "approved": _("May be chosen for a pool."),
+    "superseded": _("Was approved, and a newer approved version took its place. It can be approved again."),
+    "withdrawn": _("Taken out of use for good."),
+}
+STATE_LEVELS: dict[str, str] = {
+    "draft": "none",
+    "in_review": "info",
+    "approved": "ok",
+    "superseded": "none",
+    "withdrawn": "none",
+}
+APPLIED_WORDS: dict[str, Promise] = {
+    "fetch": _("fetched at its first boot"),
+    "marker": _("read from the marker on the host"),
+    "by_hand": _("noted by hand"),
+}
