@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from time import monotonic
 
 import structlog
 from celery import shared_task
@@ -13,6 +14,8 @@ from ops.engine import claim_due, run_step, start_queued
 from ops.services.expire import expire_untouched
 
 log = structlog.get_logger(__name__)
+#: A worker goes on with an operation for so long; then others that wait for it have their turn.
+IN_A_ROW_S = 5.0
 
 
 @shared_task(name="ops.tasks.tick", ignore_result=True)
@@ -27,11 +30,21 @@ def tick() -> None:
 
 @shared_task(name="ops.tasks.step", ignore_result=True)
 def step(operation: str, lease: str) -> None:
-    """Run one step; what is due at once afterwards is claimed and sent without waiting for the next tick."""
-    if not run_step(uuid.UUID(operation), uuid.UUID(lease), clock.now()):
-        return
+    """Run one step, and what is due at once after it: without another message, as long as others are not kept waiting."""
+    one, mine = uuid.UUID(operation), uuid.UUID(lease)
+    until_s = monotonic() + IN_A_ROW_S
+    while run_step(one, mine, clock.now()):
+        claimed = claim_due(clock.now(), only=one)
+        if not claimed:
+            return
+        ((one, mine),) = claimed
+        if monotonic() >= until_s:
+            _send(one, mine)
+            return
+
+
+def _send(operation: uuid.UUID, lease: uuid.UUID) -> None:
     try:
-        for following, claimed in claim_due(clock.now(), only=uuid.UUID(operation)):
-            step.delay(str(following), str(claimed))
+        step.delay(str(operation), str(lease))
     except (BrokerError, OSError) as error:
         log.warning("step_not_sent", error=str(error))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from nodes.hosts.drivers.base import Command, Driver
+from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.ssh import CommandResult
 from ops.outcomes import Fail, Outcome
@@ -40,7 +40,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a step may go by. `held` renews the lease and says whether the operation is still this worker's."""
+    """What a step may go by. `held` renews the lease, for `lease_s`, and says whether the operation is still this worker's."""
 
     operation_id: str
     step: str
@@ -55,6 +55,7 @@ class Context:
     deadline: datetime
     since: datetime
     held: Callable[[], bool]
+    lease_s: int
     family: str = ""
 
     @property
@@ -126,10 +127,31 @@ class LeaseLost(Exception):
 
 def effect(ctx: Context, command: Command) -> CommandResult:
     """Run a short command that changes the host, in the boot in which it was decided, while the lease holds."""
-    guarded = ctx.driver.fence.guarded(command, ctx.boot_id)
+    return _in_time(ctx, lambda before_s: ctx.driver.fence.guarded(command, ctx.boot_id, before_s))
+
+
+def start_unit(ctx: Context, command: Command, name: str) -> CommandResult:
+    """Start a long command as a transient unit, likewise; the host refuses a name that it has had before."""
+    fence, operation = ctx.driver.fence, ctx.operation_id
+    return _in_time(
+        ctx,
+        lambda before_s: fence.started(command, operation=operation, step=name, boot_id=ctx.boot_id, before_s=before_s),
+    )
+
+
+def _in_time(ctx: Context, fenced: Callable[[int | None], Command]) -> CommandResult:
+    """The lease ends on the host too: a worker that is stopped in here, and wakes up when it is over, changes nothing.
+
+    The host's up-time is read before the lease is renewed, so that the host's end of it is never the later one.
+    """
+    shown = ctx.host.run(ctx.driver.fence.uptime()).stdout.partition(b".")[0]
+    command = fenced(int(shown) + ctx.lease_s if shown.isdigit() else None)
     if not ctx.held():
         raise LeaseLost
-    return ctx.host.run(guarded)
+    result = ctx.host.run(command)
+    if result.exit_status == TOO_LATE_STATUS:
+        raise LeaseLost
+    return result
 
 
 def said(result: CommandResult) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from nodes.hosts.drivers.systemd import parse_show
-from ops.actions.base import LOOK_AGAIN, Context, LeaseLost, as_failure, said
+from ops.actions.base import LOOK_AGAIN, Context, as_failure, said, start_unit
 from ops.outcomes import Fail, Outcome, Wait
 
 
@@ -73,12 +73,8 @@ def run_fenced(
 
 
 def _start(ctx: Context, command: Command, waits: str, leftover: Mapping[str, Any]) -> Outcome:
-    fence = ctx.driver.fence
-    start = fence.started(command, operation=ctx.operation_id, step=_name(ctx), boot_id=ctx.boot_id)
-    if not ctx.held():
-        raise LeaseLost
     ctx.log.note("command_started", command=list(command.argv))
-    result = ctx.host.run(start)
+    result = start_unit(ctx, command, _name(ctx))
     if result.exit_status == BOOT_CHANGED_STATUS:
         return Fail("boot_changed", memory=leftover)
     if result.exit_status not in (0, None) and not _exists(said(result)):

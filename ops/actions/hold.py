@@ -6,7 +6,7 @@ The file lies in /run: a restart removes it by itself, and the step after each r
 from __future__ import annotations
 
 from nodes.hosts.drivers.base import Command, Driver
-from ops.actions.base import Context, LeaseLost, Step, as_failure
+from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Outcome, Wait
 
 
@@ -23,9 +23,7 @@ def _hold(ctx: Context) -> Outcome:
     if not ctx.memory.get("hold") or ctx.memory.get("hold_in") != ctx.boot_id:
         # Written before the effect: a cancel removes what a worker wrote who died, or lost the host, right after it.
         return Wait(ctx.now, "holds", memory={"hold": True, "hold_in": ctx.boot_id})
-    if not ctx.held():
-        raise LeaseLost
-    result = ctx.host.run(ctx.driver.fence.guarded(commands[0], ctx.boot_id))
+    result = effect(ctx, commands[0])
     if result.exit_status:
         return as_failure(result, "hold_failed", again=True)
     ctx.log.note("held")

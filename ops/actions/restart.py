@@ -7,7 +7,7 @@ from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
 from nodes.hosts.errors import HostError
-from ops.actions.base import Context, LeaseLost, Step, as_failure
+from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import booted_of
 
@@ -22,13 +22,10 @@ def reboot(ctx: Context) -> Outcome:
     if asked_at is None:
         # Written before the effect: whoever takes over knows that it may have happened.
         return Wait(ctx.now, "restarts", memory={"reboot_at": ctx.now.isoformat(), "busy": True})
-    if not ctx.held():
-        raise LeaseLost
     locked = ctx.memory.get("finalize")
     restart = ctx.driver.command("finalize", checksum=locked) if locked else ctx.driver.command("reboot")
-    command = ctx.driver.fence.guarded(restart, ctx.boot_id)
     try:
-        result = ctx.host.run(command)
+        result = effect(ctx, restart)
     except HostError as error:
         # It may be on its way down because of an earlier try; once it answers, the boot id tells.
         if ctx.now - _moment(asked_at) > RETURN_WITHIN:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from nodes.hosts.drivers.base import Command
+from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.states import State
@@ -111,8 +111,8 @@ def _runs(ctx: Context) -> bool:
 
 
 def _hold(ctx: Context) -> Outcome:
-    result = ctx.host.run(ctx.driver.command("zincati_resume"))
-    if result.exit_status:
+    result = effect(ctx, ctx.driver.command("zincati_resume"))
+    if result.exit_status not in (0, BOOT_CHANGED_STATUS):
         ctx.log.note("hold_not_removed", status=result.exit_status, said=said(result))
         return Wait(ctx.now + timedelta(seconds=30), "hold_removal", {"said": said(result)})
     ctx.log.note("hold_removed")
@@ -124,6 +124,6 @@ def _units(ctx: Context) -> Outcome:
     if _runs(ctx):
         return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": ", ".join(ctx.memory["units"])})
     names = _names(ctx)
-    ctx.host.run(Command(("sudo", "-n", "systemctl", "stop", *names)))
-    ctx.host.run(Command(("sudo", "-n", "systemctl", "reset-failed", *names)))
+    effect(ctx, Command(("sudo", "-n", "systemctl", "stop", *names)))
+    effect(ctx, Command(("sudo", "-n", "systemctl", "reset-failed", *names)))
     return Wait(ctx.now, "tidies", memory={"units": []})

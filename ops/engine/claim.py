@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 
 from ops.models import Operation
 
@@ -18,16 +19,22 @@ def lease_time() -> timedelta:
 
 
 def claim_due(now: datetime, *, only: uuid.UUID | None = None) -> list[tuple[uuid.UUID, uuid.UUID]]:
-    """Claim what is due, oldest first: (operation, lease). One look at a partial index, one statement per claim."""
-    found = Operation.objects.due(now)
-    found = found.filter(pk=only) if only else found.order_by("due_at")
-    due = found.values_list("pk", flat=True)[:CLAIM_AT_ONCE]
-    claimed = []
-    for pk in list(due):
-        lease = uuid.uuid4()
-        if Operation.objects.due(now).filter(pk=pk).update(lease_id=lease, lease_until=now + lease_time()):
-            claimed.append((pk, lease))
-    return claimed
+    """Claim what is due, oldest first: (operation, lease). As many statements, however many are due.
+
+    The lease of a claim is that of all that were claimed together; whoever begins one of them takes a lease of its own.
+    """
+    found, lease = Operation.objects.due(now), uuid.uuid4()
+    claim = {"lease_id": lease, "lease_until": now + lease_time()}
+    if only is not None:
+        return [(only, lease)] if found.filter(pk=only).update(**claim) else []
+    if not found.exists():
+        return []
+    with transaction.atomic():
+        # Rows that another tick is claiming are passed over; on SQLite the whole transaction is the only writer.
+        oldest = found.order_by("due_at").select_for_update(skip_locked=True)
+        due = list(oldest.values_list("pk", flat=True)[:CLAIM_AT_ONCE])
+        Operation.objects.filter(pk__in=due).update(**claim)
+    return [(pk, lease) for pk in due]
 
 
 def begin(operation: uuid.UUID, lease: uuid.UUID, now: datetime) -> uuid.UUID | None:

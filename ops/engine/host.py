@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -17,11 +19,15 @@ STEP_TIMEOUT_S = 30.0
 
 
 class SshHost:
-    """Implements ops.actions.base.Host. Raises nodes.hosts.errors.HostError."""
+    """Implements ops.actions.base.Host. Raises nodes.hosts.errors.HostError, and ssh.Interrupted.
 
-    def __init__(self, target: Target) -> None:
+    `is_unwanted` ends what only reads; what changes the host is always heard to its end.
+    """
+
+    def __init__(self, target: Target, *, is_unwanted: Callable[[], bool]) -> None:
         self._target = target
         self._deadline = ssh.Deadline.after(STEP_TIMEOUT_S)
+        self._reads = replace(self._deadline, is_unwanted=is_unwanted)
         self._open: ssh.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -40,13 +46,16 @@ class SshHost:
             family=target.family,
             given=target.family_given,
             now=clock.now(),
-            deadline=self._deadline,
+            deadline=self._reads,
         )
         return found.facts, found.measurement
 
     def run(self, command: Command) -> ssh.CommandResult:
         return self._connection().run(
-            command.argv, stdin=command.stdin, deadline=self._deadline, expect_disconnect=command.expects_disconnect
+            command.argv,
+            stdin=command.stdin,
+            deadline=self._deadline if command.changes else self._reads,
+            expect_disconnect=command.expects_disconnect,
         )
 
     def _connection(self) -> ssh.Connection:

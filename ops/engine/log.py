@@ -21,7 +21,7 @@ _SECRETS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"\bfleetui_[A-Za-z0-9_]{8,}"),
     re.compile(
-        r"(?i)\b((?:password|passwd|secret|token|api[_-]?key|client[_-]?secret)\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"
+        r"(?i)((?:password|passwd|secret|token|api[_-]?key|client[_-]?secret)\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"
     ),
     re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^/\s:@]+:)[^@\s/]+(@)"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -37,28 +37,57 @@ def masked(text: str) -> str:
     return _SECRETS[4].sub(_MASK, text)
 
 
-def write(operation: uuid.UUID, step: str, lines: list[tuple[str, str, dict[str, Any]]], at: datetime) -> None:
-    """Append (stream, text, params). The numbers come from the operation's row, so that two writers never share one."""
-    kept = [(stream, piece, params) for stream, text, params in lines for piece in _pieces(text)]
-    if not kept:
+def write(
+    operation: uuid.UUID, lease: uuid.UUID, step: str, lines: list[tuple[str, str, dict[str, Any]]], at: datetime
+) -> None:
+    """Append (stream, text, params) while the lease is held: what a worker says who lost it comes after the end.
+
+    The numbers come from the operation's row, so that two writers never share one, and none is left out.
+    """
+    given = [(stream, piece, params) for stream, text, params in lines for piece in _pieces(text)]
+    if not given:
         return
-    size = sum(len(text.encode()) for _stream, text, _params in kept)
+    size = sum(_size(*one) for one in given)
     with transaction.atomic():
-        row = Operation.objects.filter(pk=operation)
-        if not row.update(log_seq=F("log_seq") + len(kept), log_bytes=F("log_bytes") + size):
+        row = Operation.objects.filter(pk=operation, lease_id=lease)
+        if not row.update(log_seq=F("log_seq") + len(given), log_bytes=F("log_bytes") + size):
             return
         seq, total = row.values_list("log_seq", "log_bytes").get()
-        if total - size >= MAX_LOG_BYTES:
-            kept = []
-        elif total > MAX_LOG_BYTES:
-            kept = [("note", "log_full", {"limit_bytes": MAX_LOG_BYTES})]
-        first = seq - len(kept) + 1
+        kept = given if total <= MAX_LOG_BYTES else _that_fit(given, total - size)
+        if kept is not given:
+            forgotten = size if total - size > MAX_LOG_BYTES else 0
+            seq += len(kept) - len(given)
+            row.update(log_seq=seq, log_bytes=total - forgotten)
         LogLine.objects.bulk_create(
             LogLine(
-                operation_id=operation, seq=first + place, at=at, step=step, stream=stream, text=text, params=params
+                operation_id=operation,
+                seq=seq - len(kept) + 1 + place,
+                at=at,
+                step=step,
+                stream=stream,
+                text=text,
+                params=params,
             )
             for place, (stream, text, params) in enumerate(kept)
         )
+
+
+def _size(stream: str, text: str, _params: dict[str, Any]) -> int:
+    """What counts towards the limit: what hosts print. What FleetUI itself says is short, and is always kept."""
+    return 0 if stream == "note" else len(text.encode())
+
+
+def _that_fit(given: list[tuple[str, str, dict[str, Any]]], before: int) -> list[tuple[str, str, dict[str, Any]]]:
+    """The lines for which there is room, and one notice in the place of the first for which there is none."""
+    kept, is_told = [], before > MAX_LOG_BYTES
+    for one in given:
+        before += _size(*one)
+        if one[0] == "note" or before <= MAX_LOG_BYTES:
+            kept.append(one)
+        elif not is_told:
+            kept.append(("note", "log_full", {"limit_bytes": MAX_LOG_BYTES}))
+            is_told = True
+    return kept
 
 
 def _pieces(text: str) -> list[str]:
@@ -69,14 +98,14 @@ def _pieces(text: str) -> list[str]:
 class StepLog:
     """The log of one step at work; each line is there at once, so that a reader sees it while the step goes on."""
 
-    def __init__(self, operation: uuid.UUID, step: str) -> None:
-        self._operation, self._step = operation, step
+    def __init__(self, operation: uuid.UUID, lease: uuid.UUID, step: str) -> None:
+        self._operation, self._lease, self._step = operation, lease, step
 
     def note(self, code: str, **params: Any) -> None:
-        write(self._operation, self._step, [("note", code, _plain(params))], clock.now())
+        write(self._operation, self._lease, self._step, [("note", code, _plain(params))], clock.now())
 
     def output(self, stream: str, text: str) -> None:
-        write(self._operation, self._step, [(stream, text, {})], clock.now())
+        write(self._operation, self._lease, self._step, [(stream, text, {})], clock.now())
 
 
 def _plain(value: Any) -> Any:

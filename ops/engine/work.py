@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from fleetui.core import clock
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.hosts.errors import HostError
+from nodes.hosts.ssh import Interrupted
 from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
 from ops import actions
@@ -29,6 +33,7 @@ log = structlog.get_logger(__name__)
 TIDY_STEP = Step(TIDY, tidy)
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
+LOOK_FOR_CANCEL_S = 1.0
 #: Errors that waiting does not mend: somebody has to decide.
 DECISIVE = frozenset({"key_mismatch", "key_unknown", "bad_identity", "bad_host_certificate"})
 
@@ -46,13 +51,31 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
         return record(row, own, turned, actions.get(row.kind), now)
     action = actions.get(row.kind)
     step = TIDY_STEP if row.step == TIDY else action.step(row.step)
-    begun = _begin_run(row, step, now)
+    begun = _begin_run(row, own, step, now)
     try:
         outcome = _outcome(row, row.node, own, step, begun, now)
     except LeaseLost:
         log.info("lease_lost", operation=str(row.pk), step=step.name)
         return False
+    except Interrupted:
+        row.refresh_from_db(fields=("cancel_requested_at", "cancel_requested_by", "cancel_reason"))
+        outcome = _turned(row, row.node, clock.now()) or Wait(now, row.wait_reason or "turn")
     return record(row, own, outcome, action, clock.now())
+
+
+class _Cancels:
+    """Whether a cancel was asked for while a step reads from its host; looked up once a second, not in the first one."""
+
+    def __init__(self, row: Operation) -> None:
+        # While the host restarts because of us, and while it is tidied up, a cancel has nothing to end.
+        self._waits = row.step == TIDY or bool(row.memory.get("busy"))
+        self._row, self._looked_s = row, monotonic()
+
+    def __call__(self) -> bool:
+        if self._waits or monotonic() - self._looked_s < LOOK_FOR_CANCEL_S:
+            return False
+        self._looked_s = monotonic()
+        return Operation.objects.filter(pk=self._row.pk, cancel_requested_at__isnull=False).exists()
 
 
 def _is_gone(row: Operation, node: Node) -> bool:
@@ -81,7 +104,7 @@ def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
     return Done(memory={"ending": {"state": state.value, "result": result, "params": params}}, skip_to=TIDY)
 
 
-def _begin_run(row: Operation, step: Step, now: datetime) -> StepRun:
+def _begin_run(row: Operation, own: uuid.UUID, step: Step, now: datetime) -> StepRun:
     """The row of this run; a step that goes on waiting has one already."""
     found, made = StepRun.objects.get_or_create(
         operation=row,
@@ -90,7 +113,7 @@ def _begin_run(row: Operation, step: Step, now: datetime) -> StepRun:
         defaults={"name": step.name, "started_at": now},
     )
     if made:
-        StepLog(row.pk, step.name).note("step_started", step=step.name, attempt=found.attempt)
+        StepLog(row.pk, own, step.name).note("step_started", step=step.name, attempt=found.attempt)
     return found
 
 
@@ -98,7 +121,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
     pinned = HostKey.objects.filter(node=node, state="pinned").first()
     family = node.os_family_given or node.os_family
-    with SshHost(target_of(node, pinned)) as host:
+    with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row)) as host:
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -108,11 +131,12 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             memory=row.memory,
             driver=drivers.get(family),
             host=host,
-            log=StepLog(row.pk, step.name),
+            log=StepLog(row.pk, own, step.name),
             now=now,
             deadline=row.deadline,
             since=begun.started_at,
             held=lambda: hold(row.pk, own, clock.now()),
+            lease_s=settings.OPERATION_LEASE_S,
             family=family,
         )
         try:
@@ -121,7 +145,8 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             return _no_contact(row, error, begun, now)
         except CommandRefused as error:
             return Fail("not_supported", {"said": str(error)})
-        except LeaseLost:
+        except (LeaseLost, Interrupted, DatabaseError, InterfaceError):
+            # Without the database nothing counts: whoever has it next looks at the host again.
             raise
         except Exception as error:  # a fault of ours in one step must not stop the engine, and is told as what it is
             log.exception("step_failed", operation=str(row.pk), step=step.name)

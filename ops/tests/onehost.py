@@ -41,6 +41,14 @@ class Machine(OneHost):
         self.deaths = 0
         #: Or what else happens in that call: the host is lost, and the worker lives.
         self.breaks_with: Callable[[], BaseException] = Killed
+        #: Calls until the worker is stopped, and what happens until it wakes up and the call is carried out.
+        self.stops_after: int | None = None
+        self.while_stopped: Callable[[], None] = lambda: None
+        #: How far the clock of the test is ahead of the real one.
+        self.ahead_s: Callable[[], float] = lambda: 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s()
 
     def reboot(self, host: SimulatedHost) -> None:
         self.reboots += 1
@@ -55,6 +63,11 @@ class Machine(OneHost):
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def call(self, argv: Sequence[str], stdin: bytes) -> CommandResult:
+        if self.stops_after is not None:
+            self.stops_after -= 1
+            if self.stops_after < 0:
+                self.stops_after = None
+                self.while_stopped()
         dies = False
         if self.dies_after is not None:
             self.dies_after -= 1
@@ -94,7 +107,7 @@ class InProcessHost:
 
     machine: Machine
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, **_options: Any) -> None:
         self._family = target.family
 
     def __enter__(self) -> InProcessHost:

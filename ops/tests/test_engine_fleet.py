@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.hosts import ssh
 from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
+from ops.engine import claim_due, run_step, start_queued
 from ops.models import LogLine, Operation
 from ops.services import control
 from ops.services.request import request_operations
 from ops.tests.world import World
 from ops.wording import result_sentence
+from simfleet.control import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Fleet = tuple[Path, dict[str, Any]]
@@ -32,8 +37,8 @@ def on_host(node: Node, *argv: str) -> str:
     assert isinstance(target.identity, ssh.Identity)
     assert target.pinned is not None
     deadline = ssh.Deadline.after(20)
-    with ssh.connect(target.endpoint, target.identity, host_key=target.pinned, deadline=deadline) as connection:
-        return connection.run(argv, deadline=deadline).stdout.decode()
+    with ssh.connect(target.endpoint, target.identity, host_key=target.pinned, deadline=deadline) as contact:
+        return contact.run(argv, deadline=deadline).stdout.decode()
 
 
 def ask(kind: str, *names: str, **params: Any) -> list[Operation]:
@@ -142,3 +147,29 @@ def test_what_the_agent_staged_with_a_lock_is_finalized(world: World) -> None:
     world.poll()
     assert world.node(name).booted_version == done.plan["target"]["version"]
     assert "fleetui" not in left_behind(world.node(name))
+
+
+def test_a_cancel_ends_a_long_read_and_is_told_at_once(world: World) -> None:
+    """The host takes 25 s for an answer, and a step may wait for it for 30: nobody has to."""
+    name = some(update_state="update_available")
+    send(world.folder, {"action": "fault", "name": name, "kind": "slow", "on": True, "value": 25})
+    try:
+        (asked,) = ask("reboot", name)
+        start_queued(clock.now())
+        ((operation, lease),) = claim_due(clock.now())
+        cancels = threading.Timer(2, _cancel_alone, (asked.pk,))
+        cancels.start()
+        assert run_step(operation, lease, clock.now())
+        cancels.join()
+    finally:
+        world.fault(name, "slow", on=False)
+    # Had the read gone on to its end, the step would be done, and the next one due.
+    asked.refresh_from_db()
+    assert (asked.state, asked.result, asked.result_params["reason"]) == ("cancelled", "cancelled", "enough")
+
+
+def _cancel_alone(pk: uuid.UUID) -> None:
+    try:
+        control.cancel(operation=Operation.objects.get(pk=pk), actor=SYSTEM, now=clock.now(), reason="enough")
+    finally:
+        connection.close()

@@ -13,6 +13,7 @@ NIC_LOOP = "for nic in /sys/class/net/*"
 PARTITION_TABLE = 'exec sudo -n cgpt show "$disk"'
 GUARD = "</proc/sys/kernel/random/boot_id;"
 BOOT_CHANGED_STATUS = 75
+TOO_LATE_STATUS = 76
 MAX_STDERR_BYTES = 4096
 NONCE = re.compile(rb"^nonce=([A-Za-z0-9]{1,64})$", re.MULTILINE)
 REDIRECTIONS = {">", ">>", "<", ">&", "<&", "&>"}
@@ -171,11 +172,13 @@ async def shell(call: Call) -> Answer:
 
 
 async def guarded(call: Call) -> Answer:
-    """`sh -c GUARD NAME BOOT_ID COMMAND...`: the command runs only in the boot it was meant for."""
+    """`sh -c GUARD NAME BOOT_ID BEFORE_S COMMAND...`: the command runs only in the boot and the time it was meant for."""
     words = call.args[3:]
     if not words or words[0] != call.host.boot_id:
         return fail("the host was restarted since this was decided", BOOT_CHANGED_STATUS)
-    return await answer(call.other(words[1:]))
+    if words[1] and int(call.host.uptime_s(call.now)) >= int(words[1]):
+        return fail("this came later than it was allowed to", TOO_LATE_STATUS)
+    return await answer(call.other(words[2:]))
 
 
 async def run_script(call: Call, script: str, given: tuple[str, ...] = ()) -> Answer:

@@ -23,9 +23,12 @@ MAX_PROBLEMS_SHOWN = 5
 Value = TypeVar("Value")
 
 BOOT_CHANGED_STATUS = 75
+TOO_LATE_STATUS = 76
 _GUARD = (
     'read -r now </proc/sys/kernel/random/boot_id; [ "$now" = "$1" ] ||'
-    ' { echo "the host was restarted since this was decided" >&2; exit 75; }; shift; exec "$@"'
+    ' { echo "the host was restarted since this was decided" >&2; exit 75; };'
+    ' read -r up _ </proc/uptime; [ -z "$2" ] || [ "${up%%.*}" -lt "$2" ] ||'
+    ' { echo "this came later than it was allowed to" >&2; exit 76; }; shift 2; exec "$@"'
 )
 
 
@@ -63,7 +66,8 @@ class Fence:
 
     `transient_unit`: the command runs as a systemd unit that is named after operation and step. systemd refuses a
     second start of the name, and the unit stays after the command has ended. `boot_id`: the command only runs in
-    the boot in which it was decided. `none`: the driver changes nothing.
+    the boot in which it was decided. `none`: the driver changes nothing. Both run a command only until an up-time of the
+    host (`before_s`): what a stopped worker sends when it wakes up after its lease does nothing.
     """
 
     kind: Literal["transient_unit", "boot_id", "none"]
@@ -76,15 +80,18 @@ class Fence:
             raise CommandRefused("Operation and step of a fenced command are letters, digits and dashes.")
         return f"{name}.service"
 
-    def guarded(self, command: Command, boot_id: str) -> Command:
-        """The command behind a check of the boot id; a changed boot ends with status 75."""
+    def guarded(self, command: Command, boot_id: str, before_s: int | None = None) -> Command:
+        """The command behind a check of boot id and up-time: another boot ends with status 75, too late with 76."""
         if self.kind == "none":
             raise CommandRefused("This driver does not change hosts.")
         if not (boot_id.isascii() and boot_id.replace("-", "").isalnum()):
             raise CommandRefused("A boot id is hexadecimal digits and dashes.")
-        return replace(command, argv=("sh", "-c", _GUARD, "fleetui-guard", boot_id, *command.argv))
+        before = "" if before_s is None else str(before_s)
+        return replace(command, argv=("sh", "-c", _GUARD, "fleetui-guard", boot_id, before, *command.argv))
 
-    def started(self, command: Command, *, operation: str, step: str, boot_id: str) -> Command:
+    def started(
+        self, command: Command, *, operation: str, step: str, boot_id: str, before_s: int | None = None
+    ) -> Command:
         """The command as a transient unit that returns at once; its end is read from the unit later."""
         if self.kind != "transient_unit":
             raise CommandRefused("This driver has no transient units.")
@@ -96,7 +103,11 @@ class Fence:
             *(f"--property=SuccessExitStatus={status}" for status in sorted(command.unchanged_statuses)),
             "--",
         )
-        return self.guarded(replace(command, argv=(*start, *inner), long=False), boot_id)
+        return self.guarded(replace(command, argv=(*start, *inner), long=False), boot_id, before_s)
+
+    def uptime(self) -> Command:
+        """Prints how long the host is up: the clock that nobody sets, by which a lease ends on the host as well."""
+        return Command(("cat", "/proc/uptime"), changes=False)
 
     def state(self, operation: str, step: str) -> Command:
         shown = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,ExecMainCode,InvocationID"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from nodes.hosts.errors import TimedOut
+
+
+class Interrupted(Exception):
+    """Whoever asked the host does not want the answer any more. No fault of the host."""
 
 
 @dataclass(frozen=True)
@@ -14,11 +19,13 @@ class Deadline:
 
     at_s: float
     span_s: float
+    #: Asked about once a second while a command goes on: whether nobody wants its answer any more.
+    is_unwanted: Callable[[], bool] | None = field(default=None, compare=False)
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float, is_unwanted: Callable[[], bool] | None = None) -> Deadline:
         """The deadline that many seconds from now."""
-        return cls(at_s=time.monotonic() + seconds, span_s=seconds)
+        return cls(time.monotonic() + seconds, seconds, is_unwanted)
 
     @property
     def remaining_s(self) -> float:
@@ -36,6 +43,8 @@ class Deadline:
         return other if other.at_s < self.at_s else self
 
     def check(self, phase: str, address: str = "") -> None:
-        """Raise TimedOut for this phase when the time is over."""
+        """Raise TimedOut for this phase when the time is over, and Interrupted when its answer is not wanted any more."""
         if self.expired:
             raise TimedOut(phase, address, self.span_s)
+        if self.is_unwanted is not None and self.is_unwanted():
+            raise Interrupted

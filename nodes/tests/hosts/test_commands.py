@@ -1,12 +1,14 @@
 """The commands that change a host: exact argument lists, refusals, and the fence around them."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nodes.hosts import drivers
-from nodes.hosts.drivers.base import CommandRefused
+from nodes.hosts.drivers.base import Command, CommandRefused
 from nodes.tests.hosts.hostdoubles import BOOT_ID, CHECKSUM
 
 FCOS = drivers.get("fcos")
@@ -129,8 +131,8 @@ class TestFence:
     def test_a_long_command_becomes_a_unit_behind_the_boot_id(self) -> None:
         started = self.fence.started(FCOS.command("upgrade"), operation="7f", step="stage", boot_id=BOOT_ID)
         assert started.argv[:2] == ("sh", "-c")
-        assert started.argv[3:5] == ("fleetui-guard", BOOT_ID)
-        line = " ".join(started.argv[5:])
+        assert started.argv[3:6] == ("fleetui-guard", BOOT_ID, "")
+        line = " ".join(started.argv[6:])
         assert line.startswith("sudo -n systemd-run --quiet --no-ask-password --unit=fleetui-7f-stage.service ")
         assert "--property=RemainAfterExit=yes" in line
         assert "--property=SuccessExitStatus=77" in line
@@ -159,6 +161,18 @@ class TestFence:
         guarded = self.fence.guarded(FCOS.command("reboot"), BOOT_ID)
         assert guarded.expects_disconnect
         assert guarded.argv[-2:] == ("systemctl", "reboot")
+
+    @pytest.mark.parametrize(
+        ("boot", "before", "status"), [("", "+60", 0), ("", "", 0), ("", "-1", 76), ("other", "", 75)]
+    )
+    def test_the_guard_lets_through_what_is_in_time_and_in_its_boot(self, boot: str, before: str, status: int) -> None:
+        """The script itself, in a real shell on a real kernel."""
+        up_s = int(float(Path("/proc/uptime").read_text().split()[0]))
+        boot_id = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        before_s = up_s + int(before) if before else None
+        guarded = self.fence.guarded(Command(("echo", "done")), boot_id, before_s)
+        done = subprocess.run(guarded.argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (status, "" if status else "done\n")
 
     def test_a_driver_that_only_looks_has_no_fence(self) -> None:
         with pytest.raises(CommandRefused):
