@@ -1,0 +1,63 @@
+"""What the codes of `nodes.ignition` say to people: what a config does, what another does otherwise, what is wrong.
+
+No function raises. A code without wording is shown as it is.
+"""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from nodes.ignition.said import Said
+from nodes.ignition.variables import VariableProblem
+from nodes.wording.configs.effects import EFFECTS, WEIGHT_SENTENCES, WEIGHTS
+from nodes.wording.configs.sections import LINES
+from nodes.wording.configs.variables import PROBLEMS, REASONS, TYPES
+from nodes.wording.sentences import Forms, fill
+
+__all__ = [
+    "effect_sentence",
+    "line_sentence",
+    "type_word",
+    "variable_sentence",
+    "weight_sentence",
+    "weight_word",
+]
+
+
+def line_sentence(line: Said) -> str:
+    """What a part of a config does."""
+    return _worded(LINES, line.code, dict(line.params))
+
+
+def effect_sentence(what: Said) -> str:
+    """What another config does otherwise."""
+    return _worded(EFFECTS, what.code, dict(what.params))
+
+
+def weight_word(weight: str) -> str:
+    """How much an effect weighs, in a word."""
+    return str(WEIGHTS.get(weight, weight))
+
+
+def weight_sentence(weight: str) -> str:
+    return str(WEIGHT_SENTENCES.get(weight, weight))
+
+
+def type_word(type_: str) -> str:
+    """The type of a variable."""
+    return str(TYPES.get(type_, type_))
+
+
+def variable_sentence(problem: VariableProblem) -> str:
+    """What is wrong with a variable, its value or a reference, and what to do."""
+    params: dict[str, Any] = dict(problem.params)
+    reason = params.get("reason")
+    if isinstance(reason, str) and reason in REASONS:
+        params["why"] = fill(REASONS[reason], params)
+    return _worded(PROBLEMS, problem.code, params)
+
+
+def _worded(words: dict[str, Forms], code: str, params: dict[str, Any]) -> str:
+    # A name may be empty in a config that the host then refuses.
+    params = {name: "-" if value == "" else value for name, value in params.items()}
+    return fill(words[code], params) if code in words else _("(%(code)s)") % {"code": code or "-"}
