@@ -20,7 +20,7 @@ from nodes.views import (
 from nodes.views.detail import node_detail
 from nodes.views.edit import edit
 from nodes.views.history import history_page
-from nodes.views.list import node_list, poll_many
+from nodes.views.list import filter_panel, node_list, poll_many
 from nodes.views.raw import download
 from nodes.views.timeline import fleet_timeline
 
@@ -28,6 +28,7 @@ app_name = "nodes"
 urlpatterns: list[URLPattern] = [
     path("nodes/", node_list, name="list"),
     path("nodes/-/poll/", poll_many, name="poll_many"),
+    path("nodes/-/filter-panel/", filter_panel, name="filter_panel"),
     path("nodes/-/filter/", fact_filter.add_filter, name="add_filter"),
     path("nodes/-/fact-values/", fact_filter.fact_values, name="fact_values"),
     path("nodes/-/columns/", column_page.choose, name="columns"),

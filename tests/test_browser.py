@@ -192,6 +192,9 @@ def test_filters_stand_in_the_address_and_back_works(page: Page) -> None:
     page.go_back()
     expect(page.locator(".ui-chip")).to_have_count(0)
     expect(page.locator("tr[data-id]")).to_have_count(50)
+    page.get_by_role("combobox", name="Filter by text, or pick a field").press_sequentially("degraded")
+    page.get_by_role("option", name="Health: Degraded").click()
+    expect(page).to_have_url(re.compile(r"[?&]health=degraded"))
 
 
 def test_the_dark_theme_is_there_before_the_first_paint(page: Page) -> None:

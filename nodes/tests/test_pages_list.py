@@ -220,6 +220,22 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(admin: Client) -> No
     assert len(few) == len(many) <= 11
 
 
+def test_the_filter_panel_counts_what_a_person_may_see(cast: Cast) -> None:
+    panel = signed_in(cast.viewer).get("/nodes/-/filter-panel/", {"pool": "web", "sort": "-name"})
+    text = panel.content.decode()
+    assert 'href="?sort=-name" data-filter-option data-text="Pool: web" aria-current="true"' in text
+    assert "Pool: db" not in text
+    assert "network.interfaces.driver" in text
+    assert signed_in(cast.outsider).get("/nodes/-/filter-panel/").status_code == 403
+
+
+def test_the_list_asks_for_its_filter_panel_with_the_filters_that_are_set(admin: Client) -> None:
+    make_node("a")
+    text = admin.get("/nodes/?health=degraded").content.decode()
+    assert 'hx-get="/nodes/-/filter-panel/?health=degraded"' in text
+    assert "data-filter-option" not in text
+
+
 def test_poll_now_makes_the_selected_nodes_due(cast: Cast) -> None:
     client = signed_in(cast.operator)
     response = client.post(

@@ -81,6 +81,11 @@ def value_word(name: str, value: str) -> str:
     return value
 
 
+def lifecycles(principal: Principal) -> Counter[str]:
+    """Nodes by lifecycle, from the tally."""
+    return Counter(dict(Tally.objects.visible_to(principal).filter(kind="lifecycle").sums("value")))
+
+
 class Facets:
     """Counts of every value that a filter can have. Two queries over the tally, whatever the fleet."""
 
@@ -90,16 +95,11 @@ class Facets:
         for kind, value, count in tally.sums("kind", "value"):
             if value:
                 self.counts[kind][value] = count
-        self.total = self.counts["lifecycle"].total()
         counted = tally.filter(kind="lifecycle").exclude(value=Lifecycle.RETIRED.value)
         for pool, cluster, count in counted.sums("pool__name", "pool__cluster__name"):
             for name, value in (("pool", pool), ("cluster", cluster)):
                 if value:
                     self.counts[name][value] += count
-
-    @property
-    def retired(self) -> int:
-        return self.counts["lifecycle"][Lifecycle.RETIRED.value]
 
     def fields(self, query: QueryDict) -> list[dict[str, Any]]:
         """Fields with options {label, url, count, level, active} for the filter bar; a choice turns on and off."""

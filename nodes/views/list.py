@@ -19,6 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.templatetags.ui import changed_query
+from nodes.axes import Lifecycle
 from nodes.columns import reading
 from nodes.filters import NodeFilter
 from nodes.models import Node
@@ -27,10 +28,11 @@ from nodes.services.nodes import request_poll
 from nodes.views.cells import heads, is_usual
 from nodes.views.columns import columns_wanted, rows_of, sort_wanted, sorted_by
 from nodes.views.extras import extras_for
-from nodes.views.facets import Facets, chips, field_word, hidden
+from nodes.views.facets import Facets, chips, field_word, hidden, lifecycles
 from nodes.views.fact_filter import add_form, unindexed
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
 from nodes.views.saved_views import menu
+from nodes.views.subject import principal_of
 
 FILTERS = tuple(NodeFilter.base_filters)
 MOST_SELECTED = 2000
@@ -105,22 +107,30 @@ def _paging(query: QueryDict, page: Page, size: int) -> dict[str, Any]:
 
 def _frame(principal: Principal, query: QueryDict, problems: list[tuple[str, str, str, str]]) -> dict[str, Any]:
     """What stands round the table and is not refreshed with it."""
-    facets = Facets(principal)
+    counted = lifecycles(principal)
     found_chips = chips(query, FILTERS)
     return {
         "chips": found_chips,
         "hidden": hidden(query, FILTERS),
-        "fields": facets.fields(query),
+        "panel_url": f"{reverse('nodes:filter_panel')}{changed_query(query, {})}",
         "q": query.get("q", ""),
         "problems": [(field_word(name), *rest) for name, *rest in problems],
         "unindexed": unindexed(query),
-        "add_filter": add_form(query),
-        "is_first_run": facets.total == 0,
-        "retired": facets.retired if not query.getlist("lifecycle") else 0,
+        "is_first_run": counted.total() == 0,
+        "retired": counted[Lifecycle.RETIRED.value] if not query.getlist("lifecycle") else 0,
         "retired_url": changed_query(query, {"lifecycle": "retired"}),
         "has_filters": bool(found_chips or query.get("q")),
         **extras_for(principal),
     }
+
+
+@require_safe
+@needs("nodes.read")
+def filter_panel(request: HttpRequest) -> HttpResponse:
+    """What the filter bar offers, with counts: read when the bar is first used, since most looks at the list use none."""
+    fields = Facets(principal_of(request)).fields(request.GET)
+    context = {"fields": fields, "add_filter": add_form(request.GET)}
+    return render(request, "nodes/partials/filter_panel.html", context)
 
 
 def selected(principal: Principal, form: QueryDict, query: QueryDict) -> NodeQuerySet:

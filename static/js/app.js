@@ -16,13 +16,13 @@ startConfirm();
 startTimes();
 startKeys();
 startPalette();
-startFacts();
 startFilter();
 startSelection();
 startLive();
 
 document.addEventListener("htmx:load", (event) => {
   refreshTimes(event.target);
+  startFacts(event.target);
   startLive(event.target);
 });
 // A session that ended answers 401 with HX-Redirect, which htmx follows by itself; the rest is said aloud.

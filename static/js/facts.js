@@ -41,6 +41,6 @@ function startOne(form) {
   settle();
 }
 
-export function startFacts() {
-  for (const form of document.querySelectorAll("[data-fact-form]")) startOne(form);
+export function startFacts(within = document) {
+  for (const form of within.querySelectorAll("[data-fact-form]")) startOne(form);
 }

@@ -53,6 +53,10 @@ function startOne(bar) {
   };
 
   input.addEventListener("input", draw);
+  // Long menus come when the bar is first used: what was typed meanwhile finds its choices then.
+  bar.querySelector("[data-filter-panel]")?.addEventListener("htmx:afterSettle", () => {
+    if (document.activeElement === input) draw();
+  });
   input.addEventListener("blur", () => setTimeout(close, 150));
   input.addEventListener("keydown", (event) => {
     const all = options();

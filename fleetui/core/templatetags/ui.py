@@ -13,6 +13,7 @@ from django import template
 from django.http import QueryDict
 from django.template import Context
 from django.templatetags.static import static
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import escape, format_html, format_html_join
@@ -36,13 +37,13 @@ BAR_SMALLEST = 9
 @register.simple_tag
 def icon(name: str, label: str = "", classes: str = "") -> SafeString:
     """An icon of the sprite; without a label it is hidden from screen readers."""
-    return _icon(static("icons/sprite.svg"), name, label, classes)
+    return _icon(get_script_prefix(), name, label, classes)
 
 
 @lru_cache(maxsize=1024)
-def _icon(sprite: str, name: str, label: str, classes: str) -> SafeString:
-    """A page draws a hundred of them, of which few differ."""
-    reference = f"{sprite}#{name}"
+def _icon(_prefix: str, name: str, label: str, classes: str) -> SafeString:
+    """A page draws a hundred of them, of which few differ; where the sprite lies depends on the prefix alone."""
+    reference = f"{static('icons/sprite.svg')}#{name}"
     if label:
         return format_html(
             '<svg class="ui-icon {}" role="img" aria-label="{}"><use href="{}"/></svg>', classes, label, reference
