@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.core import clock
 from fleetui.core.frame import Banner
@@ -28,8 +29,10 @@ def absence_is_held(request: HttpRequest) -> list[Banner]:
         if not where.covers(hold.pool_id):
             continue
         if hold.reason == "half":
-            text = _(
-                "%(failing)s of %(nodes)s nodes of the pool %(pool)s do not answer, so none is retired for absence."
+            text = ngettext(
+                "%(failing)s of %(nodes)s node of the pool %(pool)s does not answer, so none is retired for absence.",
+                "%(failing)s of %(nodes)s nodes of the pool %(pool)s do not answer, so none is retired for absence.",
+                hold.nodes,
             )
         else:
             text = _("No node at all answers, so none of the pool %(pool)s is retired for absence.")

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Q, Sum
+from django.http import QueryDict
 
+from fleetui.core.filters import split_values
 from nodes import search
 
 if TYPE_CHECKING:
@@ -200,3 +203,37 @@ class IgnitionVersionQuerySet(CappedCount, models.QuerySet[Any]):
     def light(self) -> Self:
         """Without source, files, rendering and report."""
         return self.defer(*self.HEAVY)
+
+
+#: Filters of a view that name what not everybody may see, and where such names stand.
+_NAMING = {"pool": "Pool", "cluster": "Cluster", "credential": "Credential", "jump_host": "JumpHost"}
+
+
+class SavedViewQuerySet(models.QuerySet[Any]):
+    """Reads of saved views."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """One's own and the shared ones, without those that name what one may not see: they would tell that it exists."""
+        user = principal.user_id
+        seen = self.filter(Q(owner=user) | Q(is_shared=True))
+        if principal.where("pools.read").everywhere and principal.where("credentials.read").everywhere:
+            return seen
+        naming = Q()
+        for word in _NAMING:
+            naming |= Q(query__contains=f"{word}=")
+        others = self.model._default_manager.filter(naming, is_shared=True).exclude(owner=user).order_by()
+        named = {pk: _named_in(query) for pk, query in others.values_list("pk", "query")}
+        telling = []
+        for word, model in _NAMING.items():
+            names = {name for found in named.values() for name in found.get(word, ())}
+            if names:
+                rows = apps.get_model("nodes", model)._default_manager.visible_to(principal)
+                hidden = names - set(rows.filter(name__in=names).values_list("name", flat=True))
+                telling += [pk for pk, found in named.items() if hidden & found.get(word, set())]
+        return seen.exclude(pk__in=telling)
+
+
+def _named_in(query: str) -> dict[str, set[str]]:
+    """The names that the filters of a view hold, by kind."""
+    found = QueryDict(query)
+    return {word: set(split_values(found.getlist(word))) for word in _NAMING if word in found}

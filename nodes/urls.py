@@ -37,6 +37,7 @@ urlpatterns: list[URLPattern] = [
     path("nodes/-/views/", saved_views.view_list, name="views"),
     path("nodes/-/views/add/", saved_views.view_add, name="view_add"),
     path("nodes/-/views/<uuid:pk>/", saved_views.view_edit, name="view_edit"),
+    path("nodes/-/views/<uuid:pk>/default/", saved_views.view_default, name="view_default"),
     path("nodes/-/views/<uuid:pk>/delete/", saved_views.view_delete, name="view_delete"),
     path("nodes/-/bulk/", bulk.bulk, name="bulk"),
     path("nodes/-/duplicates/", duplicates.duplicate_list, name="duplicates"),

@@ -2,72 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.urls import NoReverseMatch, reverse
 
 from fleetui.audit.models import AuditEvent
+from ops.wording import kind_word, state_word
+from ops.wording.activity import ALONE, DEEDS, OWN_DEEDS, REFUSED
 
 _LEVELS = {"refused": "warn", "failed": "bad"}
+#: Kinds of subjects that have a page, by name or id.
+_PAGES = {
+    "node": "nodes:detail",
+    "pool": "nodes:pool",
+    "cluster": "nodes:cluster",
+    "jump-host": "nodes:jump_host",
+    "operation": "operation",
+    "request": "operation_bulk",
+}
 
 
 def activity(event: AuditEvent) -> dict[str, Any]:
-    """{text, subject, url, level, actor, at} of an audit event."""
+    """{text, subject, url, level, actor, detail, at} of an audit event."""
     kind, _colon, name = event.subject.partition(":")
+    told = _told(event) if kind in ("operation", "request") else {}
+    subject = name or event.subject
+    if told:
+        subject = " · ".join(str(part) for part in (kind_word(str(told.get("kind", ""))), told.get("node")) if part)
+    ended = state_word(str(told.get("state", ""))) if event.action == "operations.end" else ""
     return {
-        "text": _words(event.action, event.outcome),
-        "subject": "" if event.subject == event.actor else name or event.subject,
-        "url": _url(kind, name, event.action),
+        "text": words(event),
+        "subject": "" if event.subject == event.actor or event.action in ALONE else subject,
+        "url": _url(event, kind, name),
         "level": _LEVELS.get(event.outcome, "none"),
         "actor": event.actor.partition(":")[2] or event.actor,
-        "detail": event.reason[:200],
+        "detail": " · ".join(part for part in (ended, event.reason[:200]) if part),
         "at": event.at,
     }
 
 
-def _words(action: str, outcome: str) -> str:
+def words(event: AuditEvent) -> str:
     """The action without its subject; one without words is shown as its slug."""
-    if action == "sign_in" and outcome != "done":
-        return _("could not sign in as")
-    words = {
-        "sign_in": _("signed in"),
-        "sign_out": _("signed out"),
-        "nodes.add": _("added the node"),
-        "nodes.edit": _("edited the node"),
-        "nodes.delete": _("deleted the node"),
-        "nodes.set_lifecycle": _("changed the lifecycle of"),
-        "nodes.accept_key": _("accepted the host key of"),
-        "nodes.refuse_key": _("refused the host key of"),
-        "pools.add": _("added the pool"),
-        "pools.edit": _("edited the pool"),
-        "pools.delete": _("deleted the pool"),
-        "clusters.add": _("added the cluster"),
-        "clusters.edit": _("edited the cluster"),
-        "clusters.delete": _("deleted the cluster"),
-        "credentials.add": _("added the credential"),
-        "credentials.edit": _("edited the credential"),
-        "credentials.delete": _("deleted the credential"),
-        "releases.import": _("imported releases of"),
-        "releases.support_add": _("set the end of support of"),
-        "releases.support_delete": _("took away the end of support of"),
-        "roles.bind": _("gave a role to"),
-        "roles.unbind": _("took a role from"),
-        "tokens.create": _("made the token"),
-        "tokens.revoke": _("revoked the token"),
-        "settings.retention": _("changed how long is kept:"),
-        "audit.prune": _("removed old events from"),
-        "users.add": _("added the user"),
-        "users.set_password": _("set the password of"),
-        "users.set_active": _("changed whether the user is active:"),
-    }
-    return words.get(action, action)
+    if event.outcome == "refused" and event.action in REFUSED:
+        return str(REFUSED[event.action])
+    if event.subject == event.actor and event.action in OWN_DEEDS:
+        return str(OWN_DEEDS[event.action])
+    return str(DEEDS.get(event.action, event.action))
 
 
-def _url(kind: str, name: str, action: str) -> str:
-    """Where the subject is shown; what was deleted is found in the audit log only."""
-    if action.endswith(".delete") or not name:
+def _told(event: AuditEvent) -> dict[str, Any]:
+    """What the event says of an operation: its kind, node and state."""
+    found: dict[str, Any] = {}
+    for text in (event.before, event.after):
+        document = json.loads(text) if text else None
+        found |= document if isinstance(document, dict) else {}
+    return found
+
+
+def _url(event: AuditEvent, kind: str, name: str) -> str:
+    """Where the subject is shown; what was deleted or refused is found in the audit log only."""
+    if event.action.endswith(".delete") or event.outcome == "refused" or not name or kind not in _PAGES:
         return ""
-    if kind == "node":
-        return reverse("nodes:detail", args=[name])
-    return reverse("nodes:pool", args=[name]) if kind == "pool" else ""
+    try:
+        return reverse(_PAGES[kind], args=[name])
+    except NoReverseMatch:
+        return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.audit.models import AuditHead
 from fleetui.audit.tasks import ANCHOR_JOB
@@ -60,5 +61,8 @@ def anchored(glance: Glance) -> Iterator[Line]:
         text = _("It was never proved here that the audit log is intact.")
         yield Line("audit:verify", "trust", "info", _("Audit proof"), text, _("Run `manage.py audit verify`."))
     elif proof.document.get("good"):
-        text = _("Proved intact: %(n)s events, every hash matched.") % {"n": proof.document.get("events", 0)}
+        events = int(proof.document.get("events", 0))
+        text = ngettext(
+            "Proved intact: %(n)s event, its hash matched.", "Proved intact: %(n)s events, every hash matched.", events
+        ) % {"n": f"{events:,}"}
         yield Line("audit:verify", "trust", "ok", _("Audit proof"), text, at=proof.seen_at)

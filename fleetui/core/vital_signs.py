@@ -170,7 +170,7 @@ def keys_beside_database(glance: Glance) -> Iterator[Line]:
     if settings.IS_SQLITE and (key_folder(settings.DATA_DIR) / "encryption_keys").exists():
         text = _("The keys lie beside the database: a copy of the data folder holds both lock and key.")
         mend = _("Back them up apart from each other (docs/deploy.md).")
-        yield Line("keys:beside", "trust", "info", _("Key files"), text, mend)
+        yield Line("keys:beside", "trust", "info", _("Place of the keys"), text, mend)
 
 
 def disks(glance: Glance) -> Iterator[Line]:

@@ -47,6 +47,7 @@ class BulkBody(Body):
     remove = serializers.ListField(child=Text(max_length=63), required=False, help_text="Keys of labels to remove.")
     pool = Text(max_length=100, allow_null=True, required=False)
     credential = Text(max_length=100, allow_null=True, required=False)
+    jump_host = Text(max_length=100, allow_null=True, required=False, help_text="Null: the pool's, if it has one.")
     maintenance_until = serializers.DateTimeField(required=False, allow_null=True)
     reason = Text(max_length=300, allow_blank=True, default="")
     expect_count = Integer(min_value=0, required=False, help_text="Refused when another number of nodes matches.")
@@ -60,10 +61,12 @@ class NodeBulk(ApiView):
 
     def post(self, request: Request) -> Response:
         values = resolve(read_body(BulkBody, request), self.principal)
-        if values["action"] in ("pool", "credential") and values["action"] not in values:
-            # Left out by mistake it would take the nodes out of theirs.
+        if values["action"] in ("pool", "credential", "jump_host") and values["action"] not in values:
+            # Left out by mistake it would take from the nodes what they have.
             raise InvalidInput(
-                f"The {values['action']} is not said.", field=values["action"], mend="Name one, or null for none."
+                f"The {values['action'].replace('_', ' ')} is not said.",
+                field=values["action"],
+                mend="Name one, or null for none.",
             )
         ids = list(self._nodes(values).order_by("name").values_list("pk", flat=True)[: bulk.MOST_NODES + 1])
         expected = values.get("expect_count")

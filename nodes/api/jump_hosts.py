@@ -16,11 +16,13 @@ from fleetui.core.api.bodies import read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import Listing, fields_param
+from fleetui.core.errors import Conflict
 from nodes.api import shapes
 from nodes.api.bodies import JumpHostBody, resolve
 from nodes.api.groups import Named, NamedDetail
 from nodes.api.nodes import read_host_key
 from nodes.filters import JumpHostFilter
+from nodes.hosts.errors import HostError
 from nodes.models import JumpHost
 from nodes.services import jump_hosts
 
@@ -108,3 +110,54 @@ class JumpHostDetail(_JumpHosts, NamedDetail):
 
     def forget(self, row: Any) -> None:
         jump_hosts.delete_jump_host(jump_host=row, actor=self.principal, now=clock.now())
+
+
+class _Contact(_JumpHosts):
+    """What contacts the jump host, on the way that nodes are reached. No transaction is open meanwhile."""
+
+    def stored(self, name: str) -> JumpHost:
+        require(self.principal, _WRITE)
+        row: JumpHost = JumpHost.objects.select_related("credential", "through").get(pk=self.one(name).pk)
+        return row
+
+
+def _failed(error: HostError) -> Conflict:
+    return Conflict(error.message, mend=error.what_to_do)
+
+
+class JumpHostKey(_Contact):
+    """The key that a jump host shows now. It is not trusted by that: set it as host_key after comparing it."""
+
+    actions = {
+        "POST": Action(_WRITE, "jump_hosts_ask_key", "Ask a jump host for its key", {200: shapes.SHOWN_HOST_KEY})
+    }
+
+    def post(self, request: Request, name: str) -> Response:
+        row = self.stored(name)
+        try:
+            key = jump_hosts.scan(address=row.address, port=row.port, through=row.through)
+        except HostError as error:
+            raise _failed(error) from error
+        return Response(
+            {
+                "jump_host": row.name,
+                "type": key.type,
+                "fingerprint": key.fingerprint,
+                "host_key": key.line,
+                "trusted": key.line == row.host_key,
+            }
+        )
+
+
+class JumpHostTry(_Contact):
+    """Sign in on the whole way, with the trusted key."""
+
+    actions = {"POST": Action(_WRITE, "jump_hosts_try", "Try to sign in on a jump host", {200: shapes.SIGNED_IN})}
+
+    def post(self, request: Request, name: str) -> Response:
+        row = self.stored(name)
+        try:
+            jump_hosts.try_out(row)
+        except HostError as error:
+            raise _failed(error) from error
+        return Response({"jump_host": row.name, "username": row.credential.username})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +17,7 @@ from fleetui.core.api.shapes import FLAG, TEXT, TEXTS, TIME, UUID, Field, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
 from nodes.columns import MAX_COLUMNS, columns
-from nodes.models import SavedView
+from nodes.models import ColumnChoice, SavedView
 from nodes.services import views as services
 from nodes.views.saved_views import view_url
 
@@ -34,6 +34,7 @@ VIEW = Shape(
         "query": column("query", TEXT),
         "columns": column("columns", TEXTS),
         "shared": column("is_shared", FLAG),
+        "default": column("is_default", FLAG),
         "owner": column("owner__username", TEXT),
         "url": Field(TEXT, ("query", "columns"), _url),
         "created_at": column("created_at", TIME),
@@ -74,10 +75,17 @@ def _named(values: dict[str, Any]) -> dict[str, Any]:
 
 class _Views(ApiView):
     def rows(self) -> Any:
-        return SavedView.objects.filter(Q(owner=self.principal.user_id) | Q(is_shared=True))
+        mine = ColumnChoice.objects.filter(user=self.principal.user_id, opens_with=OuterRef("pk"))
+        return SavedView.objects.visible_to(self.principal).annotate(is_default=Exists(mine))
+
+    def view(self, view_id: Any) -> SavedView:
+        found: SavedView | None = self.rows().filter(pk=view_id).first()
+        if found is None:
+            raise NotFound("There is no such view that you may see.", mend="Look at /api/v1/views/.")
+        return found
 
     def shown(self, view: SavedView, fields: list[str] | None = None, status: int = 200) -> Response:
-        row = SavedView.objects.filter(pk=view.pk).values(*VIEW.columns(fields)).get()
+        row = self.rows().filter(pk=view.pk).values(*VIEW.columns(fields)).get()
         return Response(VIEW.render(row, fields), status=status)
 
 
@@ -107,12 +115,6 @@ class ViewDetail(_Views):
         "DELETE": Action("nodes.read", "views_delete", "Delete a saved view", {204: None}),
     }
 
-    def view(self, view_id: Any) -> SavedView:
-        found: SavedView | None = self.rows().filter(pk=view_id).first()
-        if found is None:
-            raise NotFound("There is no such view that you may see.", mend="Look at /api/v1/views/.")
-        return found
-
     def get(self, request: Request, view_id: Any) -> Response:
         return self.shown(self.view(view_id), asked_fields(request, VIEW))
 
@@ -122,4 +124,24 @@ class ViewDetail(_Views):
 
     def delete(self, request: Request, view_id: Any) -> Response:
         services.delete_view(view=self.view(view_id), actor=self.principal)
+        return Response(status=204)
+
+
+class ViewDefault(_Views):
+    """Whether the list of nodes opens with this view, for the user who asks."""
+
+    actions = {
+        "PUT": Action("nodes.read", "views_set_default", "Open the list of nodes with a view", {200: VIEW}),
+        "DELETE": Action("nodes.read", "views_unset_default", "Open the list of nodes with all nodes", {204: None}),
+    }
+
+    def put(self, request: Request, view_id: Any) -> Response:
+        view = self.view(view_id)
+        services.open_with(view=view, actor=self.principal)
+        return self.shown(view)
+
+    def delete(self, request: Request, view_id: Any) -> Response:
+        view = self.view(view_id)
+        if view.is_default:  # type: ignore[attr-defined]
+            services.open_with(view=None, actor=self.principal)
         return Response(status=204)

@@ -357,6 +357,11 @@ JUMP_HOST = Shape(
         "created_at": column("created_at", TIME),
     },
 )
+SHOWN_HOST_KEY = Document(
+    "ShownHostKey",
+    object_of({"jump_host": TEXT, "type": TEXT, "fingerprint": TEXT, "host_key": TEXT, "trusted": FLAG}),
+)
+SIGNED_IN = Document("SignedIn", object_of({"jump_host": TEXT, "username": TEXT}))
 
 RELEASE = Shape(
     "Release",

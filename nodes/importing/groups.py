@@ -38,6 +38,7 @@ _OVER_SSH = (
 )
 _LEFT_OUT = {"all", "ungrouped"}
 SEVERAL_GROUPS = N_("%(count)s hosts are in several groups at once, for example %(name)s: see which pool each gets.")
+ONE_IN_SEVERAL_GROUPS = N_("%(name)s is in several groups at once: see which pool it gets.")
 USERS = N_("The inventory names users (%(users)s). Users come from credentials: choose one that fits.")
 
 
@@ -107,7 +108,8 @@ class Groups:
             inventory.add(row)
         named = {name: sum(group not in _LEFT_OUT for group in tree.direct(name)) for name in self.hosts}
         if several := [name for name, count in named.items() if count > 1]:
-            inventory.notes.append(Note(SEVERAL_GROUPS, {"count": f"{len(several):,}", "name": several[0][:60]}))
+            message = SEVERAL_GROUPS if len(several) > 1 else ONE_IN_SEVERAL_GROUPS
+            inventory.notes.append(Note(message, {"count": f"{len(several):,}", "name": several[0][:60]}))
         if users:
             inventory.notes.append(Note(USERS, {"users": ", ".join(list(users)[:5])}))
         return inventory

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
+from nodes.querysets import SavedViewQuerySet
 
 
 class SavedView(models.Model):
@@ -21,6 +22,8 @@ class SavedView(models.Model):
     is_shared = models.BooleanField(_("shared with everybody"), default=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
+    objects = SavedViewQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         constraints = [
@@ -33,12 +36,13 @@ class SavedView(models.Model):
 
 
 class ColumnChoice(models.Model):
-    """The columns that a user chose for a list, in their order."""
+    """What a user chose for a list: its columns in their order, and the view that it opens with."""
 
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="column_choices")
     listing = models.CharField(max_length=40)
     columns = models.JSONField(default=list)
+    opens_with = models.ForeignKey(SavedView, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "listing"], name="one_column_choice_per_listing")]

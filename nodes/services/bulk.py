@@ -14,15 +14,16 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import SYSTEM, Principal
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
-from nodes.models import Credential, Node, Pool, TimelineEvent
+from nodes.models import Credential, JumpHost, Node, Pool, TimelineEvent
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.nodes import checked_labels, request_poll, require_on
 from nodes.services.search import search_text
+from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
 NODES_AT_ONCE = 500
 MOST_NODES = 50_000
-ACTIONS = ("labels", "pool", "credential", "maintenance", "activate", "retire", "delete", "poll")
+ACTIONS = ("labels", "pool", "credential", "jump_host", "maintenance", "activate", "retire", "delete", "poll")
 LIFECYCLE_OF = {"maintenance": "maintenance", "activate": "active", "retire": "retired"}
 
 
@@ -61,8 +62,8 @@ def change_many(
 ) -> BulkOutcome:
     """Carry out one action on the nodes. `ids` are frozen by the caller: what was counted is what is changed.
 
-    params: labels {set: {key: value}, remove: [key]}, pool {pool: Pool | None}, credential {credential}, maintenance
-    {until: datetime | None, reason}, activate, retire and delete {reason}, poll {}.
+    params: labels {set: {key: value}, remove: [key]}, pool {pool: Pool | None}, credential {credential}, jump_host
+    {jump_host}, maintenance {until: datetime | None, reason}, activate, retire and delete {reason}, poll {}.
     """
     if len(ids) > MOST_NODES:
         mend = _("Select at most %(limit)s.") % {"limit": f"{MOST_NODES:,}"}
@@ -113,14 +114,11 @@ def _change(action: str, params: Mapping[str, Any], actor: Principal, now: datet
         require_on(actor, "nodes.write", pool)
         poll = {"poll_due_at": now, "poll_requested_at": now}
         return Change(action, "nodes.edit", lambda node: {} if node.pool == pool else {"pool": pool, **poll})
-    if action == "credential":
-        credential: Credential | None = params.get("credential")
+    if action in ("credential", "jump_host"):
+        # Null: what the pool says.
+        way: Credential | JumpHost | None = params.get(action)
         poll = {"poll_due_at": now, "poll_requested_at": now}
-        return Change(
-            action,
-            "nodes.edit",
-            lambda node: {} if node.credential == credential else {"credential": credential, **poll},
-        )
+        return Change(action, "nodes.edit", lambda node: {} if getattr(node, action) == way else {action: way, **poll})
     if action in LIFECYCLE_OF:
         until = checked_until(params.get("until"), now) if action == "maintenance" else None
         wanted = LIFECYCLE_OF[action]
@@ -149,7 +147,7 @@ def _labels(node: Node, added: Mapping[str, str], removed: set[str]) -> dict[str
     return {} if labels == node.labels else {"labels": checked_labels(labels)}
 
 
-_TOLD = ("labels", "pool", "credential", "lifecycle", "maintenance_until")
+_TOLD = ("labels", "pool", "credential", "jump_host", "lifecycle", "maintenance_until")
 
 
 def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime, outcome: BulkOutcome) -> None:
@@ -157,7 +155,8 @@ def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime
     entries, events = [], []
     with transaction.atomic():
         found = Node.objects.filter(pk__in=ids).held()
-        nodes = list(found.select_related("pool__cluster", "credential").order_by("name"))
+        nodes = list(found.select_related("pool__cluster", "credential", "jump_host").order_by("name"))
+        busy = worked_on([node.pk for node in nodes]) if change.action in WHEREABOUTS else {}
         outcome.gone += len(ids) - len(nodes)
         for node in nodes:
             if not where.covers(node.pool_id):
@@ -171,6 +170,10 @@ def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime
                 continue
             if not columns:
                 outcome.unchanged += 1
+                continue
+            if node.pk in busy:
+                outcome.refused.append(node.name)
+                outcome.why_refused = outcome.why_refused or f"{busy[node.pk]} {until_its_end()}"
                 continue
             before = {name: _plain(getattr(node, name)) for name in _TOLD if name in columns}
             for name, value in columns.items():

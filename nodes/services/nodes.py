@@ -22,6 +22,7 @@ from nodes.querysets import NodeQuerySet
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.search import search_text
+from nodes.services.whereabouts import require_still
 
 EDITABLE = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
 _HOST_NAME = re.compile(
@@ -141,7 +142,10 @@ def add_node(
 def edit_node(
     *, node: Node, changes: Mapping[str, Any], actor: Principal, now: datetime, expected_revision: int | None = None
 ) -> Node:
-    """Change what people set. Moving a node into another pool needs the right on both."""
+    """Change what people set. Moving a node into another pool needs the right on both.
+
+    Where its host is does not change while an operation is carried out on it.
+    """
     require(actor, "nodes.write", node)
     wanted = dict(changes)
     unknown = set(wanted) - set(EDITABLE)
@@ -162,6 +166,7 @@ def edit_node(
         wanted["os_family_given"] = checked_family(wanted["os_family_given"])
 
     def settle(changed: list[str]) -> None:
+        require_still(node, changed)
         node.search_text = search_text(node)
         moved = {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(changed)
         due = {"poll_due_at": now, "poll_requested_at": now} if moved else {}

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -174,7 +175,11 @@ def switch(
         left = list(not_working(pool).values_list("name", flat=True)[: MOST_NAMED + 1])
         if left and not reason.strip():
             raise InvalidInput(
-                _("%(name)s is not proven on %(count)s of %(nodes)s nodes (%(left)s).")
+                ngettext(
+                    "%(name)s is not proven on %(count)s of %(nodes)s node (%(left)s).",
+                    "%(name)s is not proven on %(count)s of %(nodes)s nodes (%(left)s).",
+                    found.nodes,
+                )
                 % {
                     "name": next_credential,
                     "count": found.nodes - found.works,

@@ -1,4 +1,4 @@
-"""Saved views of lists, and the columns that users chose."""
+"""Saved views of lists, and what users chose for a list: its columns, and the view that it opens with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MAX_NAME_CHARS = 60
 #: A menu of more is no menu.
 MAX_VIEWS = 50
 #: A place in a list, its page size and its columns are no part of a filter.
-_NOT_KEPT = ("cursor", "page", "after", "before", "per_page", "columns", "format")
+_NOT_KEPT = ("cursor", "page", "after", "before", "per_page", "columns", "format", "view")
+LISTING = "nodes"
 
 
 def choose_columns(*, listing: str, columns: Sequence[str], actor: Principal) -> None:
@@ -29,6 +30,23 @@ def choose_columns(*, listing: str, columns: Sequence[str], actor: Principal) ->
     ColumnChoice.objects.update_or_create(
         user_id=require_user(actor), listing=listing, defaults={"columns": list(columns)}
     )
+
+
+def open_with(*, view: SavedView | None, actor: Principal) -> None:
+    """Choose the view that the list of nodes opens with, for oneself; none: all nodes."""
+    user = require_user(actor)
+    with transaction.atomic():
+        choice, _is_new = ColumnChoice.objects.get_or_create(user_id=user, listing=LISTING)
+        before = choice.opens_with
+        if before == view:
+            return
+        choice.opens_with = view
+        choice.save(update_fields=["opens_with"])
+        entries = []
+        for action, row in (("views.unset_default", before if view is None else None), ("views.set_default", view)):
+            if row is not None:
+                entries.append(Entry(actor=str(actor), action=action, subject=_subject(row)))
+        append(entries)
 
 
 def require_user(actor: Principal) -> int:

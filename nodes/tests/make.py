@@ -19,6 +19,7 @@ from nodes.models import (
     HostKey,
     IgnitionConfig,
     IgnitionVersion,
+    JumpHost,
     Node,
     Pool,
     TimelineEvent,
@@ -28,6 +29,8 @@ from nodes.services.search import search_text
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery staple"
+#: A key that no machine has.
+HOST_KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIObLDg41cZFJtosEThU0kmZ+fEjC1c5UitOlaYPJ6jYx"
 _numbers = itertools.count(1)
 
 
@@ -73,6 +76,13 @@ def make_credential(name: str = "fleet", **over: Any) -> Credential:
         **over,
     }
     return Credential.objects.create(name=name, **given)
+
+
+def make_jump_host(name: str = "bastion", **over: Any) -> JumpHost:
+    """A jump host with a trusted key that no machine has."""
+    credential = over.pop("credential", None) or Credential.objects.first() or make_credential()
+    given = {"address": "192.0.2.1", "host_key": HOST_KEY_LINE, **over}
+    return JumpHost.objects.create(name=name, credential=credential, **given)
 
 
 def deployment(version: str = "44.20261101.3.0", **over: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nodes.services import bulk as services
 from nodes.services.bulk import change_many, end_maintenance
 from nodes.services.nodes import set_lifecycle
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, PASSWORD, make_credential, make_node, make_pool, make_token, principal
+from nodes.tests.make import NOW, PASSWORD, make_credential, make_jump_host, make_node, make_pool, make_token, principal
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,20 @@ def test_pool_and_credential() -> None:
     node = Node.objects.get()
     assert (node.pool, node.credential, node.poll_due_at) == (pool, credential, NOW)
     assert "web" in node.search_text
+
+
+def test_the_jump_host_is_set_and_taken_away_again() -> None:
+    make_node("a")
+    make_node("b")
+    row = make_jump_host("bastion")
+    assert change("jump_host", jump_host=row).changed == 2
+    node = Node.objects.get(name="a")
+    assert (node.jump_host, node.poll_due_at, node.poll_requested_at) == (row, NOW, NOW)
+    event = AuditEvent.objects.filter(action="nodes.edit").order_by("seq")[0]
+    assert (event.before, event.after) == ('{"jump_host":null}', '{"jump_host":"bastion"}')
+    assert change("jump_host", jump_host=row).unchanged == 2
+    assert change("jump_host", jump_host=None).changed == 2
+    assert Node.objects.get(name="a").jump_host is None
 
 
 def test_maintenance_ends_by_itself_and_once() -> None:
@@ -132,6 +146,18 @@ def test_the_page_freezes_the_selection(cast: Cast) -> None:
     assert client.post("/nodes/-/bulk/", {"filter": "?pool=nowhere", "all": "1"}).status_code == 302
 
 
+def test_the_page_sets_a_jump_host_that_the_person_sees(cast: Cast) -> None:
+    row = make_jump_host("bastion")
+    sent = {"ids": str(cast.web_node.pk), "action": "jump_host", "jump_host": str(row.pk)}
+    # An operator of the pool sees no jump host that its nodes are not reached through.
+    assert signed_in(cast.operator).post("/nodes/-/bulk/", sent).status_code == 422
+    done = signed_in(cast.owner).post("/nodes/-/bulk/", sent, follow=True)
+    assert "1 node was changed." in done.content.decode()
+    assert Node.objects.get(pk=cast.web_node.pk).jump_host == row
+    again = signed_in(cast.owner).post("/nodes/-/bulk/", sent, follow=True)
+    assert "0 nodes were changed. 1 was so already." in again.content.decode()
+
+
 def test_many_nodes_ask_for_their_number(cast: Cast) -> None:
     for number in range(12):
         make_node(f"n{number}", pool=cast.web)
@@ -177,6 +203,14 @@ def test_a_pool_that_is_left_out_takes_nodes_out_of_none(cast: Cast) -> None:
     for action in ("pool", "credential"):
         refused = send(action=action, filter={"pool": "web"})
         assert (refused.status_code, refused.json()["field"]) == (400, action)
+    refused = send(action="jump_host", filter={"pool": "web"})
+    assert (refused.status_code, refused.json()["detail"]) == (400, "The jump host is not said.")
+    make_jump_host("bastion")
+    assert send(action="jump_host", filter={"pool": "web"}, jump_host="bastion").json()["changed"] == 1
+    assert Node.objects.get(jump_host__name="bastion") == cast.web_node
+    assert send(action="jump_host", filter={"jump_host": "bastion"}, jump_host=None).json()["changed"] == 1
+    assert not Node.objects.exclude(jump_host=None).exists()
+    assert send(action="jump_host", filter={}, jump_host="nowhere").json()["field"] == "jump_host"
     assert send(action="pool", filter={"pool": "web"}, pool=None).json()["changed"] == 1
     assert not cast.web.nodes.exists()
 

@@ -183,7 +183,7 @@ class TestPage:
         assert " checked" not in page
         text = f"web-1 {key_of('web-1')}\ndb-1 {key_of('db-1')}\nloose-1 {key_of('loose-1')}"
         page = client.post(PAGE, {"step": "check", "trusted": text}).content.decode()
-        assert "2 match and are ticked, 1 contradict the list, 0 are not listed" in page
+        assert "2 match and are ticked. 1 contradicts the list. 0 are not listed." in page
         assert f'value="{key.pk} {key.fingerprint}" aria-label="Accept the key of web-1" checked' in page
         assert page.count(" checked") == 1
         assert f'name="changed" value="{changed.pk} ' in page

@@ -27,17 +27,20 @@ from nodes.services.polling import claim_due
 from nodes.services.routes import MOST_HOPS, Routes
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, make_credential, make_node, make_pool, make_user, principal
+from nodes.tests.make import (
+    HOST_KEY_LINE,
+    NOW,
+    make_credential,
+    make_jump_host,
+    make_node,
+    make_pool,
+    make_user,
+    principal,
+)
 from nodes.tests.pages import signed_in
 from tests.sshd import RealSshd, free_port, real_sshd
 
-KEY = ssh.HostKey.parse(ssh.generate_identity()[1].public_line)
-
-
-def make_jump(name: str = "bastion", **over: Any) -> JumpHost:
-    credential = over.pop("credential", None) or Credential.objects.first() or make_credential()
-    given = {"address": "192.0.2.1", "host_key": KEY.line, **over}
-    return JumpHost.objects.create(name=name, credential=credential, **given)
+KEY = ssh.HostKey.parse(HOST_KEY_LINE)
 
 
 def edit(row: JumpHost, **changes: Any) -> JumpHost:
@@ -57,7 +60,7 @@ def test_adding_is_recorded_without_the_key_itself(db: None) -> None:
 
 
 def test_only_admins_change_them(cast: Cast) -> None:
-    row = make_jump()
+    row = make_jump_host()
     cast.web.jump_host = row
     cast.web.save()
     operator = principal(cast.operator)
@@ -72,9 +75,9 @@ def test_only_admins_change_them(cast: Cast) -> None:
 
 
 def test_rings_are_refused(db: None) -> None:
-    first = make_jump("a")
-    second = make_jump("b", through=first)
-    third = make_jump("c", through=second)
+    first = make_jump_host("a")
+    second = make_jump_host("b", through=first)
+    third = make_jump_host("c", through=second)
     for through in (first, third):
         with pytest.raises(InvalidInput) as caught:
             edit(first, through=through)
@@ -87,7 +90,7 @@ def test_rings_are_refused(db: None) -> None:
 def test_a_way_has_an_end(db: None) -> None:
     last: JumpHost | None = None
     for number in range(MOST_HOPS):
-        last = make_jump(f"j{number}", through=last)
+        last = make_jump_host(f"j{number}", through=last)
     with pytest.raises(InvalidInput):
         services.add_jump_host(
             name="more", address="192.0.2.9", credential=make_credential("c2"), through=last, actor=SYSTEM, now=NOW
@@ -96,18 +99,18 @@ def test_a_way_has_an_end(db: None) -> None:
 
 def test_a_ring_in_the_table_ends_as_an_error(db: None) -> None:
     credential = add_credential(name="jump", actor=SYSTEM, now=NOW)
-    first = make_jump("a", credential=credential)
-    second = make_jump("b", through=first, credential=credential)
+    first = make_jump_host("a", credential=credential)
+    second = make_jump_host("b", through=first, credential=credential)
     JumpHost.objects.filter(pk=first.pk).update(through=second)
     assert isinstance(Routes.with_ids([first.pk]).through(first.pk), JumpFailed)
 
 
 def test_what_is_used_stays(db: None) -> None:
-    row = make_jump()
+    row = make_jump_host()
     for user in (
         lambda: make_pool(jump_host=row),
         lambda: make_node(jump_host=row),
-        lambda: make_jump("b", through=row),
+        lambda: make_jump_host("b", through=row),
     ):
         used = user()
         with pytest.raises(Conflict) as caught:
@@ -119,15 +122,15 @@ def test_what_is_used_stays(db: None) -> None:
 
 
 def test_an_edit_does_not_overwrite_another(db: None) -> None:
-    row = make_jump()
+    row = make_jump_host()
     edit(row, port=2222)
     with pytest.raises(StaleEdit):
         services.edit_jump_host(jump_host=row, changes={"port": 1}, actor=SYSTEM, now=NOW, expected_revision=99)
 
 
 def test_nodes_behind_are_polled_after_a_change(db: None) -> None:
-    first = make_jump("a")
-    second = make_jump("b", through=first)
+    first = make_jump_host("a")
+    second = make_jump_host("b", through=first)
     later = NOW + timedelta(hours=1)
     behind = [
         make_node(jump_host=second, poll_due_at=later),
@@ -143,7 +146,7 @@ def test_a_poll_of_straight_nodes_asks_for_no_jump_hosts(db: None, django_assert
     node = make_node()
     with django_assert_num_queries(0):
         assert Routes.of([node]).to(node) == ()
-    jumped = make_node(jump_host=make_jump(credential=add_credential(name="jump", actor=SYSTEM, now=NOW)))
+    jumped = make_node(jump_host=make_jump_host(credential=add_credential(name="jump", actor=SYSTEM, now=NOW)))
     with django_assert_num_queries(1):
         way = Routes.of([node, jumped]).to(jumped)
     assert isinstance(way, tuple)
@@ -156,7 +159,7 @@ def test_a_poll_of_straight_nodes_asks_for_no_jump_hosts(db: None, django_assert
 )
 def test_a_jump_host_that_cannot_be_used_is_named(db: None, over: dict[str, Any], inner: str) -> None:
     credential = make_credential("broken") if "credential" in over else add_credential(name="c", actor=SYSTEM, now=NOW)
-    row = make_jump(**{**over, "credential": credential})
+    row = make_jump_host(**{**over, "credential": credential})
     error = Routes.with_ids([row.pk]).through(row.pk)
     assert isinstance(error, JumpFailed)
     assert (error.hop, error.inner.kind) == ("bastion", inner)
@@ -169,7 +172,7 @@ class Lab:
 
     def __init__(self, host: RealSshd, jump: RealSshd, credential: Credential) -> None:
         self.host, self.jump = host, jump
-        self.row = make_jump(
+        self.row = make_jump_host(
             address=jump.address, port=jump.port, credential=credential, host_key=jump.host_key_lines["ed25519"]
         )
         self.pool = make_pool(jump_host=self.row, credential=credential)
@@ -268,6 +271,41 @@ def test_trying_it_out_and_comparing_its_key_on_its_page(lab: Lab) -> None:
     assert lab.poll().reachability == "reachable"
 
 
+def test_a_script_asks_for_its_key_compares_it_and_trusts_it(lab: Lab) -> None:
+    api = Api(make_user("owner", "admin"))
+    line = lab.jump.host_key_lines["ed25519"]
+    seen = ssh.HostKey.parse(line)
+    asked = api.post("jump-hosts/bastion/host-key/").json()
+    assert asked == {
+        "jump_host": "bastion",
+        "type": "ssh-ed25519",
+        "fingerprint": seen.fingerprint,
+        "host_key": seen.line,
+        "trusted": True,
+    }
+    assert api.post("jump-hosts/bastion/try/").json()["jump_host"] == "bastion"
+    edit(lab.row, host_key=KEY)
+    assert api.post("jump-hosts/bastion/host-key/").json()["trusted"] is False
+    assert JumpHost.objects.get().host_key == KEY.line
+    failed = api.post("jump-hosts/bastion/try/")
+    assert (failed.status_code, failed.json()["type"]) == (409, "urn:fleetui:problem:conflict")
+    assert "another" in failed.json()["detail"]
+    api.patch("jump-hosts/bastion/", {"host_key": asked["host_key"]})
+    assert api.post("jump-hosts/bastion/try/").status_code == 200
+
+
+def test_one_that_does_not_answer_says_so_to_a_script(transactional_db: None) -> None:
+    owner, operator = make_user("owner", "admin"), make_user("operator", "operator")
+    credential = add_credential(name="jump", actor=SYSTEM, now=NOW)
+    make_jump_host(address="127.0.0.1", port=free_port(), credential=credential)
+    for path in ("host-key", "try"):
+        failed = Api(owner).post(f"jump-hosts/bastion/{path}/")
+        assert failed.status_code == 409
+        assert "refused the connection" in failed.json()["detail"]
+        assert failed.json()["mend"]
+        assert Api(operator).post(f"jump-hosts/bastion/{path}/").status_code == 403
+
+
 def test_adding_one_on_the_page(lab: Lab) -> None:
     owner = signed_in(make_user("owner", "admin"))
     typed = {
@@ -311,9 +349,9 @@ def test_an_offer_of_somebody_else_is_none(lab: Lab) -> None:
 
 def test_pages_cost_the_same_for_many(cast: Cast, django_assert_max_num_queries: Any) -> None:
     owner = signed_in(cast.owner)
-    make_jump("j0")
+    make_jump_host("j0")
     for number in range(1, 6):
-        row = make_jump(f"j{number}")
+        row = make_jump_host(f"j{number}")
         make_pool(f"p{number}", jump_host=row)
         make_node(jump_host=row)
     with django_assert_max_num_queries(12):
@@ -324,7 +362,7 @@ def test_pages_cost_the_same_for_many(cast: Cast, django_assert_max_num_queries:
 
 
 def test_rights_of_the_pages(cast: Cast) -> None:
-    row = make_jump()
+    row = make_jump_host()
     operator = signed_in(cast.operator)
     assert operator.get(reverse("nodes:jump_host", args=["bastion"])).status_code == 404
     cast.web.jump_host = row
@@ -338,7 +376,7 @@ def test_rights_of_the_pages(cast: Cast) -> None:
 
 
 def test_forms_of_node_and_pool(cast: Cast) -> None:
-    row = make_jump()
+    row = make_jump_host()
     owner = signed_in(cast.owner)
     node, form = cast.web_node, owner.get(reverse("nodes:edit", args=["web-1"])).context["form"]
     typed = {name: form[name].value() or "" for name in form.fields} | {"jump_host": str(row.pk)}
@@ -385,5 +423,5 @@ def test_the_api(cast: Cast) -> None:
 
 def test_a_node_is_polled_after_its_way_changed(cast: Cast) -> None:
     node = Node.objects.select_related("pool", "credential").get(pk=cast.web_node.pk)
-    edit_node(node=node, changes={"jump_host": make_jump()}, actor=SYSTEM, now=NOW)
+    edit_node(node=node, changes={"jump_host": make_jump_host()}, actor=SYSTEM, now=NOW)
     assert Node.objects.get(pk=node.pk).poll_requested_at == NOW

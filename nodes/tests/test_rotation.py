@@ -25,9 +25,8 @@ from nodes.services.groups import edit_pool
 from nodes.services.polling.contact import Target
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, make_credential, make_node, make_pool, make_user, principal
+from nodes.tests.make import NOW, make_credential, make_jump_host, make_node, make_pool, make_user, principal
 from nodes.tests.pages import signed_in
-from nodes.tests.test_jump_hosts import make_jump
 from tests.sshd import RealSshd, real_sshd
 
 
@@ -421,7 +420,7 @@ def test_with_a_real_host_and_jump_host(transactional_db: None, host: RealSshd) 
     old, new = (add_credential(name=name, username=username, actor=SYSTEM, now=NOW) for name in ("old", "new"))
     (host.folder / "authorized_keys").write_text(old.public_key + "\n")
     with real_sshd([old.public_key], host_key_types=("ed25519",)) as bastion:
-        row = make_jump(
+        row = make_jump_host(
             address=bastion.address, port=bastion.port, credential=old, host_key=bastion.host_key_lines["ed25519"]
         )
         pool = make_pool(credential=old, jump_host=row)

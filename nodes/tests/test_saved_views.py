@@ -11,7 +11,7 @@ from nodes.models import SavedView
 from nodes.services.views import MAX_VIEWS, kept_query
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import make_node
+from nodes.tests.make import make_cluster, make_credential, make_node
 from nodes.tests.pages import signed_in
 
 ADD = "/nodes/-/views/add/"
@@ -144,3 +144,93 @@ def test_views_cost_the_list_one_query(cast: Cast) -> None:
     assert count() == before
     assert len(client.get("/nodes/?q=25").context["views"]) == 12
     assert client.get("/nodes/?q=25").context["active_view"]["name"] == "v25"
+
+
+def test_the_list_opens_with_the_view_of_ones_own(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    view = SavedView.objects.get()
+    opened = "/nodes/?health=degraded&sort=-version&columns=pool%2Ckernel"
+    assert client.get("/nodes/").status_code == 200
+    assert client.post(f"/nodes/-/views/{view.pk}/default/")["Location"] == opened
+    assert client.get("/nodes/")["Location"] == opened
+    assert AuditEvent.objects.order_by("-seq")[0].action == "views.set_default"
+    page = client.get(opened)
+    assert page.context["active_view"]["is_default"] is True
+    assert page.context["all_url"] == "/nodes/?view=all"
+    every = client.get(page.context["all_url"])
+    assert every.status_code == 200
+    assert every.context["is_unfiltered"] is True
+    assert "Save view" not in every.content.decode()
+    assert signed_in(cast.viewer).get("/nodes/").status_code == 200
+    client.post(f"/nodes/-/views/{view.pk}/default/", {"off": "1", "from": "views"})
+    assert client.get("/nodes/").status_code == 200
+    assert AuditEvent.objects.order_by("-seq")[0].action == "views.unset_default"
+
+
+def test_no_link_of_the_list_leads_back_into_the_view_by_mistake(cast: Cast) -> None:
+    """The last filter is taken away, the order is set back: that is all nodes, and not the view again."""
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    client.post(f"/nodes/-/views/{SavedView.objects.get().pk}/default/")
+    page = client.get("/nodes/?pool=web")
+    assert [chip["remove_url"] for chip in page.context["chips"]] == ["?view=all"]
+    assert ("view", "all") in page.context["hidden"]
+    assert page.context["list_url"] == "/nodes/?pool=web"
+    fields = client.get(page.context["panel_url"]).context["fields"]
+    pool = next(field for field in fields if field["label"] == "Pool")
+    assert next(one["url"] for one in pool["options"] if one["active"]) == "?view=all"
+    # A file has no view: its name and the audit log tell of filters only.
+    client.get("/nodes/-/export/?view=all&format=csv")
+    assert "view" not in str(AuditEvent.objects.order_by("-seq")[0].after)
+
+
+def test_a_view_that_is_gone_or_no_longer_shared_opens_nothing(cast: Cast) -> None:
+    owner, viewer = signed_in(cast.owner), signed_in(cast.viewer)
+    owner.post(ADD, {**SICK, "is_shared": "on"})
+    view = SavedView.objects.get()
+    viewer.post(f"/nodes/-/views/{view.pk}/default/")
+    assert viewer.get("/nodes/").status_code == 302
+    SavedView.objects.update(is_shared=False)
+    assert viewer.get("/nodes/").status_code == 200
+    assert viewer.post(f"/nodes/-/views/{view.pk}/default/").status_code == 404
+    view.delete()
+    assert viewer.get("/nodes/").status_code == 200
+
+
+def test_the_api_chooses_the_view_that_the_list_opens_with(cast: Cast) -> None:
+    api, other = Api(cast.operator), Api(cast.viewer)
+    first = api.post("views/", {"name": "a", "query": "pool=web", "shared": True}).json()
+    second = api.post("views/", {"name": "b"}).json()
+    assert first["default"] is False
+    assert api.put(f"views/{first['id']}/default/", {}).json()["default"] is True
+    assert other.get(f"views/{first['id']}/").json()["default"] is False
+    assert other.put(f"views/{second['id']}/default/", {}).status_code == 404
+    assert api.delete(f"views/{second['id']}/default/").status_code == 204
+    assert api.get(f"views/{first['id']}/?fields=default").json() == {"default": True}
+    api.put(f"views/{second['id']}/default/", {})
+    listed = {row["name"]: row["default"] for row in api.get("views/").json()["results"]}
+    assert listed == {"a": False, "b": True}
+    assert api.delete(f"views/{second['id']}/default/").status_code == 204
+    assert signed_in(cast.operator).get("/nodes/").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["pool=db", "health=degraded&pool=web,db", "cluster=far", "credential=secret"])
+def test_a_shared_view_that_names_what_one_may_not_see_is_not_shown(cast: Cast, query: str) -> None:
+    make_cluster("far")
+    make_credential("secret")
+    owner = Api(cast.owner)
+    hidden = owner.post("views/", {"name": "Telling", "query": query, "shared": True}).json()
+    owner.post("views/", {"name": "Plain", "query": "pool=web&has_pool=true", "shared": True})
+    viewer = signed_in(cast.viewer)
+    assert Api(cast.viewer).names("views/") == ["Plain"]
+    assert Api(cast.viewer).get(f"views/{hidden['id']}/").status_code == 404
+    for path in ("/nodes/", "/nodes/-/views/", "/palette/?q=Telling"):
+        page = viewer.get(path).content.decode()
+        assert "Telling" not in page, path
+        assert "pool=db" not in page, path
+    assert viewer.get(f"/nodes/-/views/{hidden['id']}/").status_code == 404
+    assert Api(cast.owner).names("views/") == ["Plain", "Telling"]
+    # One's own is one's own: who wrote the name knows it.
+    SavedView.objects.filter(name="Telling").update(owner=cast.viewer)
+    assert Api(cast.viewer).names("views/") == ["Plain", "Telling"]

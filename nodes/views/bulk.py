@@ -17,7 +17,7 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
-from nodes.models import Credential, Pool
+from nodes.models import Credential, JumpHost, Pool
 from nodes.services.bulk import MOST_NODES, BulkOutcome, change_many
 from nodes.views.actions import MAINTENANCE_HOURS, end_of
 from nodes.views.list import selected
@@ -28,6 +28,7 @@ ACTION_WORDS = {
     "labels": gettext_lazy("Set or remove labels"),
     "pool": gettext_lazy("Move to a pool"),
     "credential": gettext_lazy("Set the credential"),
+    "jump_host": gettext_lazy("Set the jump host"),
     "maintenance": gettext_lazy("Put into maintenance"),
     "activate": gettext_lazy("Take into service"),
     "retire": gettext_lazy("Retire"),
@@ -62,6 +63,12 @@ class BulkForm(forms.Form):
         required=False,
         empty_label=gettext_lazy("That of the pool"),
     )
+    jump_host = forms.ModelChoiceField(
+        label=gettext_lazy("Jump host"),
+        queryset=JumpHost.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("That of the pool, if it has one"),
+    )
     hours = forms.ChoiceField(
         label=gettext_lazy("Maintenance ends"),
         required=False,
@@ -74,6 +81,7 @@ class BulkForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["pool"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
         self.fields["credential"].queryset = Credential.objects.visible_to(principal)  # type: ignore[attr-defined]
+        self.fields["jump_host"].queryset = JumpHost.objects.visible_to(principal)  # type: ignore[attr-defined]
 
     def clean_ids(self) -> list[uuid.UUID]:
         try:
@@ -101,6 +109,7 @@ class BulkForm(forms.Form):
             "remove": [line[1:].strip() for line in lines if line.startswith("-")],
             "pool": found["pool"],
             "credential": found["credential"],
+            "jump_host": found["jump_host"],
             "reason": found["reason"],
         }
 
@@ -138,26 +147,40 @@ def bulk(request: HttpRequest) -> HttpResponse:
             messages.warning(request, said)
             return redirect("nodes:list")
         form = BulkForm(initial={"ids": ",".join(ids)}, principal=principal)
-    context = {"form": form, "count": len(ids), "confirm": len(ids) > CONFIRM_ABOVE}
+    fields = {**{name: name for name in ("labels", "pool", "credential", "jump_host")}, "maintenance": "hours"}
+    context = {
+        "form": form,
+        "change_fields": [(action, form[name]) for action, name in fields.items()],
+        "count": len(ids),
+        "confirm": len(ids) > CONFIRM_ABOVE,
+    }
     return render(request, "nodes/bulk.html", context, status=status)
 
 
 def _say(request: HttpRequest, outcome: BulkOutcome) -> None:
     said = ngettext("%(count)s node was changed.", "%(count)s nodes were changed.", outcome.changed)
     parts = [said % {"count": f"{outcome.changed:,}"}]
-    if outcome.unchanged:
-        parts.append(_("%(count)s were so already.") % {"count": f"{outcome.unchanged:,}"})
-    if outcome.not_allowed:
-        parts.append(_("%(count)s you may not change.") % {"count": f"{outcome.not_allowed:,}"})
-    if outcome.stale:
-        names = ", ".join(outcome.stale[:5])
-        parts.append(
-            _("%(count)s were changed by someone else meanwhile: %(names)s.")
-            % {"count": len(outcome.stale), "names": names}
+    if count := outcome.unchanged:
+        said = ngettext("%(count)s was so already.", "%(count)s were so already.", count)
+        parts.append(said % {"count": f"{count:,}"})
+    if count := outcome.not_allowed:
+        said = ngettext("%(count)s you may not change.", "%(count)s you may not change.", count)
+        parts.append(said % {"count": f"{count:,}"})
+    if count := len(outcome.stale):
+        said = ngettext(
+            "%(count)s was changed by someone else meanwhile: %(names)s.",
+            "%(count)s were changed by someone else meanwhile: %(names)s.",
+            count,
         )
-    if outcome.refused:
-        told = {"count": len(outcome.refused), "names": ", ".join(outcome.refused[:5]), "why": outcome.why_refused}
-        parts.append(_("%(count)s cannot be changed so: %(names)s. %(why)s") % told)
-    if outcome.gone:
-        parts.append(_("%(count)s were deleted meanwhile.") % {"count": f"{outcome.gone:,}"})
+        parts.append(said % {"count": count, "names": ", ".join(outcome.stale[:5])})
+    if count := len(outcome.refused):
+        said = ngettext(
+            "%(count)s cannot be changed so: %(names)s. %(why)s",
+            "%(count)s cannot be changed so: %(names)s. %(why)s",
+            count,
+        )
+        parts.append(said % {"count": count, "names": ", ".join(outcome.refused[:5]), "why": outcome.why_refused})
+    if count := outcome.gone:
+        said = ngettext("%(count)s was deleted meanwhile.", "%(count)s were deleted meanwhile.", count)
+        parts.append(said % {"count": f"{count:,}"})
     (messages.info if outcome.complete else messages.warning)(request, " ".join(parts))

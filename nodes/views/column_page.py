@@ -16,9 +16,9 @@ from fleetui.access.guards import needs
 from fleetui.core.templatetags.ui import changed_query
 from nodes.columns import DEFAULT, PLAIN, Column, NotAColumn, columns
 from nodes.facts.paths import INDEXED, known_paths
-from nodes.services.views import choose_columns
+from nodes.services.views import LISTING, choose_columns
 from nodes.views.cells import column_word
-from nodes.views.columns import LISTING, columns_wanted
+from nodes.views.columns import choice_of, columns_wanted
 from nodes.views.subject import principal_of
 
 
@@ -67,7 +67,7 @@ def _rows(chosen: Sequence[Column], moved: str) -> list[dict[str, Any]]:
 
 def _edited(given: QueryDict, user_id: int | None) -> tuple[list[str], NotAColumn | None, str]:
     """The names after the step that the button says, what is wrong with it, and what keeps the focus."""
-    names = [one.name for one in columns_wanted(given, user_id)[0]]
+    names = [one.name for one in columns_wanted(given, choice_of(user_id))[0]]
     step, _colon, subject = given.get("step", "").partition(":")
     if step in ("up", "down") and subject in names:
         place = names.index(subject)

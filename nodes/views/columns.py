@@ -18,6 +18,7 @@ from fleetui.core.filters import split_values
 from nodes.columns import DEFAULT, Column, NotAColumn, columns, facts_of, value_of
 from nodes.models import ColumnChoice, Node
 from nodes.querysets import NodeQuerySet
+from nodes.services.views import LISTING
 from nodes.views.cells import Cells, address_of
 from nodes.views.paging import Order
 from nodes.views.subject import node_url
@@ -34,7 +35,6 @@ SORTS = ("name", "pool", "version", *_RANKS, "last_seen")
 DEFAULT_SORT = "name"
 #: A name longer than this keeps its end in a narrow column: the ends of names tell hosts apart.
 _WHOLE_NAME, _NAME_TAIL = 12, 7
-LISTING = "nodes"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -104,11 +104,18 @@ def rows_of(nodes: Sequence[Node], wanted: Sequence[Column], query: QueryDict) -
     return found
 
 
-def columns_wanted(query: QueryDict, user_id: int | None) -> tuple[list[Column], list[NotAColumn]]:
+def choice_of(user_id: int | None) -> ColumnChoice | None:
+    """What the user chose for the list."""
+    if user_id is None:
+        return None
+    found: ColumnChoice | None = ColumnChoice.objects.filter(user=user_id, listing=LISTING).first()
+    return found
+
+
+def columns_wanted(query: QueryDict, choice: ColumnChoice | None) -> tuple[list[Column], list[NotAColumn]]:
     """The columns of the address, else those that the user chose, else the usual ones."""
     names = split_values(query.getlist("columns"))
-    if not names and user_id is not None:
-        kept = ColumnChoice.objects.filter(user=user_id, listing=LISTING).values_list("columns", flat=True).first()
-        names = [str(name) for name in kept or ()]
+    if not names and choice is not None:
+        names = [str(name) for name in choice.columns]
     found, wrong = columns(names)
     return (found or columns(DEFAULT)[0]), wrong

@@ -17,6 +17,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, StaleEdit
+from fleetui.core.form_errors import take_error
 from nodes.hosts import drivers
 from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.services.nodes import EDITABLE, edit_node
@@ -142,7 +143,6 @@ def _save(form: NodeForm, old_name: str, principal: Principal) -> Node | None:
             expected_revision=form.cleaned_data["revision"],
         )
     except FleetError as error:
-        field = error.field if error.field in form.fields else None
-        form.add_error(field, f"{error.message} {error.mend}".strip() if not field else error.mend or error.message)
+        take_error(form, error)
         form.is_stale = isinstance(error, StaleEdit)  # type: ignore[attr-defined]
     return None

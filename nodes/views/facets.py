@@ -174,7 +174,7 @@ def hidden(query: QueryDict, names: Iterable[str]) -> list[tuple[str, str]]:
     """What the search form keeps: every filter but the text, the order and the page size."""
     return [
         (name, value)
-        for name in (*names, "sort", "per_page", "columns")
+        for name in (*names, "sort", "per_page", "columns", "view")
         if name != "q"
         for value in query.getlist(name)
         if value

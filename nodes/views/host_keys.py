@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -84,7 +86,7 @@ def host_key_list(request: HttpRequest) -> HttpResponse:
         "changed": [row for row in shown if row["key"].is_changed],
         "total": total,
         "rest": total - len(shown),
-        "verdicts": {name: sum(row["verdict"] == name for row in shown) for name in _RANKS} if trusted else None,
+        "verdicts": _verdicts(Counter(row["verdict"] for row in shown)) if trusted else None,
         "unread": trusted.unread if trusted else 0,
         "text": text,
         "ids": ids,
@@ -145,9 +147,23 @@ def _problem(request: HttpRequest, count: int) -> tuple[int, str]:
         return 422, _("No key is ticked.")
     typed = request.POST.get("count", "").replace(",", "").strip()
     if count > CONFIRM_ABOVE and typed != str(count):
-        said = _("%(count)s keys are ticked. Type that number to accept them.")
+        said = ngettext(
+            "%(count)s key is ticked. Type that number to accept it.",
+            "%(count)s keys are ticked. Type that number to accept them.",
+            count,
+        )
         return 422, said % {"count": count}
     return 200, ""
+
+
+def _verdicts(counts: Mapping[str, int]) -> list[str]:
+    """What the list that was pasted says of the keys that are shown."""
+    match, mismatch, unknown = (counts[name] for name in ("match", "mismatch", "unknown"))
+    return [
+        ngettext("%(n)s matches and is ticked.", "%(n)s match and are ticked.", match) % {"n": match},
+        ngettext("%(n)s contradicts the list.", "%(n)s contradict the list.", mismatch) % {"n": mismatch},
+        ngettext("%(n)s is not listed.", "%(n)s are not listed.", unknown) % {"n": unknown},
+    ]
 
 
 def _row(key: Any, trusted: Trusted | None, ticked: set[uuid.UUID] | None) -> dict[str, Any]:

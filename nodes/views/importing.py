@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -12,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleetui.access.guards import needs
@@ -50,6 +51,7 @@ FIELD_WORDS = {
     "port": gettext_lazy("Port"),
     "pool": gettext_lazy("Pool"),
     "credential": gettext_lazy("Credential"),
+    "jump_host": gettext_lazy("Jump host"),
     "os_family_given": gettext_lazy("OS family"),
     "labels": gettext_lazy("Labels"),
     "host_key": gettext_lazy("Host key"),
@@ -213,7 +215,7 @@ def plan_page(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
         "shown": shown,
         "rows": [{"row": row, "place": importing.place_word(row.place), "fields": _fields(row)} for row in rows[:PAGE]],
         "next_url": f"?show={shown}&after={rows[PAGE - 1].number}" if len(rows) > PAGE else "",
-        "counts": counts,
+        "sentences": _sentences(counts),
         "nodes_url": reverse("nodes:list"),
     }
     partial = request.htmx and plan.state == "applying"  # type: ignore[attr-defined]
@@ -222,6 +224,17 @@ def plan_page(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
     if request.htmx and plan.state != "applying":  # type: ignore[attr-defined]
         response.headers["HX-Refresh"] = "true"
     return response
+
+
+def _sentences(counts: Mapping[str, int]) -> list[str]:
+    """What the import would do, in a sentence for each outcome that there is."""
+    said = {
+        "add": ngettext("%(n)s node is added.", "%(n)s nodes are added.", counts["add"]),
+        "change": ngettext("%(n)s node is changed.", "%(n)s nodes are changed.", counts["change"]),
+        "unchanged": ngettext("%(n)s stays as it is.", "%(n)s stay as they are.", counts["unchanged"]),
+        "refuse": ngettext("%(n)s row is refused.", "%(n)s rows are refused.", counts["refuse"]),
+    }
+    return [text % {"n": f"{counts[name]:,}"} for name, text in said.items() if counts[name]]
 
 
 def _fields(row: Any) -> list[dict[str, Any]]:

@@ -26,12 +26,12 @@ from nodes.models import Node
 from nodes.querysets import COUNT_LIMIT, NodeQuerySet
 from nodes.services.nodes import request_poll
 from nodes.views.cells import heads, is_usual
-from nodes.views.columns import columns_wanted, rows_of, sort_wanted, sorted_by
+from nodes.views.columns import choice_of, columns_wanted, rows_of, sort_wanted, sorted_by
 from nodes.views.extras import extras_for
 from nodes.views.facets import Facets, chips, field_word, hidden, lifecycles
 from nodes.views.fact_filter import add_form, unindexed
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
-from nodes.views.saved_views import menu
+from nodes.views.saved_views import ALL_NODES, default_view, menu, view_url
 from nodes.views.subject import principal_of
 
 FILTERS = tuple(NodeFilter.base_filters)
@@ -53,13 +53,20 @@ def filtered(principal: Principal, query: QueryDict) -> tuple[NodeQuerySet, list
 @require_safe
 @needs("nodes.read")
 def node_list(request: HttpRequest) -> HttpResponse:
-    """The list; a live refresh gets the table only."""
+    """The list; a live refresh gets the table only. Without a query it is the view that the user opens it with."""
     principal = request.principal  # type: ignore[attr-defined]
+    choice = choice_of(principal.user_id)
+    list_url = request.get_full_path()
+    if choice is not None and choice.opens_with_id:
+        view = default_view(principal, choice) if not request.GET else None
+        if view is not None:
+            return HttpResponseRedirect(view_url(view))
+        request.GET = _never_bare(request.GET)  # type: ignore[assignment]
     found, problems = filtered(principal, request.GET)
     sort = sort_wanted(request.GET.get("sort", ""))
     size = page_size(request.GET.get("per_page", ""))
     total = found.capped_count()
-    wanted, unknown = columns_wanted(request.GET, principal.user_id)
+    wanted, unknown = columns_wanted(request.GET, choice)
     placed, order = sorted_by(reading(found, wanted), sort)
     page = page_of(placed, order, size, request.GET)
     context: dict[str, Any] = {
@@ -74,7 +81,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
         "may_add": principal.may_somewhere("nodes.write"),
         "may_accept": principal.may_somewhere("nodes.accept_key"),
         "poll_url": reverse("nodes:poll_many"),
-        "list_url": request.get_full_path(),
+        "list_url": list_url,
         **_paging(request.GET, page, size),
     }
     if request.htmx:  # type: ignore[attr-defined]
@@ -88,10 +95,18 @@ def node_list(request: HttpRequest) -> HttpResponse:
         context["list_query"] = changed_query(request.GET, {"columns": None}).lstrip("?")
         file_query = changed_query(request.GET, {"per_page": None, "columns": context["column_names"]})
         context["export_url"] = f"{reverse('nodes:export')}{file_query}"
-        context.update(menu(principal, request.GET, names))
+        context.update(menu(principal, request.GET, names, choice))
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def _never_bare(query: QueryDict) -> QueryDict:
+    """The query, such that no link that is made of it is the bare address, which opens the view of the user."""
+    found = query.copy()
+    for name, value in ALL_NODES.items():
+        found[name] = value
+    return found
 
 
 def _paging(query: QueryDict, page: Page, size: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.core.charts import Chart, Series, draw
 from fleetui.core.templatetags.ui import changed_query
@@ -54,7 +55,8 @@ def versions_chart(
         for rank, name in enumerate(shown)
     ]
     if folded:
-        word = _("other versions") if OTHER in folded else _("%(n)d others") % {"n": len(folded)}
+        others = ngettext("%(n)d other", "%(n)d others", len(folded)) % {"n": len(folded)}
+        word = _("other versions") if OTHER in folded else others
         link = "" if OTHER in folded else nodes_url(**filters, version=",".join(folded))
         series.append(Series(OTHER, word, _summed([counts[name] for name in folded]), shade=str(SHADES - 1), url=link))
     if any(counts.get("", ())):

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fleetui.access.guards import needs
@@ -146,5 +146,9 @@ def import_page(request: HttpRequest) -> HttpResponse:
 
 def _said(outcome: ImportOutcome) -> str:
     counts = {"added": outcome.added, "changed": outcome.changed, "unchanged": outcome.unchanged}
-    said = _("%(streams)s: %(added)s releases added, %(changed)s changed, %(unchanged)s as they were.")
+    said = ngettext(
+        "%(streams)s: %(added)s release added, %(changed)s changed, %(unchanged)s as before.",
+        "%(streams)s: %(added)s releases added, %(changed)s changed, %(unchanged)s as before.",
+        outcome.added,
+    )
     return said % {"streams": ", ".join(outcome.streams), **counts}

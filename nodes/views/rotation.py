@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
@@ -220,5 +221,6 @@ def rotation_retry(request: HttpRequest, name: str) -> HttpResponse:
         messages.error(request, sentence(error))
     else:
         nudge_trials()
-        messages.info(request, _("It is tried again on %(count)s nodes.") % {"count": count})
+        said = ngettext("It is tried again on %(count)s node.", "It is tried again on %(count)s nodes.", count)
+        messages.info(request, said % {"count": f"{count:,}"})
     return redirect("nodes:pool_key", name=name)

@@ -8,10 +8,10 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -23,14 +23,16 @@ from fleetui.core.filters import split_values
 from fleetui.core.form_errors import submitted
 from nodes.columns import DEFAULT, columns
 from nodes.filters import NodeFilter
-from nodes.models import SavedView
+from nodes.models import ColumnChoice, SavedView
 from nodes.services import views as services
 from nodes.views.cells import column_word
-from nodes.views.columns import columns_wanted, sort_wanted
+from nodes.views.columns import choice_of, columns_wanted, sort_wanted
 from nodes.views.facets import chips
 from nodes.views.subject import principal_of
 
 _FILTERS = tuple(NodeFilter.base_filters)
+#: What stands in the address of the list when it has no filter, and is not to be the view that it opens with.
+ALL_NODES = {"view": "all"}
 #: Beyond these the page of all views is nearer.
 MENU_SIZE = 12
 
@@ -51,7 +53,14 @@ class ViewForm(forms.Form):
 
 def seen_by(principal: Principal) -> Any:
     """One's own views and the shared ones."""
-    return SavedView.objects.filter(Q(owner=principal.user_id) | Q(is_shared=True)).select_related("owner")
+    return SavedView.objects.visible_to(principal).select_related("owner")
+
+
+def default_view(principal: Principal, choice: ColumnChoice | None) -> SavedView | None:
+    """The view that the list opens with, while its user still sees it."""
+    pk = choice.opens_with_id if choice is not None else None
+    found: SavedView | None = seen_by(principal).filter(pk=pk).first() if pk else None
+    return found
 
 
 def view_url(view: SavedView) -> str:
@@ -74,15 +83,16 @@ def shown(view: SavedView, principal: Principal) -> dict[str, Any]:
     }
 
 
-def menu(principal: Principal, query: QueryDict, names: list[str]) -> dict[str, Any]:
-    """The tabs above the list. One query."""
+def menu(principal: Principal, query: QueryDict, names: list[str], choice: ColumnChoice | None) -> dict[str, Any]:
+    """The tabs above the list. One query, and one more for those who do not see everything."""
+    opened = choice.opens_with_id if choice is not None else None
     here = services.kept_query(query.urlencode())
     has_columns = bool(query.get("columns"))
     found, active = [], None
     for view in seen_by(principal)[: MENU_SIZE * 4]:
         is_active = view.query == here and (list(view.columns) == names or not (view.columns or has_columns))
         is_active = is_active and active is None and bool(here or view.columns)
-        one = {**shown(view, principal), "is_active": is_active}
+        one = {**shown(view, principal), "is_active": is_active, "is_default": view.pk == opened}
         active = one if is_active else active
         found.append(one)
     place = QueryDict(mutable=True)
@@ -92,6 +102,7 @@ def menu(principal: Principal, query: QueryDict, names: list[str]) -> dict[str, 
         if active is None or active in found[:MENU_SIZE]
         else [*found[: MENU_SIZE - 1], active],
         "active_view": active,
+        "all_url": f"{reverse('nodes:list')}?{urlencode(ALL_NODES)}" if opened else reverse("nodes:list"),
         "is_unfiltered": not here and (not has_columns or tuple(names) == DEFAULT),
         "save_view_url": f"{reverse('nodes:view_add')}?{place.urlencode()}",
     }
@@ -102,7 +113,16 @@ def menu(principal: Principal, query: QueryDict, names: list[str]) -> dict[str, 
 def view_list(request: HttpRequest) -> HttpResponse:
     """All views that one sees."""
     principal = principal_of(request)
-    found = [{**shown(view, principal), "chips": chips(QueryDict(view.query), _FILTERS)} for view in seen_by(principal)]
+    choice = choice_of(principal.user_id)
+    opened = choice.opens_with_id if choice is not None else None
+    found = [
+        {
+            **shown(view, principal),
+            "chips": chips(QueryDict(view.query), _FILTERS),
+            "is_default": view.pk == opened,
+        }
+        for view in seen_by(principal)
+    ]
     return render(request, "nodes/views.html", {"views": found})
 
 
@@ -158,6 +178,21 @@ def view_delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     services.delete_view(view=view, actor=principal)
     messages.info(request, _("The view %(name)s is deleted.") % {"name": view.name})
     return redirect("nodes:views")
+
+
+@require_POST
+@needs("nodes.read")
+def view_default(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Open the list with this view from now on; with `off` with all nodes again."""
+    principal = principal_of(request)
+    view: SavedView | None = seen_by(principal).filter(pk=pk).first()
+    if view is None:
+        raise Http404(str(pk))
+    is_off = bool(request.POST.get("off"))
+    services.open_with(view=None if is_off else view, actor=principal)
+    said = _("The list of nodes opens with all nodes.") if is_off else _("The list of nodes opens with %(name)s.")
+    messages.info(request, said % {"name": view.name})
+    return redirect("nodes:views") if request.POST.get("from") == "views" else HttpResponseRedirect(view_url(view))
 
 
 def _changeable(principal: Principal, pk: uuid.UUID) -> SavedView:

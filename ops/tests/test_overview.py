@@ -70,7 +70,7 @@ def test_every_count_leads_to_as_many_nodes(admin: Client) -> None:
     assert len(legend) == 3
     for url, count in {*bars, *attention, *legend}:
         shown = text_of(admin.get(url.replace("&amp;", "&")).content.decode())
-        assert (f"of {count} nodes" if count != "0" else "No node matches") in shown, url
+        assert (f"of {count} node" if count != "0" else "No node matches") in shown, url
 
 
 def test_attention_is_grouped_by_reason_without_maintenance(admin: Client) -> None:

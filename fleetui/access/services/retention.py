@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
@@ -41,7 +42,10 @@ def checked_days(history: retention.History, keep_days: int | None) -> int | Non
     if keep_days is None or history.least_days <= keep_days <= MOST_DAYS:
         return keep_days
     raise InvalidInput(
-        _("%(days)s days cannot be used for this history.") % {"days": keep_days},
+        ngettext(
+            "%(days)s day cannot be used for this history.", "%(days)s days cannot be used for this history.", keep_days
+        )
+        % {"days": keep_days},
         field="keep_days",
         value=keep_days,
         mend=_("Give %(least)s to %(most)s days, or nothing to keep it for ever.")

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fleetui.access.guards import needs
@@ -89,7 +89,9 @@ def _seen(keep_days: int | None) -> str:
 def _said(history: retention.History, keep_days: int | None) -> str:
     if keep_days is None:
         return _("%(name)s: kept for ever.") % {"name": history.label}
-    return _("%(name)s: kept for %(days)s days. What is older goes from now on, a little at a time.") % {
-        "name": history.label,
-        "days": keep_days,
-    }
+    said = ngettext(
+        "%(name)s: kept for %(days)s day. What is older goes from now on, a little at a time.",
+        "%(name)s: kept for %(days)s days. What is older goes from now on, a little at a time.",
+        keep_days,
+    )
+    return said % {"name": history.label, "days": keep_days}

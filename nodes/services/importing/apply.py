@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, Node, Pool, TimelineEvent
 from nodes.services.nodes import require_on
 from nodes.services.search import search_text
+from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
 log = structlog.get_logger(__name__)
 ROWS_AT_ONCE = 250
@@ -127,6 +129,8 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
             "pool__cluster", "credential"
         )
     }
+    moved = [present[row.name].pk for row in work if row.name in present and set(WHEREABOUTS) & set(row.values)]
+    busy = worked_on(moved) if moved else {}
     nodes, keys, events, refused = [], [], [], []
     for row in work:
         values = dict(row.values)
@@ -137,7 +141,7 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
             values["credential"] = credentials.get(values["credential"])
         if values.get("jump_host"):
             values["jump_host"] = jump_hosts.get(values["jump_host"])
-        problem = _problem(row, present.get(row.name), values)
+        problem = _problem(row, present.get(row.name), values, busy)
         if problem:
             row.outcome, row.problems = "refuse", [problem]
             refused.append(row)
@@ -182,7 +186,9 @@ def _pools(plan: ImportPlan, work: list[ImportRow], reason: str) -> tuple[dict[s
     return pools, entries
 
 
-def _problem(row: ImportRow, node: Node | None, values: dict[str, Any]) -> dict[str, str] | None:
+def _problem(
+    row: ImportRow, node: Node | None, values: dict[str, Any], busy: Mapping[Any, str]
+) -> dict[str, str] | None:
     """What happened since the preview that makes the row impossible."""
     if row.outcome == "add" and node is not None:
         return {"field": "name", "value": row.name, "mend": gettext("The node was added since the preview.")}
@@ -191,6 +197,12 @@ def _problem(row: ImportRow, node: Node | None, values: dict[str, Any]) -> dict[
             "field": "name",
             "value": row.name,
             "mend": gettext("The node was changed since the preview: import again."),
+        }
+    if node is not None and node.pk in busy:
+        return {
+            "field": "address",
+            "value": str(values.get("address", node.address)),
+            "mend": f"{busy[node.pk]} {until_its_end()}",
         }
     for name in ("pool", "credential", "jump_host"):
         if row.values.get(name) and values.get(name) is None:

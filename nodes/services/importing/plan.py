@@ -19,6 +19,7 @@ from nodes.importing.known_hosts import KnownHosts
 from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, Node, Pool
 from nodes.services import changes as rows
 from nodes.services.nodes import checked_address, checked_family, checked_labels
+from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
 GROUPS_AS = ("pool", "label", "nothing")
 AT_ONCE = 1000
@@ -45,6 +46,7 @@ class _Known:
     credentials: dict[str, Credential]
     jump_hosts: dict[str, JumpHost]
     pinned: dict[Any, str]
+    busy: dict[Any, str]
     seen: dict[str, str] = field(default_factory=dict)
     seen_places: dict[tuple[str, int], str] = field(default_factory=dict)
 
@@ -121,6 +123,9 @@ def _known(found: list[importing.Row], actor: Principal) -> _Known:
     for some in _slices(nodes):
         keys = HostKey.objects.filter(node__name__in=some, state="pinned")
         pinned.update(keys.values_list("node_id", "fingerprint"))
+    busy: dict[Any, str] = {}
+    for some in _slices(nodes):
+        busy |= worked_on([nodes[name].pk for name in some])
     with_jumps = any(row.jump_hosts for row in found)
     return _Known(
         nodes=nodes,
@@ -129,6 +134,7 @@ def _known(found: list[importing.Row], actor: Principal) -> _Known:
         credentials={row.name: row for row in Credential.objects.visible_to(actor)},
         jump_hosts={row.name: row for row in JumpHost.objects.visible_to(actor)} if with_jumps else {},
         pinned=pinned,
+        busy=busy,
     )
 
 
@@ -190,6 +196,8 @@ def _decide(
         raise _RowProblem(
             "name", row.name, gettext("The node exists. Choose to update existing nodes, or leave it out.")
         )
+    if node.pk in known.busy and (field := next((name for name in WHEREABOUTS if name in changed), "")):
+        raise _RowProblem(field, changed[field], f"{known.busy[node.pk]} {until_its_end()}")
     made.outcome, made.values = "change", changed
     made.before = {**{name: before.get(name) for name in changed}, "revision": node.revision}
 

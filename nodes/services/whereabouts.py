@@ -1,0 +1,50 @@
+"""By what the host of a node is found and spoken to: it stays as it is while another app works on that host."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping
+
+from django.utils.translation import gettext as _
+
+from fleetui.core.errors import Conflict
+from nodes.models import Node
+
+#: With another value the next command might go to another machine, or be put in words of another system.
+WHEREABOUTS = ("address", "port", "jump_host", "os_family_given")
+
+Guard = Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, str]]
+_GUARDS: list[Guard] = []
+
+
+def guard_whereabouts(guard: Guard) -> None:
+    """Called from an AppConfig.ready by apps that work on hosts.
+
+    guard(ids of nodes) -> of those that are worked on now, what is under way, as a sentence. It is asked in the
+    transaction of the change, once for many nodes.
+    """
+    if guard not in _GUARDS:
+        _GUARDS.append(guard)
+
+
+def worked_on(nodes: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What is under way on those of the nodes that somebody works on."""
+    found: dict[uuid.UUID, str] = {}
+    for guard in _GUARDS:
+        found.update(guard(nodes))
+    return found
+
+
+def until_its_end() -> str:
+    """What to do instead."""
+    return _("Address, port, jump host and OS family stay until it has ended: wait for its end, or cancel it.")
+
+
+def require_still(node: Node, changed: Collection[str]) -> None:
+    """Refuse a change of where the node's host is while somebody works on it."""
+    field = next((name for name in WHEREABOUTS if name in changed), None)
+    if field is None:
+        return
+    why = worked_on([node.pk]).get(node.pk)
+    if why:
+        raise Conflict(why, field=field, value=str(getattr(node, field)), mend=until_its_end())
