@@ -6,6 +6,7 @@ Every wrong variable is reported at once. Secrets may also come as `<NAME>_FILE`
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ def _networks(values: list[str]) -> list[str]:
     return values
 
 
+def _pattern(value: str) -> str:
+    """A regular expression; a wrong one is reported with the other wrong variables."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValidationError(f"{value!r} is not a regular expression: {error}.") from error
+    return value
+
+
 env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
 DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
@@ -46,6 +56,9 @@ POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
 POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
 OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
+#: Whether requests of operations have to say why, and what a ticket in that reason looks like.
+REQUIRE_REASON = bool(env.bool("FLEETUI_REQUIRE_REASON", False))
+TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

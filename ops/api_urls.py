@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from ops.api import governance, requests
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
     path("v1/operations/", api.OperationList.as_view(), name="operations"),
-    path("v1/operations/bulk/<uuid:request_id>/", api.OperationBulk.as_view(), name="operations-bulk"),
+    path("v1/operations/bulk/<uuid:request_id>/", requests.OperationBulk.as_view(), name="operations-bulk"),
     path(
-        "v1/operations/bulk/<uuid:request_id>/cancel/", api.OperationBulkCancel.as_view(), name="operations-bulk-cancel"
+        "v1/operations/bulk/<uuid:request_id>/cancel/",
+        requests.OperationBulkCancel.as_view(),
+        name="operations-bulk-cancel",
     ),
-    path("v1/operations/bulk/<uuid:request_id>/retry/", api.OperationBulkRetry.as_view(), name="operations-bulk-retry"),
+    path(
+        "v1/operations/bulk/<uuid:request_id>/retry/",
+        requests.OperationBulkRetry.as_view(),
+        name="operations-bulk-retry",
+    ),
+    path(
+        "v1/operations/bulk/<uuid:request_id>/approve/",
+        requests.OperationBulkApprove.as_view(),
+        name="operations-bulk-approve",
+    ),
+    path(
+        "v1/operations/bulk/<uuid:request_id>/reject/",
+        requests.OperationBulkReject.as_view(),
+        name="operations-bulk-reject",
+    ),
+    path("v1/operations/approvals/", requests.Approvals.as_view(), name="approvals"),
+    path("v1/operations/stop/", governance.StopAll.as_view(), name="operations-stop"),
     path("v1/operations/<uuid:operation_id>/", api.OperationDetail.as_view(), name="operation"),
     path("v1/operations/<uuid:operation_id>/log/", api.OperationLog.as_view(), name="operation-log"),
     path("v1/operations/<uuid:operation_id>/cancel/", api.OperationCancel.as_view(), name="operation-cancel"),
@@ -21,4 +40,8 @@ urlpatterns: list[URLPattern] = [
     path("v1/operations/<uuid:operation_id>/retry/", api.OperationRetry.as_view(), name="operation-retry"),
     path("v1/operations/<uuid:operation_id>/resolve/", api.OperationResolve.as_view(), name="operation-resolve"),
     path("v1/operations/<uuid:operation_id>/go-on/", api.OperationGoOn.as_view(), name="operation-go-on"),
+    path("v1/limits/", governance.LimitList.as_view(), name="limits"),
+    path("v1/limits/<slug:scope>/<str:name>/", governance.LimitDetail.as_view(), name="limit"),
+    path("v1/approval-rules/", governance.RuleList.as_view(), name="approval-rules"),
+    path("v1/approval-rules/<int:rule_id>/", governance.RuleDetail.as_view(), name="approval-rule"),
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from nodes.querysets import CappedCount
-from ops.states import ACTIVE, FINAL
+from ops.states import ACTIVE, FINAL, STARTED, State
 
 if TYPE_CHECKING:
     from fleetui.access.principals import Principal
@@ -29,6 +30,10 @@ class OperationQuerySet(CappedCount, models.QuerySet[Any]):
     def ended(self) -> Self:
         return self.filter(state__in=sorted(FINAL))
 
+    def disturbing(self) -> Self:
+        """What takes a place within the limits: begun, not ended, and able to restart its host."""
+        return self.filter(state__in=sorted(STARTED), is_disruptive=True)
+
     def due(self, now: datetime) -> Self:
         """What the engine has to look at now, and nobody works on."""
         free = Q(lease_until=None) | Q(lease_until__lte=now)
@@ -41,3 +46,39 @@ class OfOperation(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> Self:
         where = principal.where("operations.read")
         return self if where.everywhere else self.filter(operation__pool_id__in=where.pools)
+
+
+class RequestQuerySet(models.QuerySet[Any]):
+    """Reads of requests. They have no pool of their own: whoever sees one of the operations sees the request."""
+
+    def awaiting(self, principal: Principal) -> Self:
+        """Requests with operations that wait for approval and that this principal sees."""
+        return self._holding(_awaiting().visible_to(principal))
+
+    def waiting_for(self, principal: Principal) -> Self:
+        """Requests that this principal may decide on now: not their own, not decided by them, in their pools only."""
+        where = principal.where("operations.approve")
+        if not where:
+            return self.none()
+        found = self._holding(_awaiting() if where.everywhere else _awaiting().filter(pool_id__in=where.pools))
+        if not where.everywhere:
+            outside = _awaiting().filter(Q(pool=None) | ~Q(pool_id__in=where.pools), request=OuterRef("pk"))
+            found = found.filter(~Exists(outside))
+        approvals = apps.get_model("ops", "Approval").objects
+        decided = approvals.filter(_of_person("approver", principal), request=OuterRef("pk"))
+        return found.exclude(_of_person("requester", principal)).filter(~Exists(decided))
+
+    def _holding(self, operations: models.QuerySet[Any]) -> Self:
+        # From the few operations that wait to their requests, never from all requests to their operations.
+        return self.filter(pk__in=operations.order_by().values("request"))
+
+
+def _awaiting() -> OperationQuerySet:
+    rows: OperationQuerySet = apps.get_model("ops", "Operation").objects.filter(state=State.AWAITING_APPROVAL)
+    return rows
+
+
+def _of_person(column: str, principal: Principal) -> Q:
+    """Rows that this person wrote, by page or by any of their tokens."""
+    name = principal.name.partition("/")[0]
+    return Q(**{column: f"user:{name}"}) | Q(**{f"{column}__startswith": f"token:{name}/"})

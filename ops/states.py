@@ -52,6 +52,8 @@ ACTIVE: Final = frozenset(State) - FINAL
 WORKED: Final = frozenset({_S.RUNNING, _S.WAITING, _S.CANCELLING})
 #: These wait for a decision or for their turn, and have touched nothing.
 UNTOUCHED: Final = frozenset({_S.REQUESTED, _S.AWAITING_APPROVAL, _S.QUEUED})
+#: These have begun and not ended.
+STARTED: Final = ACTIVE - UNTOUCHED
 
 
 def may_move(before: str, after: str) -> bool:

@@ -6,11 +6,14 @@ from django.urls import path
 
 from ops.palette import palette
 from ops.views import control
+from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
+from ops.views.limits import limit_edit, limit_list
 from ops.views.list import operation_list
 from ops.views.overview import overview
 from ops.views.plan import plan
 from ops.views.request import request_page
+from ops.views.rules import rule_delete, rule_edit, rule_list
 
 urlpatterns = [
     path("", overview, name="overview"),
@@ -18,7 +21,15 @@ urlpatterns = [
     path("operations/", operation_list, name="operations"),
     path("operations/-/plan/", plan, name="operation_plan"),
     path("operations/-/stop/", control.stop, name="operation_stop"),
+    path("operations/approvals/", approval_queue, name="approvals"),
+    path("operations/limits/", limit_list, name="limits"),
+    path("operations/limits/<slug:scope>/<str:name>/", limit_edit, name="limit"),
+    path("operations/approval-rules/", rule_list, name="approval_rules"),
+    path("operations/approval-rules/-/add/", rule_edit, name="approval_rule_add"),
+    path("operations/approval-rules/<int:rule_id>/", rule_edit, name="approval_rule"),
+    path("operations/approval-rules/<int:rule_id>/delete/", rule_delete, name="approval_rule_delete"),
     path("operations/requests/<uuid:request_id>/", request_page, name="operation_bulk"),
+    path("operations/requests/<uuid:request_id>/decide/", decide_request, name="operation_bulk_decide"),
     path("operations/requests/<uuid:request_id>/cancel/", control.cancel_request, name="operation_bulk_cancel"),
     path("operations/requests/<uuid:request_id>/retry/", control.retry_request, name="operation_bulk_retry"),
     path("operations/<uuid:operation_id>/", operation_page, name="operation"),

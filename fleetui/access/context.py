@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fleetui.core.frame import banners
+from fleetui.core.frame import banners, tools
 
 #: (url name, key for `g` then letter, icon, permission); labels are translated at request time.
 _RAIL = [
@@ -27,7 +27,7 @@ _BELOW = {"overview": ("/history/", "/timeline/"), "nodes:pools": ("/clusters/",
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `banners` and `principal` for base.html; nothing for strangers."""
+    """`nav`, `banners`, `tools` and `principal` for base.html; nothing for strangers."""
     principal = getattr(request, "principal", None)
     if principal is None or not principal.is_authenticated:
         return {"nav": [], "banners": []}
@@ -41,12 +41,15 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "audit": _("Audit"),
         "settings": _("Settings"),
     }
-    rail = []
+    shown = tools(request)
+    badges = {name: count for tool in shown for name, count in tool.badges.items()}
+    rail: list[dict[str, Any]] = []
     for name, key, icon, permission in _RAIL:
         if not principal.may_somewhere(permission):
             continue
         url = reverse(name)
         below = (*_BELOW.get(name, ()), *((url,) if url != "/" else ()))
         active = request.path == url or request.path.startswith(below)
-        rail.append({"label": labels[name], "url": url, "icon": icon, "key": key, "active": active})
-    return {"nav": rail, "banners": banners(request), "principal": principal}
+        item = {"label": labels[name], "url": url, "icon": icon, "key": key, "active": active}
+        rail.append({**item, "count": badges.get(name, 0)})
+    return {"nav": rail, "banners": banners(request), "tools": shown, "principal": principal}

@@ -25,6 +25,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "operations.read": "See operations",
     "operations.request": "Request operations",
     "operations.approve": "Approve operations that others requested",
+    "operations.configure": "Set limits and approval rules of operations",
     "tokens.own": "Make and revoke one's own tokens",
     "tokens.read": "See everybody's tokens",
     "tokens.manage": "Revoke everybody's tokens",

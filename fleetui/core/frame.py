@@ -1,9 +1,10 @@
-"""A registry of banners: apps add a function that says what is exceptional now; every page shows what they say."""
+"""What apps add to every page: banners that say what is exceptional now, and tools in the top bar with counts in the rail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -18,6 +19,16 @@ class Banner:
     action: str = ""
 
 
+@dataclass(frozen=True)
+class Tool:
+    """A template for the top bar with what it shows; `badges` are counts beside items of the rail, by address name."""
+
+    template: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    badges: Mapping[str, int] = field(default_factory=dict)
+
+
+_TOOLS: list[Callable[[HttpRequest], Tool | None]] = []
 _SOURCES: list[Callable[[HttpRequest], list[Banner]]] = []
 
 
@@ -29,3 +40,13 @@ def add_banner_source(source: Callable[[HttpRequest], list[Banner]]) -> None:
 
 def banners(request: HttpRequest) -> list[Banner]:
     return [banner for source in _SOURCES for banner in source(request)]
+
+
+def add_tool_source(source: Callable[[HttpRequest], Tool | None]) -> None:
+    """Called from an AppConfig.ready; the source must be cheap, it runs on every page. None: nothing to show."""
+    if source not in _TOOLS:
+        _TOOLS.append(source)
+
+
+def tools(request: HttpRequest) -> list[Tool]:
+    return [tool for source in _TOOLS if (tool := source(request)) is not None]

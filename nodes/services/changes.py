@@ -20,6 +20,15 @@ _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORE
 #: Words that stand where a name does in the addresses of pages; browsers drop the dots.
 _TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "bulk", "duplicates"}
 
+#: What other apps do in the transaction of a new name: follower(kind, name before, name after).
+_FOLLOWERS: list[Callable[[str, str, str], None]] = []
+
+
+def follow_renames(follower: Callable[[str, str, str], None]) -> None:
+    """Called from an AppConfig.ready by apps that keep names of rows."""
+    if follower not in _FOLLOWERS:
+        _FOLLOWERS.append(follower)
+
 
 def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     """Run the model's field rules; raises InvalidInput for the first field that is wrong."""
@@ -106,6 +115,9 @@ def edit(
                 raise stale(kind, str(row))
             if settle is not None:
                 settle(list(after))
+            if "name" in after:
+                for follower in _FOLLOWERS:
+                    follower(kind, str(before["name"]), str(after["name"]))
             append([Entry(actor=str(actor), action=f"{kind}s.edit", subject=subject, before=before, after=after)])
     except IntegrityError as error:
         raise name_taken(kind, str(row)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from time import monotonic, sleep
 from typing import Any
@@ -16,7 +15,7 @@ from rest_framework.response import Response
 
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
-from fleetui.core.api.bodies import Body, Flag, Text, read_body
+from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import INTEGER, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
@@ -26,11 +25,11 @@ from nodes.models import Node
 from ops import actions
 from ops.api import shapes
 from ops.filters import OperationFilter
-from ops.models import LogLine, Operation, OperationRequest
+from ops.models import LogLine, Operation
 from ops.services import control
 from ops.services.approve import decide
 from ops.services.plan import NodePlan
-from ops.services.request import MOST_NODES, Answer, preview, request_operations
+from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
 from ops.states import ACTIVE, FINAL
 from ops.waiting import waiter
 
@@ -59,6 +58,12 @@ class RequestBody(Body):
     )
     reason = Text(max_length=300, allow_blank=True, default="")
     deadline = serializers.DateTimeField(required=False, allow_null=True, help_text="Until when it may wait.")
+    approve_by = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Until when approvals have to be there; at most as the rule has it."
+    )
+    max_attempts = Integer(
+        required=False, allow_null=True, min_value=1, max_value=MOST_ATTEMPTS, help_text="Of each step; 3 without it."
+    )
     dry_run = Flag(default=False, help_text="Only the plan.")
 
 
@@ -126,10 +131,12 @@ class OperationList(ApiView):
             selector=values.get("selector"),
             idempotency_key=request.headers.get("Idempotency-Key", ""),
             deadline=values.get("deadline"),
+            approve_by=values.get("approve_by"),
+            max_attempts=values.get("max_attempts"),
             actor=self.principal,
             now=clock.now(),
         )
-        return Response(_answer(answer), status=200 if answer.is_repeat else 201)
+        return requested(answer)
 
 
 def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
@@ -168,16 +175,16 @@ def _plan(plans: list[NodePlan]) -> dict[str, Any]:
     }
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    refused = [shapes.refused_json(plan.node.name, plan.refused, plan.params) for plan in answer.plans if plan.refused]
-    names = {plan.node.pk: plan.node.name for plan in answer.plans}
-    refused += [shapes.refused_json(names[pk], code, {}) for pk, code in answer.late_refusals.items()]
-    return {
+def requested(answer: Answer) -> Response:
+    """201 with the operations and the refused nodes; a repeat gets the same with 200."""
+    body = {
         "request_id": answer.request.pk,
         "approvals_needed": answer.request.approvals_needed,
+        "approve_by": answer.request.approve_by,
         "operations": [{"id": one.pk, "node": one.node_name, "state": one.state} for one in answer.operations],
-        "refused": refused,
+        "refused": [shapes.refused_json(one.node, one.code, one.params) for one in answer.refused],
     }
+    return Response(body, status=200 if answer.is_repeat else 201)
 
 
 class OperationDetail(OneOperation):
@@ -312,14 +319,23 @@ class OperationRetry(_Word):
 
     actions = {
         "POST": Action(
-            "operations.request", "operations_retry", "Retry an operation", {201: shapes.REQUESTED}, body=WordBody
+            "operations.request",
+            "operations_retry",
+            "Retry an operation",
+            {200: shapes.REQUESTED, 201: shapes.REQUESTED},
+            body=WordBody,
+            headers=(KEY,),
         )
     }
 
     def post(self, request: Request, operation_id: uuid.UUID) -> Response:
         operation, reason = self.decided(request, operation_id)
-        answer = control.retry(operations=[operation], actor=self.principal, now=clock.now(), reason=reason)
-        return Response(_answer(answer), status=201)
+        key = request.headers.get("Idempotency-Key", "")
+        return requested(
+            control.retry(
+                operations=[operation], actor=self.principal, now=clock.now(), reason=reason, idempotency_key=key
+            )
+        )
 
 
 class OperationResolve(_Word):
@@ -339,77 +355,3 @@ class OperationGoOn(OperationResolve):
 
     actions = _action("operations.request", "go_on", "Let an operation that needs attention go on")
     go_on = True
-
-
-class OneRequest(ApiView):
-    """Base of the endpoints below one request."""
-
-    def operations(self, request_id: uuid.UUID) -> list[Operation]:
-        rows = Operation.objects.visible_to(self.principal).select_related("request", "pool")
-        found = list(rows.filter(request=request_id).order_by("number"))
-        if not found:
-            raise NotFound(f"There is no request {request_id} that you may see.", mend="Look at /api/v1/operations/.")
-        return found
-
-
-class OperationBulk(OneRequest):
-    """A request as a whole: how many of its operations stand where."""
-
-    actions = {"GET": Action("operations.read", "operations_bulk", "Read a request", {200: shapes.BULK})}
-
-    def get(self, request: Request, request_id: uuid.UUID) -> Response:
-        visible = Operation.objects.visible_to(self.principal).filter(request=request_id)
-        states = Counter(visible.values_list("state", flat=True))
-        asked = OperationRequest.objects.filter(pk=request_id).first()
-        if asked is None or not states:
-            raise NotFound(f"There is no request {request_id} that you may see.", mend="Look at /api/v1/operations/.")
-        return Response(
-            {
-                "request_id": asked.pk,
-                "kind": asked.kind,
-                "requester": asked.requester,
-                "reason": asked.reason,
-                "requested_at": asked.requested_at,
-                "approvals_needed": asked.approvals_needed,
-                "approvals": asked.approvals.filter(is_granted=True).count(),
-                "operations": sum(states.values()),
-                "states": dict(states),
-                "is_final": not set(states) & ACTIVE,
-            }
-        )
-
-
-class OperationBulkCancel(OneRequest):
-    """Cancel all of a request that has not ended."""
-
-    actions = {
-        "POST": Action(
-            "operations.request", "operations_bulk_cancel", "Cancel a request", {200: shapes.CANCELLED}, body=WordBody
-        )
-    }
-
-    def post(self, request: Request, request_id: uuid.UUID) -> Response:
-        reason = read_body(WordBody, request)["reason"]
-        rows = self.operations(request_id)
-        count = control.cancel_all(operations=rows, actor=self.principal, now=clock.now(), reason=reason)
-        return Response({"cancelled": count})
-
-
-class OperationBulkRetry(OneRequest):
-    """Retry those of a request that did not succeed."""
-
-    actions = {
-        "POST": Action(
-            "operations.request",
-            "operations_bulk_retry",
-            "Retry what failed of a request",
-            {201: shapes.REQUESTED},
-            body=WordBody,
-        )
-    }
-
-    def post(self, request: Request, request_id: uuid.UUID) -> Response:
-        reason = read_body(WordBody, request)["reason"]
-        failed = [one for one in self.operations(request_id) if one.state in ("failed", "timed_out")]
-        answer = control.retry(operations=failed, actor=self.principal, now=clock.now(), reason=reason)
-        return Response(_answer(answer), status=201)

@@ -25,8 +25,9 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from ops import wording
-from ops.models import LogLine
+from ops.models import Approval, LogLine
 from ops.services.plan import NodePlan
+from ops.services.queue import WaitingRequest
 from ops.states import FINAL, State
 
 _STATE = one_of(state.value for state in State)
@@ -65,6 +66,9 @@ OPERATION = Shape(
         "result_params": column("result_params", ANY_OBJECT),
         "result_sentence": Field(nullable(TEXT), ("result", "result_params"), _result),
         "requester": column("request__requester", TEXT),
+        "max_attempts": column("request__max_attempts", INTEGER),
+        "approvals_needed": column("request__approvals_needed", INTEGER),
+        "approve_by": column("request__approve_by", nullable(TIME)),
         "reason": column("request__reason", TEXT),
         "plan": column("plan", ANY_OBJECT),
         "cancel_requested_at": column("cancel_requested_at", nullable(TIME)),
@@ -100,7 +104,13 @@ _MADE = object_of({"id": UUID, "node": TEXT, "state": _STATE})
 REQUESTED = Document(
     "OperationRequested",
     object_of(
-        {"request_id": UUID, "approvals_needed": INTEGER, "operations": list_of(_MADE), "refused": list_of(_REFUSED)}
+        {
+            "request_id": UUID,
+            "approvals_needed": INTEGER,
+            "approve_by": nullable(TIME),
+            "operations": list_of(_MADE),
+            "refused": list_of(_REFUSED),
+        }
     ),
 )
 _CHECK = object_of({"code": TEXT, "level": one_of(("ok", "warn", "block")), "sentence": TEXT, "params": ANY_OBJECT})
@@ -124,24 +134,86 @@ PLAN = Document(
         }
     ),
 )
+_DECISION = object_of({"approver": TEXT, "granted": FLAG, "at": TIME, "reason": TEXT})
 BULK = Document(
     "OperationBulk",
     object_of(
         {
             "request_id": UUID,
             "kind": TEXT,
+            "params": ANY_OBJECT,
             "requester": TEXT,
             "reason": TEXT,
             "requested_at": TIME,
+            "idempotency_key": nullable(TEXT),
+            "max_attempts": INTEGER,
             "approvals_needed": INTEGER,
             "approvals": INTEGER,
+            "approve_by": nullable(TIME),
+            "decisions": list_of(_DECISION),
             "operations": INTEGER,
             "states": {"type": "object", "additionalProperties": INTEGER},
             "is_final": FLAG,
         }
     ),
 )
+APPROVALS = Document(
+    "OperationApprovals",
+    object_of(
+        {
+            "results": list_of(
+                object_of(
+                    {
+                        "request_id": UUID,
+                        "kind": TEXT,
+                        "params": ANY_OBJECT,
+                        "requester": TEXT,
+                        "reason": TEXT,
+                        "requested_at": TIME,
+                        "approve_by": nullable(TIME),
+                        "approvals_needed": INTEGER,
+                        "approvals": INTEGER,
+                        "decisions": list_of(_DECISION),
+                        "operations": INTEGER,
+                        "nodes": TEXTS,
+                        "pools": TEXTS,
+                        "may_decide": FLAG,
+                    }
+                )
+            )
+        }
+    ),
+)
 CANCELLED = Document("OperationsCancelled", object_of({"cancelled": INTEGER}))
+
+
+def decision_json(approval: Approval) -> dict[str, Any]:
+    return {
+        "approver": approval.approver,
+        "granted": approval.is_granted,
+        "at": approval.at,
+        "reason": approval.reason,
+    }
+
+
+def waiting_json(one: WaitingRequest) -> dict[str, Any]:
+    """The first nodes are named; `operations` counts all of them."""
+    return {
+        "request_id": one.request.pk,
+        "kind": one.request.kind,
+        "params": one.request.params,
+        "requester": one.request.requester,
+        "reason": one.request.reason,
+        "requested_at": one.request.requested_at,
+        "approve_by": one.request.approve_by,
+        "approvals_needed": one.request.approvals_needed,
+        "approvals": one.granted,
+        "decisions": [decision_json(each) for each in one.decisions],
+        "operations": one.operations,
+        "nodes": one.nodes,
+        "pools": one.pools,
+        "may_decide": one.may_decide,
+    }
 
 
 def plan_json(plan: NodePlan) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def record(row: Operation, lease: uuid.UUID, outcome: Outcome, action: Action, n
     elif isinstance(outcome, Done):
         columns = _goes_on(row, outcome, action, memory, now)
     else:
-        columns = _failed(row, outcome, action, memory, now)
+        columns = _failed(row, outcome, memory, now)
     return _write(row, lease, {**columns, "memory": memory}, outcome, now)
 
 
@@ -90,10 +90,10 @@ def _to_tidy(row: Operation, memory: dict[str, Any], now: datetime, *, cancellin
     return {**columns, "state": State.CANCELLING} if cancelling else columns
 
 
-def _failed(row: Operation, outcome: Fail, action: Action, memory: dict[str, Any], now: datetime) -> dict[str, Any]:
-    attempt = max(row.attempt, 1)
-    if outcome.again and attempt < action.max_attempts and row.step != TIDY:
-        wait = {"reason": outcome.reason, "attempt": attempt, "of": action.max_attempts, **outcome.params}
+def _failed(row: Operation, outcome: Fail, memory: dict[str, Any], now: datetime) -> dict[str, Any]:
+    attempt, most = max(row.attempt, 1), row.request.max_attempts
+    if outcome.again and attempt < most and row.step != TIDY:
+        wait = {"reason": outcome.reason, "attempt": attempt, "of": most, **outcome.params}
         return {
             "state": row.state if row.state == State.CANCELLING else State.WAITING,
             "attempt": attempt + 1,

@@ -11,15 +11,11 @@ from django.db.models import Count, Min
 
 from fleetui.audit.log import Entry, append
 from ops.models import Limit, Operation, Stop
-from ops.states import ACTIVE, UNTOUCHED, State
+from ops.states import State
 
-DEFAULT_OVERALL = 50
-DEFAULT_IN_POOL = 1
-DEFAULT_IN_CLUSTER = 5
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
 CONTROL_PLANES_AT_ONCE = 1
 START_AT_ONCE = 100
-_STARTED = sorted(ACTIVE - UNTOUCHED)
 
 
 def start_queued(now: datetime) -> int:
@@ -67,12 +63,12 @@ class _Room:
 
     def __init__(self) -> None:
         limits = {(limit.scope, limit.name): limit.at_once for limit in Limit.objects.all()}
-        self._overall = limits.get(("overall", ""), DEFAULT_OVERALL)
+        self._overall = limits.get(("overall", ""), Limit.DEFAULTS["overall"])
         self._limits = limits
         self._pools: Counter[Any] = Counter()
         self._clusters: Counter[str] = Counter()
         self._planes: Counter[str] = Counter()
-        running = Operation.objects.filter(state__in=_STARTED, is_disruptive=True).order_by()
+        running = Operation.objects.disturbing().order_by()
         for row in running.values("pool", "pool_name", "cluster_name", "is_control_plane").annotate(count=Count("pk")):
             self._count(row["pool"], row["cluster_name"], row["is_control_plane"], row["count"])
 
@@ -87,8 +83,8 @@ class _Room:
         """Whether it may start; if so its place is taken."""
         if not one.is_disruptive:
             return True
-        in_pool = self._limits.get(("pool", one.pool_name), DEFAULT_IN_POOL)
-        in_cluster = self._limits.get(("cluster", one.cluster_name), DEFAULT_IN_CLUSTER)
+        in_pool = self._limits.get(("pool", one.pool_name), Limit.DEFAULTS["pool"])
+        in_cluster = self._limits.get(("cluster", one.cluster_name), Limit.DEFAULTS["cluster"])
         if self._overall <= 0 or self._pools[one.pool_id] >= in_pool:
             return False
         if one.cluster_name and self._clusters[one.cluster_name] >= in_cluster:

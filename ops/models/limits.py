@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -10,6 +12,8 @@ class Limit(models.Model):
     """How many disruptive operations may run at once: overall, in a cluster, or in a pool. No row means the default."""
 
     SCOPES = ("overall", "pool", "cluster")
+    DEFAULTS: ClassVar[dict[str, int]] = {"overall": 50, "cluster": 5, "pool": 1}
+    MOST = 10_000
 
     id = models.BigAutoField(primary_key=True)
     scope = models.CharField(max_length=10, choices=[(name, name) for name in SCOPES])
@@ -54,6 +58,7 @@ class ApprovalRule(models.Model):
     expires_after_s = models.PositiveIntegerField(default=24 * 3600)
     set_by = models.CharField(max_length=200)
     set_at = models.DateTimeField(default=clock.now)
+    reason = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         constraints = [

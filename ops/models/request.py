@@ -7,13 +7,14 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
+from ops.querysets import RequestQuerySet
 
 
 class OperationRequest(models.Model):
     """What a person or a script asked for: one operation per subject, the reason, and the approvals that it needs.
 
     `requester` reads `user:anna` or `token:ci`, as in the audit log. `idempotency_key` is unique per requester; empty
-    means none was given. `answer` is what the first request was answered, given again to whoever repeats it.
+    means none was given. `answer` holds which nodes were refused and why, given again to whoever repeats the request.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -23,11 +24,14 @@ class OperationRequest(models.Model):
     reason = models.CharField(_("reason"), max_length=300, blank=True, default="")
     requester = models.CharField(max_length=200)
     requested_at = models.DateTimeField(default=clock.now)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
     approvals_needed = models.PositiveSmallIntegerField(default=0)
     approve_by = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=200, blank=True, default="")
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     answer = models.JSONField(default=dict)
+
+    objects = RequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-requested_at"]

@@ -38,11 +38,11 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
             "wait_params": {},
             "wait_since": None,
         }
-        done = mine.filter(state__in=sorted(UNTOUCHED)).update(**ended)
+        done, after = mine.filter(state__in=sorted(UNTOUCHED)).update(**ended), State.CANCELLED
         if not done:
             # Due at once: a wait of minutes must not delay it. A step at work reads it when it has ended.
             working = mine.filter(state__in=[State.RUNNING, State.WAITING], cancel_requested_at=None)
-            done = working.update(**asked, due_at=now)
+            done, after = working.update(**asked, due_at=now), State.CANCELLING
         if not done:
             operation.refresh_from_db()
             if operation.state in FINAL:
@@ -50,7 +50,7 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
             if operation.state == State.NEEDS_ATTENTION:
                 raise Conflict(_("This operation waits for a person."), mend=_("Resolve it."))
             return operation
-        append([_entry("operations.cancel", operation, actor, reason)])
+        append([_entry("operations.cancel", operation, actor, reason, after)])
     operation.refresh_from_db()
     return operation
 
@@ -83,14 +83,28 @@ def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetim
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
         if not waiting.update(**columns, state_since=now):
             raise Conflict(_("This operation does not wait for a person."), mend=_("Read it again."))
-        append([_entry("operations.go_on" if go_on else "operations.resolve", operation, actor, reason)])
+        action = "operations.go_on" if go_on else "operations.resolve"
+        append([_entry(action, operation, actor, reason, columns["state"])])
     operation.refresh_from_db()
     return operation
 
 
-def retry(*, operations: Sequence[Operation], actor: Principal, now: datetime, reason: str = "") -> Answer:
-    """Ask again for what did not succeed, with a new plan; all of one kind and with the same parameters."""
-    wanted = [one for one in operations if one.state in _RETRIED and one.node_id]
+def retry(
+    *,
+    operations: Sequence[Operation],
+    actor: Principal,
+    now: datetime,
+    reason: str = "",
+    idempotency_key: str = "",
+) -> Answer:
+    """Ask again for what did not succeed, with a new plan; all of one kind and with the same parameters.
+
+    What was retried before is left out: the retry is what can be retried then.
+    """
+    again = set(Operation.objects.filter(retry_of__in=operations).values_list("retry_of", flat=True))
+    if idempotency_key:
+        again -= set(_retried_under(idempotency_key, actor))
+    wanted = [one for one in operations if one.state in _RETRIED and one.node_id and one.pk not in again]
     if not wanted:
         raise Conflict(_("None of these can be retried."), mend=_("Choose operations that failed or were cancelled."))
     first = wanted[0]
@@ -100,14 +114,24 @@ def retry(*, operations: Sequence[Operation], actor: Principal, now: datetime, r
         kind=first.kind,
         params=first.params,
         reason=reason or first.request.reason,
-        selector={"retry_of": str(first.request_id)},
+        selector={"retry_of": str(first.request_id), "operations": sorted(str(one.pk) for one in wanted)},
+        idempotency_key=idempotency_key,
+        max_attempts=first.request.max_attempts,
         actor=actor,
         now=now,
     )
+    if answer.is_repeat:
+        return answer
     earlier = {one.node_id: one.pk for one in wanted}
     for made in answer.operations:
         Operation.objects.filter(pk=made.pk).update(retry_of=earlier.get(made.node_id))
     return answer
+
+
+def _retried_under(key: str, actor: Principal) -> list[Any]:
+    """What the request of this key retried, so that the same call again finds it and answers the same."""
+    mine = Operation.objects.filter(request__requester=str(actor), request__idempotency_key=key[:200])
+    return list(mine.values_list("retry_of", flat=True))
 
 
 def stop_all(*, actor: Principal, now: datetime, reason: str) -> Stop:
@@ -132,6 +156,13 @@ def lift_stop(*, actor: Principal, reason: str = "") -> Stop:
     return Stop.objects.get_or_create(id=1)[0]
 
 
-def _entry(action: str, operation: Operation, actor: Principal, reason: str) -> Entry:
+def _entry(action: str, operation: Operation, actor: Principal, reason: str, after: State) -> Entry:
     what = {"kind": operation.kind, "node": operation.node_name, "state": operation.state}
-    return Entry(actor=str(actor), action=action, subject=f"operation:{operation.pk}", before=what, reason=reason)
+    return Entry(
+        actor=str(actor),
+        action=action,
+        subject=f"operation:{operation.pk}",
+        before=what,
+        after={"state": str(after)},
+        reason=reason,
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from fleetui.audit.log import Entry, append
 from ops.models import Operation
@@ -12,34 +14,45 @@ from ops.states import UNTOUCHED, State
 
 
 def expire_untouched(now: datetime) -> int:
-    """End what waits past its deadline, and what waits for a node that is not there any more."""
-    rows = list(
-        Operation.objects.filter(state__in=sorted(UNTOUCHED), deadline__lte=now).select_related("request")[:200]
-    )
+    """End what waits past its deadline, or past the time that it had to be approved in."""
+    untouched = Operation.objects.filter(state__in=sorted(UNTOUCHED)).select_related("request")
+    unapproved = Q(state=State.AWAITING_APPROVAL, request__approve_by__lte=now)
+    rows = list(untouched.filter(Q(deadline__lte=now) | unapproved)[:200])
     if not rows:
         return 0
     with transaction.atomic():
         entries = []
         for row in rows:
             mine = Operation.objects.filter(pk=row.pk, state=row.state)
-            waited = {"waited_for": row.wait_reason or row.state}
+            result, params = _why(row)
             if mine.update(
                 state=State.TIMED_OUT,
                 state_since=now,
                 ended_at=now,
                 due_at=None,
-                result="deadline",
-                result_params=waited,
+                result=result,
+                result_params=params,
+                wait_reason="",
+                wait_params={},
+                wait_since=None,
             ):
-                what = {"state": "timed_out", "kind": row.kind, "node": row.node_name}
+                what = {"state": "timed_out", "kind": row.kind, "node": row.node_name, "result": result}
                 entries.append(
                     Entry(
                         actor=row.request.requester,
                         action="operations.end",
                         subject=f"operation:{row.pk}",
+                        before={"state": row.state},
                         after=what,
+                        reason=row.request.reason,
                         outcome="failed",
                     )
                 )
         append(entries)
     return len(entries)
+
+
+def _why(row: Operation) -> tuple[str, dict[str, Any]]:
+    if row.state == State.AWAITING_APPROVAL:
+        return "not_approved", {"needed": row.request.approvals_needed}
+    return "deadline", {"waited_for": row.wait_reason or row.state}

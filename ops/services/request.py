@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,11 +21,25 @@ from ops.actions.base import ParamsRefused
 from ops.models import Operation, OperationRequest
 from ops.services.approve import needed_for
 from ops.services.plan import NodePlan, plan_for
+from ops.services.reasons import checked_reason
 from ops.states import State
 
 MOST_NODES = 2000
 DEFAULT_DEADLINE = timedelta(hours=4)
 LONGEST_DEADLINE = timedelta(days=7)
+MOST_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A node that no operation was made for, with the code why."""
+
+    node: str
+    code: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"node": self.node, "code": self.code, "params": dict(self.params)}
 
 
 @dataclass(frozen=True)
@@ -34,9 +47,8 @@ class Answer:
     """What became of a request: its operations, and the nodes that it was refused for."""
 
     request: OperationRequest
-    plans: Sequence[NodePlan]
     operations: Sequence[Operation] = ()
-    late_refusals: Mapping[uuid.UUID, str] = field(default_factory=dict)
+    refused: Sequence[Refused] = ()
     is_repeat: bool = False
 
 
@@ -58,17 +70,29 @@ def checked_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def checked_deadline(deadline: datetime | None, now: datetime) -> datetime:
-    if deadline is None:
-        return now + DEFAULT_DEADLINE
-    if not now < deadline <= now + LONGEST_DEADLINE:
-        raise InvalidInput(
-            _("The deadline lies in the past or too far ahead."),
-            field="deadline",
-            value=deadline.isoformat(),
-            mend=_("Give a time within the next %(days)s days.") % {"days": LONGEST_DEADLINE.days},
-        )
-    return deadline
+def checked_deadline(deadline: datetime | None, now: datetime) -> datetime | None:
+    if deadline is None or now < deadline <= now + LONGEST_DEADLINE:
+        return deadline
+    raise InvalidInput(
+        _("The deadline lies in the past or too far ahead."),
+        field="deadline",
+        value=deadline.isoformat(),
+        mend=_("Give a time within the next %(days)s days.") % {"days": LONGEST_DEADLINE.days},
+    )
+
+
+def checked_attempts(kind: str, attempts: int | None) -> int:
+    """How often a step of this request is tried at most: as asked for, else as its kind has it."""
+    if attempts is None:
+        return actions.get(kind).max_attempts
+    if 1 <= attempts <= MOST_ATTEMPTS:
+        return attempts
+    raise InvalidInput(
+        _("%(value)s is not a number of attempts.") % {"value": attempts},
+        field="max_attempts",
+        value=attempts,
+        mend=_("Give 1 to %(most)s, or leave it out.") % {"most": MOST_ATTEMPTS},
+    )
 
 
 def preview(
@@ -92,17 +116,23 @@ def request_operations(
     selector: Mapping[str, Any] | None = None,
     idempotency_key: str = "",
     deadline: datetime | None = None,
+    patience: timedelta = DEFAULT_DEADLINE,
+    approve_by: datetime | None = None,
+    max_attempts: int | None = None,
     actor: Principal,
     now: datetime,
 ) -> Answer:
     """Make the operations of a request; they start within seconds, or when their turn comes.
 
-    The same key from the same principal answers what it answered before; with other content it is a conflict.
+    Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
+    key from the same principal answers what it answered before; with other content it is a conflict.
     """
     if not actor.may_somewhere("operations.request"):
         require(actor, "operations.request")
     checked = checked_params(kind, params or {})
-    until = checked_deadline(deadline, now)
+    checked_deadline(deadline, now)
+    attempts = checked_attempts(kind, max_attempts)
+    reason = checked_reason(reason)
     if len(nodes) > MOST_NODES:
         raise InvalidInput(
             _("%(count)s nodes are too many for one request.") % {"count": len(nodes)},
@@ -110,28 +140,34 @@ def request_operations(
             value=len(nodes),
             mend=_("Give at most %(limit)s.") % {"limit": MOST_NODES},
         )
-    print_of = _fingerprint(nodes, kind, checked, reason)
+    # What was asked for, not what it came to: a filter may find other nodes when the same request is sent again.
+    asked: dict[str, Any] = {"kind": kind, "params": checked, "reason": reason, "max_attempts": attempts}
+    asked |= {"selector": selector} if selector is not None else {"nodes": sorted(str(node.pk) for node in nodes)}
+    asked |= {"deadline": deadline and deadline.isoformat(), "approve_by": approve_by and approve_by.isoformat()}
+    print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
         return earlier
     plans = [_allowed(plan, actor) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]
     pools = [plan.node.pool.name if plan.node.pool else "" for plan in chosen]
-    approvals, approve_by = needed_for(kind=kind, pools=pools, now=now)
+    needed = needed_for(kind=kind, pools=pools, approve_by=approve_by, now=now)
+    until = deadline or (needed.until or now) + patience
     made: list[Operation] = []
-    late: dict[uuid.UUID, str] = {}
+    refused = [Refused(plan.node.name, plan.refused, plan.params) for plan in plans if plan.refused]
     try:
         with transaction.atomic():
             request = OperationRequest.objects.create(
                 kind=kind,
                 params=checked,
                 selector=dict(selector or {}),
-                reason=reason[:300],
+                reason=reason,
                 requester=str(actor),
                 requested_at=now,
                 idempotency_key=idempotency_key[:200],
                 fingerprint=print_of,
-                approvals_needed=approvals,
-                approve_by=approve_by,
+                max_attempts=attempts,
+                approvals_needed=needed.approvals,
+                approve_by=needed.until,
             )
             # In one order for all: two requests of the same nodes wait for each other at the same node, not crosswise.
             for number, plan in sorted(enumerate(chosen), key=lambda numbered: numbered[1].node.pk):
@@ -140,16 +176,18 @@ def request_operations(
                     with transaction.atomic():
                         row.save(force_insert=True)
                 except IntegrityError:
-                    late[plan.node.pk] = "busy"
+                    refused.append(Refused(plan.node.name, "busy"))
                     continue
                 made.append(row)
             made.sort(key=lambda row: row.number)
+            request.answer = {"refused": [one.as_json() for one in refused]}
+            request.save(update_fields=["answer"])
             append([_entry(request, row, actor) for row in made])
     except IntegrityError:
         if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
             return earlier
         raise
-    return Answer(request, plans, made, late)
+    return Answer(request, made, refused)
 
 
 def _operation(request: OperationRequest, number: int, plan: NodePlan, until: datetime, now: datetime) -> Operation:
@@ -176,7 +214,7 @@ def _operation(request: OperationRequest, number: int, plan: NodePlan, until: da
         state_since=now,
         step=action.steps[0].name,
         attempt=1,
-        deadline=min(until, request.approve_by) if request.approve_by else until,
+        deadline=until,
         created_at=now,
         wait_reason="approval" if request.approvals_needed else "turn",
         wait_since=now,
@@ -193,11 +231,6 @@ def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry
     )
 
 
-def _fingerprint(nodes: Sequence[Node], kind: str, params: Mapping[str, Any], reason: str) -> str:
-    what = {"nodes": sorted(str(node.pk) for node in nodes), "kind": kind, "params": dict(params), "reason": reason}
-    return hashlib.sha256(canonical(what).encode()).hexdigest()
-
-
 def _earlier(actor: Principal, key: str, print_of: str) -> Answer | None:
     if not key:
         return None
@@ -211,4 +244,5 @@ def _earlier(actor: Principal, key: str, print_of: str) -> Answer | None:
             value=key,
             mend=_("Use a new key for a new request."),
         )
-    return Answer(found, (), list(found.operations.order_by("number")), is_repeat=True)
+    refused = [Refused(**one) for one in found.answer.get("refused", ())]
+    return Answer(found, list(found.operations.order_by("number")), refused, is_repeat=True)

@@ -45,7 +45,7 @@ class Run:
         Node.objects.all().delete()
         self.node = make_hosted_node(self.machine, self.now)
         answer = request_operations(nodes=[self.node], kind=kind, params=PARAMS[kind], actor=SYSTEM, now=self.now)
-        assert answer.operations, [(plan.refused, plan.params) for plan in answer.plans]
+        assert answer.operations, answer.refused
         self.operation = answer.operations[0]
 
     def rounds(self, most: int = 400) -> Operation:

@@ -18,7 +18,7 @@ from fleetui.access.principals import Principal
 from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.tidy import TIDY
-from ops.models import LogLine, Operation, StepRun
+from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.words import shown
 
@@ -69,11 +69,13 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
         "may_cancel": may_request
         and state in {State.RUNNING, State.WAITING, *UNTOUCHED}
         and operation.cancel_requested_at is None,
-        "may_retry": may_request and state in _RETRIED and operation.node_id is not None,
+        "may_retry": may_request
+        and state in _RETRIED
+        and operation.node_id is not None
+        and not operation.retries.exists(),
         "may_resolve": may_request and state == State.NEEDS_ATTENTION,
-        "may_approve": principal.may("operations.approve", operation)
-        and state == State.AWAITING_APPROVAL
-        and operation.request.requester != str(principal),
+        "may_approve": state == State.AWAITING_APPROVAL
+        and OperationRequest.objects.waiting_for(principal).filter(pk=operation.request_id).exists(),
     }
 
 

@@ -22,6 +22,7 @@ from ops import actions, wording
 from ops.filters import OperationFilter
 from ops.models import Operation, Stop
 from ops.states import State
+from ops.views.tabs import operation_tabs
 from ops.views.words import LEVELS, shown
 
 PAGE_SIZE = 50
@@ -57,7 +58,7 @@ def operation_list(request: HttpRequest) -> HttpResponse:
     template = "ops/partials/operation_table.html"
     if not request.htmx:  # type: ignore[attr-defined]
         template = "ops/operations.html"
-        context.update(_frame(principal, request.GET, found))
+        context.update(_frame(principal, request.GET, found), tabs=operation_tabs(request))
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])
     return response

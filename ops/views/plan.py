@@ -24,6 +24,7 @@ from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.services.plan import NodePlan
+from ops.services.reasons import is_reason_required, reason_hint
 from ops.services.request import MOST_NODES, preview, request_operations
 
 CONFIRM_ABOVE = 10
@@ -84,6 +85,9 @@ class PlanForm(forms.Form):
     def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         wanted = FIELDS.get(kind, ())
+        # Asked for when it goes, not while the plan is only looked at.
+        self.fields["reason"].required = is_reason_required() and "go" in self.data
+        self.fields["reason"].help_text = reason_hint()
         for name in ("version", "deployment", "soak_s", "roll_back", "ignore_sessions"):
             if name not in wanted:
                 del self.fields[name]
@@ -139,7 +143,7 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
                     kind=kind,
                     params=form.params(),
                     reason=form.cleaned_data["reason"],
-                    deadline=clock.now() + timedelta(hours=form.cleaned_data["hours"]),
+                    patience=timedelta(hours=form.cleaned_data["hours"]),
                     actor=principal,
                     now=clock.now(),
                 )
@@ -168,6 +172,7 @@ def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
 
 
 def _context(form: PlanForm, kind: str, plans: list[NodePlan], count: int) -> dict[str, Any]:
+    form.fields["reason"].required = is_reason_required()
     applicable = [one for one in plans if not one.refused]
     refused = [one for one in plans if one.refused]
     blocked = sum(1 for one in applicable if any(check.level == "block" for check in one.checks))

@@ -40,7 +40,7 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     total, over = sum(states.values()), sum(states[state] for state in FINAL)
     one = visible.first()
     may = one is not None and principal.may("operations.request", one)
-    failed = sum(states[state] for state in _RETRIED)
+    failed = visible.filter(state__in=sorted(_RETRIED), retries=None).count()
     context: dict[str, Any] = {
         "asked": asked,
         "kind": wording.kind_word(asked.kind),
@@ -65,10 +65,8 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "failed": failed,
         "may_cancel": may and over < total,
         "may_retry": may and failed,
-        "may_approve": one is not None
-        and states[State.AWAITING_APPROVAL]
-        and principal.may("operations.approve", one)
-        and asked.requester != str(principal),
+        "may_approve": states[State.AWAITING_APPROVAL]
+        and OperationRequest.objects.waiting_for(principal).filter(pk=request_id).exists(),
         "page_url": request.get_full_path(),
     }
     template = "ops/partials/request_body.html" if request.htmx else "ops/request.html"  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """How operations end: one sentence that says what happened, and where it helps, what is so now."""
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
 
@@ -15,6 +16,14 @@ RESULTS: dict[str, Forms] = {
     "there_already": (_("Nothing to do: it runs %(version)s already."), _("Nothing to do.")),
     "cancelled": (_("Cancelled by %(by)s: %(reason)s"), _("Cancelled by %(by)s."), _("Cancelled.")),
     "rejected": (_("Rejected by %(by)s: %(reason)s"), _("Rejected by %(by)s."), _("Rejected.")),
+    "not_approved": (
+        ngettext_lazy(
+            "Nothing was changed: %(needed)d approval was needed, and it was not there in time.",
+            "Nothing was changed: %(needed)d approvals were needed, and they were not there in time.",
+            "needed",
+        ),
+        _("Nothing was changed: it was not approved in time."),
+    ),
     "deadline": (_("The deadline has passed. %(why)s"), _("The deadline has passed.")),
     "void": (
         _("The machine was replaced since this was decided (generation %(generation)s, now %(now)s)."),

@@ -1,0 +1,120 @@
+"""What a request keeps: its reason as a setting asks for it, its attempts, and the same answer whenever it is sent again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleetui.core import clock
+from nodes.models import Pool
+from nodes.tests.api.client import Api
+from nodes.tests.make import make_facts, make_node, make_pool, make_user
+from nodes.tests.pages import signed_in
+from ops.models import Operation, OperationRequest
+
+pytestmark = pytest.mark.django_db
+BODY = {"kind": "reboot", "selector": {"pool": "web"}}
+
+
+@pytest.fixture
+def web() -> Pool:
+    pool = make_pool("web")
+    for number in range(2):
+        make_facts(make_node(f"web-{number}", pool=pool))
+    make_node("web-unknown", pool=pool)
+    return pool
+
+
+@pytest.fixture
+def owner() -> Api:
+    return Api(make_user("owner", "admin"))
+
+
+def test_a_repeat_answers_what_was_answered_before_though_the_filter_finds_more_now(web: Pool, owner: Api) -> None:
+    first = owner.post("operations/", BODY, idempotency_key="k").json()
+    assert [one["node"] for one in first["refused"]] == ["web-unknown"]
+    make_facts(make_node("web-9", pool=web))
+    again = owner.post("operations/", BODY, idempotency_key="k")
+    assert (again.status_code, again.json()) == (200, first)
+    assert OperationRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", [{"max_attempts": 5}, {"reason": "x"}, {"selector": {"q": "web"}}, {"kind": "pin"}])
+def test_the_key_with_other_content_is_refused(web: Pool, owner: Api, other: dict[str, Any]) -> None:
+    owner.post("operations/", BODY, idempotency_key="k")
+    params = {"params": {"deployment": "booted"}} if other.get("kind") == "pin" else {}
+    assert owner.post("operations/", {**BODY, **other, **params}, idempotency_key="k").status_code == 409
+
+
+def test_attempts_are_kept_and_bounded(web: Pool, owner: Api) -> None:
+    made = owner.post("operations/", {**BODY, "max_attempts": 7}).json()
+    assert owner.get(f"operations/{made['operations'][0]['id']}/").json()["max_attempts"] == 7
+    refused = owner.post("operations/", {**BODY, "max_attempts": 11})
+    assert (refused.status_code, refused.json()["field"]) == (400, "max_attempts")
+
+
+@pytest.mark.parametrize(
+    ("required", "pattern", "reason", "is_good"),
+    [
+        (False, "", "", True),
+        (True, "", "  ", False),
+        (True, "", "kernel", True),
+        (False, r"(INC|CHG)-\d+", "", False),
+        (False, r"(INC|CHG)-\d+", "kernel", False),
+        (False, r"(INC|CHG)-\d+", "kernel, CHG-12", True),
+    ],
+)
+def test_a_setting_asks_for_a_reason_or_a_ticket(
+    web: Pool, owner: Api, settings: Any, required: bool, pattern: str, reason: str, is_good: bool
+) -> None:
+    settings.REQUIRE_REASON, settings.TICKET_PATTERN = required, pattern
+    answer = owner.post("operations/", {**BODY, "reason": reason})
+    assert answer.status_code == (201 if is_good else 400), answer.content
+    if not is_good:
+        assert answer.json()["field"] == "reason"
+        assert answer.json()["mend"]
+    # A plan changes nothing and needs no reason.
+    assert owner.post("operations/", {**BODY, "dry_run": True}).status_code == 200
+
+
+def test_the_plan_asks_for_the_reason_at_its_field(web: Pool, settings: Any) -> None:
+    settings.TICKET_PATTERN = r"CHG-\d+"
+    page = signed_in(make_user("anna", "admin"))
+    form = {"ids": ",".join(str(node.pk) for node in web.nodes.all()), "kind": "reboot", "hours": "4", "soak_s": "0"}
+    text = page.post("/operations/-/plan/", {**form, "again": "1"}).content.decode()
+    assert "it has to match CHG-" in text
+    refused = page.post("/operations/-/plan/", {**form, "go": "1", "reason": "because"})
+    assert refused.status_code == 422
+    assert "The reason names no ticket." in refused.content.decode()
+    assert not Operation.objects.exists()
+    assert page.post("/operations/-/plan/", {**form, "go": "1", "reason": "CHG-1"}).status_code == 302
+
+
+class TestRetry:
+    @pytest.fixture
+    def failed(self, web: Pool, owner: Api) -> str:
+        made = owner.post("operations/", BODY).json()
+        Operation.objects.update(state="failed", ended_at=clock.now(), wait_reason="", due_at=None)
+        return str(made["request_id"])
+
+    def test_a_retry_that_is_sent_twice_makes_nothing_twice(self, owner: Api, failed: str) -> None:
+        path = f"operations/bulk/{failed}/retry/"
+        first = owner.post(path, {}, idempotency_key="again")
+        assert first.status_code == 201
+        Operation.objects.filter(retry_of__isnull=False).update(state="succeeded", ended_at=clock.now(), due_at=None)
+        second = owner.post(path, {}, idempotency_key="again")
+        assert second.status_code == 200
+        assert [one["id"] for one in second.json()["operations"]] == [one["id"] for one in first.json()["operations"]]
+        assert Operation.objects.count() == 4
+
+    def test_what_was_retried_is_not_retried_again(self, owner: Api, failed: str) -> None:
+        """Otherwise a second press on the same button would restart hosts that the first one restarted."""
+        path = f"operations/bulk/{failed}/retry/"
+        made = owner.post(path).json()["operations"]
+        Operation.objects.filter(pk__in=[one["id"] for one in made]).update(state="failed", ended_at=clock.now())
+        assert owner.post(path).status_code == 409
+        page = signed_in(make_user("anna", "admin"))
+        assert "Retry the failed" not in page.get(f"/operations/requests/{failed}/").content.decode()
+        again = owner.post(f"operations/{made[0]['id']}/retry/")
+        assert (again.status_code, len(again.json()["operations"])) == (201, 1)
