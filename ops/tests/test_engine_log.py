@@ -29,7 +29,7 @@ def operation() -> Operation:
     answer = request_operations(
         nodes=[Node.objects.get(pk=node.pk)], kind="reboot", params={}, actor=SYSTEM, now=clock.now()
     )
-    assert answer.operations, [(plan.refused, plan.params) for plan in answer.plans]
+    assert answer.operations, answer.refused
     (made,) = answer.operations
     made.lease_id, made.lease_until = LEASE, clock.now() + timedelta(minutes=1)
     made.save()
