@@ -58,6 +58,14 @@ def space(measured: Facts, disks: Sequence[str] = DISKS) -> list[Check]:
     return found or [Check("space_unknown", "warn")]
 
 
+def nothing_waits(facts: Facts) -> Check:
+    """Nothing but what runs boots next: kernel arguments would be changed on top of what waits, and not of what runs."""
+    waits = next((one for one in objects(facts, "deployments")), None)
+    if waits is None or flag(waits, "booted"):
+        return Check("nothing_waits")
+    return Check("another_waits", "block", {"version": text(waits, "version")})
+
+
 def packages(facts: Facts) -> Check:
     booted = booted_of(facts) or {}
     odd = [str(name) for kind in _PACKAGES for name in _listed(booted, kind)]
@@ -114,6 +122,27 @@ def rollback_of(facts: Facts) -> Mapping[str, Any] | None:
 
 def staged_of(facts: Facts) -> Mapping[str, Any] | None:
     return next((one for one in objects(facts, "deployments") if flag(one, "staged")), None)
+
+
+def named(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
+    """By what a deployment is recognised again, also after a restart."""
+    found = deployment or {}
+    return {name: found.get(name) for name in ("version", "checksum", "id")}
+
+
+def key_of(deployment: Mapping[str, Any] | None) -> str:
+    """The most telling of its names: not every system gives a checksum to what is staged, or a version to what is old."""
+    found = deployment or {}
+    return str(found.get("checksum") or found.get("version") or found.get("id") or "")
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two names mean one deployment, by what both of them tell."""
+    if one.get("checksum") and one.get("checksum") == other.get("checksum"):
+        return True
+    if one.get("version") and other.get("version"):
+        return bool(one["version"] == other["version"])
+    return bool(one.get("id")) and one.get("id") == other.get("id")
 
 
 def blocked(checks: Sequence[Check]) -> list[Check]:

@@ -148,6 +148,9 @@ class Host:
     rebooting: bool = False
     touched: bool = False
     transaction: Transaction | None = None
+    #: How often each unit was started in this boot, and the state of those that were changed in it.
+    starts: dict[str, int] = field(default_factory=dict)
+    unit_states: dict[str, str] = field(default_factory=dict)
     units: dict[str, TransientUnit] = field(default_factory=dict)
 
     @property
@@ -215,6 +218,8 @@ class Host:
             "finalize_error": self.finalize_error,
             "fell_back_from": self.fell_back_from,
             "written": self.written,
+            "starts": self.starts,
+            "unit_states": self.unit_states,
             "units": [asdict(row) for row in self.units.values()],
         }
 
@@ -230,5 +235,7 @@ class Host:
         self.finalize_error = row["finalize_error"]
         self.fell_back_from = row.get("fell_back_from", "")
         self.written = dict(row["written"])
+        self.starts = dict(row.get("starts", {}))
+        self.unit_states = dict(row.get("unit_states", {}))
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

@@ -140,6 +140,8 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     host.booted_at = float(int(up_at))
     host.agent_version, host.agent_running, host.rebooting = "", True, False
     host.units.clear()
+    host.starts.clear()
+    host.unit_states.clear()
     host.written = {path: text for path, text in host.written.items() if not path.startswith(("/run/", "/tmp/"))}  # noqa: S108
     host.transaction = None
     for gone in (Fault.SESSION, Fault.STUCK_TRANSACTION):

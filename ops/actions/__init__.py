@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from ops.actions.base import Action
+from ops.actions.kargs import KARGS
+from ops.actions.looking import CHECK, REFRESH
 from ops.actions.ostree import ROLLBACK, UPGRADE
 from ops.actions.simple import RESTART, SIMPLE
+from ops.actions.unit import UNIT_RESTART
 
-_ALL: dict[str, Action] = {action.kind: action for action in (UPGRADE, ROLLBACK, RESTART, *SIMPLE)}
+_ALL: dict[str, Action] = {
+    action.kind: action for action in (REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, *SIMPLE)
+}
 
 
 def get(kind: str) -> Action:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
+from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
@@ -27,7 +28,27 @@ class Host(Protocol):
 
     def look(self) -> tuple[Facts, Measurement]: ...
 
+    def read(self) -> Look:
+        """The whole of a look, as it is stored."""
+        ...
+
     def run(self, command: Command) -> CommandResult: ...
+
+
+class Inventory(Protocol):
+    """What FleetUI has stored of the node of one step."""
+
+    def known(self) -> int:
+        """The number of the facts that are stored now; 0 for none."""
+        ...
+
+    def take_in(self, read: Callable[[], Look]) -> bool:
+        """Read the host and store what it says, as a poll does; False while a poll of the node is under way."""
+        ...
+
+    def changes(self, since: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """What has changed since the facts of that number: kinds of events with their parameters."""
+        ...
 
 
 class Log(Protocol):
@@ -56,6 +77,7 @@ class Context:
     since: datetime
     held: Callable[[], bool]
     lease_s: int
+    inventory: Inventory
     family: str = ""
 
     @property
@@ -71,6 +93,10 @@ Checks = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], Mapp
 Commands = Callable[[Driver, Mapping[str, Any], Mapping[str, Any]], Sequence[Command]]
 
 
+#: (facts, params) -> what the plan says beyond the version: what is there before, and what will be.
+Target = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class Step:
     """`offline_ok`: that the host does not answer is part of the step (it restarts), and no reason to wait elsewhere."""
@@ -84,16 +110,20 @@ class Step:
 class Action:
     """A kind of operation. `capabilities` are the driver's kinds of command that it needs.
 
-    `checks` are those of its first step, `commands` what it will run: both also make the plan.
+    `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
+    host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
     """
 
     kind: str
     steps: tuple[Step, ...]
     checks: Checks = field(default=lambda _facts, _measured, _params, _plan: ())
     commands: Commands = field(default=lambda _driver, _params, _plan: ())
+    target: Target = field(default=lambda _facts, _params: {})
     capabilities: tuple[str, ...] = ()
     is_disruptive: bool = False
     changes: bool = True
+    beside_changes: bool = False
+    needs_facts: bool = True
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
 

@@ -11,6 +11,9 @@ from nodes.hosts.drivers.systemd import parse_show
 from ops.actions.base import LOOK_AGAIN, Context, as_failure, said, start_unit
 from ops.outcomes import Fail, Outcome, Wait
 
+#: What is kept of the output of a command whose answer is in it.
+PRINTED_CHARS = 4000
+
 
 @dataclass(frozen=True)
 class UnitState:
@@ -47,11 +50,12 @@ def run_fenced(
     done: Callable[[int, Mapping[str, Any]], Outcome],
     look_first: Callable[[], Outcome | None] = lambda: None,
     leaves: Mapping[str, Any] | None = None,
+    keep_printed: bool = False,
 ) -> Outcome:
     """Start the command if nobody did, else watch it. `look_first` may say that it is not needed (any more).
 
     `leaves` is remembered before it may have begun. `done` decides what its exit status means; a status that the
-    command does not call good is a failure with what it said.
+    command does not call good is a failure with what it said. With `keep_printed` all that it printed is in `printed`.
     """
     leftover = {"units": sorted({*ctx.memory.get("units", ()), _name(ctx)}), **(leaves or {})}
     found = unit_state(ctx)
@@ -62,8 +66,10 @@ def run_fenced(
             # Written before the effect: a cancel takes back what a worker began who died, or lost the host, in the middle.
             return Wait(ctx.now, waits, memory=leftover)
         return _start(ctx, command, waits, leftover)
-    cursor = _copy_journal(ctx)
+    cursor, text = _copy_journal(ctx)
     seen = {"units": leftover["units"], **cursor}
+    if keep_printed:
+        seen["printed"] = (str(ctx.memory.get("printed", "")) + text)[-PRINTED_CHARS:]
     if found.state == "runs":
         return Wait(ctx.now + LOOK_AGAIN, waits, memory=seen)
     if found.status and found.status not in command.unchanged_statuses:
@@ -87,8 +93,8 @@ def _exists(text: str) -> bool:
     return "already" in text.lower()
 
 
-def _copy_journal(ctx: Context) -> dict[str, Any]:
-    """Copy what the unit printed since the last look into the log; gives the new cursor and the last line."""
+def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
+    """Copy what the unit printed since the last look into the log; gives the new cursor, the last line, and the text."""
     cursors: dict[str, str] = dict(ctx.memory.get("cursors", {}))
     result = ctx.host.run(ctx.driver.fence.journal(ctx.operation_id, _name(ctx), cursors.get(_name(ctx), "")))
     text = result.stdout.decode("utf-8", "replace")
@@ -101,7 +107,7 @@ def _copy_journal(ctx: Context) -> dict[str, Any]:
     found: dict[str, Any] = {"cursors": {**cursors, _name(ctx): cursor.strip()}}
     if lines:
         found["last_said"] = " ".join(lines[-2:])[:400]
-    return found
+    return found, body
 
 
 def _name(ctx: Context) -> str:

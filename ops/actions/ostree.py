@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nodes.hosts.drivers.base import Command, Driver
 from ops import preflight as checks
-from ops.actions.base import Action, Context, ParamsRefused, Step, as_failure, effect
+from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, StepFunction, as_failure, effect
 from ops.actions.fenced import run_fenced
 from ops.actions.health import SOAK
 from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
 from ops.outcomes import Done, Fail, Outcome, Wait
-from ops.preflight import Check, booted_of, staged_of
+from ops.preflight import Check, booted_of, is_same, key_of, named, staged_of
 
 MAX_SOAK_S = 3600
 
@@ -30,8 +31,8 @@ def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
         found["version"] = version
     found.update(common_params(given))
     if "roll_back" in given:
-        found["roll_back"] = _flag(given, "roll_back")
-    _nothing_left(given)
+        found["roll_back"] = flag_param(given, "roll_back")
+    nothing_left(given)
     return found
 
 
@@ -44,18 +45,18 @@ def common_params(given: dict[str, Any]) -> dict[str, Any]:
             raise ParamsRefused("soak_s", "not_a_soak_time", value=str(value)[:40], most=MAX_SOAK_S)
         found["soak_s"] = value
     if "ignore_sessions" in given:
-        found["ignore_sessions"] = _flag(given, "ignore_sessions")
+        found["ignore_sessions"] = flag_param(given, "ignore_sessions")
     return found
 
 
-def _flag(given: dict[str, Any], name: str) -> bool:
+def flag_param(given: dict[str, Any], name: str) -> bool:
     value = given.pop(name)
     if not isinstance(value, bool):
         raise ParamsRefused(name, "not_a_flag", value=str(value)[:40])
     return value
 
 
-def _nothing_left(given: Mapping[str, Any]) -> None:
+def nothing_left(given: Mapping[str, Any]) -> None:
     if given:
         raise ParamsRefused(sorted(given)[0], "unknown_param")
 
@@ -63,7 +64,7 @@ def _nothing_left(given: Mapping[str, Any]) -> None:
 def rollback_params(params: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(params)
     found = common_params(given)
-    _nothing_left(given)
+    nothing_left(given)
     return found
 
 
@@ -121,7 +122,7 @@ def stage(ctx: Context) -> Outcome:
         if _is_target(ctx, booted_of(document)):
             return Done("there_already", _named(booted_of(document)), finish=True)
         if staged_of(document) is not None and _is_target(ctx, staged_of(document)) and ctx.plan.get("target"):
-            return Done("staged", _named(staged_of(document)), _staged(staged_of(document)))
+            return Done("staged", _named(staged_of(document)), staged_memory(staged_of(document)))
         return None
 
     def done(status: int, memory: Mapping[str, Any]) -> Outcome:
@@ -135,8 +136,8 @@ def stage(ctx: Context) -> Outcome:
             return Fail("nothing_staged", {"said": memory.get("last_said", "")}, memory)
         if ctx.plan.get("target") and not _is_target(ctx, staged):
             params = {"wanted": ctx.plan["target"].get("version", ""), **_named(staged)}
-            return Fail("other_staged", params, {**memory, **_staged(staged)})
-        return Done("staged", _named(staged), {**memory, **_staged(staged)})
+            return Fail("other_staged", params, {**memory, **staged_memory(staged)})
+        return Done("staged", _named(staged), {**memory, **staged_memory(staged)})
 
     return run_fenced(
         ctx,
@@ -166,11 +167,12 @@ def _named(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"version": (deployment or {}).get("version") or ""}
 
 
-def _staged(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
+def staged_memory(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What later steps have to know of what was staged."""
     found = deployment or {}
     return {
-        "staged": found.get("checksum") or "any",
-        "wanted": {"version": found.get("version"), "checksum": found.get("checksum")},
+        "staged": key_of(found) or "any",
+        "wanted": named(found),
         # The update agent may have staged it with a lock: a plain restart would drop it.
         "finalize": (found.get("checksum") or "") if found.get("locked") else "",
     }
@@ -178,10 +180,10 @@ def _staged(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def verify(ctx: Context) -> Outcome:
     """The booted version against the one that was staged: a fall back is recognised, whatever the boot order says."""
-    after, wanted = ctx.memory.get("after") or {}, ctx.memory.get("wanted") or {}
-    if after.get("checksum") == wanted.get("checksum") or (
-        after.get("version") and after.get("version") == wanted.get("version")
-    ):
+    after, wanted, before = (ctx.memory.get(name) or {} for name in ("after", "wanted", "before"))
+    # Two deployments of one commit, with other kernel arguments, are told apart by their ids.
+    is_twin = wanted.get("checksum") and wanted["checksum"] == before.get("checksum")
+    if after.get("id") == wanted.get("id") if is_twin else is_same(after, wanted):
         return Done("version_right", {"version": after.get("version") or ""}, {"staged": ""})
     facts, _measured = ctx.host.look()
     params = {
@@ -197,18 +199,18 @@ def order_rollback(ctx: Context) -> Outcome:
     facts, _measured = ctx.host.look()
     first = facts.deployments[0] if facts.deployments else None
     wanted = ctx.memory.get("wanted") or {}
-    if wanted and first is not None and first.checksum == wanted.get("checksum") and not first.booted:
+    if wanted and first is not None and first.id == wanted.get("id") and not first.booted:
         return Done("order_changed", {"version": first.version or ""})
     target = facts.rollback
     if target is None:
         return Fail("no_rollback")
     if not wanted:
         # Written before the effect: whoever takes over recognises what it did.
-        memory: dict[str, Any] = {"wanted": {"version": target.version, "checksum": target.checksum}}
+        memory: dict[str, Any] = {"wanted": named(asdict(target))}
         if not ctx.memory.get("failure"):
             # An upgrade that was not healthy stays turned back, whatever happens next; a rollback that ends before the
             # restart does not leave the next restart, whoever asks for it, to change the version.
-            memory["order"] = target.checksum
+            memory["order"] = target.id
         return Wait(ctx.now, "order", memory=memory)
     result = effect(ctx, ctx.driver.command("rollback"))
     if result.exit_status:
@@ -237,12 +239,16 @@ def went_back(ctx: Context) -> Outcome:
     return Fail("went_back", {**failure, "booted": now}, found.memory)
 
 
-UPGRADE = Action(
-    kind="upgrade",
-    checks=ready_to_upgrade,
-    commands=upgrade_commands,
-    steps=(
-        preflight(ready_to_upgrade),
+def with_restart(
+    ready: Checks,
+    *,
+    stage: StepFunction,
+    verify: StepFunction,
+    see: Callable[[Context], Mapping[str, Any]] | None = None,
+) -> tuple[Step, ...]:
+    """The way of everything that is staged and then booted: held, compared, watched, and taken back when it is not healthy."""
+    return (
+        preflight(ready, see) if see else preflight(ready),
         HOLD,
         Step("stage", stage),
         REBOOT,
@@ -254,7 +260,14 @@ UPGRADE = Action(
         BACK_REBOOT,
         BACK_AWAIT_BOOT,
         Step("back_verify", went_back),
-    ),
+    )
+
+
+UPGRADE = Action(
+    kind="upgrade",
+    checks=ready_to_upgrade,
+    commands=upgrade_commands,
+    steps=with_restart(ready_to_upgrade, stage=stage, verify=verify),
     capabilities=("deploy", "reboot"),
     is_disruptive=True,
     check_params=upgrade_params,

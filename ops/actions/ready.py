@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from ops.actions.base import Checks, Context, Step
 from ops.outcomes import Done, Fail, Outcome
-from ops.preflight import Check, blocked, booted_of, staged_of, unchanged_since
+from ops.preflight import Check, blocked, booted_of, key_of, named, staged_of, unchanged_since
 
 
-def preflight(checks: Checks) -> Step:
-    """A step that runs `checks(facts, measured, params, plan)` on a look of this moment, and remembers what was before."""
+def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lambda _ctx: {}) -> Step:
+    """A step that runs `checks(facts, measured, params, plan)` on a look of this moment, and remembers what was before.
+
+    `see` asks the host for more than a look has; the checks find it among the facts, and later steps as `seen`.
+    """
 
     def run(ctx: Context) -> Outcome:
         facts, measured = ctx.host.look()
-        document = facts.as_json()
+        seen = see(ctx)
+        document = {**facts.as_json(), **seen}
         found = [unchanged_since(ctx.plan.get("frozen", {}), document)]
         found += checks(document, measured.as_json(), ctx.params, ctx.plan)
         if not facts.boot.boot_id:
@@ -24,8 +31,9 @@ def preflight(checks: Checks) -> Step:
         booted = booted_of(document) or {}
         memory = {
             "boot_id": facts.boot.boot_id,
-            "before": {"version": booted.get("version"), "checksum": booted.get("checksum")},
-            "staged_before": (staged_of(document) or {}).get("checksum") or "",
+            "before": named(booted),
+            "staged_before": key_of(staged_of(document)),
+            "seen": seen,
             "failed_before": sorted(unit.name for unit in facts.health.failed_units),
             "checks": [check.as_json() for check in found],
         }

@@ -9,7 +9,7 @@ from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
 from nodes.hosts.errors import HostError
 from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Fail, Outcome, Wait
-from ops.preflight import booted_of
+from ops.preflight import booted_of, named
 
 RETURN_WITHIN = timedelta(minutes=15)
 _SETTLING = ("initializing", "starting")
@@ -67,7 +67,7 @@ def await_boot(ctx: Context) -> Outcome:
         "units": [],
         "order": "",
         "cursors": {},
-        "after": {"version": booted.get("version"), "checksum": booted.get("checksum")},
+        "after": named(booted),
     }
     ctx.log.note("booted", version=booted.get("version") or "", state=facts.health.system_state or "")
     return Done("booted", {"version": booted.get("version") or ""}, seen)

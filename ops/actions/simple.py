@@ -84,6 +84,7 @@ SIMPLE = (
     _one_command("unpin", "unpin", params=_deployment),
     _one_command("cleanup_pending", "cleanup_pending"),
     _one_command("cleanup_rollback", "cleanup_rollback"),
+    _one_command("cleanup_old", "cleanup_old"),
     _one_command("cancel_transaction", "cancel"),
     _one_command("zincati_pause", "zincati_pause"),
     _one_command("zincati_resume", "zincati_resume"),

@@ -1,19 +1,21 @@
 """The last step of every operation, however it ends: nothing of ours stays behind on the host.
 
-What there is to take back stands in the memory: `staged` (the checksum that we staged; taken back unless the operation
-went well), `order` (the checksum of the deployment that we put first; likewise), `hold` (the file that keeps the update
+What there is to take back stands in the memory: `staged` (the key of what we staged; taken back unless the operation
+went well), `order` (the id of the deployment that we put first; likewise), `hold` (the file that keeps the update
 agent still), `units` (transient units that ran our commands).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.preflight import key_of
 from ops.states import State
 
 #: A host that does not answer is waited for that long before a person has to look after it.
@@ -65,17 +67,17 @@ def _staged(ctx: Context) -> Outcome:
             ctx.log.note("transaction_cancelled", said=said(result))
         return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": facts.update.transaction or ""})
     staged = facts.staged
-    if staged is not None and _is_ours(ctx, staged.checksum, staged.version):
+    if staged is not None and _is_ours(ctx, key_of(asdict(staged))):
         result = effect(ctx, ctx.driver.command("cleanup_pending"))
         ctx.log.note("staged_dropped", version=staged.version, said=said(result))
     return Wait(ctx.now, "tidies", memory=forgotten)
 
 
-def _is_ours(ctx: Context, checksum: str | None, version: str | None) -> bool:
+def _is_ours(ctx: Context, key: str) -> bool:
     """Where staging may have begun and nothing more is known, it is ours unless it was there before."""
     if ctx.memory["staged"] == "any":
-        return not ctx.memory.get("staged_before") or ctx.memory["staged_before"] != checksum
-    return ctx.memory["staged"] in (checksum, version)
+        return str(ctx.memory.get("staged_before", "")) != key
+    return bool(ctx.memory["staged"] == key)
 
 
 def _order(ctx: Context) -> Outcome:
@@ -83,7 +85,7 @@ def _order(ctx: Context) -> Outcome:
     facts, _measured = ctx.host.look()
     first = facts.deployments[0] if facts.deployments else None
     forgotten = {"order": ""}
-    if facts.boot.boot_id != ctx.boot_id or first is None or first.booted or first.checksum != ctx.memory["order"]:
+    if facts.boot.boot_id != ctx.boot_id or first is None or first.booted or first.id != ctx.memory["order"]:
         return Wait(ctx.now, "tidies", memory=forgotten)
     if facts.rollback is not None:
         # Of three deployments the command would put the third one first: which one is right, a person says.

@@ -11,7 +11,7 @@ from fleetui.core import clock
 from nodes.hosts import ssh
 from nodes.hosts.drivers.base import Command
 from nodes.hosts.facts import Facts, Measurement
-from nodes.hosts.look import look
+from nodes.hosts.look import Look, look
 from nodes.services.polling.contact import Target, connected
 
 #: No step holds a worker for longer.
@@ -40,15 +40,18 @@ class SshHost:
             self._open.close()
 
     def look(self) -> tuple[Facts, Measurement]:
+        found = self.read()
+        return found.facts, found.measurement
+
+    def read(self) -> Look:
         target = self._target
-        found = look(
+        return look(
             self._connection(),
             family=target.family,
             given=target.family_given,
             now=clock.now(),
             deadline=self._reads,
         )
-        return found.facts, found.measurement
 
     def run(self, command: Command) -> ssh.CommandResult:
         return self._connection().run(

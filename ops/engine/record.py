@@ -17,7 +17,6 @@ from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.states import FINAL, State, may_move
 
 AGAIN_AFTER = timedelta(seconds=10)
-#: Facts are read again at once after the end, so that no page shows what was before.
 _AUDITED_END = "operations.end"
 
 
@@ -153,7 +152,9 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
             return False
         _close_run(row, outcome, now)
         if ended and row.node_id:
-            Node.objects.filter(pk=row.node_id).update(poll_due_at=now, poll_requested_at=now)
+            if row.changes:
+                # Read again at once, so that no page shows what was before.
+                Node.objects.filter(pk=row.node_id).update(poll_due_at=now, poll_requested_at=now)
             TimelineEvent.objects.create(
                 node_id=row.node_id,
                 at=now,

@@ -23,6 +23,7 @@ from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, tidy
 from ops.engine.claim import begin, hold
 from ops.engine.host import SshHost
+from ops.engine.inventory import StoredNode
 from ops.engine.log import StepLog
 from ops.engine.record import record, void
 from ops.models import Operation, StepRun
@@ -31,6 +32,8 @@ from ops.states import State
 
 log = structlog.get_logger(__name__)
 TIDY_STEP = Step(TIDY, tidy)
+#: The driver of a host that was never read.
+UNKNOWN = "unknown"
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
 LOOK_FOR_CANCEL_S = 1.0
@@ -129,7 +132,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             params=row.params,
             plan=row.plan,
             memory=row.memory,
-            driver=drivers.get(family),
+            driver=drivers.get(family or UNKNOWN),
             host=host,
             log=StepLog(row.pk, own, step.name),
             now=now,
@@ -137,6 +140,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             since=begun.started_at,
             held=lambda: hold(row.pk, own, clock.now()),
             lease_s=settings.OPERATION_LEASE_S,
+            inventory=StoredNode(node),
             family=family,
         )
         try:

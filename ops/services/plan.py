@@ -52,7 +52,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         )
     )
     measured = dict(Measurement.objects.filter(node__in=ids).values_list("node_id", "document"))
-    busy = _busy(ids) if action.changes else {}
+    busy = {} if action.beside_changes else _busy(ids)
     return [
         _plan(node, action, params, documents.get(node.pk), measured.get(node.pk) or {}, busy.get(node.pk), now)
         for node in nodes
@@ -77,11 +77,12 @@ def _plan(
         return NodePlan(node, "retired")
     if busy is not None:
         return NodePlan(node, "busy", {"operation": str(busy.pk), "kind": busy.kind, "state": busy.state})
-    if facts is None:
+    if facts is None and action.needs_facts:
         return NodePlan(node, "no_facts")
+    facts = facts or {}
     if node.reachability == "key_mismatch":
         return NodePlan(node, "key_mismatch")
-    driver = drivers.get(node.os_family)
+    driver = drivers.get(node.os_family or "unknown")
     for kind in action.capabilities:
         capability = driver.capabilities.get(kind)
         if capability is None or not capability.supported:
@@ -94,7 +95,7 @@ def _plan(
         "booted_checksum": booted.get("checksum") or "",
         "booted_version": booted.get("version") or "",
     }
-    target: dict[str, Any] = {}
+    target = dict(action.target(facts, params))
     if action.kind == "upgrade":
         found = upgrade_target(node, booted, params, now)
         if isinstance(found, NodePlan):

@@ -13,7 +13,7 @@ from fleetui.core import clock
 from nodes.hosts import facts as host_facts
 from nodes.hosts.drivers.base import Command
 from nodes.hosts.errors import ConnectionRefused
-from nodes.hosts.look import look
+from nodes.hosts.look import Look, look
 from nodes.hosts.ssh import CommandResult, Deadline
 from nodes.models import Credential, Facts, HostKey, Measurement, Node
 from nodes.services.polling.columns import fact_columns
@@ -117,9 +117,12 @@ class InProcessHost:
         return None
 
     def look(self) -> tuple[host_facts.Facts, host_facts.Measurement]:
-        connection: Any = _Connection(self.machine)
-        found = look(connection, family=self._family, now=clock.now(), deadline=Deadline.after(30))
+        found = self.read()
         return found.facts, found.measurement
+
+    def read(self) -> Look:
+        connection: Any = _Connection(self.machine)
+        return look(connection, family=self._family, now=clock.now(), deadline=Deadline.after(30))
 
     def run(self, command: Command) -> CommandResult:
         return self.machine.call(command.argv, command.stdin)

@@ -15,10 +15,13 @@ from fleetui.core import clock
 from nodes.models import Node
 from ops.engine import claim_due, record, run_step, start_queued, work
 from ops.models import Operation, StepRun
-from ops.services.request import request_operations
+from ops.services import control
+from ops.services.plan import NodePlan
+from ops.services.request import preview, request_operations
 from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
 
 pytestmark = pytest.mark.django_db
+UNIT = "chronyd.service"
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PARAMS: dict[str, dict[str, Any]] = {
     "upgrade": {"soak_s": 0},
@@ -28,25 +31,40 @@ PARAMS: dict[str, dict[str, Any]] = {
     "unpin": {"deployment": "booted"},
     "cleanup_pending": {},
     "cleanup_rollback": {},
+    "cleanup_old": {},
+    "refresh": {},
+    "check": {},
+    "unit_restart": {"unit": UNIT},
+    "kargs": {"append": ["panic=10"], "delete": ["mitigations=auto,nosmt"], "soak_s": 0},
     "zincati_pause": {},
     "zincati_resume": {},
 }
-RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1}
+RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
 
 
 class Run:
     """One operation of one kind on a fresh host, worked on until it ends."""
 
-    def __init__(self, kind: str, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, kind: str, patch: pytest.MonkeyPatch, **params: Any) -> None:
         self.kind, self.now = kind, START
         patch.setattr(clock, "now", lambda: self.now)
         self.machine = Machine()
         patch.setattr(work, "SshHost", host_of(self.machine))
         Node.objects.all().delete()
         self.node = make_hosted_node(self.machine, self.now)
-        answer = request_operations(nodes=[self.node], kind=kind, params=PARAMS[kind], actor=SYSTEM, now=self.now)
+        self.ask(kind, **(params or PARAMS[kind]))
+
+    def ask(self, kind: str, **params: Any) -> None:
+        """Ask for an operation; it is worked on from here on."""
+        answer = request_operations(nodes=[self.node], kind=kind, params=params, actor=SYSTEM, now=self.now)
         assert answer.operations, answer.refused
         self.operation = answer.operations[0]
+
+    def plan(self, kind: str, **params: Any) -> list[NodePlan]:
+        return preview(nodes=[self.node], kind=kind, params=params, actor=SYSTEM, now=self.now)
+
+    def cancel(self) -> None:
+        control.cancel(operation=self.operation, actor=SYSTEM, now=self.now)
 
     def rounds(self, most: int = 400) -> Operation:
         for _round in range(most):
@@ -74,6 +92,8 @@ class Run:
         assert operation.state == "succeeded", stand
         assert self.machine.reboots == RESTARTS.get(self.kind, 0), stand
         assert self.machine.left_behind() == [], stand
+        assert self.machine.host.starts.get(UNIT, 0) == (1 if self.kind == "unit_restart" else 0), stand
+        assert ("panic=10" in self.machine.host.booted.kargs) == (self.kind == "kargs"), stand
         assert operation.lease_id is None
         assert not StepRun.objects.filter(operation=operation, ended_at=None).exists()
 
@@ -96,7 +116,7 @@ def test_a_worker_may_die_at_every_call(kind: str, monkeypatch: pytest.MonkeyPat
     assert deaths >= 2
 
 
-@pytest.mark.parametrize("kind", ["upgrade", "reboot", "rollback"])
+@pytest.mark.parametrize("kind", ["upgrade", "reboot", "rollback", "unit_restart"])
 def test_the_database_may_fail_at_every_write_of_an_outcome(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = record._write
     for failing in itertools.count():

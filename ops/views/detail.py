@@ -20,7 +20,7 @@ from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.states import FINAL, UNTOUCHED, State
-from ops.views.words import shown
+from ops.views.words import differences, shown
 
 LINES_AT_ONCE = 500
 #: htmx ends a poll on this status.
@@ -124,6 +124,7 @@ def _plan(operation: Operation) -> dict[str, Any]:
     return {
         "target": plan.get("target") or {},
         "frozen": plan.get("frozen") or {},
+        "differences": differences(plan.get("target") or {}),
         "commands": [shlex.join(command) for command in plan.get("commands") or []],
         "checks": [
             {"level": one["level"], "text": wording.check_sentence(one["code"], one.get("params"))}

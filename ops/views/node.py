@@ -13,9 +13,25 @@ from ops import actions, wording
 from ops.models import Operation
 from ops.views.words import shown
 
-_ICONS = {"upgrade": "arrow-up", "rollback": "arrow-back-up", "reboot": "power", "pin": "pin", "unpin": "pin"}
+_ICONS = {
+    "refresh": "refresh",
+    "check": "search",
+    "upgrade": "arrow-up",
+    "rollback": "arrow-back-up",
+    "reboot": "power",
+    "unit_restart": "rotate-clockwise",
+    "kargs": "terminal-2",
+    "pin": "pin",
+    "unpin": "pin",
+    "cleanup_pending": "trash",
+    "cleanup_rollback": "trash",
+    "cleanup_old": "trash",
+    "cancel_transaction": "ban",
+    "zincati_pause": "player-pause",
+    "zincati_resume": "player-play",
+}
 #: Offered on the list, where hosts of several systems may be selected.
-_ON_LIST = ("upgrade", "reboot", "rollback")
+_ON_LIST = ("refresh", "upgrade", "reboot", "rollback", "unit_restart")
 LAST_SHOWN = 5
 
 

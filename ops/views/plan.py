@@ -19,16 +19,20 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
-from nodes.models import Node
+from nodes.models import Facts, Node
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.services.plan import NodePlan
 from ops.services.reasons import is_reason_required, reason_hint
 from ops.services.request import MOST_NODES, preview, request_operations
+from ops.views.words import differences
 
 CONFIRM_ABOVE = 10
 SHOWN_TARGETS = 200
+#: Nodes whose facts are read for the names of units.
+MOST_READ = 50
+_AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {
     1: gettext_lazy("1 hour"),
     4: gettext_lazy("4 hours"),
@@ -43,7 +47,21 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reboot": ("soak_s", "ignore_sessions"),
     "pin": ("deployment",),
     "unpin": ("deployment",),
+    "unit_restart": ("unit",),
+    "kargs": ("append", "delete", "replace", "soak_s", "roll_back", "ignore_sessions"),
 }
+#: Without these nothing can be planned: the form is asked for them first.
+ASKED_FIRST = {"unit_restart": ("unit",), "kargs": ("append", "delete", "replace")}
+_WORDS = ("append", "delete", "replace")
+_INITIAL = {"hours": 4, "soak_s": 60, "deployment": "booted"}
+
+
+def _words(label: Any, help_text: Any) -> forms.CharField:
+    """Kernel arguments, apart by spaces or lines."""
+    area = forms.Textarea(
+        attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}
+    )
+    return forms.CharField(label=label, required=False, max_length=6000, widget=area, help_text=help_text)
 
 
 class PlanForm(forms.Form):
@@ -57,6 +75,16 @@ class PlanForm(forms.Form):
         max_length=100,
         help_text=gettext_lazy("Empty: the next release of the stream of each node."),
     )
+    unit = forms.CharField(
+        label=gettext_lazy("Unit"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"list": "plan-units", "spellcheck": "false", "autocapitalize": "off"}),
+        help_text=gettext_lazy("A service, socket, timer or path, such as kubelet.service."),
+    )
+    append = _words(gettext_lazy("Append"), gettext_lazy("NAME or NAME=VALUE, apart by spaces or lines."))
+    delete = _words(gettext_lazy("Delete"), gettext_lazy("Exactly as they stand now."))
+    replace = _words(gettext_lazy("Replace"), gettext_lazy("NAME=NEW, where NAME is there exactly once."))
     deployment = forms.ChoiceField(
         label=gettext_lazy("Deployment"),
         required=False,
@@ -84,13 +112,14 @@ class PlanForm(forms.Form):
 
     def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        wanted = FIELDS.get(kind, ())
         # Asked for when it goes, not while the plan is only looked at.
         self.fields["reason"].required = is_reason_required() and "go" in self.data
         self.fields["reason"].help_text = reason_hint()
-        for name in ("version", "deployment", "soak_s", "roll_back", "ignore_sessions"):
-            if name not in wanted:
-                del self.fields[name]
+        for name in {name for names in FIELDS.values() for name in names} - set(FIELDS.get(kind, ())):
+            del self.fields[name]
+        first = ASKED_FIRST.get(kind, ())
+        #: Whether all that a plan needs is there.
+        self.is_complete = not first or any(str(self.data.get(name, "")).strip() for name in first)
 
     def clean_ids(self) -> list[uuid.UUID]:
         try:
@@ -101,7 +130,8 @@ class PlanForm(forms.Form):
     def params(self) -> dict[str, Any]:
         """What the kind takes, without what was left empty."""
         found = {name: self.cleaned_data.get(name) for name in FIELDS.get(self.cleaned_data["kind"], ())}
-        return {name: value for name, value in found.items() if value not in (None, "", False)}
+        found |= {name: str(found[name]).split() for name in _WORDS if name in found}
+        return {name: value for name, value in found.items() if value not in (None, "", False, [])}
 
 
 @require_POST
@@ -126,16 +156,20 @@ def plan(request: HttpRequest) -> HttpResponse:
             )
             messages.warning(request, said)
             return redirect("nodes:list")
-        form = PlanForm({"ids": ",".join(ids), "kind": kind, "hours": 4, "soak_s": 60}, kind=kind)
+        given = {name: request.POST[name] for name in FIELDS.get(kind, ()) if name in request.POST}
+        form = PlanForm({**_INITIAL, **given, "ids": ",".join(ids), "kind": kind}, kind=kind)
     return _answer(request, form, kind, len(ids))
 
 
 def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> HttpResponse:
     principal, plans, status = principal_of(request), [], 200
+    nodes: list[Node] = []
     if form.is_valid():
         visible = Node.objects.visible_to(principal).select_related("pool__cluster")
         nodes = list(visible.filter(pk__in=form.cleaned_data["ids"]).order_by("name"))
         try:
+            if not form.is_complete and not {"go", "again"} & set(request.POST):
+                return render(request, "ops/plan.html", _context(form, kind, nodes, [], count))
             plans = preview(nodes=nodes, kind=kind, params=form.params(), actor=principal, now=clock.now())
             if "go" in request.POST and _confirmed(form, plans):
                 answer = request_operations(
@@ -155,10 +189,10 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
                     _("Nothing can be done to any of these nodes now."), mend=_("See the reasons below.")
                 )
         except FleetError as error:
-            status = take_error(form, error)
+            status = take_error(form, error, **{f"params.{name}": name for name in form.fields})
     if form.errors:
         status = 422
-    return render(request, "ops/plan.html", _context(form, kind, plans, count), status=status)
+    return render(request, "ops/plan.html", _context(form, kind, nodes, plans, count), status=status)
 
 
 def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
@@ -171,7 +205,22 @@ def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
     return True
 
 
-def _context(form: PlanForm, kind: str, plans: list[NodePlan], count: int) -> dict[str, Any]:
+def _known_units(nodes: list[Node]) -> list[str]:
+    """Units that the facts of the nodes name, failed ones first."""
+    facts = Facts.objects.filter(pk__in=[node.facts_id for node in nodes[:MOST_READ] if node.facts_id])
+    parts = ("document__health__failed_units", "document__kubernetes__role", "document__containers__runtimes")
+    failed: set[str] = set()
+    others: set[str] = set()
+    for units, role, runtimes in facts.values_list(*parts):
+        failed |= {str(one["name"]) for one in units or []}
+        others |= {"kubelet.service"} if role else set()
+        others |= {"docker.service"} & {f"{one['name']}.service" for one in runtimes or []}
+    for node in nodes:
+        others |= set(_AGENT_UNITS.get(node.os_family, ()))
+    return [*sorted(failed), *sorted(others - failed)]
+
+
+def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan], count: int) -> dict[str, Any]:
     form.fields["reason"].required = is_reason_required()
     applicable = [one for one in plans if not one.refused]
     refused = [one for one in plans if one.refused]
@@ -185,7 +234,10 @@ def _context(form: PlanForm, kind: str, plans: list[NodePlan], count: int) -> di
         "applicable": len(applicable),
         "blocked": blocked,
         "confirm": len(applicable) > CONFIRM_ABOVE,
+        "is_planned": bool(plans),
         "is_disruptive": actions.get(kind).is_disruptive,
+        "restarts": "reboot" in [step.name for step in actions.get(kind).steps],
+        "known_units": _known_units(nodes) if "unit" in form.fields else [],
         "one_command": [shlex.join(command) for command in next(iter(commands))] if len(commands) == 1 else [],
         "rows": [_row(one) for one in applicable[:SHOWN_TARGETS]],
         "more": max(len(applicable) - SHOWN_TARGETS, 0),
@@ -203,6 +255,7 @@ def _row(plan: NodePlan) -> dict[str, Any]:
         "node": plan.node,
         "before": plan.frozen.get("booted_version", ""),
         "after": plan.target.get("version", ""),
+        "differences": differences(plan.target),
         "commands": [shlex.join(command) for command in plan.commands],
         "checks": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -24,6 +25,14 @@ LEVELS = {
     "needs_attention": "warn",
     "void": "none",
 }
+
+
+def differences(target: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What a plan takes away from the kernel arguments and adds to them."""
+    arguments = target.get("arguments") or {}
+    before, after = arguments.get("before") or [], arguments.get("after") or []
+    gone = [{"sign": "−", "text": word} for word in before if word not in after]
+    return gone + [{"sign": "+", "text": word} for word in after if word not in before]
 
 
 def sentence_of(operation: Operation) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from nodes.wording import timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
 from ops.wording.checks import CHECKS
@@ -71,6 +72,9 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result == "preflight":
         checks = known.get("checks") or []
         known["why"] = " ".join(check_sentence(one["code"], one.get("params")) for one in checks)
+    if result == "refreshed":
+        told = [timeline_sentence(one["kind"], one.get("params")) for one in known.get("changes") or []]
+        known["what"] = "; ".join(told)
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
     return (

@@ -27,5 +27,32 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     "not_a_version": (_("%(value)s is not a version."), _("Give it as it stands in the releases.")),
     "not_a_soak_time": (_("%(value)s is not a soak time."), _("Give a whole number of seconds up to %(most)s.")),
     "not_a_flag": (_("%(value)s is neither true nor false."), _("Give true or false.")),
+    "not_a_unit": (
+        _("%(value)s is not the name of a unit."),
+        _("Give one such as kubelet.service, of letters, digits and :_.@- only."),
+    ),
+    "unit_kind": (
+        _("%(value)s is no unit that can be restarted here."),
+        _("Give a service, socket, timer or path."),
+    ),
+    "unit_cuts_off": (
+        _("%(value)s carries the way to the host: after a failed restart nobody gets in."),
+        _("Restart it at the console of the host."),
+    ),
+    "unit_stops_host": (_("%(value)s takes the host down."), _("Ask for a reboot.")),
+    "unit_ours": (_("%(value)s runs a command of FleetUI."), _("Cancel that operation.")),
+    "not_a_list": (_("%(value)s is not a list of kernel arguments."), _("Give a list of texts.")),
+    "no_arguments": (_("No kernel argument is named."), _("Give some to append, to delete or to replace.")),
+    "too_many_arguments": (_("%(value)s kernel arguments are too many at once."), _("Give at most %(most)s.")),
+    "not_an_argument": (
+        _("%(value)s is not a kernel argument that can be given here."),
+        _("Give NAME or NAME=VALUE without spaces, quotes and backslashes."),
+    ),
+    "argument_protected": (
+        _("%(value)s decides how the host boots, and is not changed from here."),
+        _("Leave it out."),
+    ),
+    "not_a_replacement": (_("%(value)s has no new value."), _("Give NAME=VALUE.")),
+    "twice": (_("%(value)s is named more than once."), _("Name it once.")),
     "not_a_place": (_("%(value)s is not a deployment that can be named."), _("Give booted, pending or rollback.")),
 }

@@ -14,6 +14,47 @@ RESULTS: dict[str, Forms] = {
     ),
     "healthy": (_("Done; the host was healthy for %(seconds)s s after the restart."), _("Done; the host is healthy.")),
     "there_already": (_("Nothing to do: it runs %(version)s already."), _("Nothing to do.")),
+    "refreshed": (
+        ngettext_lazy("%(count)d change: %(what)s.", "%(count)d changes: %(what)s.", "count"),
+        _("Read and stored; nothing has changed."),
+    ),
+    "update_there": (_("%(version)s is there."), _("An update is there.")),
+    "update_waits": (_("%(version)s is staged and waits for a restart."), _("An update is staged.")),
+    "no_update": (_("No update: nothing newer than %(version)s is offered."), _("No update is offered.")),
+    "check_failed": (
+        _("The host could not look for an update (status %(status)s): %(said)s"),
+        _("The host could not look for an update (status %(status)s)."),
+        _("The host could not look for an update."),
+    ),
+    "check_unanswered": (_("The host was still looking for an update after %(minutes)s minutes."),),
+    "unit_active": (_("%(unit)s was restarted and is active (%(state)s)."), _("%(unit)s was restarted and is active.")),
+    "unit_ran": (_("%(unit)s ran to its end."),),
+    "unit_restarted": (_("The unit was restarted."),),
+    "unit_failed": (
+        _("%(unit)s failed after the restart (%(why)s, status %(status)s). Its last lines are in the log."),
+        _("%(unit)s failed after the restart. Its last lines are in the log."),
+    ),
+    "unit_stuck": (_("%(unit)s neither came up nor failed: it is still %(state)s."),),
+    "unit_unstable": (_("%(unit)s came up and was started anew within seconds: it does not stay up."),),
+    "unit_not_restarted": (
+        _("%(unit)s was not restarted: %(said)s"),
+        _("%(unit)s was not restarted."),
+    ),
+    "unit_changed": (_("%(unit)s was started anew by someone else since this was decided. Nothing was done."),),
+    "unit_restart_failed": (
+        _("The restart could not be asked for (status %(status)s): %(said)s"),
+        _("The restart could not be asked for."),
+    ),
+    "arguments_there": (_("Nothing to do: the kernel arguments are so already."),),
+    "arguments_unread": (
+        _("The kernel arguments could not be read (status %(status)s): %(said)s"),
+        _("The kernel arguments could not be read."),
+    ),
+    "arguments_fell_back": (
+        _("The host did not boot the deployment with the new kernel arguments: %(said)s"),
+        _("The host did not boot the deployment with the new kernel arguments."),
+    ),
+    "arguments_not_there": (_("The host booted, and its kernel arguments are not as asked for."),),
     "cancelled": (_("Cancelled by %(by)s: %(reason)s"), _("Cancelled by %(by)s."), _("Cancelled.")),
     "rejected": (_("Rejected by %(by)s: %(reason)s"), _("Rejected by %(by)s."), _("Rejected.")),
     "not_approved": (

@@ -4,13 +4,18 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 KINDS: dict[str, Promise] = {
+    "refresh": _("Refresh"),
+    "check": _("Check for an update"),
     "upgrade": _("Upgrade"),
     "rollback": _("Roll back"),
     "reboot": _("Reboot"),
+    "unit_restart": _("Restart a unit"),
+    "kargs": _("Change kernel arguments"),
     "pin": _("Pin a deployment"),
     "unpin": _("Unpin a deployment"),
     "cleanup_pending": _("Drop the pending deployment"),
     "cleanup_rollback": _("Drop the rollback deployment"),
+    "cleanup_old": _("Drop cached data"),
     "cancel_transaction": _("Cancel the transaction on the host"),
     "zincati_pause": _("Pause automatic updates"),
     "zincati_resume": _("Resume automatic updates"),

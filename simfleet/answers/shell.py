@@ -8,9 +8,11 @@ from functools import lru_cache
 
 from simfleet.answers.base import Answer, Call, answer, command, fail
 from simfleet.answers.machine import nic_drivers
+from simfleet.answers.units import unit
 
 NIC_LOOP = "for nic in /sys/class/net/*"
 PARTITION_TABLE = 'exec sudo -n cgpt show "$disk"'
+INVOCATION = "now=$(systemctl show --property=InvocationID"
 GUARD = "</proc/sys/kernel/random/boot_id;"
 BOOT_CHANGED_STATUS = 75
 TOO_LATE_STATUS = 76
@@ -161,6 +163,8 @@ class Script:
 async def shell(call: Call) -> Answer:
     """`sh -c SCRIPT`, or the probe script on standard input."""
     if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
+        if call.args[1].startswith(INVOCATION):
+            return await same_invocation(call)
         if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):
             return await guarded(call)
         return await run_script(call, call.args[1], call.args[3:])
@@ -179,6 +183,15 @@ async def guarded(call: Call) -> Answer:
     if words[1] and int(call.host.uptime_s(call.now)) >= int(words[1]):
         return fail("this came later than it was allowed to", TOO_LATE_STATUS)
     return await answer(call.other(words[2:]))
+
+
+async def same_invocation(call: Call) -> Answer:
+    """`sh -c SCRIPT NAME UNIT INVOCATION`: restart the unit unless it was started anew meanwhile."""
+    name, wanted = call.args[3:5]
+    if unit(call.host, name, call.now).invocation != wanted:
+        return fail("the unit was started anew since this was decided", BOOT_CHANGED_STATUS)
+    done = await answer(call.other(("systemctl", "restart", name)))
+    return Answer(0, done.out + f"systemctl restart ended with status {done.status}\n".encode(), done.err)
 
 
 async def run_script(call: Call, script: str, given: tuple[str, ...] = ()) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from simfleet import seeds
 from simfleet.answers.base import AGAIN, Answer, Call, answer, command, fail, options, say
@@ -38,7 +39,10 @@ VALUED = frozenset(
         "--type",
     ]
 )
+#: A failed unit with this strength of its fault fails again at every start.
+FAILS_AGAIN = 2
 _running: set[asyncio.Task[None]] = set()
+_tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
 
 
 def _shown(rows: list[Unit], flags: dict[str, str]) -> str:
@@ -67,16 +71,53 @@ def _change(call: Call, verb: str, words: list[str]) -> Answer:
         found = unit(call.host, word, call.now)
         if found.load == "not-found":
             return fail(f"Failed to {verb} {found.name}: Unit {found.name} not found.", 5)
+        if found.load == "masked" and verb in {"start", "restart"}:
+            return fail(f"Failed to {verb} {found.name}: Unit {found.name} is masked.")
         if found.name == "zincati.service":
             call.host.agent_running = verb != "stop"
-        elif (
-            found.name not in call.host.units
-            and found.active == "failed"
-            and verb in {"restart", "start", "reset-failed"}
-        ):
-            call.host.faults.pop(Fault.FAILED_UNIT.value, None)
-        elif found.name in call.host.units and verb in {"stop", "reset-failed"}:
-            call.host.units.pop(found.name)
+        elif found.name in call.host.units:
+            _change_transient(call, verb, found.name)
+            continue
+        elif found.active == "failed":
+            if verb in {"start", "restart"} and call.host.faults.get(Fault.FAILED_UNIT.value, 0) >= FAILS_AGAIN:
+                _started(call.host, found.name)
+                return fail(f"Job for {found.name} failed because the control process exited with error code.")
+            if verb in {"start", "restart", "reset-failed"}:
+                call.host.faults.pop(Fault.FAILED_UNIT.value, None)
+        elif verb in {"start", "restart"} or (verb == "try-restart" and found.active == "active"):
+            if found.active != "active":
+                call.host.unit_states[found.name] = "active"
+        elif verb == "stop":
+            call.host.unit_states[found.name] = "inactive"
+        if verb in {"start", "restart", "try-restart"}:
+            _started(call.host, found.name)
+    call.world.changed(call.host)
+    return Answer()
+
+
+def _started(host: Host, name: str) -> None:
+    host.starts[name] = host.starts.get(name, 0) + 1
+
+
+def _change_transient(call: Call, verb: str, name: str) -> None:
+    if verb not in {"stop", "reset-failed"}:
+        return
+    call.host.units.pop(name)
+    if verb == "stop" and (task := _tasks.pop((id(call.host), name), None)):
+        # The client is gone; a transaction that it began goes on in the daemon.
+        task.cancel()
+
+
+def _mask(call: Call, verb: str, flags: dict[str, str], words: list[str]) -> Answer:
+    """Only `--runtime`, which lasts until the next boot."""
+    if not call.root:
+        return fail(f"Failed to {verb} unit: {NO_AUTH}", 4)
+    for word in words:
+        name = unit(call.host, word, call.now).name
+        if verb == "mask":
+            call.host.unit_states[name] = "masked" if "--now" in flags else call.host.unit_states.get(name, "masked")
+        elif call.host.unit_states.get(name) == "masked":
+            call.host.unit_states[name] = "inactive"
     call.world.changed(call.host)
     return Answer()
 
@@ -107,6 +148,8 @@ def systemctl(call: Call) -> Answer:
         value = found.enabled if verb == "is-enabled" else found.active
         good = {"is-active": "active", "is-enabled": "enabled", "is-failed": "failed"}[verb]
         return Answer(0 if value == good else 3, b"" if "-q" in flags or "--quiet" in flags else f"{value}\n".encode())
+    if verb in {"mask", "unmask"}:
+        return _mask(call, verb, flags, names)
     if verb == "reboot":
         return _reboot(call)
     if verb in {
@@ -185,6 +228,8 @@ async def systemd_run(call: Call) -> Answer:
     task = asyncio.create_task(_run_unit(call, row, tuple(argv)))
     _running.add(task)
     task.add_done_callback(_running.discard)
+    _tasks[id(call.host), name] = task
+    task.add_done_callback(lambda done: _forget(id(call.host), name, done))
     note = (
         b""
         if "-q" in flags or "--quiet" in flags
@@ -195,6 +240,11 @@ async def systemd_run(call: Call) -> Answer:
         out = "".join(f"{line}\n" for line in row.output) if flags.keys() & {"--pipe", "-P"} else ""
         return Answer(row.exit_status or 0, out.encode(), note)
     return Answer(0, b"", note)
+
+
+def _forget(host: int, name: str, task: asyncio.Task[None]) -> None:
+    if _tasks.get((host, name)) is task:
+        del _tasks[host, name]
 
 
 def _invocation(row: TransientUnit) -> str:
@@ -231,10 +281,20 @@ def _journal(host: Host, name: str, boot: str, now: float) -> list[str]:
     return []
 
 
+def _with_boot(args: tuple[str, ...]) -> tuple[str, ...]:
+    """`-b` may stand alone, which means this boot."""
+    words = list(args)
+    for index in reversed(range(len(words))):
+        following = words[index + 1 : index + 2]
+        if words[index] == "-b" and (not following or re.fullmatch(r"-[^0-9].*", following[0])):
+            words.insert(index + 1, "0")
+    return tuple(words)
+
+
 @command("journalctl")
 def journalctl(call: Call) -> Answer:
     """The list of boots, and the last lines of a unit."""
-    flags, _ = options(call.args, VALUED)
+    flags, _ = options(_with_boot(call.args), VALUED)
     if "--list-boots" in flags:
         return say(_boots(call.host, call.now))
     name = flags.get("-u") or flags.get("--unit") or ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simfleet import seeds
 from simfleet.model import Fault, Host
@@ -23,6 +23,7 @@ class Unit:
     status_text: str = ""
     exit_status: int = 0
     main_pid: int = 0
+    invocation: str = ""
 
     def properties(self) -> dict[str, str]:
         """Names and values."""
@@ -33,7 +34,11 @@ class Unit:
             "Result": self.result,
             "ExecMainStatus": str(self.exit_status),
             "ExecMainCode": "0" if self.main_pid or self.active == "inactive" else "1",
-            "InvocationID": seeds.machine_hex(1, self.name, self.description) if self.active != "inactive" else "",
+            "InvocationID": self.invocation,
+            "RefuseManualStart": "no",
+            "RefuseManualStop": "no",
+            "SuccessAction": "none",
+            "FailureAction": "none",
             "Id": self.name,
             "Names": self.name,
             "Description": self.description,
@@ -106,8 +111,20 @@ def _flatcar_unit(host: Host, name: str) -> Unit | None:
 
 
 def unit(host: Host, name: str, now: float) -> Unit:
-    """The unit of that name; one that does not exist is not-found."""
+    """The unit of that name; one that does not exist is not-found. Every start has an invocation id of its own."""
     name = name if "." in name else name + ".service"
+    found = _unit(host, name, now)
+    if found.load == "loaded" and (state := host.unit_states.get(name)):
+        sub = {"active": "running", "masked": "dead"}.get(state, "dead")
+        load = "masked" if state == "masked" else "loaded"
+        found = replace(found, load=load, active="inactive" if state == "masked" else state, sub=sub)
+    starts = host.starts.get(name, 0)
+    if found.load == "not-found" or (found.active == "inactive" and not starts):
+        return found
+    return replace(found, invocation=seeds.machine_hex(host.seed, host.name, name, host.boot_count, starts))
+
+
+def _unit(host: Host, name: str, now: float) -> Unit:
     if host.plan.os == "flatcar" and (found := _flatcar_unit(host, name)):
         return found
     if name == "zincati.service":

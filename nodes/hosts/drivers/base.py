@@ -280,3 +280,10 @@ class Driver(ABC):
     @abstractmethod
     def command(self, kind: str, **params: object) -> Command:
         """One effect as argument list, or CommandRefused."""
+
+    def offered(self, facts: Facts, said: str) -> str | None:
+        """The version that a check found, from what it printed or what the host says since; empty for none.
+
+        None: the host is still looking.
+        """
+        raise CommandRefused(f"FleetUI cannot read what {self.name} says of a check.")

@@ -33,6 +33,7 @@ _ONLY_ON_OSTREE = (
     "kargs_set",
     "cleanup_pending",
     "cleanup_rollback",
+    "cleanup_old",
 )
 
 
@@ -70,6 +71,9 @@ class RpmOstreeDriver(Driver):
         if capability is not None and not capability.supported:
             raise CommandRefused(capability.reason)
         return ostree_commands.make(kind, params)
+
+    def offered(self, facts: Facts, said: str) -> str | None:
+        return rpmostree.parse_check(said)
 
 
 def _with_updates(facts: Facts, look: Look) -> Facts:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
+from nodes.hosts.drivers import kernel_arguments, units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Fence
 
 UNCHANGED = frozenset({77})
@@ -13,7 +14,6 @@ _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~-]{0,127}")
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IMAGE = re.compile(r"[a-z][a-z0-9-]{0,40}:[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,500}|ostree-image-signed:docker://\S{1,500}")
-_ARGUMENT = re.compile(r"[!-~][ -~]{0,1000}")
 _PLACES = ("booted", "pending", "rollback")
 _PAUSE = (
     'mkdir -p "$1" && printf "[updates]\\nenabled = false\\n" >"$1/$2.new" && mv "$1/$2.new" "$1/$2"'
@@ -41,9 +41,11 @@ CAPABILITIES: Mapping[str, Capability] = {
     "unpin": Capability(supported=True),
     "cleanup_pending": Capability(supported=True),
     "cleanup_rollback": Capability(supported=True),
+    "cleanup_old": Capability(supported=True),
     "cancel": Capability(supported=True),
     "kargs": Capability(supported=True),
     "kargs_set": Capability(supported=True),
+    "unit_restart": Capability(supported=True, disruptive=True),
     "zincati_pause": Capability(supported=True),
     "zincati_resume": Capability(supported=True),
     "zincati_restart": Capability(supported=True),
@@ -82,8 +84,8 @@ def _texts(params: dict[str, object], name: str) -> tuple[str, ...]:
     value = params.pop(name, ())
     if not isinstance(value, list | tuple):
         raise CommandRefused(f"The parameter {name} is a list of kernel arguments.")
-    if not all(isinstance(word, str) and _ARGUMENT.fullmatch(word) for word in value):
-        raise CommandRefused(f"The parameter {name} holds a kernel argument that is empty or not plain text.")
+    if not all(isinstance(word, str) and not kernel_arguments.refusal(word) for word in value):
+        raise CommandRefused(f"The parameter {name} holds a kernel argument that is not plain text, or protected.")
     return tuple(value)
 
 
@@ -167,6 +169,11 @@ def _cleanup_rollback(_params: dict[str, object]) -> Command:
     return Command((*_RPM_OSTREE, "cleanup", "-r"))
 
 
+def _cleanup_old(_params: dict[str, object]) -> Command:
+    """Temporary files and what is cached of package repositories; deployments stay."""
+    return Command((*_RPM_OSTREE, "cleanup", "-b", "-m"))
+
+
 def _cancel(_params: dict[str, object]) -> Command:
     return Command((*_RPM_OSTREE, "cancel"))
 
@@ -176,10 +183,13 @@ def _kargs(_params: dict[str, object]) -> Command:
 
 
 def _kargs_set(params: dict[str, object]) -> Command:
-    append, delete = _texts(params, "append"), _texts(params, "delete")
-    changes = [f"--append-if-missing={word}" for word in append] + [f"--delete-if-present={word}" for word in delete]
+    changes = [
+        f"--{option}={word}"
+        for name, option in (("delete", "delete-if-present"), ("replace", "replace"), ("append", "append-if-missing"))
+        for word in _texts(params, name)
+    ]
     if not changes:
-        raise CommandRefused("A change of kernel arguments names what to append or to delete.")
+        raise CommandRefused("A change of kernel arguments names what to append, to delete or to replace.")
     flags = ("--unchanged-exit-77", *(("--lock-finalization",) if _flag(params, "lock") else ()))
     return Command((*_RPM_OSTREE, "kargs", *flags, *changes), long=True, unchanged_statuses=UNCHANGED)
 
@@ -210,9 +220,13 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "unpin": _unpin,
     "cleanup_pending": _cleanup_pending,
     "cleanup_rollback": _cleanup_rollback,
+    "cleanup_old": _cleanup_old,
     "cancel": _cancel,
     "kargs": _kargs,
     "kargs_set": _kargs_set,
+    "unit_shown": units.shown,
+    "unit_restart": units.restart,
+    "unit_journal": units.journal,
     "zincati_pause": _zincati_pause,
     "zincati_resume": _zincati_resume,
     "zincati_restart": _zincati_restart,

@@ -1,5 +1,6 @@
 """`rpm-ostree status --json` of every era."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,15 @@ def parse_status(text: str, problems: list[str]) -> OsTreeState:
         pending_commit=_pending(booted) if booted is not None else None,
         read=True,
     )
+
+
+def parse_check(text: str) -> str:
+    """The version in the answer of `rpm-ostree upgrade --check`, else its commit or digest; empty when there is no update."""
+    _before, found, update = text.partition("AvailableUpdate:")
+    for key in ("Version", "Commit", "Digest"):
+        if found and (row := re.search(rf"^\s*{key}: (\S+)", update, re.MULTILINE)):
+            return plain(row[1])[:100]
+    return ""
 
 
 def mark_rollback(deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:

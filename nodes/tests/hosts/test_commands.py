@@ -45,9 +45,11 @@ STAGING = "sudo -n rpm-ostree {} --bypass-driver --unchanged-exit-77"
         ("kargs", {}, "rpm-ostree kargs"),
         (
             "kargs_set",
-            {"append": ["a=1"], "delete": ["b"]},
-            "sudo -n rpm-ostree kargs --unchanged-exit-77 --append-if-missing=a=1 --delete-if-present=b",
+            {"append": ["a=1"], "delete": ["b"], "replace": ["c=2"]},
+            "sudo -n rpm-ostree kargs --unchanged-exit-77 --delete-if-present=b --replace=c=2 --append-if-missing=a=1",
         ),
+        ("cleanup_old", {}, "sudo -n rpm-ostree cleanup -b -m"),
+        ("unit_restart", {"unit": "kubelet.service"}, "sudo -n systemctl restart kubelet.service"),
         ("zincati_restart", {}, "sudo -n systemctl restart zincati.service"),
     ],
 )
@@ -97,6 +99,10 @@ def test_pausing_zincati_names_its_file(params: dict[str, Any], folder: str) -> 
         ("kargs_set", {"append": "quiet"}),
         ("kargs_set", {"append": ["a\nb"]}),
         ("kargs_set", {"append": [""]}),
+        ("kargs_set", {"append": ["init=/bin/sh"]}),
+        ("unit_restart", {"unit": "sshd.service"}),
+        ("unit_restart", {"unit": "reboot.target"}),
+        ("unit_restart", {"unit": "kubelet.service", "invocation": "$(id)"}),
     ],
 )
 def test_refusals(kind: str, params: dict[str, Any]) -> None:

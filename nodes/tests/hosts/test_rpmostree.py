@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nodes.hosts.drivers.rpmostree import reboot_changes
+from nodes.hosts.drivers.rpmostree import parse_check, reboot_changes
 from nodes.tests.hosts.hostdoubles import CHECKSUM
 from nodes.tests.hosts.ostree_documents import deployment, parse, states
 
@@ -197,3 +197,20 @@ def test_garbage_times_are_not_shown(seconds: int) -> None:
     state, problems = parse(deployment("a", timestamp=seconds))
     assert state.deployments[0].timestamp is None
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (
+            "AvailableUpdate:\n        Version: 44.20260101.3.0 (2026-01-01T00:00:00Z)\n         Commit: abc\n",
+            "44.20260101.3.0",
+        ),
+        ("AvailableUpdate:\n         Commit: abc\n   Diff: 3 upgraded\n", "abc"),
+        ("No updates available.\n", ""),
+        ("Version: 1\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_answer_of_a_check(text: str, version: str) -> None:
+    assert parse_check(text) == version
