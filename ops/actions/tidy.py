@@ -22,6 +22,8 @@ from ops.states import State
 PATIENCE = timedelta(minutes=10)
 #: One that answers, and of which it cannot be taken back.
 STUCK_AFTER = timedelta(minutes=30)
+#: Either, when a person has already ended it and only what can be taken back is taken back.
+GIVEN_UP_AFTER = timedelta(minutes=2)
 TIDY = "tidy"
 
 
@@ -37,6 +39,11 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
     return [*found, "units"] if memory.get("units") else found
 
 
+def patience(memory: Mapping[str, Any], usual: timedelta) -> timedelta:
+    """How long it is tried: not for long once a person has given it up."""
+    return GIVEN_UP_AFTER if memory.get("given_up") else usual
+
+
 def _ending(memory: Mapping[str, Any]) -> str:
     return str(memory.get("ending", {}).get("state", ""))
 
@@ -47,7 +54,7 @@ def tidy(ctx: Context) -> Outcome:
     if not left:
         return Done(finish=True)
     found = {"staged": _staged, "order": _order, "hold": _hold, "units": _units}[left[0]](ctx)
-    if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > STUCK_AFTER:
+    if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
         return Fail(
             "not_taken_back", {"what": ", ".join(left), "minutes": STUCK_AFTER // timedelta(minutes=1)}, found.memory

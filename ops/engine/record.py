@@ -101,6 +101,10 @@ def _failed(row: Operation, outcome: Fail, memory: dict[str, Any], now: datetime
             "wait_params": wait,
             "wait_since": None,
         }
+    if memory.get("given_up") and row.step == TIDY:
+        # A person has ended it already: what could not be taken back is said, and nobody is asked again.
+        memory["ending"]["params"] = {**memory["ending"]["params"], "left": leftovers(memory)}
+        return _end(memory)
     if outcome.attention or row.step == TIDY:
         return {
             "state": State.NEEDS_ATTENTION,

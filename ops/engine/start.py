@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, F, Min, Q, Value
+from django.db.models.functions import Coalesce
 
 from fleetui.audit.log import Entry, append
 from ops.models import Limit, Operation, Stop
-from ops.states import State
+from ops.states import ACTIVE, State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
 CONTROL_PLANES_AT_ONCE = 1
 START_AT_ONCE = 100
+MOVES_AT_ONCE = 500
 
 
 def start_queued(now: datetime) -> int:
@@ -31,6 +33,7 @@ def start_queued(now: datetime) -> int:
         Stop.objects.filter(id=1).update(id=1)
         if Stop.objects.filter(id=1, stopped_at__isnull=False).exists():
             return 0
+        follow_moves()
         chosen = _chosen(_Room())
         if not chosen:
             return 0
@@ -56,6 +59,20 @@ def start_queued(now: datetime) -> int:
             ]
         )
     return started
+
+
+def follow_moves() -> None:
+    """An operation counts, and is seen, where its node is now: in another pool or cluster than when it was asked for."""
+    here = Operation.objects.filter(state__in=sorted(ACTIVE), node__isnull=False).exclude(node__lifecycle="retired")
+    same_pool = Q(pool=F("node__pool")) | Q(pool=None, node__pool=None)
+    same_cluster = Q(cluster_name=Coalesce("node__pool__cluster__name", Value("")))
+    moved = here.exclude(same_pool & same_cluster).select_related("node__pool__cluster").order_by()
+    for row in moved[:MOVES_AT_ONCE]:
+        pool = row.node.pool
+        cluster = pool.cluster if pool else None
+        Operation.objects.filter(pk=row.pk).update(
+            pool=pool, pool_name=pool.name if pool else "", cluster_name=cluster.name if cluster else ""
+        )
 
 
 class _Room:

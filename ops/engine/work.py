@@ -20,7 +20,7 @@ from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
 from ops import actions
 from ops.actions.base import Context, LeaseLost, Step
-from ops.actions.tidy import PATIENCE, TIDY, leftovers, tidy
+from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, tidy
 from ops.engine.claim import begin, hold
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
@@ -161,10 +161,11 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
     """Waiting for a host that does not answer is visible, and ends at the deadline; some errors are no matter of time."""
     params = {"kind": error.kind, "message": error.message, "mend": error.what_to_do}
     if row.step == TIDY:
-        if now - begun.started_at < PATIENCE:
+        hopeless = row.memory.get("given_up") and error.kind in DECISIVE
+        if not hopeless and now - begun.started_at < patience(row.memory, PATIENCE):
             return Wait(now + timedelta(seconds=15), "unreachable", params)
         serious = [name for name in leftovers(row.memory) if name != "units"]
-        if serious:
+        if serious or row.memory.get("given_up"):
             return Fail("left_behind", {"what": serious, **params}, attention=True)
         return Done(finish=True)
     if error.kind in DECISIVE:

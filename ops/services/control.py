@@ -13,6 +13,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from nodes.models import Node
+from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
 from ops.services.request import Answer, request_operations
 from ops.states import FINAL, UNTOUCHED, State
@@ -72,21 +73,45 @@ def cancel_all(*, operations: Iterable[Operation], actor: Principal, now: dateti
 
 
 def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetime, reason: str = "") -> Operation:
-    """A person has looked at an operation that needed attention: it goes on with its step, or ends as failed."""
+    """A person has looked at an operation that needed attention: it goes on with its step, or ends as failed.
+
+    Before it ends, what it left on the host is taken back as far as the host lets it.
+    """
     require(actor, "operations.request", operation)
-    columns: dict[str, Any] = (
-        {"state": State.RUNNING, "due_at": now, "result": "", "result_params": {}}
-        if go_on
-        else {"state": State.FAILED, "due_at": None, "ended_at": now}
-    )
     with transaction.atomic():
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
-        if not waiting.update(**columns, state_since=now):
+        row = waiting.select_for_update().first()
+        go_on_columns: dict[str, Any] = {"state": State.RUNNING, "due_at": now, "result": "", "result_params": {}}
+        columns: dict[str, Any] = {} if row is None else go_on_columns if go_on else _given_up(row, actor, now, reason)
+        if not columns or not waiting.update(**columns, state_since=now):
             raise Conflict(_("This operation does not wait for a person."), mend=_("Read it again."))
         action = "operations.go_on" if go_on else "operations.resolve"
         append([_entry(action, operation, actor, reason, columns["state"])])
     operation.refresh_from_db()
     return operation
+
+
+def _given_up(row: Operation, actor: Principal, now: datetime, reason: str) -> dict[str, Any]:
+    """The columns of an operation that a person ends: it tidies up first where there is something to take back."""
+    # What went before tidying says more than that it could not be tidied.
+    before = row.memory.get("ending") or {"result": row.result, "params": row.result_params}
+    params = {"by": str(actor), "reason": reason[:300], "before": before["result"], "known": before["params"]}
+    ending = {"state": State.FAILED.value, "result": "ended_by_person", "params": params}
+    memory = {**row.memory, "ending": ending, "given_up": True}
+    if not leftovers(memory) or row.node_id is None:
+        ended = {"result": ending["result"], "result_params": params}
+        return {"state": State.FAILED, "due_at": None, "ended_at": now, **ended}
+    memory.pop("busy", None)
+    return {
+        "state": State.CANCELLING,
+        "memory": memory,
+        "step": TIDY,
+        "step_number": row.step_number + 1,
+        "attempt": 1,
+        "due_at": now,
+        "result": "",
+        "result_params": {},
+    }
 
 
 def retry(

@@ -135,3 +135,34 @@ def test_the_time_to_go_down_begins_when_the_restart_was_asked_for(monkeypatch: 
         run.rounds(1)
     assert (run.operation.state, run.operation.wait_reason) == ("waiting", "goes_down")
     run.machine.loop.close()
+
+
+def test_what_a_person_ends_is_tidied_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: bool(one.memory.get("wanted")))
+    Operation.objects.filter(pk=run.operation.pk).update(
+        state="needs_attention", result="fault", result_params={"error": "KeyError"}, due_at=None, lease_id=None
+    )
+    control.resolve(operation=run.operation, go_on=False, actor=SYSTEM, now=run.now, reason="by hand")
+    done = run.rounds()
+    assert (done.state, done.result, run.machine.reboots) == ("failed", "ended_by_person", 0)
+    assert run.machine.left_behind() == []
+    assert run.machine.host.deployments[0] is run.machine.host.booted
+    said = result_sentence(done.result, done.result_params)
+    assert "taken back" in said
+    assert "KeyError" in said
+    assert done.ended_at is not None
+    run.machine.loop.close()
+
+
+def test_what_cannot_be_taken_back_when_a_person_ends_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: bool(one.memory.get("hold")))
+    run.machine.is_down = True
+    Operation.objects.filter(pk=run.operation.pk).update(state="needs_attention", result="did_not_return", due_at=None)
+    control.resolve(operation=run.operation, go_on=False, actor=SYSTEM, now=run.now, reason="the host is dead")
+    done = run.rounds()
+    assert (done.state, done.result) == ("failed", "ended_by_person")
+    said = result_sentence(done.result, done.result_params)
+    assert "the host is dead. This may still be on the host: the hold on the update agent" in said
+    run.machine.loop.close()

@@ -144,3 +144,19 @@ def test_all_is_stopped_and_started_over_the_api(web: Pool, owner: Api) -> None:
     assert operator.put("operations/stop/", {"stopped": False}).status_code == 403
     assert owner.put("operations/stop/", {"stopped": False}).json()["stopped"] is False
     assert start_queued(clock.now()) == 1
+
+
+def test_an_operation_counts_where_its_node_is_now(web: Pool) -> None:
+    """A node that is moved while its operation waits does not get a place in a pool that has none free, or two."""
+    db = make_pool("db", cluster=make_cluster("other"))
+    (first,), (second, third) = ask(db, 1), ask(web, 2)
+    assert start_queued(clock.now()) == 2
+    Node.objects.filter(name=third.node_name).update(pool=db)
+    Node.objects.filter(name=first.node_name).update(pool=None)
+    assert start_queued(clock.now()) == 1
+    third.refresh_from_db()
+    first.refresh_from_db()
+    assert (third.state, third.pool_name, third.cluster_name) == ("running", "db", "other")
+    assert (first.pool_id, first.pool_name, first.cluster_name) == (None, "", "")
+    second.refresh_from_db()
+    assert second.pool_name == "web"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
-from ops.wording.results import RESULTS
+from ops.wording.results import LEFTOVERS, RESULTS
 from ops.wording.steps import NOTES, STEPS, WAITS
 from ops.wording.words import KINDS, STATES
 
@@ -75,11 +75,25 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result == "refreshed":
         told = [timeline_sentence(one["kind"], one.get("params")) for one in known.get("changes") or []]
         known["what"] = "; ".join(told)
+    if result == "ended_by_person":
+        before = str(known.get("before", ""))
+        known["why"] = result_sentence(before, known.get("known")) if before else "–"
+        known["by"] = str(known.get("by", "")).partition(":")[2] or known.get("by", "")
+        known["reason"] = str(known.get("reason", "")).rstrip(".")
+        known["what"] = _leftovers(known.get("left") or [])
+        result = "ended_with_rest" if known["what"] else result
+    if result in ("left_behind", "not_taken_back"):
+        what = known.get("what") or []
+        known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
     return (
         fill(RESULTS[result], known) if result in RESULTS else fill((_("Ended (%(code)s)."),), {"code": result or "-"})
     )
+
+
+def _leftovers(names: Sequence[str]) -> str:
+    return ", ".join(str(LEFTOVERS.get(name, name)) for name in names)
 
 
 def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:

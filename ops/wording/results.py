@@ -1,5 +1,6 @@
 """How operations end: one sentence that says what happened, and where it helps, what is so now."""
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
@@ -126,4 +127,19 @@ RESULTS: dict[str, Forms] = {
     ),
     "not_supported": (_("This host cannot do it: %(said)s"), _("This host cannot do it.")),
     "fault": (_("FleetUI failed in this step (%(error)s). The log of the worker has the details."),),
+    "ended_by_person": (
+        _("%(by)s ended it: %(reason)s. What it left on the host was taken back. Before that: %(why)s"),
+        _("%(by)s ended it. What it left on the host was taken back. Before that: %(why)s"),
+    ),
+    "ended_with_rest": (
+        _("%(by)s ended it: %(reason)s. This may still be on the host: %(what)s. Before that: %(why)s"),
+        _("%(by)s ended it. This may still be on the host: %(what)s. Before that: %(why)s"),
+    ),
+}
+#: What an operation may leave on a host.
+LEFTOVERS: dict[str, Promise] = {
+    "staged": _("a staged deployment"),
+    "order": _("the changed boot order"),
+    "hold": _("the hold on the update agent"),
+    "units": _("units that ran its commands"),
 }
