@@ -1,13 +1,14 @@
 """`manage.py butane` and `manage.py ignition validate`: flags, streams and exit codes of the real tools."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from nodes.tests.ignition.sources import butane
 
@@ -105,6 +106,72 @@ def test_ignition_validate(source: Any) -> None:
         "",
         "couldn't read config: open /nowhere: no such file or directory\n",
     )
+
+
+LATEST = butane(
+    "systemd: {units: [{name: podman.socket, enabled: true}]}\n"
+    "storage: {files: [{path: /etc/hostname, contents: {inline: edge-01}}, {path: /etc/a, mode: 0666}]}\n"
+)
+
+
+def test_ignition_lint(source: Any) -> None:
+    name = source(LATEST)
+    code, out, err = run("ignition", "lint", name)
+    assert (code, err) == (1, "")
+    lines = out.splitlines()
+    assert lines[0] == f"{name}:1:1: error: No user has an SSH key. [no-ssh-key]"
+    assert lines[1] == "    Add ssh_authorized_keys to a user."
+    assert f"{name}:4:92: error: Everybody on the host may change /etc/a (mode 0666). [world-writable]" in lines
+    assert lines[-1] == "error 2, warning 1, advice 1, allowed 0"
+    allowed = ("--allow", "no-ssh-key", "--allow", "world-writable")
+    assert run("ignition", "lint", name, *allowed)[0] == 0
+    assert run("ignition", "lint", name, *allowed, "--strict")[0] == 1
+    assert run("ignition", "lint", name, *allowed, "--strict", "--allow", "zincati-no-strategy")[0] == 0
+    with pytest.raises(CommandError, match="invalid choice"):
+        run("ignition", "lint", name, "--allow", "nope")
+
+
+def test_ignition_lint_as_json(source: Any) -> None:
+    code, out, _ = run("ignition", "lint", source(LATEST), "--json", "--platform", "aws", "--allow", "no-ssh-key")
+    told = json.loads(out)
+    assert (code, told["error"]) == (1, None)
+    assert [one["rule"] for one in told["allowed"]] == ["no-ssh-key"]
+    (one,) = (one for one in told["findings"] if one["rule"] == "world-writable")
+    assert one | {"message": "", "reason": "", "fix": ""} == {
+        "rule": "world-writable",
+        "severity": "error",
+        "message": "",
+        "reason": "",
+        "fix": "",
+        "path": "$.storage.files.1.mode",
+        "line": 4,
+        "column": 92,
+        "content_line": None,
+        "params": {"path": "/etc/a", "mode": "0666"},
+    }
+    assert one["message"]
+    assert one["fix"]
+
+
+def test_ignition_lint_of_what_cannot_be_read(source: Any, tmp_path: Path) -> None:
+    code, out, err = run("ignition", "lint", source(butane("storage: {files: [{path: a}]}\n")))
+    assert (code, out) == (1, "")
+    assert err == (
+        "error at $.storage.files.0.path, line 3 col 26: path not absolute\n"
+        "couldn't look at config: config generated was invalid\n"
+    )
+    code, out, _ = run("ignition", "lint", source("x"), "--json")
+    assert (code, json.loads(out)["findings"]) == (1, [])
+    assert json.loads(out)["error"]
+    (tmp_path / "key.pub").write_text("nonsense\n")
+    local = source(butane("passwd: {users: [{name: core, ssh_authorized_keys_local: [key.pub]}]}\n"))
+    assert "[key-unreadable]" in run("ignition", "lint", local, "--files-dir", str(tmp_path))[1]
+    assert run("ignition", "lint", "/nowhere")[0] == 1
+
+
+def test_ignition_rules() -> None:
+    code, out, _ = run("ignition", "rules")
+    assert (code, out.splitlines()[0]) == (0, "# Rules of the lint")
 
 
 def test_pipes_carry_bytes() -> None:
