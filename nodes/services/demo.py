@@ -13,6 +13,7 @@ from fleetui.core import clock
 from nodes.hosts.ssh import HostKey
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.services.credentials import add_credential
+from nodes.services.demo_ignition import write_config
 from nodes.services.demo_past import write_past
 from nodes.services.groups import add_cluster, add_pool
 from nodes.services.nodes import add_node
@@ -20,6 +21,8 @@ from nodes.services.releases import import_releases
 
 DEMO_CREDENTIAL = "demo"
 DEMO_POLL_INTERVAL_S = 15
+#: The pool that the Ignition config of the demo is for.
+DEMO_POOL = "web"
 
 
 @dataclass
@@ -61,6 +64,8 @@ def seed(manifest: Mapping[str, Any]) -> SeedOutcome:
         outcome.added += 1
     if outcome.added and not outcome.kept:
         write_past(manifest, now=now)
+        if DEMO_POOL in pools:
+            write_config(pools[DEMO_POOL], now=now)
     return outcome
 
 

@@ -1,5 +1,7 @@
 """Ignition configs in words: review states, and how it is known with which version a node was provisioned."""
 
+from __future__ import annotations
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,3 +31,14 @@ APPLIED_WORDS: dict[str, Promise] = {
     "marker": _("read from the marker on the host"),
     "by_hand": _("noted by hand"),
 }
+#: The parts of a config, by the words of nodes.ignition.effect.
+SECTION_WORDS: dict[str, Promise] = {
+    "users": _("Users and keys"),
+    "files": _("Files"),
+    "disks": _("Disks and filesystems"),
+    "units": _("Units"),
+    "network": _("Network"),
+    "kernel": _("Kernel arguments"),
+    "rest": _("Everything else"),
+}
+WEIGHT_LEVELS: dict[str, str] = {"disruptive": "bad", "notable": "warn", "plain": "none"}

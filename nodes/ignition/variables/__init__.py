@@ -7,10 +7,12 @@ variable that is itself called fleetui.) There are no conditions, loops, filters
 
 A value never changes the structure of the file: it stands where a scalar stands, written as that scalar needs it.
 
-done = substitute(source, [Declaration("hostname", VariableType.HOSTNAME)], {"hostname": "edge-01"})
+declarations, problems = read_declarations(source)
+done = substitute(source, declarations, {"hostname": "edge-01"})
 done.text, done.redacted, done.to_source(Position(12, 3)), done.masked(report)
 """
 
+from nodes.ignition.variables.declarations import read_declarations, sample_of, samples_for
 from nodes.ignition.variables.model import (
     Declaration,
     Values,
@@ -30,7 +32,10 @@ __all__ = [
     "VariableProblem",
     "VariableType",
     "VariablesRefused",
+    "read_declarations",
     "references",
+    "sample_of",
+    "samples_for",
     "substitute",
     "value_problem",
 ]

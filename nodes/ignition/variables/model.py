@@ -37,9 +37,10 @@ class Declaration:
 class VariableProblem:
     """Why nothing was substituted. `params` name the variable and its type, never a value.
 
-    Codes: declaration_name, declaration_twice, declaration_default, default_invalid, value_missing, value_unknown,
-    value_invalid (with `reason`), value_needs_block, value_does_not_fit, reference_malformed, reference_undeclared,
-    reference_outside_value, source_unreadable.
+    Codes: declaration_malformed, declaration_type, declarations_too_many, declaration_name, declaration_twice,
+    declaration_default, default_invalid, value_missing, value_unknown, value_invalid (with `reason`),
+    value_needs_block, value_does_not_fit, reference_malformed, reference_undeclared, reference_outside_value,
+    source_unreadable.
     """
 
     code: str

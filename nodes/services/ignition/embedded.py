@@ -89,11 +89,8 @@ def _refused(path: str, mend: str) -> InvalidInput:
 
 
 @contextmanager
-def laid_out(files: Files, limits: Limits) -> Iterator[FilesDirectory | None]:
-    """The files in a folder that is gone thereafter; None when there are none."""
-    if not files:
-        yield None
-        return
+def laid_out(files: Files, limits: Limits) -> Iterator[FilesDirectory]:
+    """The files in a folder that is gone thereafter."""
     with tempfile.TemporaryDirectory(prefix="fleetui-ignition-") as folder:
         for path, file in files.items():
             target = Path(folder, *path.split("/"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +13,11 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput
+from nodes.ignition.variables.model import NAME
 from nodes.models import IgnitionValue, Node, Pool
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
-MOST_CHARACTERS = 16_384
+#: As long as a secret may be.
+MOST_CHARACTERS = 65_536
 MOST_VALUES = 200
 
 
@@ -41,7 +41,7 @@ def set_value(
             _("%(name)s is no name of a variable.") % {"name": name[:100] or "–"},
             field="name",
             value=name[:100],
-            mend=_("Use small letters, digits and underscores, a letter first, at most 64."),
+            mend=_("Use small letters, digits and underscores, a letter first, at most 63."),
         )
     if len(value) > MOST_CHARACTERS or "\0" in value:
         raise InvalidInput(

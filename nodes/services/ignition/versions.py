@@ -14,6 +14,7 @@ from fleetui.core.errors import Conflict, StaleEdit
 from fleetui.core.text import clean
 from nodes.models import IgnitionConfig, IgnitionVersion
 from nodes.services.ignition.check import check, checked_source
+from nodes.services.ignition.declarations import as_json
 from nodes.services.ignition.embedded import Files, checked_files
 from nodes.services.ignition.rights import require
 
@@ -59,6 +60,7 @@ def save_version(
         source=source,
         source_path=clean(source_path)[:300],
         files=kept,
+        declarations=as_json(found.declarations),
         rendered=found.rendered,
         sha512=found.sha512,
         content_hash=content_hash,

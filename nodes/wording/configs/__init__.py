@@ -27,6 +27,7 @@ __all__ = [
     "severity_sentence",
     "severity_word",
     "type_word",
+    "variable_reason",
     "variable_sentence",
     "weight_sentence",
     "weight_word",
@@ -66,6 +67,11 @@ def variable_sentence(problem: VariableProblem) -> str:
     if isinstance(reason, str) and reason in REASONS:
         params["why"] = fill(REASONS[reason], params)
     return _worded(PROBLEMS, problem.code, params)
+
+
+def variable_reason(reason: str) -> str:
+    """Why a value is not what its type says."""
+    return fill(REASONS[reason], {}) if reason in REASONS else reason
 
 
 def finding_sentence(finding: Finding) -> str:

@@ -28,6 +28,9 @@ REASONS: dict[str, Forms] = {
 }
 
 PROBLEMS: dict[str, Forms] = {
+    "declaration_malformed": (_("Write a declaration as: # fleetui:variable NAME TYPE = DEFAULT -- DESCRIPTION"),),
+    "declaration_type": (_("%(variable)s has the type %(type)s, which is none. Use one of %(types)s."),),
+    "declarations_too_many": (_("More than %(limit)s variables are declared. Split the config."),),
     "declaration_name": (
         _("“%(variable)s” is no name for a variable. Use small letters, digits and underscores, a letter first."),
     ),
