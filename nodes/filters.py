@@ -17,7 +17,19 @@ from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.facts import narrow
 from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
 from nodes.facts.query import parse
-from nodes.models import Cluster, Credential, HostKey, JumpHost, Node, Pool, Release, TimelineEvent
+from nodes.models import (
+    Cluster,
+    Credential,
+    HostKey,
+    IgnitionConfig,
+    IgnitionVersion,
+    JumpHost,
+    Node,
+    Pool,
+    Release,
+    TimelineEvent,
+)
+from nodes.models.ignition import ReviewState
 from nodes.services.support import unsupported
 from nodes.wording import timeline_kinds
 
@@ -129,6 +141,19 @@ def _values(enum: Any) -> list[str]:
     return [member.value for member in enum]
 
 
+def _ignition(rows: QuerySet[Any], values: list[str]) -> QuerySet[Any]:
+    """By the name of a config, or of one version as name/number."""
+    wanted = Q()
+    for value in values:
+        name, slash, number = value.partition("/")
+        config = Q(applied_version__config__name=name)
+        if slash:
+            is_number = number.isdecimal() and len(number) < 9
+            config &= Q(applied_version__number=int(number)) if is_number else Q(pk__in=[])
+        wanted |= config
+    return rows.filter(wanted)
+
+
 class NodeFilter(FilterSet):
     """Filters of nodes. Several values of one filter are joined with "or", filters with "and"."""
 
@@ -156,6 +181,9 @@ class NodeFilter(FilterSet):
     )
     credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
     jump_host = ListFilter(narrow=_jump_host, help_text="Names of jump hosts that nodes are reached through.")
+    ignition = ListFilter(
+        narrow=_ignition, help_text="Ignition configs or versions they were provisioned with, such as edge or edge/3."
+    )
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")
     has_unread = FlagFilter(_unread, help_text="Whether part of what it printed could not be read.")
@@ -217,6 +245,25 @@ class JumpHostFilter(FilterSet):
 
     class Meta:
         model = JumpHost
+        fields: list[str] = []
+
+
+class IgnitionConfigFilter(FilterSet):
+    q = TextFilter(_named, help_text="Part of the name.")
+    pool = ListFilter("pools__name", help_text="Names of pools that they are for.")
+
+    class Meta:
+        model = IgnitionConfig
+        fields: list[str] = []
+
+
+class IgnitionVersionFilter(FilterSet):
+    config = ListFilter("config__name", help_text="Names of configs.")
+    state = ListFilter("state", allowed=_values(ReviewState), help_text="Where they stand in review.")
+    commit = ListFilter("commit_id", help_text="Commits that they come from, whole.")
+
+    class Meta:
+        model = IgnitionVersion
         fields: list[str] = []
 
 

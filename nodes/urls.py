@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from nodes import group_urls
+from nodes import group_urls, ignition_urls
 from nodes.views import (
     actions,
     bulk,
@@ -53,6 +53,7 @@ urlpatterns: list[URLPattern] = [
     path("history/", history_page, name="history"),
     path("timeline/", fleet_timeline, name="timeline"),
     *group_urls.urlpatterns,
+    *ignition_urls.urlpatterns,
     path("nodes/<str:name>/", node_detail, name="detail"),
     path("nodes/<str:name>/edit/", edit, name="edit"),
     path("nodes/<str:name>/merge/", duplicates.merge, name="merge"),

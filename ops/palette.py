@@ -39,6 +39,7 @@ PLACES = (
     Place(gettext_lazy("Add pool"), "nodes:pool_add", "pools.write", is_action=True),
     Place(gettext_lazy("Add cluster"), "nodes:cluster_add", "clusters.write", is_action=True),
     Place(gettext_lazy("Add credential"), "nodes:credential_add", "credentials.write", is_action=True),
+    Place(gettext_lazy("Add Ignition config"), "nodes:ignition_add", "ignition.edit", is_action=True),
     Place(gettext_lazy("Import releases"), "nodes:releases_import", "releases.write", is_action=True),
     Place(gettext_lazy("Make a token"), "access:token_add", "tokens.own", is_action=True),
     Place(gettext_lazy("Add user"), "access:user_add", "users.write", is_action=True),

@@ -100,6 +100,7 @@ def _rights(principal: Principal, node: Node) -> dict[str, Any]:
     return {
         "may_write": principal.may("nodes.write", node),
         "may_see_reach": principal.may("credentials.read", node),
+        "may_see_ignition": principal.may("ignition.read", node),
         "may_poll": principal.may("nodes.poll", node) and node.lifecycle != "retired",
         "may_decide_key": principal.may("nodes.accept_key", node),
     }

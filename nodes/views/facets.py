@@ -41,6 +41,7 @@ _WORDS = {
     "label": gettext_lazy("Label"),
     "credential": gettext_lazy("Credential"),
     "jump_host": gettext_lazy("Jump host"),
+    "ignition": gettext_lazy("Ignition"),
     "needs_attention": gettext_lazy("Needs attention"),
     "host_key_waits": gettext_lazy("Host key waits"),
     "has_unread": gettext_lazy("Has unread parts"),

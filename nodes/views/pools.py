@@ -25,6 +25,7 @@ from fleetui.core.form_errors import sentence, submitted
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
 from nodes.models import Credential, JumpHost, Node, Pool
+from nodes.querysets import IgnitionVersionQuerySet
 from nodes.releases.versions import version_key
 from nodes.services import groups, rotation
 from nodes.services.enrolment import holds
@@ -90,7 +91,11 @@ def pool_list(request: HttpRequest) -> HttpResponse:
 def visible_pool(request: HttpRequest, name: str, permission: str = "") -> Pool:
     """404 for what the principal may not see, 403 for what it may not do."""
     principal = principal_of(request)
-    pools = Pool.objects.visible_to(principal).select_related("cluster", "credential", "jump_host", "next_credential")
+    pools = (
+        Pool.objects.visible_to(principal)
+        .select_related("cluster", "credential", "jump_host", "next_credential", "intended_version__config")
+        .defer(*(f"intended_version__{name}" for name in IgnitionVersionQuerySet.HEAVY))
+    )
     pool: Pool | None = pools.filter(name=name.replace("\0", "")).first()
     if pool is None:
         raise Http404(name)
@@ -127,6 +132,7 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         else [],
         "interval_s": pool.poll_interval_s or settings.POLL_INTERVAL_S,
         "may_write": principal.may("pools.write", pool),
+        "may_see_ignition": principal.may("ignition.read", pool),
         "may_add_node": principal.may("nodes.write", pool),
         "tokens": enrolment.tokens_of(pool, clock.now()),
         "may_enrol": enrolment.may_enrol(principal, pool),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal
 from nodes.models import Node
+from nodes.querysets import IgnitionVersionQuerySet
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -22,9 +23,11 @@ def principal_of(request: HttpRequest) -> Principal:
 def visible_node(request: HttpRequest, name: str) -> Node:
     """The node of this name or id, with what its pages always need."""
     nodes = Node.objects.visible_to(principal_of(request)).named(name.replace("\0", ""))
-    found = list(
-        nodes.select_related("pool__cluster", "pool__credential", "pool__jump_host", "credential", "jump_host")[:2]
-    )
+    related = ("pool__cluster", "pool__credential", "pool__jump_host", "credential", "jump_host")
+    versions = ("applied_version", "pool__intended_version")
+    heavy = [f"{version}__{column}" for version in versions for column in IgnitionVersionQuerySet.HEAVY]
+    nodes = nodes.select_related(*related, *(f"{version}__config" for version in versions)).defer(*heavy)
+    found = list(nodes[:2])
     exact = [one for one in found if one.name == name] or found
     if not exact:
         raise Http404(name)

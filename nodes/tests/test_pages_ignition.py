@@ -1,0 +1,371 @@
+"""Ignition configs in the browser: who sees what, what each page says, and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from fleetui.access.principals import SYSTEM
+from nodes.ignition.effect.model import WEIGHTS
+from nodes.models import IgnitionConfig, IgnitionValue, IgnitionVersion, Node, Pool
+from nodes.services.ignition import intent, values
+from nodes.services.ignition.embedded import file_of
+from nodes.tests.cast import Cast
+from nodes.tests.make import BUTANE, NOW, make_config, make_node, make_pool, make_user, make_version
+from nodes.tests.pages import signed_in
+from nodes.views.ignition.version import TABS
+from nodes.wording.configs.effects import WEIGHTS as WEIGHT_WORDS
+from nodes.wording.ignition import WEIGHT_LEVELS
+
+pytestmark = pytest.mark.django_db
+SOURCE = BUTANE.replace("{motd}", "hello")
+
+
+def url(page: str, *args: object) -> str:
+    return reverse(f"nodes:{page}", args=list(args))
+
+
+def text_of(response: Any) -> str:
+    return str(response.content.decode())
+
+
+class TestList:
+    def test_it_teaches_when_there_is_nothing(self, cast: Cast) -> None:
+        page = text_of(signed_in(cast.operator).get(url("ignition")))
+        assert "No Ignition config yet" in page
+        assert url("ignition_add") in page
+        page = text_of(signed_in(cast.viewer).get(url("ignition")))
+        assert "that you may see" in page
+        assert url("ignition_add") not in page
+        assert signed_in(cast.outsider).get(url("ignition")).status_code == 403
+
+    def test_configs_with_newest_version_pools_and_nodes(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web, cast.db)
+        first = make_version(config, state="approved", message="the first")
+        make_version(config, state="in_review", message="another motd")
+        make_config("other", cast.db)
+        intent.intend(pool=cast.web, version=first, actor=SYSTEM, now=NOW)
+        Node.objects.filter(pool=cast.web).update(applied_version=first, applied_how="fetch", applied_at=NOW)
+        (row,) = signed_in(cast.viewer).get(url("ignition")).context["rows"]
+        assert (row["config"].name, row["version"].number, row["config"].approved) == ("edge", 2, 1)
+        assert row["pools"] == [{"name": "web", "number": 1}], "the other pool is not theirs to see"
+        assert row["born"] == 1
+        assert row["born_url"].endswith("?ignition=edge")
+        page = text_of(signed_in(cast.owner).get(url("ignition")))
+        assert "another motd" in page
+        assert "In review" in page
+
+    def test_it_costs_the_same_for_any_number(self, cast: Cast, django_assert_max_num_queries: Any) -> None:
+        for number in range(8):
+            version = make_version(make_config(f"c-{number}", cast.web, make_pool(f"p-{number}")), state="approved")
+            make_node(pool=cast.web, applied_version=version, applied_how="by_hand", applied_at=NOW)
+        browser = signed_in(cast.owner)
+        for page in (url("ignition"), url("ignition_config", "c-1")):
+            with django_assert_max_num_queries(14):
+                browser.get(page)
+
+
+class TestConfig:
+    def test_add_edit_delete(self, cast: Cast) -> None:
+        browser = signed_in(cast.operator)
+        assert "required" in text_of(browser.get(url("ignition_add")))
+        refused = browser.post(url("ignition_add"), {"name": "edge"})
+        assert refused.status_code == 422, "an operator of a pool names one"
+        given = {"name": "edge", "description": "shops", "pools": [str(cast.web.pk)]}
+        assert browser.post(url("ignition_add"), given).headers["Location"] == url("ignition_write", "edge")
+        assert "exists" in text_of(browser.post(url("ignition_add"), given))
+        config = IgnitionConfig.objects.get()
+        given = {**given, "description": "all shops", "revision": str(config.revision)}
+        assert browser.post(url("ignition_edit", "edge"), given).status_code == 302
+        assert browser.post(url("ignition_edit", "edge"), {**given, "description": "x"}).status_code == 412
+        assert browser.post(url("ignition_delete", "edge")).status_code == 302
+        assert not IgnitionConfig.objects.exists()
+
+    def test_versions_and_pools(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        version = make_version(config, state="approved", commit_id="c0ffee" + "0" * 34)
+        intent.intend(pool=cast.web, version=version, actor=SYSTEM, now=NOW)
+        make_version(config, source="variant: fcos\n")
+        page = text_of(signed_in(cast.viewer).get(url("ignition_config", "edge")))
+        for words in ("c0ffee", "Mira Chen", "Does not convert", "0 of 1"):
+            assert words in page
+        assert url("ignition_write", "edge") not in page
+        assert url("ignition_write", "edge") in text_of(signed_in(cast.operator).get(url("ignition_config", "edge")))
+
+    def test_rights(self, cast: Cast) -> None:
+        make_version(make_config("edge", cast.web), state="in_review")
+        make_version(make_config("secret", cast.db))
+        viewer = signed_in(cast.viewer)
+        for page in ("ignition_config", "ignition_version", "ignition_diff", "ignition_raw", "ignition_write"):
+            args = ("secret",) if page in ("ignition_config", "ignition_write") else ("secret", 1)
+            status = 403 if page == "ignition_write" else 404
+            assert viewer.get(url(page, *args)).status_code == status, page
+        assert viewer.get(url("ignition_version", "edge", 99)).status_code == 404
+        for page in ("ignition_submit", "ignition_approve", "ignition_withdraw"):
+            assert viewer.post(url(page, "edge", 1)).status_code == 403
+        assert signed_in(cast.operator).post(url("ignition_approve", "edge", 1)).status_code == 403
+        both = signed_in(make_user("both", ("operator", cast.web), ("viewer", cast.db)))
+        for page in ("ignition_edit", "ignition_delete", "ignition_write"):
+            assert both.post(url(page, "secret"), {}).status_code == 403
+
+
+class TestVersion:
+    def test_every_tab(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        version = make_version(config, source=SOURCE + "nonsense: 1\n", message="<b>why</b>")
+        make_node("born-1", pool=cast.web, applied_version=version, applied_how="fetch", applied_at=NOW)
+        browser = signed_in(cast.viewer)
+        pages = {tab: text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab={tab}")) for tab in TABS}
+        assert "&lt;b&gt;why&lt;/b&gt;" in pages["parts"]
+        assert "core signs in with 1 SSH key." in pages["parts"]
+        assert "SHA256:" in pages["parts"]
+        assert "/etc/motd" in pages["files"]
+        assert 'id="L14"' in pages["source"]
+        assert "unused key nonsense" in pages["source"]
+        assert "&quot;/etc/motd&quot;" in pages["rendered"]
+        assert version.sha512 in pages["rendered"]
+        assert "born-1" in pages["nodes"]
+
+    def test_one_that_does_not_convert_says_why_and_where(self, cast: Cast) -> None:
+        make_version(make_config("edge", cast.web), source=SOURCE.replace("0644", "rw"))
+        browser = signed_in(cast.operator)
+        for tab in TABS:
+            page = text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab={tab}"))
+            assert "does not convert" in page
+            assert "Submit for review" not in page
+        assert 'data-level="bad"' in text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=source"))
+
+    def test_buttons_are_those_that_work(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        approver = make_user("ada", ("approver", cast.web))
+        make_version(config)
+        page = url("ignition_version", "edge", 1)
+        assert "Submit for review" in text_of(signed_in(cast.operator).get(page))
+        assert "Submit for review" not in text_of(signed_in(approver).get(page))
+        signed_in(cast.operator).post(url("ignition_submit", "edge", 1))
+        assert "Approve version 1" in text_of(signed_in(approver).get(page))
+        assert "Approve version 1" not in text_of(signed_in(cast.operator).get(page))
+        signed_in(approver).post(url("ignition_approve", "edge", 1), {"return": "1", "reason": "rude"})
+        assert "rude" in text_of(signed_in(cast.operator).get(page))
+        signed_in(cast.operator).post(url("ignition_submit", "edge", 1))
+        signed_in(approver).post(url("ignition_approve", "edge", 1), {"reason": "fine"})
+        assert IgnitionVersion.objects.get().state == "approved"
+        signed_in(cast.operator).post(url("ignition_withdraw", "edge", 1))
+        assert IgnitionVersion.objects.get().state == "withdrawn"
+        assert "Withdrawn" in text_of(signed_in(cast.operator).get(page))
+
+    def test_an_author_is_told_to_wait_for_somebody_else(self, cast: Cast) -> None:
+        make_version(make_config("edge", cast.web), author="user:owner", state="in_review")
+        browser = signed_in(cast.owner)
+        page = text_of(browser.get(url("ignition_version", "edge", 1)))
+        assert "somebody else has to approve" in page
+        assert "Approve version 1" not in page
+        answer = browser.post(url("ignition_approve", "edge", 1), follow=True)
+        assert "Nobody approves what they wrote" in text_of(answer)
+        assert IgnitionVersion.objects.get().state == "in_review"
+
+    def test_raw(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web))
+        answer = signed_in(cast.viewer).get(url("ignition_raw", "edge", 1))
+        assert answer.content.decode() == version.rendered
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="edge-1.ign"'
+
+    def test_no_page_costs_more_for_more_nodes(self, cast: Cast, django_assert_max_num_queries: Any) -> None:
+        version = make_version(make_config("edge", cast.web))
+        for _ in range(20):
+            make_node(pool=cast.web, applied_version=version, applied_how="fetch", applied_at=NOW)
+        browser = signed_in(cast.owner)
+        for tab in TABS:
+            with django_assert_max_num_queries(18):
+                browser.get(f"{url('ignition_version', 'edge', 1)}?tab={tab}")
+
+
+class TestDiff:
+    def test_three_views(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config, files={"a": file_of(b"1")})
+        more = SOURCE.replace("  users:\n", "  users:\n    - name: deploy\n", 1).replace("hello", "other")
+        make_version(config, source=more, files={"a": file_of(b"2")})
+        browser = signed_in(cast.viewer)
+        pages = {
+            view: text_of(browser.get(f"{url('ignition_diff', 'edge', 2)}?against=1&view={view}"))
+            for view in ("effect", "source", "rendered")
+        }
+        assert "Adds user deploy." in pages["effect"]
+        assert "Changes the content of /etc/motd." in pages["effect"]
+        assert 'data-kind="added"' in pages["source"]
+        assert "- name: deploy" in pages["source"]
+        assert "Files beside the source" in pages["source"]
+        assert "&quot;name&quot;: &quot;deploy&quot;" in pages["rendered"]
+
+    def test_without_difference_and_without_conversion(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config)
+        make_version(config, source="variant: fcos\n")
+        make_version(config, source=BUTANE.replace("{motd}", "number 1"), commit_id="a" * 40)
+        browser = signed_in(cast.viewer)
+        assert "No difference" in text_of(browser.get(f"{url('ignition_diff', 'edge', 3)}?against=1"))
+        assert "Version 2 does not convert" in text_of(browser.get(f"{url('ignition_diff', 'edge', 3)}?against=2"))
+        assert "version: 1.6.0" in text_of(browser.get(f"{url('ignition_diff', 'edge', 3)}?against=2&view=source"))
+        assert browser.get(f"{url('ignition_diff', 'edge', 3)}?against=77").status_code == 404
+
+    def test_every_weight_has_words(self) -> None:
+        assert set(WEIGHTS) == set(WEIGHT_WORDS) == set(WEIGHT_LEVELS)
+
+
+class TestEditor:
+    def test_the_first_version_starts_from_an_example(self, cast: Cast) -> None:
+        make_config("edge", cast.web)
+        page = text_of(signed_in(cast.operator).get(url("ignition_write", "edge")))
+        assert "variant: fcos" in page
+        assert url("ignition_check") in page
+
+    def test_saving_makes_a_draft_with_its_files(self, cast: Cast) -> None:
+        make_config("edge", cast.web)
+        browser = signed_in(cast.operator)
+        source = SOURCE.replace("inline: hello", "local: etc/motd")
+        given = {"source": source, "message": "from a file", "base": "0", "folder": "etc"}
+        upload = SimpleUploadedFile("motd", b"hello")
+        answer = browser.post(url("ignition_write", "edge"), {**given, "uploads": [upload]})
+        assert answer.headers["Location"] == url("ignition_version", "edge", 1)
+        version = IgnitionVersion.objects.get()
+        assert (version.is_valid, version.author, version.message) == (True, "user:operator", "from a file")
+        assert "etc/motd" in text_of(browser.get(url("ignition_write", "edge")))
+        dropped = browser.post(url("ignition_write", "edge"), {**given, "base": "1", "drop": ["etc/motd"]}, follow=True)
+        assert "does not convert" in text_of(dropped)
+        assert IgnitionVersion.objects.get(number=2).files == {}
+
+    def test_what_was_typed_is_kept_when_it_is_refused(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config)
+        make_version(config)
+        browser = signed_in(cast.operator)
+        stale = browser.post(f"{url('ignition_write', 'edge')}?from=1", {"source": "typed: here", "base": "1"})
+        assert stale.status_code == 412
+        assert "typed: here" in text_of(stale)
+        assert "newer version" in text_of(stale)
+        same = browser.post(
+            url("ignition_write", "edge"), {"source": IgnitionVersion.objects.get(number=2).source, "base": "2"}
+        )
+        assert same.status_code == 422
+        assert "reads the same" in text_of(same)
+        assert browser.post(url("ignition_write", "edge"), {"source": "", "base": "2"}).status_code == 422
+
+    def test_an_older_version_can_be_the_start_of_the_next(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config, motd="old one")
+        make_version(config)
+        page = signed_in(cast.operator).get(f"{url('ignition_write', 'edge')}?from=1")
+        assert "old one" in text_of(page)
+        assert page.context["form"]["base"].value() == 2
+
+    def test_the_check_stores_nothing(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        source = SOURCE.replace("inline: hello", "local: motd")
+        make_version(config, source=source, files={"motd": file_of(b"x")})
+        browser = signed_in(cast.operator)
+        assert "It converts" in text_of(browser.post(url("ignition_check"), {"source": SOURCE}))
+        page = text_of(browser.post(url("ignition_check"), {"source": SOURCE + "nonsense: 1\n"}))
+        assert 'data-line="14"' in page
+        with_files = {"source": source, "config": "edge", "files_of": "1"}
+        assert "It converts" in text_of(browser.post(url("ignition_check"), with_files))
+        assert "no such file" in text_of(browser.post(url("ignition_check"), {**with_files, "drop": "motd"}))
+        assert "cannot be used" in text_of(browser.post(url("ignition_check"), {"source": "a\0b"}))
+        assert signed_in(cast.viewer).post(url("ignition_check"), {"source": SOURCE}).status_code == 403
+        assert IgnitionVersion.objects.count() == 1
+
+
+class TestPoolAndNode:
+    SOURCE = "# fleetui:variable join secret -- Token\n# fleetui:variable ntp string = pool.ntp.org\n" + SOURCE.replace(
+        "inline: hello", 'inline: "${fleetui:join} ${fleetui:ntp}"'
+    )
+
+    def test_a_pool_chooses_among_approved_versions(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config, state="approved")
+        make_version(config, state="in_review")
+        browser = signed_in(cast.operator)
+        page = browser.get(url("pool_ignition", "web"))
+        assert [one["value"] for one in page.context["choices"]] == ["edge/1"]
+        browser.post(url("pool_ignition_choose", "web"), {"version": "edge/1", "reason": "go"})
+        assert Pool.objects.get(pk=cast.web.pk).intended_version == IgnitionVersion.objects.get(number=1)
+        refused = browser.post(url("pool_ignition_choose", "web"), {"version": "edge/2"}, follow=True)
+        assert "not approved" in text_of(refused)
+        assert "edge version 1" in text_of(browser.get(url("pool", "web")))
+        assert browser.post(url("pool_ignition_choose", "web"), {"version": "none/9"}).status_code == 403
+        browser.post(url("pool_ignition_choose", "web"), {"version": ""})
+        assert Pool.objects.get(pk=cast.web.pk).intended_version is None
+        assert signed_in(cast.viewer).post(url("pool_ignition_choose", "web"), {"version": ""}).status_code == 403
+        assert signed_in(cast.viewer).get(url("pool_ignition", "db")).status_code == 404
+
+    def test_values_are_set_and_secrets_shown_to_nobody(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), source=self.SOURCE, state="approved")
+        intent.intend(pool=cast.web, version=version, actor=SYSTEM, now=NOW)
+        browser = signed_in(cast.operator)
+        assert "join has no value" in text_of(browser.get(url("pool_ignition", "web")))
+        given = {"name": "join", "value": "t0ken-of-web", "secret": "1"}
+        browser.post(url("pool_ignition_value", "web"), given)
+        browser.post(url("node_ignition_value", "web-1"), {"name": "ntp", "value": "ntp.example.org"})
+        for page in (
+            url("pool_ignition", "web"),
+            url("node_ignition", "web-1"),
+            f"{url('ignition_version', 'edge', 1)}?tab=rendered&node=web-1",
+            url("detail", "web-1"),
+        ):
+            assert "t0ken-of-web" not in text_of(signed_in(cast.owner).get(page)), page
+        rendered = text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=rendered&node=web-1"))
+        assert "%5Bsecret%20join%5D%20ntp.example.org" in rendered
+        assert "ntp.example.org" in text_of(browser.get(url("node_ignition", "web-1")))
+        browser.post(url("node_ignition_value", "web-1"), {"name": "ntp", "delete": "1"})
+        assert [row.name for row in IgnitionValue.objects.all()] == ["join"]
+        assert "no name of a variable" in text_of(
+            browser.post(url("pool_ignition_value", "web"), {"name": "No", "value": "x"}, follow=True)
+        )
+        assert signed_in(cast.viewer).post(url("pool_ignition_value", "web"), given).status_code == 403
+        assert "no node" in text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=rendered&node=db-1"))
+
+    def test_a_node_says_what_it_was_born_with(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config, state="superseded")
+        second = make_version(config, state="approved")
+        intent.intend(pool=cast.web, version=second, actor=SYSTEM, now=NOW)
+        browser = signed_in(cast.operator)
+        browser.post(url("node_ignition_choose", "web-1"), {"version": "edge/1"})
+        page = text_of(browser.get(url("node_ignition", "web-1")))
+        assert "Behind" in page
+        assert "noted by hand" in page
+        browser.post(url("node_ignition_choose", "web-1"), {"version": "edge/2"})
+        assert "As it should" in text_of(browser.get(url("node_ignition", "web-1")))
+        assert signed_in(cast.viewer).post(url("node_ignition_choose", "web-1"), {}).status_code == 403
+
+    def test_nodes_are_found_by_config_and_version(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web))
+        Node.objects.filter(name="web-1").update(applied_version=version, applied_how="fetch", applied_at=NOW)
+        browser = signed_in(cast.owner)
+        for asked, expected in (("edge", 1), ("edge/1", 1), ("edge/2", 0), ("edge/x", 0), ("other", 0)):
+            found = browser.get("/api/v1/nodes/", {"ignition": asked}).json()["results"]
+            assert len(found) == expected, asked
+
+    def test_pages_cost_the_same_for_any_number(self, cast: Cast, django_assert_max_num_queries: Any) -> None:
+        version = make_version(make_config("edge", cast.web), source=self.SOURCE, state="approved")
+        intent.intend(pool=cast.web, version=version, actor=SYSTEM, now=NOW)
+        for number in range(12):
+            values.set_value(place=cast.web, name=f"v{number}", value="x", actor=SYSTEM, now=NOW)
+            values.set_value(place=cast.web_node, name=f"v{number}", value="x", actor=SYSTEM, now=NOW)
+        browser = signed_in(cast.owner)
+        for page in (url("pool_ignition", "web"), url("node_ignition", "web-1")):
+            with django_assert_max_num_queries(18):
+                browser.get(page)
+
+
+def test_the_wording_of_a_document_is_whole(cast: Cast) -> None:
+    """No code is shown in place of words."""
+    version = make_version(make_config("edge", cast.web))
+    assert json.loads(version.rendered)["passwd"]
+    page = text_of(signed_in(cast.viewer).get(url("ignition_version", "edge", 1)))
+    assert "user_" not in page
+    assert "file_written" not in page

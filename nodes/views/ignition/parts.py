@@ -1,0 +1,145 @@
+"""A version in the parts that a person thinks of: what each does, and what was found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from nodes.ignition.contents import Content
+from nodes.ignition.network import Interface
+from nodes.ignition.paths import Path, path_text
+from nodes.ignition.said import Said
+from nodes.ignition.sections import Sections
+from nodes.ignition.sections.model import FileNode, User
+from nodes.ignition.translate.names import snake_path
+from nodes.views.ignition.findings import Finding
+from nodes.wording.configs import line_sentence
+from nodes.wording.ignition import SECTION_WORDS
+
+Item = dict[str, Any]
+#: Longer contents are not shown within the page.
+MOST_SHOWN = 20_000
+
+
+class _Findings:
+    """Findings by the part that they are about; what belongs to none is left."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.left = [dict(found) for found in findings]
+
+    def take(self, *places: Path) -> list[Finding]:
+        starts = [path_text(snake_path(place)) for place in places if place]
+        taken = [
+            one for one in self.left if any(one["path"] == at or one["path"].startswith(f"{at}.") for at in starts)
+        ]
+        self.left = [one for one in self.left if one not in taken]
+        return taken
+
+
+def parts_of(sections: Sections, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """The parts that the config has, each with its items; and the findings that are about none of them."""
+    found = _Findings(findings)
+    items: Mapping[str, list[Item]] = {
+        "users": [
+            *(_user(one, found) for one in sections.users),
+            *(_plain(one.name, one, found) for one in sections.groups),
+        ],
+        "files": [_file(one, found) for one in sections.files],
+        "disks": [
+            *(_plain(one.device, one, found) for one in sections.disks),
+            *(_plain(one.device, one, found) for one in sections.filesystems),
+            *(_plain(one.name, one, found) for one in sections.raids),
+            *(_plain(one.name, one, found) for one in sections.luks),
+        ],
+        "units": [_unit(one, found) for one in sections.units],
+        "network": _network(sections),
+        "kernel": _lines_only(sections.kernel.lines, found, ("kernelArguments",)),
+        "rest": _lines_only(sections.rest.lines, found, ("ignition",)),
+    }
+    parts = [
+        {"key": key, "title": SECTION_WORDS[key], "items": some, "count": len(some)}
+        for key, some in items.items()
+        if some
+    ]
+    return parts, found.left
+
+
+def _sentences(lines: Iterable[Said]) -> list[str]:
+    return [line_sentence(line) for line in lines]
+
+
+def _plain(name: str, part: Any, found: _Findings) -> Item:
+    return {"name": name, "lines": _sentences(part.lines), "findings": found.take(part.at)}
+
+
+def _user(user: User, found: _Findings) -> Item:
+    keys = [
+        {
+            "type": one.key.type,
+            "fingerprint": one.key.fingerprint,
+            "comment": one.key.comment,
+            "problem": _("This line is no SSH key.") if one.key.problem else "",
+        }
+        for one in user.keys
+    ]
+    return {**_plain(user.name, user, found), "ssh_keys": keys}
+
+
+def _file(node: FileNode, found: _Findings) -> Item:
+    return {
+        **_plain(node.path, node, found),
+        "text": "" if node.is_secret else shown_text(node.content),
+    }
+
+
+def shown_text(content: Content | None) -> str:
+    """What a page shows of a content: a text that is not too long."""
+    text = content.text if content else None
+    return text if text and len(text) <= MOST_SHOWN else ""
+
+
+def _unit(unit: Any, found: _Findings) -> Item:
+    texts = [unit.contents or "", *(f"# {one.name}\n{one.contents}" for one in unit.dropins)]
+    text = "\n".join(part for part in texts if part)
+    return {**_plain(unit.name, unit, found), "text": text if len(text) <= MOST_SHOWN else ""}
+
+
+def _network(sections: Sections) -> list[Item]:
+    items = [
+        {"name": one.name, "note": one.kind, "lines": _interface(one), "findings": []}
+        for one in sections.network.interfaces
+    ]
+    unread = _("Is about network, and is not read here.")
+    return items + [{"name": path, "lines": [unread], "findings": []} for path in sections.network.other_files]
+
+
+def _interface(one: Interface) -> list[str]:
+    """What an interface is given, a sentence each."""
+    ways = {
+        "dhcp": _("%(family)s by DHCP."),
+        "auto": _("%(family)s by router advertisements."),
+        "link_local": _("%(family)s on its own link only."),
+        "shared": _("%(family)s is shared with others."),
+        "disabled": _("No %(family)s."),
+    }
+    lines = [ways[way] % {"family": family} for family, way in (("IPv4", one.ipv4), ("IPv6", one.ipv6)) if way in ways]
+    known = (
+        (_("Addresses: %(names)s."), [address.text for address in one.addresses]),
+        (_("Gateway: %(names)s."), [gateway.text for gateway in one.gateways]),
+        (_("Name servers: %(names)s."), [server.text for server in one.name_servers]),
+        (_("Routes: %(names)s."), [route.destination for route in one.routes]),
+        (_("Belongs to %(names)s."), [one.controller] if one.controller else []),
+        (_("VLAN %(names)s."), [str(one.vlan_id)] if one.vlan_id else []),
+        (_("Lies on %(names)s."), [one.parent] if one.parent else []),
+        (_("MTU %(names)s."), [str(one.mtu)] if one.mtu else []),
+    )
+    return lines + [said % {"names": ", ".join(names)} for said, names in known if names]
+
+
+def _lines_only(lines: Sequence[Said], found: _Findings, place: Path) -> list[Item]:
+    findings = found.take(place)
+    if not lines and not findings:
+        return []
+    return [{"name": "", "lines": _sentences(lines), "findings": findings}]
