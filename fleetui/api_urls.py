@@ -6,8 +6,7 @@ from typing import Any
 
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path, re_path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,6 +18,7 @@ from fleetui.access.api.permissions import DeclaredPermission
 from fleetui.access.api.retention import RetentionDetail, RetentionList
 from fleetui.access.guards import needs
 from fleetui.audit.api import AuditExport, AuditList
+from fleetui.core.api import converters
 from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
@@ -41,25 +41,13 @@ from nodes.api import (
 )
 from nodes.api.discovery import Discovery
 from nodes.api.history import StatsHistory
+from nodes.api.ignition.urls import urlpatterns as ignition
 from nodes.api.metrics import Metrics
 from nodes.api.stats import Stats
 from ops.api_urls import urlpatterns as operations
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-class Name(StringConverter):
-    """A name or an id."""
-
-    regex = r"[A-Za-z0-9._-]{1,100}"
-
-
-class UserName(StringConverter):
-    regex = r"[\w.@+-]{1,150}"
-
-
-register_converter(Name, "name")
-register_converter(UserName, "username")
+converters.register()
 
 
 class Nothing(ApiView):
@@ -176,6 +164,7 @@ _api = [
     path("v1/retention/<slug:subject>/", RetentionDetail.as_view(), name="retention-of"),
     path("v1/audit/export/", AuditExport.as_view(), name="audit-export"),
     path("v1/audit/", AuditList.as_view(), name="audit"),
+    *ignition,
     *operations,
     re_path(r"^(?P<rest>.*)$", Nothing.as_view(), name="nothing"),
 ]
