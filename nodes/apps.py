@@ -15,6 +15,7 @@ class NodesConfig(AppConfig):
         from nodes.services import guard, retention, tally
         from nodes.services.credentials import rotate_seals
         from nodes.services.ignition import triggers, values
+        from nodes.services.provisioning import offer
 
         guard.install()
         retention.install()
@@ -24,6 +25,7 @@ class NodesConfig(AppConfig):
         post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="nodes.ignition")
         register("credentials", rotate_seals)
         register("ignition values", values.rotate_seals)
+        register("provisionings", offer.rotate_seals)
         add_banner_source(polling_stands_still)
         add_banner_source(absence_is_held)
         for source in (vital_signs.queues, vital_signs.decisions, vital_signs.host_clocks):

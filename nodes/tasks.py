@@ -25,6 +25,7 @@ from nodes.services.polling import Outcome, begin, claim_due, hold, release, sto
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.targets import target_of
+from nodes.services.provisioning.offer import forget_expired
 from nodes.services.routes import Routes
 from nodes.services.samples import take_samples
 
@@ -119,6 +120,7 @@ def sweep() -> None:
     _again(lambda: trials.prepare(clock.now()))
     _again(trials.forget_orphans)
     _again(lambda: enrolment.retire_absent(clock.now()))
+    _again(lambda: forget_expired(clock.now()))
     _again(tally.fold)
 
 

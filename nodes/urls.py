@@ -15,6 +15,7 @@ from nodes.views import (
     fact_filter,
     host_keys,
     importing,
+    provisioning,
     saved_views,
 )
 from nodes.views.detail import node_detail
@@ -59,6 +60,14 @@ urlpatterns: list[URLPattern] = [
     path("nodes/<str:name>/merge/", duplicates.merge, name="merge"),
     path("nodes/<str:name>/poll/", actions.poll, name="poll"),
     path("nodes/<str:name>/lifecycle/", actions.lifecycle, name="lifecycle"),
+    path("nodes/<str:name>/provision/", provisioning.node_provision, name="provision"),
+    path(
+        "nodes/<str:name>/provision/<uuid:provisioning_id>/revoke/",
+        provisioning.provision_revoke,
+        name="provision_revoke",
+    ),
+    # For machines that boot: no slash at its end, since Ignition follows no redirect that it does not have to.
+    path("ignition/<str:token>", provisioning.ignition, name="fetch_config"),
     path("nodes/<str:name>/delete/", actions.delete, name="delete"),
     path("nodes/<str:name>/host-key/", actions.decide_key, name="decide_key"),
     path("nodes/<str:name>/host-key/forget/", actions.forget_key, name="forget_key"),

@@ -96,6 +96,7 @@ class Deployment:
         text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
         text = text.replace("listen 443 ", f"listen 127.0.0.1:{self.tls_port} ")
         text = text.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}").replace("/etc/ssl/fleetui", str(tls))
+        text = text.replace("/var/log/nginx", str(self.folder))
         temporary = "".join(
             f"{kind}_temp_path {self.folder}/nginx-{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

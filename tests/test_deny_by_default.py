@@ -25,6 +25,8 @@ PUBLIC = (
     r"^/accounts/",
     r"^/i18n/",
     r"^/static/",
+    # Machines that boot; without a token they get the word that there is none.
+    r"^/ignition/[^/]+$",
 )
 #: What has a door of its own: machines come with an enrolment token, and nobody else gets in.
 OWN_DOOR = (r"^/api/v1/enrol/$",)

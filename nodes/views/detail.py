@@ -18,6 +18,7 @@ from fleetui.access.principals import Principal
 from fleetui.core import clock
 from nodes.models import Facts, HostKey, Measurement, Node
 from nodes.releases.support import end_of
+from nodes.services.provisioning.offer import NEEDED
 from nodes.services.support import rules
 from nodes.views import tabs
 from nodes.views.axis_words import axes_of
@@ -99,6 +100,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
 def _rights(principal: Principal, node: Node) -> dict[str, Any]:
     return {
         "may_write": principal.may("nodes.write", node),
+        "may_provision": all(principal.may(permission, node) for permission in NEEDED),
         "may_see_reach": principal.may("credentials.read", node),
         "may_see_ignition": principal.may("ignition.read", node),
         "may_poll": principal.may("nodes.poll", node) and node.lifecycle != "retired",

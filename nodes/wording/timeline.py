@@ -57,6 +57,16 @@ TIMELINE: dict[str, Forms] = {
         _("Provisioned with %(version)s"),
         _("Provisioned"),
     ),
+    "provision_offered": (
+        _("%(actor)s offered %(version)s to its next machine, to be known by the host key %(fingerprint)s"),
+        _("%(version)s was offered to its next machine"),
+        _("A config was offered to its next machine"),
+    ),
+    "ignition_fetched": (
+        _("%(version)s was fetched from %(address)s by %(agent)s"),
+        _("%(version)s was fetched from %(address)s"),
+        _("Its config was fetched"),
+    ),
     "ignition_unknown": (
         _("%(actor)s noted that its Ignition version is not known"),
         _("Its Ignition version is not known"),

@@ -10,26 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Field, Q
+from django.db.models import F, Q
 
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
 from nodes.hosts.machine_id import MACHINE_ID, derived_id
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import (
-    CredentialTrial,
-    Deployment,
-    EnrolmentToken,
-    FactTerm,
-    HostCertificate,
-    HostKey,
-    Measurement,
-    Node,
-    TimelineEvent,
-)
+from nodes.models import EnrolmentToken, HostKey, Node, TimelineEvent
 from nodes.services import changes as rows
 from nodes.services.enrolment import refusals
 from nodes.services.enrolment.tokens import require_usable
+from nodes.services.generations import forget_machine, next_generation
 from nodes.services.lifecycle import retired_for_absence
 from nodes.services.nodes import checked_address, checked_family
 from nodes.services.search import search_text
@@ -42,13 +33,6 @@ _ORDER = (
     "ecdsa-sha2-nistp384",
     "ecdsa-sha2-nistp521",
     "ssh-rsa",
-)
-#: What a new machine behind an old name does not take over; its first poll fills it.
-_FORGOTTEN = (
-    *("os_family", "os_name", "os_variant", "os_version", "os_stream", "arch", "kernel", "kernel_order"),
-    *("booted_version", "booted", "staged", "rollback", "boot_id", "booted_at", "facts", "facts_at", "unread_sections"),
-    *("last_seen_at", "last_error_kind", "last_error_params", "failing_since", "failures"),
-    *(f"{axis}{part}" for axis in ("reachability", "health", "update_state") for part in ("", "_reason", "_params")),
 )
 _TRIES = 3
 
@@ -182,34 +166,21 @@ def _restore(token: EnrolmentToken, node: Node, said: Announcement, now: datetim
 
 def _replace(token: EnrolmentToken, node: Node, said: Announcement, now: datetime) -> Enrolled:
     """Another machine under the name of one that is gone: the next generation, with its own key and no old facts."""
-    forgotten = {name: _default(name) for name in _FORGOTTEN}
-    forgotten |= {f"{axis}_since": now for axis in ("reachability", "health", "update_state")}
     columns = {
-        **forgotten,
+        **next_generation(node, now),
         **_place(node, said, now),
         **_in_service(token, now),
         "machine_id": said.machine_id,
         "os_family_given": said.os_family,
-        "generation": node.generation + 1,
     }
     with transaction.atomic():
         _count(token, now)
         _write(node, columns, now)
-        Deployment.objects.filter(node=node).delete()
-        FactTerm.objects.filter(node=node).delete()
-        Measurement.objects.filter(node=node).delete()
-        HostCertificate.objects.filter(node=node).delete()
-        CredentialTrial.objects.filter(node=node).delete()
-        HostKey.objects.filter(node=node, state__in=["pinned", "offered"]).update(state="replaced", decided_at=now)
+        forget_machine(node, now)
         _pin(node, said, token, now)
         _event(node, "generation_raised", token, now, generation=node.generation)
         _append_return(token, node, said, "replaced")
     return Enrolled("replaced", node, said.key.fingerprint)
-
-
-def _default(name: str) -> Any:
-    field = Node._meta.get_field(name)
-    return field.get_default() if isinstance(field, Field) else None
 
 
 def _write(node: Node, columns: dict[str, Any], now: datetime) -> None:

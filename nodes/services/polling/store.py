@@ -25,6 +25,7 @@ from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
 from nodes.services.polling.durations import count_durations
+from nodes.services.provisioning.arrive import arrived, proven
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
 from nodes.services.terms import replace_terms
@@ -83,7 +84,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         outcome = found[node.pk]
         # A node that was edited meanwhile: the key is perhaps that of the host before.
         if (seen := outcome.seen_key) is not None and outcome.revision in (None, node.revision):
-            offer(node=node, key=seen, now=now)
+            arrived(node=node, key=seen, now=now) or offer(node=node, key=seen, now=now)
     return len(nodes)
 
 
@@ -269,6 +270,9 @@ class _Batch:
             replace_terms({pk: facts.document for pk, facts in self.facts.items()})
         TimelineEvent.objects.bulk_create(self.timeline, batch_size=100)
         self.certificates.write()
+        if self.changed:
+            # A machine that was just provisioned has facts that were not there before.
+            proven([node.pk for node in self.changed], self.now)
         Measurement.objects.bulk_create(
             self.measurements,
             batch_size=100,

@@ -21,6 +21,7 @@ from nodes.models.ignition import ReviewState
 from nodes.services.ignition import intent, values
 from nodes.services.ignition.declarations import from_json
 from nodes.services.ignition.rendering import is_node_name, problems_of, values_for
+from nodes.services.provisioning.offer import NEEDED
 from nodes.views.ignition.subject import version_url
 from nodes.views.pools import visible_pool
 from nodes.views.subject import node_for, principal_of
@@ -89,6 +90,7 @@ def node_ignition(request: HttpRequest, name: str) -> HttpResponse:
             for one in versions.select_related("config").order_by("config__name", "-number")[:MOST_CHOICES]
         ],
         "may_note": principal.may("nodes.write", node),
+        "may_provision": node.lifecycle != "retired" and all(principal.may(one, node) for one in NEEDED),
         "may_edit": principal.may("ignition.edit", node),
         **_values(intended, node=node),
         **_addresses("node", name),

@@ -1,0 +1,71 @@
+"""What a machine gets that fetches its config: the same bytes each time, until it is known or its time is over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from fleetui.access.token_text import matches, taken_apart
+from fleetui.core.crypto import unseal
+from fleetui.core.errors import SealBroken
+from nodes.models import Provisioning, TimelineEvent
+from nodes.services.provisioning.offer import OFFER_START
+
+log = structlog.get_logger(__name__)
+#: Ignition asks again and again while a machine waits: the timeline keeps the first ones, the log all of them.
+MOST_TOLD = 20
+
+
+class Refusal(Enum):
+    """Why there is no config. Ignition asks again after 503 and gives up after the others."""
+
+    UNKNOWN = 404
+    GONE = 410
+    NOT_READY = 503
+
+
+def fetch(text: str, *, address: str, agent: str, now: datetime) -> str | Refusal:
+    """The config for a presented token, never empty; each fetch is noted with its address."""
+    row = _presented(text)
+    if row is None:
+        log.warning("ignition_fetch_refused", why="unknown", address=address)
+        return Refusal.UNKNOWN
+    if row.ended_at is not None or row.deadline <= now or not row.sealed_config:
+        log.info("ignition_fetch_refused", why=row.ending or "expired", token=row.prefix, address=address)
+        return Refusal.GONE
+    try:
+        config = unseal(row.sealed_config, place=row.seal_place)
+    except SealBroken:
+        log.exception("ignition_not_opened", token=row.prefix)
+        return Refusal.NOT_READY
+    with transaction.atomic():
+        open_still = Provisioning.objects.filter(pk=row.pk, ended_at=None)
+        noted = open_still.update(
+            fetches=F("fetches") + 1,
+            first_fetched_at=Coalesce(F("first_fetched_at"), now),
+            last_fetched_at=now,
+            last_address=address[:45],
+        )
+        if not noted:
+            return Refusal.GONE
+        if row.fetches < MOST_TOLD:
+            params = {"address": address, "agent": agent[:100], "version": str(row.version)}
+            TimelineEvent.objects.create(
+                node=row.node, at=now, kind="ignition_fetched", params=params, generation=row.node.generation
+            )
+    log.info("ignition_fetched", token=row.prefix, node=row.node.name, address=address, agent=agent[:100])
+    return config
+
+
+def _presented(text: str) -> Provisioning | None:
+    """The row of a token, whatever its state. Unknown ones and wrong secrets read the same."""
+    parts = taken_apart(text, OFFER_START)
+    if parts is None:
+        return None
+    row = Provisioning.objects.select_related("node", "version__config").filter(prefix=parts[0]).first()
+    return row if row is not None and matches(parts[1], digest=row.digest, pepper=row.pepper) else None
