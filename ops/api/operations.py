@@ -30,7 +30,7 @@ from ops.services import control
 from ops.services.approve import decide
 from ops.services.plan import NodePlan
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
-from ops.states import ACTIVE, FINAL
+from ops.states import ACTIVE, FINAL, State
 from ops.waiting import waiter
 
 LISTING = Listing(
@@ -42,6 +42,7 @@ LISTING = Listing(
 LOG_AT_ONCE = 1000
 LONGEST_WAIT_S = 60.0
 LOOK_EVERY_S = 0.5
+_GOING = sorted(ACTIVE - {State.NEEDS_ATTENTION})
 KEY = Param("Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeat with the same key makes nothing new.")
 
 
@@ -223,11 +224,14 @@ def _seconds(text: str) -> float:
 
 
 def _wait_for_end(operation_id: uuid.UUID, seconds: float) -> int:
-    """Wait within the places that waiting may take up; gives the seconds after which to ask again, 0 when it has ended."""
+    """Wait within the places that waiting may take up; gives the seconds after which to ask again, 0 when it has ended.
+
+    What needs attention goes on only when a person decides: there is nothing to wait for.
+    """
     end = monotonic() + seconds
 
     def ended() -> bool:
-        return not Operation.objects.filter(pk=operation_id, state__in=sorted(ACTIVE)).exists()
+        return not Operation.objects.filter(pk=operation_id, state__in=_GOING).exists()
 
     if ended():
         return 0

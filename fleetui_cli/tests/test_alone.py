@@ -1,0 +1,255 @@
+"""fleetui-cli without FleetUI: its settings, and servers that are slow, gone, or something else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetui_cli import api as api_module
+from fleetui_cli.asking import moment, seconds
+from fleetui_cli.codes import MEANINGS, Code, Problem
+from fleetui_cli.main import main
+from fleetui_cli.options import parser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Played(ThreadingHTTPServer):
+    """A server that answers what it is told: each a status with a body and headers, or "cut" for a lost connection."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[Any] = []
+        self.seen: list[tuple[str, str, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Played
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        found = self.server.answers.pop(0)
+        if found == "cut":
+            self.connection.close()
+            return
+        status, body, headers = found
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    do_GET = do_POST = do_PUT = _answer
+
+    def log_message(self, *_details: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Played]:
+    played = Played()
+    thread = threading.Thread(target=played.serve_forever, daemon=True)
+    thread.start()
+    yield played
+    played.shutdown()
+    played.server_close()
+    thread.join(30)
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No settings of this machine, and no pauses."""
+    for name in ("FLEETUI_URL", "FLEETUI_TOKEN", "FLEETUI_TOKEN_FILE", "FLEETUI_CA_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("fleetui_cli.api.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("fleetui_cli.main.signal.signal", lambda *_given: None)
+    return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, server: Played, capsys: Any) -> Any:
+    monkeypatch.setenv("FLEETUI_URL", server.url)
+    monkeypatch.setenv("FLEETUI_TOKEN", "fleetui_secret")
+
+    def of(*argv: str) -> tuple[int, str, str]:
+        code = main(argv)
+        found = capsys.readouterr()
+        assert "fleetui_secret" not in found.out + found.err
+        return code, found.out, found.err
+
+    return of
+
+
+PAGE: dict[str, Any] = {"results": [], "next": None}
+MADE = {
+    "request_id": "r",
+    "approvals_needed": 0,
+    "operations": [{"id": "o", "node": "n", "state": "queued"}],
+    "refused": [],
+}
+
+
+def test_a_lost_answer_is_asked_for_again_with_the_same_key(server: Played, run: Any) -> None:
+    server.answers = ["cut", (503, {}, {"Retry-After": "1"}), (201, MADE, {})]
+    assert run("reboot", "n")[0] == 0
+    keys = {headers["Idempotency-Key"] for _method, _path, headers in server.seen}
+    assert len(server.seen) == 3
+    assert len(keys) == 1
+    assert all(len(key) == 36 for key in keys)
+
+
+def test_what_has_no_key_is_not_sent_twice(server: Played, run: Any) -> None:
+    server.answers = [(200, {"is_final": False}, {}), "cut"]
+    code, _out, err = run("approve", "some-id")
+    assert code == 8
+    assert "look before you repeat it" in err
+    assert [method for method, _path, _headers in server.seen] == ["GET", "POST"]
+
+
+def test_it_gives_up_on_a_server_that_stays_away(server: Played, run: Any) -> None:
+    server.answers = [(502, b"<html>", {})] * api_module.ATTEMPTS
+    assert run("nodes", "list")[0] == 8
+    assert len(server.seen) == api_module.ATTEMPTS
+    server.answers = ["cut"] * api_module.ATTEMPTS
+    code, _out, err = run("nodes", "list")
+    assert (code, "cannot be reached" in err) == (8, True)
+
+
+def test_a_redirect_is_told_and_never_followed(server: Played, run: Any) -> None:
+    server.answers = [(301, b"", {"Location": "https://elsewhere.example/"})]
+    code, _out, err = run("nodes", "list")
+    assert code == 2
+    assert "https://elsewhere.example/" in err
+    assert len(server.seen) == 1
+
+
+def test_what_is_no_api_is_told(server: Played, run: Any) -> None:
+    server.answers = [(200, b"<html>hello</html>", {})]
+    code, _out, err = run("nodes", "list")
+    assert (code, "is not FleetUI's API" in err) == (8, True)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 3), (401, 6), (403, 6), (404, 7), (409, 3), (422, 3), (500, 8)])
+def test_a_refusal_is_the_servers_sentence_and_a_code(server: Played, run: Any, status: int, code: int) -> None:
+    server.answers = [(status, {"detail": "It is so.", "mend": "Do that.\x1b[2J"}, {})]
+    found, _out, err = run("nodes", "list")
+    assert found == code
+    assert err == "fleetui-cli: It is so. Do that.[2J\n"
+
+
+def test_pages_are_followed_to_the_wanted_number(server: Played, run: Any) -> None:
+    first = {"results": [{"name": "a"}, {"name": "b"}], "next": "http://other.example/api/v1/nodes/?cursor=x&limit=500"}
+    server.answers = [(200, first, {}), (200, {"results": [{"name": "c"}], "next": None}, {})]
+    code, out, _err = run("nodes", "list", "--json")
+    assert [row["name"] for row in json.loads(out)] == ["a", "b", "c"]
+    # On this server, whatever address the answer names.
+    assert server.seen[1][1] == "/api/v1/nodes/?cursor=x&limit=500"
+    assert code == 0
+
+
+class TestSettings:
+    def test_nothing_is_set(self, capsys: Any) -> None:
+        assert main(["nodes", "list"]) == 2
+        assert "No server is named." in capsys.readouterr().err
+        assert main(["nodes", "list", "--url", "http://127.0.0.1:1"]) == 6
+        assert "No token is given." in capsys.readouterr().err
+
+    def test_the_config_file_is_for_its_owner_alone(self, server: Played, at_home: Path, capsys: Any) -> None:
+        file = at_home / "fleetui" / "cli.toml"
+        file.parent.mkdir()
+        file.write_text(f'url = "{server.url}"\ntoken = "fleetui_kept"\n')
+        file.chmod(0o644)
+        assert main(["nodes", "list"]) == 2
+        assert f"chmod 600 {file}" in capsys.readouterr().err
+        file.chmod(0o600)
+        server.answers = [(200, PAGE, {})]
+        assert main(["nodes", "list"]) == 0
+        assert server.seen[0][2]["Authorization"] == "Bearer fleetui_kept"
+
+    def test_the_token_file_is_for_its_owner_alone(self, server: Played, tmp_path: Path, capsys: Any) -> None:
+        file = tmp_path / "token"
+        file.write_text("fleetui_filed\n")
+        file.chmod(0o640)
+        argv = ["nodes", "list", "--url", server.url, "--token-file", str(file)]
+        assert main(argv) == 2
+        assert "can be read by others (0640)" in capsys.readouterr().err
+        file.chmod(0o600)
+        server.answers = [(200, PAGE, {})]
+        assert main(argv) == 0
+        assert server.seen[0][2]["Authorization"] == "Bearer fleetui_filed"
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("url = 3", "is not text"), ("nonsense = 'x'", "unknown setting: nonsense"), ("url =", "cannot be read")],
+    )
+    def test_a_wrong_config_file_says_what(self, tmp_path: Path, capsys: Any, text: str, said: str) -> None:
+        file = tmp_path / "c.toml"
+        file.write_text(text)
+        file.chmod(0o600)
+        assert main(["nodes", "list", "--config", str(file)]) == 2
+        assert said in capsys.readouterr().err
+
+    @pytest.mark.parametrize("url", ["fleet.example", "ftp://fleet.example", "https://anna:pw@fleet.example"])
+    def test_a_wrong_address_is_refused(self, url: str, capsys: Any) -> None:
+        assert main(["nodes", "list", "--url", url]) == 2
+        assert "anna" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "found"), [("90", 90), ("90s", 90), ("15m", 900), ("4h", 14_400), ("2d", 172_800)])
+def test_times_are_read(text: str, found: float) -> None:
+    assert seconds(text) == found
+
+
+@pytest.mark.parametrize("text", ["x", "4x", "-1", "1.5h", "h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(Problem, match="is not a time"):
+        seconds(text)
+
+
+def test_moments_need_a_zone() -> None:
+    assert moment("2026-12-01T22:00:00+01:00") == "2026-12-01T22:00:00+01:00"
+    for text in ("2026-12-01T22:00:00", "tomorrow"):
+        with pytest.raises(Problem):
+            moment(text)
+    assert moment(None) is None
+
+
+def commands() -> list[list[str]]:
+    """Every command as words, from the parser itself."""
+    found: list[list[str]] = []
+    for action in parser()._subparsers._group_actions:  # type: ignore[union-attr]
+        for name, one in action.choices.items():  # type: ignore[union-attr]
+            inner = one._subparsers
+            below = [[name, verb] for each in inner._group_actions for verb in each.choices] if inner else [[name]]
+            found += below
+    return found
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_help(words: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_the_docs_name_every_command_and_code() -> None:
+    text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    for words in commands():
+        assert f"`{' '.join(words)}" in text, words
+    for code in Code:
+        assert f"| {int(code)} | {MEANINGS[code]} |" in text, code
