@@ -70,9 +70,12 @@ def palette(request: HttpRequest) -> HttpResponse:
     principal: Principal = request.principal  # type: ignore[attr-defined]
     text = request.GET.get("q", "").strip()[:_MOST_CHARS].replace("\0", "")
     here = _node_at(principal, request.GET.get("at", ""))
-    results = [*_here(principal, here, text), *_nodes(principal, text)]
-    if text:
-        results += [*_groups(principal, text), *_views(principal, text)]
+    nodes = list(_nodes(principal, text))
+    groups = list(_groups(principal, text)) if text else []
+    # Every node of a cluster answers to its name: who types it whole means the cluster itself.
+    is_named = any(one["label"].lower() == text.lower() for one in groups)
+    found = [*groups, *nodes] if is_named else [*nodes, *groups]
+    results = [*_here(principal, here, text), *found, *(_views(principal, text) if text else ())]
     return JsonResponse({"results": [*results, *_places(principal, text)]})
 
 

@@ -177,6 +177,8 @@ def test_no_link_of_the_list_leads_back_into_the_view_by_mistake(cast: Cast) -> 
     assert [chip["remove_url"] for chip in page.context["chips"]] == ["?view=all"]
     assert ("view", "all") in page.context["hidden"]
     assert page.context["list_url"] == "/nodes/?pool=web"
+    nothing = client.get("/nodes/?q=nothing", headers={"HX-Request": "true"}).content.decode()
+    assert 'href="/nodes/?view=all">Clear the filters' in nothing
     fields = client.get(page.context["panel_url"]).context["fields"]
     pool = next(field for field in fields if field["label"] == "Pool")
     assert next(one["url"] for one in pool["options"] if one["active"]) == "?view=all"

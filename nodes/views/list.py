@@ -31,7 +31,7 @@ from nodes.views.extras import extras_for
 from nodes.views.facets import Facets, chips, field_word, hidden, lifecycles
 from nodes.views.fact_filter import add_form, unindexed
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
-from nodes.views.saved_views import ALL_NODES, default_view, menu, view_url
+from nodes.views.saved_views import ALL_NODES, all_nodes_url, default_view, menu, view_url
 from nodes.views.subject import principal_of
 
 FILTERS = tuple(NodeFilter.base_filters)
@@ -82,6 +82,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
         "may_accept": principal.may_somewhere("nodes.accept_key"),
         "poll_url": reverse("nodes:poll_many"),
         "list_url": list_url,
+        "all_url": all_nodes_url(choice),
         **_paging(request.GET, page, size),
     }
     if request.htmx:  # type: ignore[attr-defined]

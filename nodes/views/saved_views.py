@@ -63,6 +63,12 @@ def default_view(principal: Principal, choice: ColumnChoice | None) -> SavedView
     return found
 
 
+def all_nodes_url(choice: ColumnChoice | None) -> str:
+    """The list without a filter; its bare address may open a view."""
+    opens_view = choice is not None and choice.opens_with_id is not None
+    return f"{reverse('nodes:list')}?{urlencode(ALL_NODES)}" if opens_view else reverse("nodes:list")
+
+
 def view_url(view: SavedView) -> str:
     """The list as the view shows it: a plain address that works for everybody."""
     query = QueryDict(view.query, mutable=True)
@@ -102,7 +108,6 @@ def menu(principal: Principal, query: QueryDict, names: list[str], choice: Colum
         if active is None or active in found[:MENU_SIZE]
         else [*found[: MENU_SIZE - 1], active],
         "active_view": active,
-        "all_url": f"{reverse('nodes:list')}?{urlencode(ALL_NODES)}" if opened else reverse("nodes:list"),
         "is_unfiltered": not here and (not has_columns or tuple(names) == DEFAULT),
         "save_view_url": f"{reverse('nodes:view_add')}?{place.urlencode()}",
     }

@@ -117,3 +117,12 @@ def test_the_palette_costs_the_same_whatever_the_fleet(cast: Cast, text: str) ->
         make_node(f"web-x{number}", pool=make_pool(f"web-p{number}"), health="degraded")
     assert count() == few
     assert sum(one["group"].startswith("Nodes") for one in results(cast.owner, q=text)) == 12
+
+
+def test_a_cluster_or_pool_that_is_named_whole_stands_before_its_nodes(cast: Cast) -> None:
+    pool = make_pool("prod-web", cluster=make_cluster("prod"))
+    make_node("prod-web-1", pool=pool)
+    first = results(cast.owner, q="Prod")[0]
+    assert (first["group"], first["url"]) == ("Pools", "/pools/prod-web/")
+    assert [one["group"] for one in results(cast.owner, q="prod")][:3] == ["Pools", "Clusters", "Nodes"]
+    assert results(cast.owner, q="prod-w")[0]["group"] == "Nodes"
