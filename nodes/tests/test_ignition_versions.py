@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -12,14 +15,16 @@ from nodes.ignition.butane import convert
 from nodes.models import IgnitionConfig, IgnitionReview, IgnitionValue, IgnitionVersion, Node, Pool, TimelineEvent
 from nodes.models.ignition import TRANSITIONS, ReviewState
 from nodes.services.ignition import configs, intent, review, values
-from nodes.services.ignition.check import MOST_SOURCE_BYTES
+from nodes.services.ignition.check import MOST_SOURCE_BYTES, check
 from nodes.services.ignition.embedded import MOST_FILES, file_of
+from nodes.services.ignition.examples import DEMO_NEXT_SOURCE, DEMO_SOURCE, FIRST_SOURCE
 from nodes.services.ignition.versions import save_version
 from nodes.tests.cast import Cast
 from nodes.tests.make import BUTANE, NOW, make_config, make_pool, make_user, make_version, principal
 from nodes.wording.ignition import STATE_LEVELS, STATE_SENTENCES, STATE_WORDS
 
 pytestmark = pytest.mark.django_db
+DOCS = Path(__file__).resolve().parents[2] / "docs/ignition-configs.md"
 SOURCE = BUTANE.replace("{motd}", "hello")
 BROKEN = SOURCE.replace("inline: hello", "inline: hello\n        source: https://example.org/motd")
 
@@ -32,6 +37,30 @@ def test_every_state_has_its_words() -> None:
     states = {state.value for state in ReviewState}
     assert states == set(STATE_WORDS) == set(STATE_SENTENCES) == set(STATE_LEVELS)
     assert set(TRANSITIONS) == set(ReviewState)
+
+
+def test_the_docs_draw_the_table_of_states() -> None:
+    section = DOCS.read_text().split("## States")[1].split("\n## ")[0]
+    rows = {
+        found[0]: set(re.findall(r"`(\w+)`", found[1]))
+        for found in re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", section, re.M)
+    }
+    assert rows == {str(state): {str(one) for one in onward} for state, onward in TRANSITIONS.items()}
+
+
+def test_the_example_of_the_docs_converts() -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(), re.M | re.S)
+    found = check(example)
+    assert found.is_valid, found.findings
+    assert [one.name for one in found.declarations] == ["hostname", "site", "join"]
+
+
+def test_the_sources_of_the_demo_convert_and_their_findings_are_advice() -> None:
+    for source in (DEMO_SOURCE, DEMO_NEXT_SOURCE):
+        found = check(source)
+        assert found.is_valid, found.findings
+        assert {one["kind"] for one in found.findings} == {"advice"}, found.findings
+    assert check(FIRST_SOURCE).is_valid
 
 
 class TestSaving:

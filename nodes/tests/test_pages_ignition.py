@@ -130,6 +130,21 @@ class TestVersion:
         assert version.sha512 in pages["rendered"]
         assert "born-1" in pages["nodes"]
 
+    def test_findings_stand_at_the_part_that_they_are_about(self, cast: Cast) -> None:
+        """A mount unit that sugar makes comes before the units of the source."""
+        unit = (
+            "systemd:\n  units:\n    - name: app.service\n      enabled: true\n      contents: |\n        [Service]\n"
+        )
+        unit += "        ExecStart=/usr/bin/podman run registry.example.org/app:1\n        [Install]\n        WantedBy=multi-user.target\n"
+        disk = "  filesystems:\n    - device: /dev/disk/by-partlabel/data\n      path: /var/data\n      format: xfs\n"
+        disk += "      with_mount_unit: true\n"
+        make_version(make_config("edge", cast.web), source=SOURCE + disk + unit)
+        page = signed_in(cast.viewer).get(url("ignition_version", "edge", 1))
+        units = next(part["items"] for part in page.context["parts"] if part["key"] == "units")
+        rules = {item["name"]: {one["rule"] for one in item["findings"]} for item in units}
+        assert rules["var-data.mount"] == set()
+        assert "container-by-hand" in rules["app.service"]
+
     def test_one_that_does_not_convert_says_why_and_where(self, cast: Cast) -> None:
         make_version(make_config("edge", cast.web), source=SOURCE.replace("0644", "rw"))
         browser = signed_in(cast.operator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,7 +13,6 @@ from nodes.ignition.paths import Path, path_text
 from nodes.ignition.said import Said
 from nodes.ignition.sections import Sections
 from nodes.ignition.sections.model import FileNode, User
-from nodes.ignition.translate.names import snake_path
 from nodes.views.ignition.findings import Finding
 from nodes.wording.configs import line_sentence
 from nodes.wording.ignition import SECTION_WORDS
@@ -26,11 +25,12 @@ MOST_SHOWN = 20_000
 class _Findings:
     """Findings by the part that they are about; what belongs to none is left."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[Finding], source_of: Callable[[Path], Path]) -> None:
         self.left = [dict(found) for found in findings]
+        self._source_of = source_of
 
     def take(self, *places: Path) -> list[Finding]:
-        starts = [path_text(snake_path(place)) for place in places if place]
+        starts = [path_text(self._source_of(place)) for place in places if place]
         taken = [
             one for one in self.left if any(one["path"] == at or one["path"].startswith(f"{at}.") for at in starts)
         ]
@@ -38,9 +38,14 @@ class _Findings:
         return taken
 
 
-def parts_of(sections: Sections, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[Finding]]:
-    """The parts that the config has, each with its items; and the findings that are about none of them."""
-    found = _Findings(findings)
+def parts_of(
+    sections: Sections, findings: Sequence[Finding], source_of: Callable[[Path], Path]
+) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """The parts that the config has, each with its items; and the findings that are about none of them.
+
+    `source_of` gives the path in the source of a path in the Ignition document: sugar moves things.
+    """
+    found = _Findings(findings, source_of)
     items: Mapping[str, list[Item]] = {
         "users": [
             *(_user(one, found) for one in sections.users),

@@ -17,6 +17,7 @@ from fleetui.core.form_errors import sentence
 from nodes.models import IgnitionVersion, Node, Pool
 from nodes.models.ignition import TRANSITIONS, ReviewState
 from nodes.services.ignition import rights
+from nodes.services.ignition.check import check
 from nodes.services.ignition.comparing import pretty, read_sections
 from nodes.services.ignition.rendering import render as render_version
 from nodes.services.ignition.review import is_author
@@ -108,7 +109,8 @@ def _parts(request: HttpRequest, version: IgnitionVersion) -> dict[str, Any]:
     findings = finding_rows(version.report)
     if found is None:
         return {"parts": [], "left": findings}
-    parts, left = parts_of(found, findings)
+    conversion = check(version.source, version.files).conversion if findings else None
+    parts, left = parts_of(found, findings, conversion.source_of if conversion else lambda path: path)
     return {"parts": parts, "left": left, "declarations": version.declarations}
 
 
