@@ -58,6 +58,17 @@ def space(measured: Facts, disks: Sequence[str] = DISKS) -> list[Check]:
     return found or [Check("space_unknown", "warn")]
 
 
+def confirmed(facts: Facts) -> Check:
+    """A boot that was not yet marked as good is undone by the next one, on systems with two slots."""
+    if is_unconfirmed(booted_of(facts)):
+        return Check("boot_unconfirmed", "block")
+    return Check("boot_confirmed")
+
+
+def is_unconfirmed(deployment: Mapping[str, Any] | None) -> bool:
+    return at(deployment or {}, "slot", "successful") is False
+
+
 def nothing_waits(facts: Facts) -> Check:
     """Nothing but what runs boots next: kernel arguments would be changed on top of what waits, and not of what runs."""
     waits = next((one for one in objects(facts, "deployments")), None)

@@ -285,13 +285,6 @@ class Fleet:
         """The newest version of the host's stream."""
         return self.catalog.tip(host.booted.stream).version
 
-    def stage_newest(self, host: Host) -> None:
-        """Stage it, unless the host has it."""
-        release = self.catalog.tip(host.booted.stream)
-        if release.version not in (host.booted.version, host.deployments[0].version):
-            transitions.stage(host, release)
-            self.changed(host)
-
     def stage(self, name: str, *, by_agent: bool) -> str:
         """Stage the newest release of the host's stream: by Zincati (locked) or by hand."""
         host = self.host(name)

@@ -150,6 +150,8 @@ class Host:
     transaction: Transaction | None = None
     #: How often each unit was started in this boot, and the state of those that were changed in it.
     starts: dict[str, int] = field(default_factory=dict)
+    #: Flatcar: this boot is the first of its slot, and is marked as good some time after it.
+    first_boot_of_slot: bool = False
     unit_states: dict[str, str] = field(default_factory=dict)
     units: dict[str, TransientUnit] = field(default_factory=dict)
 
@@ -218,6 +220,7 @@ class Host:
             "finalize_error": self.finalize_error,
             "fell_back_from": self.fell_back_from,
             "written": self.written,
+            "first_boot_of_slot": self.first_boot_of_slot,
             "starts": self.starts,
             "unit_states": self.unit_states,
             "units": [asdict(row) for row in self.units.values()],
@@ -235,6 +238,7 @@ class Host:
         self.finalize_error = row["finalize_error"]
         self.fell_back_from = row.get("fell_back_from", "")
         self.written = dict(row["written"])
+        self.first_boot_of_slot = bool(row.get("first_boot_of_slot"))
         self.starts = dict(row.get("starts", {}))
         self.unit_states = dict(row.get("unit_states", {}))
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}

@@ -13,6 +13,8 @@ DEFAULT_KARGS = ("rw", "mitigations=auto,nosmt", "ignition.platform.id=metal", "
 NO_SPACE = "error: Installing kernel: regfile copy: No space left on device"
 FULL_DISK_PERCENT = 97.0
 CHECK_INTERVAL_S = 300
+#: A real one takes two minutes.
+MARKED_AFTER_S = 4.0
 
 
 def origin_of(plan: HostPlan) -> Origin:
@@ -119,8 +121,9 @@ def drop_staged(host: Host) -> None:
 def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     """What shutting down and starting again does to a host."""
     old = host.booted
+    _turn_back(host, up_at)
     first = host.deployments[0]
-    moved = False
+    moved, was_staged = False, first.staged
     if first.staged and (first.locked or host.has(Fault.FULL_DISK)):
         if not first.locked:
             host.finalize_error = NO_SPACE
@@ -134,6 +137,7 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     release = catalog.get(target.version)
     broken = host.has(Fault.FALLBACK) or (release is not None and release.bad)
     host.booted_key = old.key if moved and broken else target.key
+    host.first_boot_of_slot = host.plan.os == "flatcar" and was_staged and moved and not broken
     host.fell_back_from = target.version if moved and broken else ""
     host.deployments = _kept(host, old) if moved else host.deployments
     host.boot_count += 1
@@ -149,6 +153,17 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     if moved:
         host.faults.pop(Fault.FALLBACK, None)
     host.touched = True
+
+
+def is_marked_good(host: Host, now: float, after_s: float) -> bool:
+    """Whether Flatcar's update_engine has marked this boot as good, which it does some time after a first one."""
+    return not host.first_boot_of_slot or host.uptime_s(now) > after_s
+
+
+def _turn_back(host: Host, now: float) -> None:
+    """A slot that was not marked as good had its one try."""
+    if host.first_boot_of_slot and not is_marked_good(host, now, MARKED_AFTER_S) and not host.deployments[0].staged:
+        host.deployments.sort(key=lambda row: row.key == host.booted_key)
 
 
 def _kept(host: Host, old: Deployment) -> list[Deployment]:

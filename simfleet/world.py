@@ -20,10 +20,6 @@ class World(Protocol):
         """The newest version of the host's stream."""
         ...
 
-    def stage_newest(self, host: Host) -> None:
-        """Stage the newest release of the host's stream, unless the host has it."""
-        ...
-
     def changed(self, host: Host) -> None:
         """Note that the state of a host must be saved."""
         ...

@@ -57,6 +57,7 @@ class Slot:
     priority: int | None = None
     tries: int | None = None
     successful: bool | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)

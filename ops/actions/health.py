@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from nodes.hosts.drivers.base import Command
 from ops.actions.base import Context, Step
 from ops.outcomes import Done, Fail, Outcome, Wait
-from ops.preflight import booted_of
+from ops.preflight import booted_of, is_unconfirmed
 
 LOOK_EVERY = timedelta(seconds=10)
 DEFAULT_SOAK_S = 60
 #: A unit may need some tries to come up after a boot; who asks for a short soak gets a quick answer.
 LONGEST_GRACE_S = 120
 _JOURNAL_LINES = 60
+#: update_engine marks a boot as good two minutes after it.
+CONFIRMED_WITHIN = timedelta(minutes=10)
 
 
 def soak(ctx: Context) -> Outcome:
@@ -34,6 +36,12 @@ def soak(ctx: Context) -> Outcome:
     if left > timedelta(0):
         wait = min(left, LOOK_EVERY)
         return Wait(ctx.now + wait, "soaks", {"until": (ctx.now + left).isoformat()}, {"soak_from": began.isoformat()})
+    booted = booted_of(facts.as_json())
+    if is_unconfirmed(booted):
+        # Until then the next restart, whoever asks for it, goes back to the other slot.
+        if ctx.now - began > CONFIRMED_WITHIN + timedelta(seconds=soak_s):
+            return Fail("not_confirmed", {"minutes": CONFIRMED_WITHIN // timedelta(minutes=1)})
+        return Wait(ctx.now + LOOK_EVERY, "confirms", memory={"soak_from": began.isoformat()})
     return Done("healthy", {"seconds": soak_s}, finish=True)
 
 

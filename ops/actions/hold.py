@@ -12,8 +12,8 @@ from ops.outcomes import Done, Outcome, Wait
 
 def hold_commands(driver: Driver) -> list[Command]:
     """What keeps the agent of such a host still; nothing where there is none."""
-    capability = driver.capabilities.get("zincati_pause")
-    return [driver.command("zincati_pause", until_reboot=True)] if capability and capability.supported else []
+    capability = driver.capabilities.get("hold")
+    return [driver.command("hold")] if capability and capability.supported else []
 
 
 def _hold(ctx: Context) -> Outcome:

@@ -1,4 +1,4 @@
-"""Upgrade and rollback of rpm-ostree hosts."""
+"""Upgrade and rollback: what is staged and then booted, or booted again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
 from ops.outcomes import Done, Fail, Outcome, Wait
-from ops.preflight import Check, booted_of, is_same, key_of, named, staged_of
+from ops.preflight import Check, booted_of, is_same, key_of, named, rollback_of, staged_of
 
 MAX_SOAK_S = 3600
 
@@ -77,6 +77,7 @@ def ready_to_upgrade(
         *checks.space(measured),
         checks.agent_idle(facts),
         checks.packages(facts),
+        checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         checks.pruned(facts),
     ]
@@ -88,29 +89,32 @@ def ready_to_roll_back(
     return [
         checks.deployments_known(facts),
         checks.no_transaction(facts),
+        checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         checks.has_rollback(facts),
     ]
 
 
-def target_command(driver: Driver, plan: Mapping[str, Any]) -> Command:
-    """The frozen target as a command: by image digest, by checksum, by version, or the newest of its stream."""
-    target: Mapping[str, Any] = plan.get("target") or {}
-    if target.get("image") and target.get("digest"):
-        return driver.command("rebase", image=target["image"], digest=target["digest"])
-    if target.get("checksum"):
-        return driver.command("deploy", checksum=target["checksum"])
-    if target.get("version"):
-        return driver.command("deploy", version=target["version"])
-    return driver.command("upgrade")
+def target_of(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The frozen target; empty for whatever the host finds."""
+    return dict(plan.get("target") or {})
 
 
 def upgrade_commands(driver: Driver, _params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
-    return [*hold_commands(driver), target_command(driver, plan), driver.command("reboot")]
+    return [*hold_commands(driver), driver.staging(target_of(plan)), driver.command("reboot")]
 
 
-def rollback_commands(driver: Driver, _params: Mapping[str, Any], _plan: Mapping[str, Any]) -> list[Command]:
-    return [*hold_commands(driver), driver.command("rollback"), driver.command("reboot")]
+def rollback_target(facts: Mapping[str, Any], _params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plan says of the deployment to go back to, as far as it is known."""
+    found = rollback_of(facts) or {}
+    return {
+        "version": found.get("version") or found.get("id") or "",
+        **({"slot": found["slot"]} if found.get("slot") else {}),
+    }
+
+
+def rollback_commands(driver: Driver, _params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
+    return [*hold_commands(driver), driver.going_back(target_of(plan)), driver.command("reboot")]
 
 
 def stage(ctx: Context) -> Outcome:
@@ -131,7 +135,8 @@ def stage(ctx: Context) -> Outcome:
         staged = staged_of(document)
         if staged is None:
             booted = booted_of(document)
-            if status or _is_target(ctx, booted):
+            # Without a target whatever the host found is right, also nothing.
+            if status or _is_target(ctx, booted) or not target_of(ctx.plan):
                 return Done("there_already", _named(booted), dict(memory), finish=True)
             return Fail("nothing_staged", {"said": memory.get("last_said", "")}, memory)
         if ctx.plan.get("target") and not _is_target(ctx, staged):
@@ -141,7 +146,7 @@ def stage(ctx: Context) -> Outcome:
 
     return run_fenced(
         ctx,
-        target_command(ctx.driver, ctx.plan),
+        ctx.driver.staging(target_of(ctx.plan)),
         waits="stages",
         fails="stage_failed",
         done=done,
@@ -151,7 +156,7 @@ def stage(ctx: Context) -> Outcome:
 
 
 def _is_target(ctx: Context, deployment: Mapping[str, Any] | None) -> bool:
-    target: Mapping[str, Any] = ctx.plan.get("target") or {}
+    target = target_of(ctx.plan)
     if deployment is None or not target:
         return False
     # Layered packages give a checksum of their own: the base is what the release names.
@@ -187,9 +192,10 @@ def verify(ctx: Context) -> Outcome:
         return Done("version_right", {"version": after.get("version") or ""}, {"staged": ""})
     facts, _measured = ctx.host.look()
     params = {
-        "wanted": wanted.get("version") or "",
+        "wanted": wanted.get("version") or wanted.get("id") or "",
         "booted": after.get("version") or "",
         "said": facts.update.finalize_failed or "",
+        "slot": next((one.id for one in facts.deployments if one.boot_failed), ""),
     }
     return Fail("fell_back", params, {"staged": ""})
 
@@ -212,11 +218,11 @@ def order_rollback(ctx: Context) -> Outcome:
             # restart does not leave the next restart, whoever asks for it, to change the version.
             memory["order"] = target.id
         return Wait(ctx.now, "order", memory=memory)
-    result = effect(ctx, ctx.driver.command("rollback"))
+    result = effect(ctx, ctx.driver.going_back(asdict(target)))
     if result.exit_status:
         return as_failure(result, "rollback_refused", again=True)
-    ctx.log.note("order_changed", version=target.version or "")
-    return Done("order_changed", {"version": target.version or ""})
+    ctx.log.note("order_changed", version=target.version or target.id)
+    return Done("order_changed", {"version": target.version or target.id})
 
 
 def soak_or_go_back(ctx: Context) -> Outcome:
@@ -268,7 +274,7 @@ UPGRADE = Action(
     checks=ready_to_upgrade,
     commands=upgrade_commands,
     steps=with_restart(ready_to_upgrade, stage=stage, verify=verify),
-    capabilities=("deploy", "reboot"),
+    capabilities=("upgrade", "reboot"),
     is_disruptive=True,
     check_params=upgrade_params,
 )
@@ -277,6 +283,7 @@ ROLLBACK = Action(
     kind="rollback",
     checks=ready_to_roll_back,
     commands=rollback_commands,
+    target=rollback_target,
     steps=(
         preflight(ready_to_roll_back),
         HOLD,

@@ -18,7 +18,11 @@ from ops.preflight import Check
 def ready_to_restart(
     facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
-    return [checks.no_transaction(facts), checks.sessions(facts, ignored=bool(params.get("ignore_sessions")))]
+    return [
+        checks.no_transaction(facts),
+        checks.confirmed(facts),
+        checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+    ]
 
 
 def _ready(

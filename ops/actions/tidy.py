@@ -24,6 +24,8 @@ PATIENCE = timedelta(minutes=10)
 STUCK_AFTER = timedelta(minutes=30)
 #: Either, when a person has already ended it and only what can be taken back is taken back.
 GIVEN_UP_AFTER = timedelta(minutes=2)
+#: A client of ours that has nothing to wait for.
+CLIENT_ENDS_WITHIN = timedelta(seconds=20)
 TIDY = "tidy"
 
 
@@ -72,6 +74,9 @@ def _staged(ctx: Context) -> Outcome:
         if facts.update.transaction:
             result = effect(ctx, ctx.driver.command("cancel"))
             ctx.log.note("transaction_cancelled", said=said(result))
+        elif ctx.now - ctx.since > CLIENT_ENDS_WITHIN:
+            # It neither began a transaction nor ended: it waits for one that is no more.
+            effect(ctx, Command(("sudo", "-n", "systemctl", "stop", *_names(ctx))))
         return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": facts.update.transaction or ""})
     staged = facts.staged
     if staged is not None and _is_ours(ctx, key_of(asdict(staged))):
@@ -97,7 +102,7 @@ def _order(ctx: Context) -> Outcome:
     if facts.rollback is not None:
         # Of three deployments the command would put the third one first: which one is right, a person says.
         return Fail("not_taken_back", {"what": "order"}, attention=True)
-    result = effect(ctx, ctx.driver.command("rollback"))
+    result = effect(ctx, ctx.driver.command("keep_order"))
     if result.exit_status:
         ctx.log.note("order_not_restored", status=result.exit_status, said=said(result))
         return Wait(ctx.now + timedelta(seconds=30), "tidies")
@@ -120,7 +125,7 @@ def _runs(ctx: Context) -> bool:
 
 
 def _hold(ctx: Context) -> Outcome:
-    result = effect(ctx, ctx.driver.command("zincati_resume"))
+    result = effect(ctx, ctx.driver.command("release"))
     if result.exit_status not in (0, BOOT_CHANGED_STATUS):
         ctx.log.note("hold_not_removed", status=result.exit_status, said=said(result))
         return Wait(ctx.now + timedelta(seconds=30), "hold_removal", {"said": said(result)})

@@ -31,6 +31,7 @@ class NodePlan:
     target: Mapping[str, Any] = field(default_factory=dict)
     commands: Sequence[Sequence[str]] = ()
     is_control_plane: bool = False
+    changes: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """What an operation keeps of its plan: nothing that changes by itself."""
@@ -101,7 +102,10 @@ def _plan(
         if isinstance(found, NodePlan):
             return found
         target = found
+    changes = action.changes or any(driver.capabilities[kind].changes for kind in action.capabilities)
     checks = list(action.checks(facts, measured, params, {"target": target, "frozen": frozen}))
+    if changes and not action.changes:
+        checks.append(Check("changes_here", "warn"))
     try:
         commands = [command.argv for command in action.commands(driver, params, {"target": target})]
     except CommandRefused as error:
@@ -113,6 +117,7 @@ def _plan(
         target=target,
         commands=commands,
         is_control_plane=text(facts, "kubernetes", "role") == "control-plane",
+        changes=changes,
     )
 
 
@@ -123,8 +128,12 @@ def upgrade_target(
     releases = view_of(node.os_family, node.os_stream, now)
     wanted = str(params.get("version", ""))
     here = booted.get("version") or node.booted_version
+    asked = {"is_asked": True} if wanted else {}
+    image = (booted.get("origin") or "") if booted.get("image") else ""
     if not releases.known:
-        return {"version": wanted} if wanted else {}
+        if wanted and image:
+            return NodePlan(node, "no_digest", {"version": wanted})
+        return {"version": wanted, **asked} if wanted else {}
     step = releases.next_step(here, now)
     if not wanted:
         if step is None:
@@ -133,21 +142,27 @@ def upgrade_target(
     else:
         if wanted == here:
             return NodePlan(node, "there_already", {"version": here})
-        found = releases.find(wanted)
-        if found is None:
+        named = releases.find(wanted)
+        if named is None:
             return NodePlan(node, "no_such_release", {"version": wanted, "stream": node.os_stream})
-        if found.is_deadend:
-            return NodePlan(node, "dead_end", {"version": wanted, "why": found.deadend or ""})
+        if named.is_deadend:
+            return NodePlan(node, "dead_end", {"version": wanted, "why": named.deadend or ""})
         barrier = _barrier_before(releases.newer(here), wanted)
         if barrier is not None:
             return NodePlan(node, "behind_barrier", {"version": wanted, "barrier": barrier})
-        release = found
+        release = named
     digest = release.images.get(node.arch, "").rpartition("@")[2]
-    origin = booted.get("origin") or ""
-    if booted.get("image") and digest:
-        # A container-native host follows an image: the release's digest, under the host's own reference.
-        return {"version": release.version, "image": origin.partition("@")[0], "digest": digest}
-    return {"version": release.version, "checksum": release.checksums.get(node.arch, "")}
+    found = {"version": release.version, **asked}
+    if not image:
+        return {**found, "checksum": release.checksums.get(node.arch, "")}
+    # A container-native host follows an image: the release's digest, under the host's own reference. Commits mean nothing
+    # to it, and without a digest only the newest of its tag can be had.
+    name, pinned, _digest = image.partition("@")
+    if digest:
+        return {**found, "image": f"{name}@{digest}" if pinned else name, "digest": digest}
+    if wanted or pinned:
+        return NodePlan(node, "no_digest", {"version": release.version})
+    return {**found, "image": name}
 
 
 def _barrier_before(newer: Sequence[Release], wanted: str) -> str | None:

@@ -208,7 +208,7 @@ def _operation(request: OperationRequest, number: int, plan: NodePlan, until: da
         pool_name=node.pool.name if node.pool else "",
         cluster_name=cluster.name if cluster else "",
         is_control_plane=plan.is_control_plane,
-        changes=action.changes,
+        changes=plan.changes,
         is_disruptive=action.is_disruptive,
         state=State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
         state_since=now,

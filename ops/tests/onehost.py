@@ -20,6 +20,7 @@ from nodes.services.polling.columns import fact_columns
 from nodes.services.polling.contact import Target
 from simfleet import transitions
 from simfleet.model import Host as SimulatedHost
+from simfleet.model import HostPlan
 from simfleet.tests.world import OneHost
 
 
@@ -30,8 +31,8 @@ class Killed(BaseException):
 class Machine(OneHost):
     """The host, with one event loop for all its calls, so that its units go on between them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, plan: HostPlan | None = None) -> None:
+        super().__init__(plan)
         self.loop = asyncio.new_event_loop()
         self.reboots = 0
         self.is_down = False
@@ -88,8 +89,9 @@ class Machine(OneHost):
     def left_behind(self) -> list[str]:
         """What of ours is on the host."""
         units = [name for name in self.host.units if name.startswith("fleetui-")]
-        files = self.ask("ls", "/run/zincati/config.d").out.decode()
-        return [*units, *(name for name in files.split() if "fleetui" in name)]
+        files = [path for path in self.host.written if path.startswith("/run/") and "fleetui" in path]
+        masked = [name for name, state in self.host.unit_states.items() if state == "masked"]
+        return [*units, *files, *masked]
 
 
 class _Connection:
@@ -147,10 +149,10 @@ def make_hosted_node(machine: Machine, now: datetime) -> Node:
 def poll(node: Node, machine: Machine, now: datetime) -> None:
     """Store what a look at the machine reads, as a poll would."""
     connection: Any = _Connection(machine)
-    found = look(connection, family="fcos", now=now, deadline=Deadline.after(30))
+    found = look(connection, now=now, deadline=Deadline.after(30))
     document: dict[str, Any] = found.facts.as_json()
     row = Facts.objects.create(node=node, generation=1, read_at=now, hash="x", document=document)
-    for name, value in {**fact_columns(document, "fcos"), "facts": row, "reachability": "reachable"}.items():
+    for name, value in {**fact_columns(document, found.family), "facts": row, "reachability": "reachable"}.items():
         setattr(node, name, value)
     node.save()
     Measurement.objects.update_or_create(node=node, defaults={"at": now, "document": found.measurement.as_json()})

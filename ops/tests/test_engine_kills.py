@@ -19,6 +19,7 @@ from ops.services import control
 from ops.services.plan import NodePlan
 from ops.services.request import preview, request_operations
 from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
+from simfleet.model import HostPlan
 
 pytestmark = pytest.mark.django_db
 UNIT = "chronyd.service"
@@ -39,20 +40,35 @@ PARAMS: dict[str, dict[str, Any]] = {
     "zincati_pause": {},
     "zincati_resume": {},
 }
+FLATCAR = HostPlan(
+    "ingress-01", "ingress", role="edge", os="flatcar", stream="flatcar/stable", strategy="reboot", versions_behind=1
+)
+FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
+    "upgrade": {"soak_s": 0},
+    "rollback": {"soak_s": 0},
+    "reboot": {"soak_s": 0},
+    "unit_restart": {"unit": "docker.service"},
+    "cleanup_pending": {},
+    "cancel_transaction": {},
+    "refresh": {},
+}
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
 
 
 class Run:
     """One operation of one kind on a fresh host, worked on until it ends."""
 
-    def __init__(self, kind: str, patch: pytest.MonkeyPatch, **params: Any) -> None:
+    def __init__(self, kind: str, patch: pytest.MonkeyPatch, host: HostPlan | None = None, **params: Any) -> None:
         self.kind, self.now = kind, START
         patch.setattr(clock, "now", lambda: self.now)
-        self.machine = Machine()
+        self.machine = Machine(host)
+        if host:
+            # A boot is marked as good after a while.
+            self.machine.ahead_s = lambda: (self.now - START).total_seconds()
         patch.setattr(work, "SshHost", host_of(self.machine))
         Node.objects.all().delete()
         self.node = make_hosted_node(self.machine, self.now)
-        self.ask(kind, **(params or PARAMS[kind]))
+        self.ask(kind, **(params or (FLATCAR_PARAMS if host else PARAMS)[kind]))
 
     def ask(self, kind: str, **params: Any) -> None:
         """Ask for an operation; it is worked on from here on."""
@@ -92,19 +108,23 @@ class Run:
         assert operation.state == "succeeded", stand
         assert self.machine.reboots == RESTARTS.get(self.kind, 0), stand
         assert self.machine.left_behind() == [], stand
-        assert self.machine.host.starts.get(UNIT, 0) == (1 if self.kind == "unit_restart" else 0), stand
+        assert self.machine.host.starts.get(self.operation.params.get("unit", UNIT), 0) == (
+            self.kind == "unit_restart"
+        ), stand
         assert ("panic=10" in self.machine.host.booted.kargs) == (self.kind == "kargs"), stand
         assert operation.lease_id is None
         assert not StepRun.objects.filter(operation=operation, ended_at=None).exists()
 
 
-@pytest.mark.parametrize("kind", PARAMS)
-def test_a_worker_may_die_at_every_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "host"), [*((kind, None) for kind in PARAMS), *((kind, FLATCAR) for kind in FLATCAR_PARAMS)]
+)
+def test_a_worker_may_die_at_every_call(kind: str, host: HostPlan | None, monkeypatch: pytest.MonkeyPatch) -> None:
     deaths = 0
     for call in itertools.count():
         died = False
         for before_effect in (True, False):
-            run = Run(kind, monkeypatch)
+            run = Run(kind, monkeypatch, host)
             run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
             run.rounds()
             died = died or run.machine.deaths > 0

@@ -32,7 +32,14 @@ CHECKS: dict[str, Forms] = {
     "no_sessions": (_("Nobody is signed in at a terminal."),),
     "sessions": (_("Signed in at a terminal: %(sessions)s."),),
     "nothing_pruned": (_("No deployment goes away."),),
-    "pruned": (_("The rollback deployment %(version)s goes away."),),
+    "pruned": (_("The rollback deployment %(version)s goes away."), _("What it could go back to now goes away.")),
+    "boot_confirmed": (_("Its boot is marked as good."),),
+    "boot_unconfirmed": (
+        _(
+            "Its boot is not yet marked as good, which takes some minutes: a restart now would go back to the other slot."
+        ),
+    ),
+    "changes_here": (_("On this system a check also fetches and stages what it finds."),),
     "nothing_waits": (_("No other deployment waits for a restart."),),
     "another_waits": (
         _("%(version)s waits for a restart, and the change would be made on top of it. Restart or drop it first."),

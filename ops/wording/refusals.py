@@ -18,6 +18,11 @@ REFUSALS: dict[str, Forms] = {
     ),
     "there_already": (_("It runs %(version)s already."),),
     "no_such_release": (_("The stream %(stream)s has no release %(version)s."), _("No such release is known.")),
+    "no_digest": (
+        _(
+            "It follows a container image, and the digest of %(version)s is not known: import the release with its images."
+        ),
+    ),
     "dead_end": (_("%(version)s is a dead end: %(why)s"), _("%(version)s is a dead end.")),
     "behind_barrier": (_("%(version)s lies behind the barrier %(barrier)s, which no update may skip."),),
 }

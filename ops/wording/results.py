@@ -101,8 +101,12 @@ RESULTS: dict[str, Forms] = {
     ),
     "fell_back": (
         _("The host booted %(booted)s instead of %(wanted)s: %(said)s"),
+        _("The host booted %(booted)s instead of %(wanted)s: %(slot)s was tried and did not start."),
         _("The host booted %(booted)s instead of %(wanted)s."),
         _("The host booted another version than was staged."),
+    ),
+    "not_confirmed": (
+        _("The host did not mark its boot as good within %(minutes)s minutes: its next restart goes back."),
     ),
     "unhealthy": (
         _("After the restart these units failed: %(units)s."),

@@ -45,6 +45,7 @@ WAITS: dict[str, Forms] = {
     "unit_starts": (_("%(unit)s is starting (%(state)s)."), _("The unit is starting.")),
     "unit_stays": (_("%(unit)s is up; it is looked at once more."), _("The unit is up; it is looked at once more.")),
     "soaks": (_("Healthy so far; it is watched until %(until)s."), _("Healthy so far; it is watched on.")),
+    "confirms": (_("Healthy; the host has yet to mark this boot as good, without which it would go back."),),
     "tidies": (_("Takes back what it left on the host."),),
     "transaction_ends": (_("Waits for the host to end its transaction (%(transaction)s)."),),
     "hold_removal": (

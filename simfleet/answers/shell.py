@@ -122,6 +122,9 @@ class Script:
     async def _if(self, *, live: bool) -> None:
         await self._list({"then"}, live=live)
         held = self.status == 0
+        if live:
+            # What was asked is no failure: without a branch that runs, `if` ends well.
+            self.status = 0
         self._skip("then")
         await self._list({"else", "fi"}, live=live and held)
         if self.words[:1] == ["else"]:
@@ -142,7 +145,7 @@ class Script:
         if argv[0] == "exit":
             self.status, self.ended = int(argv[1]) if len(argv) > 1 else self.status, True
             return
-        argv = expanded(argv, self.given)
+        argv = [await self._substituted(word) for word in expanded(argv, self.given)]
         target = argv[argv.index(">") + 1] if ">" in argv[:-1] else None
         if target is not None:
             argv = argv[: argv.index(">")] or [":"]
@@ -157,6 +160,14 @@ class Script:
             self.out.append(result.out)
             self.err.append(result.err)
         self.ended = argv[0] == "exec"
+
+    async def _substituted(self, word: str) -> str:
+        """A word that is nothing but `$(COMMAND)` is what the command prints."""
+        inner = re.fullmatch(r"\$\((.+)\)", word)
+        if inner is None:
+            return word
+        result = await Script(self.call, inner[1]).run()
+        return result.out.decode(errors="replace").rstrip("\n")
 
 
 @command("sh", "bash")

@@ -6,6 +6,7 @@ import asyncio
 import re
 
 from simfleet import seeds
+from simfleet.answers import flatcar
 from simfleet.answers.base import AGAIN, Answer, Call, answer, command, fail, options, say
 from simfleet.answers.files import day
 from simfleet.answers.units import Unit, failed_units, unit
@@ -73,6 +74,8 @@ def _change(call: Call, verb: str, words: list[str]) -> Answer:
             return fail(f"Failed to {verb} {found.name}: Unit {found.name} not found.", 5)
         if found.load == "masked" and verb in {"start", "restart"}:
             return fail(f"Failed to {verb} {found.name}: Unit {found.name} is masked.")
+        if found.name == "update-engine.service" and verb in {"stop", "restart"}:
+            flatcar.stop_fetching(call.host)
         if found.name == "zincati.service":
             call.host.agent_running = verb != "stop"
         elif found.name in call.host.units:

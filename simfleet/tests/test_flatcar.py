@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -91,7 +92,9 @@ def test_an_update_that_does_not_start_falls_back() -> None:
 
 def test_a_rollback_waits_for_its_reboot() -> None:
     one = host()
-    assert one.ask("sudo -n cgpt prioritize /dev/sda4").status == 0
+    target = look(one).rollback
+    assert target is not None
+    assert one.ask(*drivers.get("flatcar").going_back(asdict(target)).argv).status == 0
     assert state(look(one)) == ("reboot_pending", "other_deployment_first")
 
 

@@ -34,9 +34,6 @@ class OneHost:
     def newest(self, host: Host) -> str:
         return self.catalog.tip(host.booted.stream).version
 
-    def stage_newest(self, host: Host) -> None:
-        transitions.stage(host, self.catalog.tip(host.booted.stream))
-
     def reboot(self, host: Host) -> None:
         transitions.boot(host, self.catalog, self.now())
 

@@ -38,11 +38,15 @@ class CommandRefused(ValueError):
 
 @dataclass(frozen=True)
 class Capability:
-    """Whether a driver can do one kind of thing, why not, and whether it disturbs what runs on the host."""
+    """Whether a driver can do one kind of thing, why not, and whether it disturbs what runs on the host.
+
+    `changes`: also where the kind of operation as such only looks, it changes such a host.
+    """
 
     supported: bool
     reason: str = ""
     disruptive: bool = False
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -280,6 +284,17 @@ class Driver(ABC):
     @abstractmethod
     def command(self, kind: str, **params: object) -> Command:
         """One effect as argument list, or CommandRefused."""
+
+    def staging(self, target: Mapping[str, Any]) -> Command:
+        """Stage a target: `version`, `checksum`, `image` and `digest` as far as they are known, `is_asked` for by version.
+
+        An empty one is whatever the host finds.
+        """
+        raise CommandRefused(f"FleetUI cannot stage anything on {self.name} hosts.")
+
+    def going_back(self, deployment: Mapping[str, Any]) -> Command:
+        """Put the deployment that ran before first in the boot order."""
+        raise CommandRefused(f"FleetUI cannot change the boot order of {self.name} hosts.")
 
     def offered(self, facts: Facts, said: str) -> str | None:
         """The version that a check found, from what it printed or what the host says since; empty for none.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from nodes.hosts.drivers import bootc, ostree_commands, rpmostree
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Driver, Look, ProbeReading
@@ -18,7 +19,7 @@ from nodes.hosts.probe import ProbeOutput, Section
 
 _ERROR = re.compile(r"(?:^|: )error: ([^\n]{1,1000})$", re.MULTILINE)
 _NO_PREVIOUS_BOOT = ("specified boot", "no such boot", "boot id")
-_ZINCATI_KINDS = ("zincati_pause", "zincati_resume", "zincati_restart")
+_ZINCATI_KINDS = ("zincati_pause", "zincati_resume", "zincati_restart", "hold")
 _NO_ZINCATI = Capability(supported=False, reason="Zincati is part of Fedora CoreOS only.")
 _BY_CLUSTER = Capability(
     supported=False,
@@ -71,6 +72,20 @@ class RpmOstreeDriver(Driver):
         if capability is not None and not capability.supported:
             raise CommandRefused(capability.reason)
         return ostree_commands.make(kind, params)
+
+    def staging(self, target: Mapping[str, Any]) -> Command:
+        """By image digest, by checksum, by version, or the newest of its stream."""
+        if image := target.get("image"):
+            digest = target.get("digest")
+            return self.command("rebase", image=image, digest=digest) if digest else self.command("upgrade")
+        if target.get("checksum"):
+            return self.command("deploy", checksum=target["checksum"])
+        if target.get("version"):
+            return self.command("deploy", version=target["version"])
+        return self.command("upgrade")
+
+    def going_back(self, deployment: Mapping[str, Any]) -> Command:
+        return self.command("rollback")
 
     def offered(self, facts: Facts, said: str) -> str | None:
         return rpmostree.parse_check(said)

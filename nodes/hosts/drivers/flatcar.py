@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from nodes.hosts.drivers import flatcar_slots
-from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Driver, Fence, Look, ProbeReading
+from nodes.hosts.drivers import flatcar_commands, flatcar_slots, ostree_commands
+from nodes.hosts.drivers.base import Command, CommandRefused, Driver, Look, ProbeReading
 from nodes.hosts.drivers.documents import plain
 from nodes.hosts.drivers.linux import look_at, read_linux
-from nodes.hosts.drivers.ostree_commands import CAPABILITIES
 from nodes.hosts.drivers.sections import UPDATE_CONF_FILES, flatcar_sections, linux_sections
 from nodes.hosts.drivers.systemd import parse_show, unit_of
 from nodes.hosts.facts import Agent, Deployment, Facts, Unit, Update
@@ -52,16 +51,12 @@ class EngineStatus:
 
 
 class FlatcarDriver(Driver):
-    """Reads Flatcar hosts."""
+    """Reads and changes Flatcar hosts."""
 
     family = "flatcar"
     name = NAME
-    fence = Fence("none", "This driver does not change hosts, so it needs no fence.")
-    _reason = f"FleetUI reads {NAME} hosts but cannot change them."
-    capabilities: Mapping[str, Capability] = {
-        kind: Capability(supported=False, reason=f"FleetUI reads {NAME} hosts but cannot change them.")
-        for kind in CAPABILITIES
-    }
+    fence = ostree_commands.FENCE
+    capabilities = flatcar_commands.CAPABILITIES
 
     def probe(self) -> tuple[Section, ...]:
         return (*linux_sections(), *flatcar_sections())
@@ -73,7 +68,25 @@ class FlatcarDriver(Driver):
         return ProbeReading(replace(facts, unread=tuple(look.unread)), measurement)
 
     def command(self, kind: str, **params: object) -> Command:
-        raise CommandRefused(self._reason)
+        capability = self.capabilities.get(kind)
+        if capability is not None and not capability.supported:
+            raise CommandRefused(capability.reason)
+        return flatcar_commands.make(kind, params)
+
+    def staging(self, target: Mapping[str, Any]) -> Command:
+        """What the update server of the host offers; a version that was asked for from where Flatcar publishes it."""
+        if target.get("is_asked"):
+            return self.command("upgrade", version=target["version"])
+        return self.command("upgrade")
+
+    def going_back(self, deployment: Mapping[str, Any]) -> Command:
+        slot = deployment.get("slot") or {}
+        return self.command("rollback", device=slot.get("device"))
+
+    def offered(self, facts: Facts, said: str) -> str | None:
+        if facts.agent.status_text == f"{_PREFIX}CHECKING_FOR_UPDATE":
+            return None
+        return str((facts.update.cached_update or {}).get("version") or "")
 
 
 def _with_updates(facts: Facts, look: Look) -> Facts:
@@ -101,7 +114,8 @@ def _with_updates(facts: Facts, look: Look) -> Facts:
         stream=stream,
     )
     waits = engine.operation == "UPDATED_NEED_REBOOT"
-    deployments = flatcar_slots.deployments(partitions, runs, booted, (engine.new_version or "") if waits else None)
+    staged = (engine.new_version or "") if waits else None
+    deployments = flatcar_slots.deployments(partitions, runs, booted, staged, device)
     update = Update(
         manager="update_engine" if look.why_not(look.output["update_engine"]) is None else None,
         transaction=_WORKING.get(engine.operation),

@@ -81,10 +81,19 @@ def running(partitions: Sequence[Partition], device: str, arguments: Sequence[st
     return None
 
 
+def device_of(partition: Partition, runs: Partition, device: str) -> str | None:
+    """The device of a slot, from the device of the one that runs: they are partitions of one disk."""
+    own = str(runs.number)
+    disk = device.strip()
+    if part_number(disk) != runs.number or not disk.endswith(own):
+        return None
+    return f"{disk.removesuffix(own)}{partition.number}"
+
+
 def deployments(
-    partitions: Sequence[Partition], runs: Partition | None, booted: Deployment, staged: str | None
+    partitions: Sequence[Partition], runs: Partition | None, booted: Deployment, staged: str | None, device: str = ""
 ) -> tuple[Deployment, ...]:
-    """The slots in boot order. `staged` is the version of an update that waits for its reboot.
+    """The slots in boot order. `staged` is the version of an update that waits for its reboot, `device` that of /usr.
 
     A slot that was never written, or that nothing can start, is left out; one that came first, had its try and is not
     running is there as `boot_failed`, behind what starts.
@@ -94,7 +103,7 @@ def deployments(
     order = sorted(partitions, key=lambda one: (not one.bootable and one is not runs, -one.priority, one.number))
     found: list[Deployment] = []
     for one in order:
-        slot = Slot(one.label, one.priority, one.tries, one.successful)
+        slot = Slot(one.label, one.priority, one.tries, one.successful, device_of(one, runs, device))
         if one is runs:
             found.append(_placed(booted, len(found), one.label, slot))
             continue

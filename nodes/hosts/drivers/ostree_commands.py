@@ -19,6 +19,7 @@ _PAUSE = (
     'mkdir -p "$1" && printf "[updates]\\nenabled = false\\n" >"$1/$2.new" && mv "$1/$2.new" "$1/$2"'
     " && systemctl try-restart zincati.service"
 )
+_RELEASE = 'rm -f "/run/zincati/config.d/$1" && systemctl try-restart zincati.service'
 _RESUME = 'rm -f "/etc/zincati/config.d/$1" "/run/zincati/config.d/$1" && systemctl restart zincati.service'
 
 FENCE = Fence(
@@ -46,6 +47,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     "kargs": Capability(supported=True),
     "kargs_set": Capability(supported=True),
     "unit_restart": Capability(supported=True, disruptive=True),
+    "hold": Capability(supported=True),
     "zincati_pause": Capability(supported=True),
     "zincati_resume": Capability(supported=True),
     "zincati_restart": Capability(supported=True),
@@ -124,7 +126,8 @@ def _rebase(params: dict[str, object]) -> Command:
     image, digest = _text(params, "image", _IMAGE), _text(params, "digest", _DIGEST)
     if image is None:
         raise CommandRefused("A rebase needs an image with its ostree prefix, such as ostree-image-signed:docker://.")
-    words = (image, digest) if digest else (image,)
+    # A reference that is pinned to a digest names it itself.
+    words = (image, digest) if digest and "@" not in image else (image,)
     return Command((*_RPM_OSTREE, "rebase", *_staging(params), *words), long=True, unchanged_statuses=UNCHANGED)
 
 
@@ -194,10 +197,19 @@ def _kargs_set(params: dict[str, object]) -> Command:
     return Command((*_RPM_OSTREE, "kargs", *flags, *changes), long=True, unchanged_statuses=UNCHANGED)
 
 
-def _zincati_pause(params: dict[str, object]) -> Command:
-    """Switch automatic updates off by a settings file: in /run until the next boot, else in /etc."""
-    root = "/run" if _flag(params, "until_reboot") else "/etc"
-    return Command((*_SUDO, "sh", "-c", _PAUSE, "fleetui", f"{root}/zincati/config.d", PAUSE_FILE))
+def _zincati_pause(_params: dict[str, object]) -> Command:
+    """Switch automatic updates off by a settings file, until they are resumed."""
+    return Command((*_SUDO, "sh", "-c", _PAUSE, "fleetui", "/etc/zincati/config.d", PAUSE_FILE))
+
+
+def _hold(_params: dict[str, object]) -> Command:
+    """Likewise, by a file that the next boot forgets."""
+    return Command((*_SUDO, "sh", "-c", _PAUSE, "fleetui", "/run/zincati/config.d", PAUSE_FILE))
+
+
+def _release(_params: dict[str, object]) -> Command:
+    """End a hold. What somebody paused stays paused, and what somebody stopped stays stopped."""
+    return Command((*_SUDO, "sh", "-c", _RELEASE, "fleetui", PAUSE_FILE))
 
 
 def _zincati_resume(_params: dict[str, object]) -> Command:
@@ -215,6 +227,7 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "rebase": _rebase,
     "finalize": _finalize,
     "rollback": _rollback,
+    "keep_order": _rollback,
     "reboot": _reboot,
     "pin": _pin,
     "unpin": _unpin,
@@ -227,6 +240,8 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "unit_shown": units.shown,
     "unit_restart": units.restart,
     "unit_journal": units.journal,
+    "hold": _hold,
+    "release": _release,
     "zincati_pause": _zincati_pause,
     "zincati_resume": _zincati_resume,
     "zincati_restart": _zincati_restart,

@@ -67,9 +67,9 @@ def test_flags_of_commands() -> None:
     assert not FCOS.capabilities["upgrade"].disruptive
 
 
-@pytest.mark.parametrize(("params", "folder"), [({}, "/etc"), ({"until_reboot": True}, "/run")])
-def test_pausing_zincati_names_its_file(params: dict[str, Any], folder: str) -> None:
-    argv = FCOS.command("zincati_pause", **params).argv
+@pytest.mark.parametrize(("kind", "folder"), [("zincati_pause", "/etc"), ("hold", "/run")])
+def test_pausing_zincati_names_its_file(kind: str, folder: str) -> None:
+    argv = FCOS.command(kind).argv
     assert argv[:4] == ("sudo", "-n", "sh", "-c")
     assert argv[-2:] == (f"{folder}/zincati/config.d", "99-fleetui-pause.toml")
     assert FCOS.command("zincati_resume").argv[-1] == "99-fleetui-pause.toml"

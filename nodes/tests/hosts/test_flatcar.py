@@ -14,7 +14,7 @@ from nodes.hosts.drivers.flatcar import (
     parse_status,
     parse_update_conf,
 )
-from nodes.hosts.drivers.flatcar_slots import parse_partitions, part_number
+from nodes.hosts.drivers.flatcar_slots import Partition, device_of, parse_partitions, part_number
 from nodes.hosts.facts import Facts
 from nodes.hosts.probe import SectionOutput
 from nodes.releases.graph import ReleasesView
@@ -335,7 +335,63 @@ def test_one_look_is_enough_for_a_host_of_unknown_family() -> None:
         assert {section.name for section in drivers.get(family).probe()} <= asked
 
 
-def test_commands_are_refused_with_the_reason() -> None:
-    driver: Any = drivers.get("flatcar")
-    with pytest.raises(CommandRefused, match="cannot change"):
-        driver.command("reboot")
+@pytest.mark.parametrize(
+    ("kind", "params", "line"),
+    [
+        ("check", {}, "sudo -n update_engine_client -check_for_update"),
+        ("rollback", {"device": "/dev/nvme0n1p4"}, "sudo -n cgpt prioritize /dev/nvme0n1p4"),
+        ("cancel", {}, "sudo -n systemctl restart update-engine.service"),
+        ("reboot", {}, "sudo -n systemctl reboot"),
+        (
+            "cleanup_pending",
+            {},
+            'sudo -n sh -c cgpt prioritize "$(rootdev -s /usr)" && update_engine_client -reset_status fleetui',
+        ),
+        ("keep_order", {}, 'sudo -n sh -c exec cgpt prioritize "$(rootdev -s /usr)" fleetui'),
+    ],
+)
+def test_argument_lists(kind: str, params: dict[str, Any], line: str) -> None:
+    assert " ".join(drivers.get("flatcar").command(kind, **params).argv) == line
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [({}, ()), ({"version": "4230.2.4"}, ()), ({"version": "4230.2.4", "is_asked": True}, ("4230.2.4",))],
+)
+def test_only_a_version_that_was_asked_for_is_fetched_past_the_update_server(
+    target: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    command = drivers.get("flatcar").staging(target)
+    assert command.long
+    script = command.argv[4]
+    # update_engine ignores a request while something is staged, and the GPT would start that all the same.
+    assert script.startswith('cgpt prioritize "$(rootdev -s /usr)" && update_engine_client -reset_status && exec ')
+    assert script.endswith('flatcar-update --to-version "$1"' if words else "update_engine_client -update")
+    assert command.argv[6:] == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("kargs_set", {"append": ["quiet"]}),
+        ("deploy", {"version": "4230.2.4"}),
+        ("upgrade", {"version": "4230.2.4; reboot"}),
+        ("rollback", {}),
+        ("rollback", {"device": "/dev/sda4; reboot"}),
+        ("rollback", {"device": "sda4"}),
+        ("reboot", {"now": True}),
+        ("format", {}),
+    ],
+)
+def test_commands_are_refused_with_the_reason(kind: str, params: dict[str, Any]) -> None:
+    with pytest.raises(CommandRefused) as refused:
+        drivers.get("flatcar").command(kind, **params)
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("device", "other"), [("/dev/sda3", "/dev/sda4"), ("/dev/nvme0n1p3", "/dev/nvme0n1p4"), ("", None), ("dm-0", None)]
+)
+def test_the_device_of_the_other_slot_is_on_the_same_disk(device: str, other: str | None) -> None:
+    runs, second = (Partition(number, name, "", 1, 0, True) for number, name in ((3, "USR-A"), (4, "USR-B")))
+    assert device_of(second, runs, device) == other
