@@ -47,7 +47,6 @@ FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
     "upgrade": {"soak_s": 0},
     "rollback": {"soak_s": 0},
     "reboot": {"soak_s": 0},
-    "unit_restart": {"unit": "docker.service"},
     "cleanup_pending": {},
     "cancel_transaction": {},
     "refresh": {},
@@ -123,7 +122,8 @@ def test_a_worker_may_die_at_every_call(kind: str, host: HostPlan | None, monkey
     deaths = 0
     for call in itertools.count():
         died = False
-        for before_effect in (True, False):
+        # What goes the way of an upgrade again dies before one call and after the next.
+        for before_effect in (call % 2 == 0,) if host or kind == "kargs" else (True, False):
             run = Run(kind, monkeypatch, host)
             run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
             run.rounds()
