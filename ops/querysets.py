@@ -39,6 +39,14 @@ class OperationQuerySet(CappedCount, models.QuerySet[Any]):
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         return self.filter(free, due_at__isnull=False, due_at__lte=now)
 
+    def to_work(self) -> Self:
+        """With all that a step needs; the documents of a node stay in the database."""
+        params = (f"{axis}_params" for axis in ("reachability", "health", "update_state"))
+        heavy = ("labels", "booted", "staged", "rollback", "search_text", "last_error_params", *params)
+        return self.select_related("node__pool__credential", "node__credential", "request").defer(
+            *(f"node__{name}" for name in heavy), "request__selector", "request__answer", "request__params"
+        )
+
 
 class OfOperation(models.QuerySet[Any]):
     """Reads of what belongs to an operation."""

@@ -31,9 +31,9 @@ def tick() -> None:
 @shared_task(name="ops.tasks.step", ignore_result=True)
 def step(operation: str, lease: str) -> None:
     """Run one step, and what is due at once after it: without another message, as long as others are not kept waiting."""
-    one, mine = uuid.UUID(operation), uuid.UUID(lease)
+    one, mine, is_ours = uuid.UUID(operation), uuid.UUID(lease), False
     until_s = monotonic() + IN_A_ROW_S
-    while run_step(one, mine, clock.now()):
+    while run_step(one, mine, clock.now(), is_ours=is_ours):
         claimed = claim_due(clock.now(), only=one)
         if not claimed:
             return
@@ -41,6 +41,7 @@ def step(operation: str, lease: str) -> None:
         if monotonic() >= until_s:
             _send(one, mine)
             return
+        is_ours = True
 
 
 def _send(operation: uuid.UUID, lease: uuid.UUID) -> None:

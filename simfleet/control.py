@@ -119,6 +119,9 @@ def _row(host: Host) -> Json:
         "down": bool(host.down_until),
         "faults": sorted(host.faults),
         "story": host.plan.story,
+        "units": sorted(host.units),
+        "unit_starts": host.unit_starts,
+        "written": sorted(host.written),
     }
 
 

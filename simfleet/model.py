@@ -154,6 +154,8 @@ class Host:
     first_boot_of_slot: bool = False
     unit_states: dict[str, str] = field(default_factory=dict)
     units: dict[str, TransientUnit] = field(default_factory=dict)
+    #: How often each name was started with systemd-run since the fleet runs, over all boots.
+    unit_starts: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -75,10 +75,34 @@ def private_folder(names: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Postgresql:
+    """A PostgreSQL that can go away and come back, on the same port with the same data."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.url = f"postgres://fleetui@127.0.0.1:{port}/postgres"
+        self._port, self._folder, self._running = port, data.parent, contextlib.ExitStack()
+        settings = [*POSTGRESQL_OPTIONS, f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
+        # SIGQUIT is PostgreSQL's immediate shutdown, SIGINT its fast one.
+        self._argv = [*as_user(("postgres",), on_death="QUIT"), postgresql_program("postgres"), "-D", str(data)]
+        self._argv += [part for setting in settings for part in ("-c", setting)]
+
+    def start(self) -> None:
+        self._running.enter_context(running(self._argv, self._folder, self._port, stop=signal.SIGINT))
+        _wait_until_it_serves(self.url)
+
+    def stop(self) -> None:
+        """Ends all its connections."""
+        self._running.close()
+
+    def restart(self, away_s: float = 3.0) -> None:
+        self.stop()
+        time.sleep(away_s)
+        self.start()
+
+
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL of its own; gives the address of a database as a URL."""
-    initdb, server = postgresql_program("initdb"), postgresql_program("postgres")
+def restartable_postgresql() -> Iterator[Postgresql]:
+    initdb = postgresql_program("initdb")
     users = ("postgres",)
     with private_folder(users) as folder:
         data = folder / "data"
@@ -92,14 +116,19 @@ def postgresql() -> Iterator[str]:
         )
         if made.returncode:
             raise ServiceMissing(f"initdb failed: {made.stderr.strip()}")
-        port = free_port()
-        settings = [*POSTGRESQL_OPTIONS, f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
-        argv = [server, "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
-        # SIGQUIT is PostgreSQL's immediate shutdown, SIGINT its fast one.
-        with running([*as_user(users, on_death="QUIT"), *argv], folder, port, stop=signal.SIGINT):
-            url = f"postgres://fleetui@127.0.0.1:{port}/postgres"
-            _wait_until_it_serves(url)
-            yield url
+        server = Postgresql(data, free_port())
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL of its own; gives the address of a database as a URL."""
+    with restartable_postgresql() as server:
+        yield server.url
 
 
 def _wait_until_it_serves(url: str) -> None:

@@ -48,7 +48,7 @@ def write(
     if not given:
         return
     size = sum(_size(*one) for one in given)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         row = Operation.objects.filter(pk=operation, lease_id=lease)
         if not row.update(log_seq=F("log_seq") + len(given), log_bytes=F("log_bytes") + size):
             return

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Min, Q, Value
+from django.db.models import F, Max, Min, Q, Value
 from django.db.models.functions import Coalesce
 
 from fleetui.audit.log import Entry, append
@@ -85,38 +85,43 @@ class _Room:
         self._pools: Counter[Any] = Counter()
         self._clusters: Counter[str] = Counter()
         self._planes: Counter[str] = Counter()
+        # Counted here: for a GROUP BY, SQLite reads all that ever ended in the order of its pools.
         running = Operation.objects.disturbing().order_by()
-        for row in running.values("pool", "pool_name", "cluster_name", "is_control_plane").annotate(count=Count("pk")):
-            self._count(row["pool"], row["cluster_name"], row["is_control_plane"], row["count"])
+        for pool, cluster, is_control_plane in running.values_list("pool", "cluster_name", "is_control_plane"):
+            self._count(pool, cluster, is_control_plane)
 
-    def _count(self, pool: Any, cluster: str, is_control_plane: bool, count: int) -> None:  # noqa: FBT001
-        self._overall -= count
-        self._pools[pool] += count
+    def _count(self, pool: Any, cluster: str, is_control_plane: bool) -> None:  # noqa: FBT001
+        self._overall -= 1
+        self._pools[pool] += 1
         if cluster:
-            self._clusters[cluster] += count
-            self._planes[cluster] += count if is_control_plane else 0
+            self._clusters[cluster] += 1
+            self._planes[cluster] += is_control_plane
+
+    def is_full(self, pool: Any, name: str) -> bool:
+        """Whether nothing disruptive can start in a pool, whatever it is."""
+        return self._overall <= 0 or self._pools[pool] >= self._limits.get(("pool", name), Limit.DEFAULTS["pool"])
 
     def take(self, one: Operation) -> bool:
         """Whether it may start; if so its place is taken."""
         if not one.is_disruptive:
             return True
-        in_pool = self._limits.get(("pool", one.pool_name), Limit.DEFAULTS["pool"])
         in_cluster = self._limits.get(("cluster", one.cluster_name), Limit.DEFAULTS["cluster"])
-        if self._overall <= 0 or self._pools[one.pool_id] >= in_pool:
+        if self.is_full(one.pool_id, one.pool_name):
             return False
         if one.cluster_name and self._clusters[one.cluster_name] >= in_cluster:
             return False
         if one.cluster_name and one.is_control_plane and self._planes[one.cluster_name] >= CONTROL_PLANES_AT_ONCE:
             return False
-        self._count(one.pool_id, one.cluster_name, one.is_control_plane, 1)
+        self._count(one.pool_id, one.cluster_name, one.is_control_plane)
         return True
 
 
 def _chosen(room: _Room) -> list[Operation]:
     """The oldest of each pool in turn, the pool that has waited longest first: a large request holds up no other pool."""
     queued = Operation.objects.filter(state=State.QUEUED).order_by()
-    pools = queued.values("pool").annotate(oldest=Min("created_at")).order_by("oldest").values_list("pool", flat=True)
-    lines = [list(_waiting(queued, pool)) for pool in pools]
+    pools = queued.values("pool").annotate(oldest=Min("created_at"), name=Max("pool_name")).order_by("oldest")
+    calm = queued.filter(is_disruptive=False)
+    lines = [list(_waiting(calm if room.is_full(row["pool"], row["name"]) else queued, row["pool"])) for row in pools]
     chosen: list[Operation] = []
     while lines and len(chosen) < START_AT_ONCE:
         left = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 
 from fleetui.core import clock
 from nodes.hosts import drivers
@@ -41,12 +41,15 @@ LOOK_FOR_CANCEL_S = 1.0
 DECISIVE = frozenset({"key_mismatch", "key_unknown", "bad_identity", "bad_host_certificate"})
 
 
-def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
-    """Run one step under a claim; whether it was done by us and counts. Raises only what the database raises."""
-    own = begin(operation_id, lease, now)
+def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_ours: bool = False) -> bool:
+    """Run one step under a claim; whether it was done by us and counts. Raises only what the database raises.
+
+    `is_ours`: the claim went through no message, so that nobody else can know it.
+    """
+    own = lease if is_ours else begin(operation_id, lease, now)
     if own is None:
         return False
-    row = Operation.objects.select_related("node__pool__credential", "node__credential", "request").get(pk=operation_id)
+    row = Operation.objects.to_work().get(pk=operation_id)
     if row.node is None or _is_gone(row, row.node):
         return void(row, own, now)
     turned = _turned(row, row.node, now)
@@ -109,15 +112,16 @@ def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
 
 def _begin_run(row: Operation, own: uuid.UUID, step: Step, now: datetime) -> StepRun:
     """The row of this run; a step that goes on waiting has one already."""
-    found, made = StepRun.objects.get_or_create(
-        operation=row,
-        number=row.step_number,
-        attempt=max(row.attempt, 1),
-        defaults={"name": step.name, "started_at": now},
-    )
-    if made:
-        StepLog(row.pk, own, step.name).note("step_started", step=step.name, attempt=found.attempt)
-    return found
+    number, attempt = row.step_number, max(row.attempt, 1)
+    found: StepRun | None = StepRun.objects.filter(operation=row, number=number, attempt=attempt).first()
+    if found is not None:
+        return found
+    with transaction.atomic():
+        made: StepRun = StepRun.objects.create(
+            operation=row, number=number, attempt=attempt, name=step.name, started_at=now
+        )
+        StepLog(row.pk, own, step.name).note("step_started", step=step.name, attempt=attempt)
+    return made
 
 
 def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: StepRun, now: datetime) -> Outcome:

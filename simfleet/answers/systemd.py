@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from fnmatch import fnmatch
 
 from simfleet import seeds
 from simfleet.answers import flatcar
@@ -125,10 +126,12 @@ def _mask(call: Call, verb: str, flags: dict[str, str], words: list[str]) -> Ans
     return Answer()
 
 
-def _list_units(call: Call, flags: dict[str, str]) -> Answer:
+def _list_units(call: Call, flags: dict[str, str], patterns: list[str]) -> Answer:
     rows = failed_units(call.host)
     if "--failed" not in flags and flags.get("--state") != "failed":
-        rows = [unit(call.host, name, call.now) for name in ("sshd.service", "zincati.service", "chronyd.service")]
+        names = ("sshd.service", "zincati.service", "chronyd.service", *call.host.units)
+        rows = [unit(call.host, name, call.now) for name in names]
+    rows = [row for row in rows if not patterns or any(fnmatch(row.name, pattern) for pattern in patterns)]
     return say("".join(f"{row.name} {row.load} {row.active} {row.sub} {row.description}\n" for row in rows))
 
 
@@ -141,7 +144,7 @@ def systemctl(call: Call) -> Answer:
         state = "stopping" if call.host.rebooting else "degraded" if failed_units(call.host) else "running"
         return say(state + "\n", 0 if state == "running" else 1)
     if verb == "list-units":
-        return _list_units(call, flags)
+        return _list_units(call, flags, names)
     if verb == "show":
         failed = flags.get("--state") == "failed"
         rows = failed_units(call.host) if failed else [unit(call.host, name, call.now) for name in names]
@@ -227,6 +230,7 @@ async def systemd_run(call: Call) -> Answer:
     remain = "-r" in flags or "--remain-after-exit" in flags or "RemainAfterExit=yes" in given.split(AGAIN)
     row = TransientUnit(name, flags.get("--description") or " ".join(argv), call.now, remain=remain)
     call.host.units[name] = row
+    call.host.unit_starts[name] = call.host.unit_starts.get(name, 0) + 1
     call.world.changed(call.host)
     task = asyncio.create_task(_run_unit(call, row, tuple(argv)))
     _running.add(task)

@@ -1,0 +1,176 @@
+"""Operations of real worker processes on a simulated fleet: asked for, followed by plain SQL, and disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from simfleet.control import send
+from tests.installation import manage
+from tests.workers import Workers
+
+#: A worker that dies costs its operations so long.
+LEASE_S = 8
+OVER = ("succeeded", "failed", "cancelled", "timed_out", "void", "needs_attention")
+ASK = """
+import json, sys
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.models import Node
+from ops.models import Limit
+from ops.services.request import request_operations
+given = json.loads({given!r})
+for scope, name, at_once in given["limits"]:
+    told = {{"at_once": at_once, "set_by": "user:admin", "reason": "test"}}
+    Limit.objects.update_or_create(scope=scope, name=name, defaults=told)
+request = None
+for kind, names, params in given["wanted"]:
+    nodes = list(Node.objects.filter(name__in=names).order_by("name").select_related("pool__cluster"))
+    answer = request_operations(nodes=nodes, kind=kind, params=params, reason="proof", actor=SYSTEM, now=clock.now())
+    refused = [one.as_json() for one in answer.refused]
+    print(json.dumps({{"operations": [str(one.pk) for one in answer.operations], "refused": refused}}))
+"""
+Hosts = dict[str, dict[str, Any]]
+
+
+class Operating(Workers):
+    """Worker and beat with nodes that were polled once and rest; operations are all that happens."""
+
+    def __init__(self, folder: Path, net: str, *, database_url: str = "", broker_url: str = "", **over: str) -> None:
+        told = {"FLEETUI_POLL_INTERVAL_S": "900", "FLEETUI_OPERATION_LEASE_S": str(LEASE_S), **over}
+        super().__init__(folder, net, database_url=database_url, broker_url=broker_url, **told)
+        self.broker_url = broker_url
+
+    def hosts(self) -> Hosts:
+        """What the simulated hosts themselves say."""
+        return {host["name"]: host for host in send(self.fleet, {"action": "list"})["hosts"]}
+
+    def named(self, where: str, count: int) -> list[str]:
+        """Names of reachable, healthy nodes of Fedora CoreOS."""
+        good = "os_family = 'fcos' AND reachability = 'reachable' AND health = 'healthy'"
+        rows = self.execute(f"SELECT name FROM nodes_node WHERE {good} AND {where} ORDER BY name")
+        assert len(rows) >= count, f"{len(rows)} nodes are {where}, not {count}"
+        return [str(row[0]) for row in rows[:count]]
+
+    def ask(
+        self, wanted: Sequence[tuple[str, Sequence[str], dict[str, Any]]], limits: Sequence[tuple[str, str, int]] = ()
+    ) -> list[str]:
+        """Make operations of (kind, names, parameters), through the service; gives their ids."""
+        given = json.dumps({"wanted": wanted, "limits": limits})
+        done = manage(self.folder, "shell", "--no-imports", "-c", ASK.format(given=given), **self.over)
+        assert done.returncode == 0, done.stderr
+        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        assert not [answer["refused"] for answer in answers if answer["refused"]], answers
+        return [one for answer in answers for one in answer["operations"]]
+
+    def rows(self, columns: str, ids: Sequence[str]) -> list[Any]:
+        """Columns of operations, in the order of their nodes."""
+        keys = [uuid.UUID(one).hex if not self.database_url else one for one in ids]
+        marks = ", ".join("?" for _key in keys)
+        where = f"CAST(id AS text) IN ({marks})" if self.database_url else f"id IN ({marks})"
+        return self.execute(f"SELECT {columns} FROM ops_operation WHERE {where} ORDER BY node_name", keys)
+
+    def stand(self, ids: Sequence[str]) -> list[Any]:
+        return self.rows("node_name, kind, state, step, attempt, result, wait_reason, memory", ids)
+
+    def is_at(self, ids: Sequence[str], *steps: str) -> bool:
+        """Whether one of them is at one of these steps, and goes on."""
+        found = self.rows("step, state", ids)
+        return any(step in steps and state in ("running", "waiting") for step, state in found)
+
+    def unfinished(self, ids: Sequence[str]) -> list[str]:
+        found = self.rows("id, state", ids)
+        return [str(uuid.UUID(str(one))) for one, state in found if state not in OVER]
+
+    def until(self, is_so: Callable[[], bool], ids: Sequence[str], what: str, timeout_s: float = 180) -> None:
+        end = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < end, (what, self.stand(ids), self.log("worker")[-3000:])
+            time.sleep(0.05)
+
+    def finish(self, ids: Sequence[str], timeout_s: float = 240) -> None:
+        self.until(lambda: not self.unfinished(ids), ids, "all have ended", timeout_s)
+
+    # what disturbs
+
+    def kill_worker(self) -> None:
+        """SIGKILL, and another one takes its place."""
+        self.kill("worker")
+        self.start("worker")
+
+    def stop_worker_past_its_lease(self) -> None:
+        """SIGSTOP; another one takes over, and the first wakes up late, and works beside it."""
+        sleeper = self.processes.pop("worker")
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        self.start("worker")
+        time.sleep(LEASE_S + 2)
+        os.kill(sleeper.pid, signal.SIGCONT)
+        time.sleep(2)
+        sleeper.kill()
+        sleeper.wait()
+
+    def wipe_broker(self) -> None:
+        """All messages are gone."""
+        if self.broker_url:
+            redis.Redis.from_url(self.broker_url).flushdb()
+            return
+        for file in (self.folder / "broker").iterdir():
+            file.unlink(missing_ok=True)
+
+    def repeat_messages(self) -> int:
+        """Every message that waits comes once more, after the others and in the other order; gives how many."""
+        if self.broker_url:
+            client: Any = redis.Redis.from_url(self.broker_url)
+            waiting = client.lrange("ops", 0, -1)
+            for message in waiting:
+                client.rpush("ops", message)
+            return len(waiting)
+        files = sorted((self.folder / "broker").iterdir(), reverse=True)
+        copies = 0
+        for number, file in enumerate(files):
+            stamp, _mark, rest = file.name.partition("_")
+            try:
+                shutil.copy(file, file.with_name(f"{int(stamp) + 10_000 + number}_{rest}"))
+            except FileNotFoundError:
+                continue  # a worker was quicker
+            copies += 1
+        return copies
+
+    def lock_database(self, seconds: float) -> None:
+        """Nobody else can write to SQLite for a while."""
+        with sqlite3.connect(self.folder / "db.sqlite3", timeout=30, isolation_level=None) as lite:
+            lite.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+            lite.execute("ROLLBACK")
+
+    # what must be so afterwards
+
+    def check_hosts(self, before: Hosts, restarts: dict[str, int]) -> None:
+        """Each host was restarted as often as told; no command of ours was started twice; nothing of ours is left."""
+        after = self.hosts()
+        for name, count in restarts.items():
+            host = after[name]
+            assert host["boot_count"] - before[name]["boot_count"] == count, (name, count, host, before[name])
+            again = {unit: starts for unit, starts in host["unit_starts"].items() if starts > 1}
+            assert not again, (name, again)
+            assert not [unit for unit in host["units"] if unit.startswith("fleetui-")], host
+            assert not [path for path in host["written"] if "fleetui" in path], host
+            assert not host["staged"], host
+
+    def check_rows(self, ids: Sequence[str]) -> None:
+        """No lease is held, no step goes on, and the logs have no gap."""
+        assert self.rows("lease_id, due_at", ids) == [(None, None)] * len(ids)
+        assert self.execute("SELECT count(*) FROM ops_steprun WHERE ended_at IS NULL") == [(0,)]
+        gaps = """SELECT count(*) FROM (SELECT o.id FROM ops_operation o LEFT JOIN ops_logline l ON l.operation_id = o.id
+            GROUP BY o.id, o.log_seq HAVING o.log_seq <> count(l.id)) AS gap"""
+        assert self.execute(gaps) == [(0,)]
