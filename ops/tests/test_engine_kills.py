@@ -49,7 +49,6 @@ FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
     "reboot": {"soak_s": 0},
     "cleanup_pending": {},
     "cancel_transaction": {},
-    "refresh": {},
 }
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
 
