@@ -64,7 +64,7 @@ def migrations() -> str:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if waiting:
-            return f"{len(waiting)} migrations are not applied"
+            return f"{len(waiting)} migration{'s are' if len(waiting) > 1 else ' is'} not applied"
         _migrated = True
     return ""
 
