@@ -147,7 +147,7 @@ def _translate(
     """Validate, translate, validate. What is found goes into `found` with paths of the source."""
     found.extend(SourceRules(dialect, limits).validate(config).entries)
     _stop_at_errors(found, SOURCE_INVALID)
-    translated, of_source, of_result = translate(config, dialect, files)
+    translated, of_source, of_result = translate(config, dialect, files, limits)
     found.extend(of_source.entries)
     found.extend(_with_source_paths(of_result, translated.sources))
     _stop_at_errors(found, SOURCE_INVALID)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from nodes.ignition.deflate import LONGEST_BODY, Looks, TooSlow, deflate
+from nodes.ignition.limits import DEFAULT
 
 _ESCAPE_KEEPS = "!*'()"
 _ZLIB_BEST = 9
 _GZIP_FRAME_BYTES = 18
 _NEAR_CHARACTERS = 24
-_LOOKS = 2_000_000
 _MEDIA_CHARACTERS = r"!#$%&'*+\-.^_`{|}~0-9A-Za-z"
 _MEDIA_TYPES = ("text", "image", "audio", "video", "application", "message", "multipart")
 _IS_TOKEN = re.compile(f"[{_MEDIA_CHARACTERS}]*")
@@ -47,9 +47,9 @@ class Encoder:
     then with zlib: the same once it is unpacked.
     """
 
-    def __init__(self, *, chooses_compression: bool = True) -> None:
+    def __init__(self, *, chooses_compression: bool = True, looks: int = DEFAULT.compression_looks) -> None:
         self._chooses_compression = chooses_compression
-        self._looks = Looks(_LOOKS)
+        self._looks = Looks(looks)
 
     def encode(self, body: bytes, compression: str | None) -> Encoded:
         """The shortest of percent-escapes, base64 and gzipped base64.

@@ -7,7 +7,10 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one conversion. A host's config is a few kilobytes; the defaults leave room for embedded files."""
+    """Bounds of one conversion. A host's config is a few kilobytes; the defaults leave room for embedded files.
+
+    `compression_looks` is how long bodies are compressed as Go does it: a million takes seconds. Beyond it zlib does it.
+    """
 
     source_bytes: int = 8 * _MIB
     depth: int = 100
@@ -16,6 +19,7 @@ class Limits:
     local_file_bytes: int = 32 * _MIB
     local_total_bytes: int = 64 * _MIB
     tree_nodes: int = 10_000
+    compression_looks: int = 2_000_000
 
 
 DEFAULT = Limits()

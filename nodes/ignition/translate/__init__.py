@@ -5,6 +5,7 @@ from typing import NamedTuple
 from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import FilesDirectory
+from nodes.ignition.limits import DEFAULT, Limits
 from nodes.ignition.record import Record
 from nodes.ignition.report import Report
 from nodes.ignition.translate.boot_device import render_boot_device
@@ -28,9 +29,9 @@ class Translation(NamedTuple):
     of_result: Report
 
 
-def translate(config: Record, dialect: Dialect, files: FilesDirectory | None) -> Translation:
+def translate(config: Record, dialect: Dialect, files: FilesDirectory | None, limits: Limits = DEFAULT) -> Translation:
     """Translate. After an error nothing is translated."""
-    encoder = Encoder(chooses_compression=dialect.base >= _COMPRESSION_BASE)
+    encoder = Encoder(chooses_compression=dialect.base >= _COMPRESSION_BASE, looks=limits.compression_looks)
     translated, report = translate_plain(config, dialect, files, encoder)
     if dialect.base >= _MOUNT_UNITS_BASE:
         filesystems = config.record("storage").items("filesystems")

@@ -37,11 +37,12 @@ MOST_FINDINGS = 500
 #: Tighter than those of the command line: these come over the network, and many may come at once.
 LIMITS = Limits(
     source_bytes=MOST_SOURCE_BYTES,
-    values=50_000,
+    values=20_000,
     errors=MOST_FINDINGS,
     local_file_bytes=MOST_FILES_BYTES,
     local_total_bytes=2 * MOST_FILES_BYTES,
     tree_nodes=2_000,
+    compression_looks=150_000,
 )
 
 Finding = dict[str, Any]

@@ -85,9 +85,9 @@ def values_for(
     declarations: list[Declaration], *, pool: Pool | None = None, node: Node | None = None
 ) -> Mapping[str, Value]:
     """The values of what is declared: the node's own, else its pool's, else for `hostname` the node's name. No defaults."""
-    names = {one.name for one in declarations}
+    names = [one.name for one in declarations]
     place = pool or (node.pool if node else None)
-    found = {name: value for name, value in values_of(place, node).items() if name in names}
+    found = dict(values_of(place, node, names=names)) if names else {}
     if node is not None and any(is_node_name(one) for one in declarations):
         found.setdefault(NODE_NAME, Value(NODE_NAME, node.name, is_secret=False, origin="name"))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -84,12 +84,13 @@ def delete_value(*, place: Pool | Node, name: str, actor: Principal, now: dateti
         append([Entry(str(actor), "ignition.delete_value", _subject(place), before=before)])
 
 
-def values_of(pool: Pool | None, node: Node | None = None) -> Mapping[str, Value]:
-    """The values that hold for a pool, or for a node: its own come before those of its pool."""
+def values_of(pool: Pool | None, node: Node | None = None, *, names: Collection[str] = ()) -> Mapping[str, Value]:
+    """The values that hold for a pool, or for a node: its own come before those of its pool. Of these names, or of all."""
+    wanted = {"name__in": list(names)} if names else {}
     found: dict[str, Value] = {}
     for place, origin in ((pool, "pool"), (node, "node")):
         if place is not None:
-            for row in IgnitionValue.objects.filter(**_where(place)):
+            for row in IgnitionValue.objects.filter(**_where(place), **wanted):
                 found[row.name] = Value(row.name, _opened(row), row.is_secret, origin)
     return found
 
