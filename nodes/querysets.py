@@ -88,10 +88,9 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         return self
 
     def to_contact(self) -> Self:
-        """With all that a contact needs; the documents of a node stay in the database."""
-        params = (f"{axis}_params" for axis in ("reachability", "health", "update_state"))
-        heavy = ("labels", "booted", "staged", "rollback", "search_text", "last_error_params", *params)
-        return self.select_related("credential", "pool__credential").defer(*heavy)
+        """With all that a contact needs and nothing else. Pools and credentials are read once, not once per node."""
+        own = ("name", "address", "port", "os_family", "os_family_given", "revision", "pool", "credential", "jump_host")
+        return self.only(*own).prefetch_related("credential", "pool__credential")
 
 
 class PoolQuerySet(CappedCount, models.QuerySet[Any]):

@@ -60,7 +60,8 @@ def at(value: object, *path: str) -> object:
     """What stands at `path`, or None."""
     found = value
     for name in path:
-        if not isinstance(found, Mapping):
+        # The question that is asked first costs a tenth of the second, and dictionaries are what facts are made of.
+        if type(found) is not dict and not isinstance(found, Mapping):
             return None
         found = found.get(name)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -58,10 +59,15 @@ def _probe(connection: Connection, family: str, deadline: Deadline) -> tuple[Pro
 
 def _bounded(output: ProbeOutput, family: str) -> ProbeOutput:
     """The limits of the script hold here too: a host that makes its own frames does not fill our memory."""
-    limits = {section.name: section.max_bytes for section in drivers.get(family).probe()}
+    limits = _limits(family)
     kept: dict[str, SectionOutput] = {}
     for name, found in output.sections.items():
         limit = limits.get(name, 0)
-        too_long = len(found.stdout_raw) > limit
-        kept[name] = replace(found, stdout_raw=found.stdout_raw[:limit], cut=True) if too_long else found
-    return replace(output, sections=kept)
+        if len(found.stdout_raw) > limit:
+            kept[name] = replace(found, stdout_raw=found.stdout_raw[:limit], cut=True)
+    return replace(output, sections={**output.sections, **kept}) if kept else output
+
+
+@lru_cache(maxsize=256)
+def _limits(family: str) -> Mapping[str, int]:
+    return {section.name: section.max_bytes for section in drivers.get(family).probe()}

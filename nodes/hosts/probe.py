@@ -19,6 +19,10 @@ TIMEOUT_STATUSES = frozenset({124, 137, 143})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NONCE = re.compile(r"[A-Za-z0-9]{8,64}")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_HEADER = re.compile(
+    rb"@@FLEETUI [A-Za-z0-9]+ (?:end (?P<count>\d{1,6})|(?P<name>[a-z][a-z0-9_]{0,63}) (?P<status>\d{1,3})"
+    rb" (?P<out>\d{1,9}) (?P<err>\d{1,9})(?: cut=(?P<cut>\d{1,18}))?)\n"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _PREAMBLE = """\
@@ -209,14 +213,10 @@ def _section_line(section: Section, seen: set[str]) -> str:
 def read_frames(output: bytes, nonce: str) -> ProbeOutput:
     """Read the frames of one exec. Text outside of frames is skipped, a cut frame is kept and marked."""
     marker = f"@@FLEETUI {nonce} ".encode()
-    header = re.compile(
-        rb"@@FLEETUI [A-Za-z0-9]+ (?:end (?P<count>\d{1,6})|(?P<name>[a-z][a-z0-9_]{0,63}) (?P<status>\d{1,3})"
-        rb" (?P<out>\d{1,9}) (?P<err>\d{1,9})(?: cut=(?P<cut>\d{1,18}))?)\n"
-    )
     sections: dict[str, SectionOutput] = {}
     position = 0
     while (position := output.find(marker, position)) >= 0:
-        found = header.match(output, position)
+        found = _HEADER.match(output, position)
         if found is None:
             position += len(marker)
             continue
@@ -228,16 +228,18 @@ def read_frames(output: bytes, nonce: str) -> ProbeOutput:
 
 
 def _take(output: bytes, found: re.Match[bytes], sections: dict[str, SectionOutput]) -> int:
-    start, out_bytes, err_bytes = found.end(), int(found["out"]), int(found["err"])
-    stop = start + out_bytes + err_bytes
-    name = found["name"].decode()
-    if name not in sections:
-        sections[name] = SectionOutput(
-            exit_status=int(found["status"]),
-            stdout_raw=output[start : start + out_bytes],
-            stderr_raw=output[start + out_bytes : stop],
-            cut=found["cut"] is not None or stop > len(output),
-            true_size_bytes=int(found["cut"]) if found["cut"] else out_bytes,
+    start = found.end()
+    name, status, out, err, cut = found.group("name", "status", "out", "err", "cut")
+    between = start + int(out)
+    stop = between + int(err)
+    section = name.decode()
+    if section not in sections:
+        sections[section] = SectionOutput(
+            int(status),
+            output[start:between],
+            output[between:stop],
+            cut is not None or stop > len(output),
+            int(cut or out),
         )
     return min(stop, len(output))
 

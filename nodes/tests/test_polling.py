@@ -20,7 +20,7 @@ from nodes.models import HostKey, Node
 from nodes.services.host_keys import accept_key
 from nodes.services.nodes import request_poll, set_lifecycle
 from nodes.services.polling import Outcome, claim_due, hold, store
-from nodes.services.polling.store import back_off_s
+from nodes.services.polling.due import back_off_s
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -54,6 +54,8 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterator[Any]:
 
 def plain(text: str) -> str:
     """A string from inside a document as it may be stored: no NUL, no terminal codes, no lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return text[:MAX_TEXT]
     return clean_text(text[:MAX_TEXT].encode("utf-8", errors="replace"))
 
 

@@ -120,9 +120,8 @@ def _with_settings(agent: Agent, look: Look) -> Agent:
     files = parse_listing(listing.stdout)
     chosen, ignored = choose_files(files)
     contents = _known_contents(found.stdout_raw)
-    problems: list[str] = []
-    merged: dict[str, Any] = {}
-    read = []
+    texts: list[str] = []
+    read: list[str] = []
     for one in chosen:
         if one.path not in contents and one.size_bytes > 0:
             ignored.append(
@@ -131,12 +130,13 @@ def _with_settings(agent: Agent, look: Look) -> Agent:
             continue
         text = contents.get(one.path, "")
         try:
-            merge(merged, deepcopy(_known_toml(text)))
+            _known_toml(text)
+            texts.append(text)
             read.append(one.path)
         except NotUnderstood as error:
             look.note("zincati_config", "not_understood", f"{one.path}: {error}.", found, raw=text)
             ignored.append(IgnoredFile(one.path, "not valid TOML"))
-    config = effective(merged, problems)
+    config, problems = _known_effective(tuple(texts))
     if problems:
         message = "Zincati's settings have wrong values: " + "; ".join(problems[:5]) + "."
         look.note("zincati_config", "not_understood", message, found, raw="")
@@ -243,6 +243,16 @@ def merge(into: dict[str, Any], other: dict[str, Any]) -> None:
             into[key] = present + value
         else:
             into[key] = value
+
+
+@lru_cache(maxsize=256)
+def _known_effective(texts: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings of these files together, and complaints. Not to be changed by whoever asked."""
+    merged: dict[str, Any] = {}
+    problems: list[str] = []
+    for text in texts:
+        merge(merged, deepcopy(_known_toml(text)))
+    return effective(merged, problems), tuple(problems)
 
 
 def effective(merged: dict[str, Any], problems: list[str]) -> dict[str, Any]:

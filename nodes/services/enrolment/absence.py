@@ -24,7 +24,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.audit.log import Entry, append
 from nodes.models import HostKey, Node, Pool, TimelineEvent
 from nodes.services.lifecycle import ABSENT, lifecycle_columns
-from nodes.services.polling.store import JITTER, back_off_s
+from nodes.services.polling.due import JITTER, back_off_s
 
 #: One failed contact may be a reboot.
 LEAST_FAILURES = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import uuid
 import zlib
 from collections import defaultdict
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
+import orjson
 from django.db import transaction
 
 from fleetui.audit.chain import canonical
@@ -24,6 +23,7 @@ from nodes.services.host_keys import offer
 from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
+from nodes.services.polling.due import back_off_s, interval_s, jittered
 from nodes.services.polling.durations import count_durations
 from nodes.services.provisioning.arrive import arrived, proven
 from nodes.services.releases import view_of
@@ -32,13 +32,17 @@ from nodes.services.terms import replace_terms
 
 AXES = ("reachability", "health", "update_state")
 MEASURE_EVERY = timedelta(minutes=5)
-LONGEST_BACK_OFF_S = 600
-JITTER = 0.1
 MAX_RAW_BYTES = 1024 * 1024
 
 _AXIS_COLUMNS = [f"{axis}{part}" for axis in AXES for part in ("", "_reason", "_params", "_since")]
 _POLL_COLUMNS = ["poll_due_at", "poll_lease", "poll_lease_until", "poll_requested_at", "last_seen_at"]
 _ERROR_COLUMNS = ["last_error_kind", "last_error_params", "failing_since", "failures"]
+#: What is read of a node before it is known whether anything changed.
+_COMPARED = [
+    *("name", "address", "labels", "pool", "revision", "generation", "machine_id", "os_family", "os_stream"),
+    *(*_POLL_COLUMNS, *_ERROR_COLUMNS, *_AXIS_COLUMNS),
+    *("facts__hash", "facts__generation", "measurement__at"),
+]
 _FACT_COLUMNS = [
     "os_family",
     "os_name",
@@ -68,11 +72,9 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
     read = {outcome.node_id: _Read.of(look) for outcome in outcomes if (look := outcome.look)}
     with transaction.atomic():
         held = Node.objects.select_for_update(of=("self",)).filter(poll_lease=lease, pk__in=list(found))
-        # The documents are large and wanted only where something changed.
-        light = held.select_related("pool__cluster", "facts", "measurement").defer(
-            "facts__raw", "facts__document", "measurement__document", "search_text", "booted", "staged", "rollback"
-        )
-        nodes = list(light.order_by("pk"))
+        # Facts and measurement are there to be compared; what is large is wanted only where something changed.
+        known = held.select_related("facts", "measurement").prefetch_related("pool__cluster")
+        nodes = list(known.only(*_COMPARED).order_by("pk"))
         batch = _Batch(now)
         batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
         batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
@@ -110,7 +112,11 @@ def _same(node: Node, read: _Read | None) -> bool:
 
 def facts_hash(document: Mapping[str, Any]) -> str:
     """The same facts give the same hash, whatever order a host printed them in."""
-    return hashlib.sha256(canonical(document).encode()).hexdigest()
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        text = canonical(document).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()
 
 
 class _Batch:
@@ -185,7 +191,7 @@ class _Batch:
         asked, began = node.poll_requested_at, outcome.began_at
         if asked is not None and began is not None and asked > began:
             return True
-        node.poll_due_at, node.poll_requested_at = self.now + timedelta(seconds=_jittered(seconds)), None
+        node.poll_due_at, node.poll_requested_at = self.now + timedelta(seconds=jittered(seconds)), None
         return False
 
     def _new_facts(self, node: Node, read: _Read) -> None:
@@ -296,24 +302,8 @@ class _Batch:
         for seconds, ids in self.quiet.items():
             Node.objects.filter(pk__in=ids).update(
                 last_seen_at=self.now,
-                poll_due_at=self.now + timedelta(seconds=_jittered(seconds)),
+                poll_due_at=self.now + timedelta(seconds=jittered(seconds)),
                 poll_lease=None,
                 poll_lease_until=None,
                 poll_requested_at=None,
             )
-
-
-def interval_s(node: Node) -> int:
-    """Seconds between polls of a node that answers."""
-    own: int | None = node.pool.poll_interval_s if node.pool else None
-    return own or int(settings.POLL_INTERVAL_S)
-
-
-def back_off_s(interval: int, failures: int) -> int:
-    """Seconds until the next try after so many failures: the interval, doubled each time, at most 10 minutes or the interval."""
-    doublings = max(0, min(failures - 1, 10))
-    return max(interval, min(interval << doublings, LONGEST_BACK_OFF_S))
-
-
-def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (spreads load, guards nothing)
