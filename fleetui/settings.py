@@ -37,6 +37,13 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _connections(value: int) -> None:
+    if not 0 <= value <= MOST_KEPT_OPEN:
+        raise ValidationError(f"A worker process keeps 0 to {MOST_KEPT_OPEN} connections open.")
+
+
+#: More idle connections would cost a process more than fresh ones.
+MOST_KEPT_OPEN = 800
 env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
 DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
@@ -52,6 +59,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
 POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
 POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
+#: Connections that each worker process keeps open between polls; 0 opens a fresh one for each.
+POLL_KEEP_OPEN = int(env.int("FLEETUI_POLL_KEEP_OPEN", 0, validate=_connections) or 0)
 #: A batch whose worker died is polled again after this time; a living worker renews its lease.
 POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
@@ -24,6 +24,7 @@ from nodes.services.bulk import end_maintenance
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
+from nodes.services.polling.kept import KEEPER
 from nodes.services.polling.targets import target_of
 from nodes.services.provisioning.offer import forget_expired
 from nodes.services.routes import Routes
@@ -46,6 +47,11 @@ _stopping = threading.Event()
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     _stopping.set()
+
+
+@worker_shutdown.connect
+def _close_kept(**_: Any) -> None:
+    KEEPER.close()
 
 
 @shared_task(name="nodes.tasks.tick", ignore_result=True)

@@ -19,7 +19,7 @@ from nodes.services.groups import edit_pool
 from nodes.services.lifecycle import retired_for_absence
 from nodes.services.nodes import set_lifecycle
 from nodes.services.polling import Outcome, store
-from nodes.services.polling.store import back_off_s
+from nodes.services.polling.due import back_off_s
 from nodes.tests.make import NOW, make_host_key, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 

@@ -35,7 +35,7 @@ class Hosts:
         self.during: During = lambda target: None
         self._lock = threading.Lock()
 
-    def __call__(self, target: Target, *, now: datetime, turn: object, shared: object) -> Outcome:
+    def __call__(self, target: Target, *, now: datetime, turn: object, shared: object, kept: object) -> Outcome:
         with self._lock:
             self.contacts[target.node_id] += 1
             self.under_way[target.node_id] += 1

@@ -54,8 +54,10 @@ def at_rest(workers: Workers) -> Held:
     return held
 
 
-def test_a_worker_holds_no_more_after_thousands_of_polls(tmp_path: Path) -> None:
-    workers = Workers(tmp_path, "127.66", FLEETUI_POLL_INTERVAL_S="1", FLEETUI_POLL_LEASE_S="30")
+@pytest.mark.parametrize("kept_open", [0, 40])
+def test_a_worker_holds_no_more_after_thousands_of_polls(tmp_path: Path, kept_open: int) -> None:
+    told = {"FLEETUI_POLL_INTERVAL_S": "1", "FLEETUI_POLL_LEASE_S": "30", "FLEETUI_POLL_KEEP_OPEN": str(kept_open)}
+    workers = Workers(tmp_path, "127.66", **told)
     with simulated_fleet(workers.fleet, NODES, net=workers.net) as manifest:
         workers.prepare()
         names = [host["name"] for host in manifest["hosts"]]

@@ -14,6 +14,7 @@ forbid: Callable[[], str | None] | None = None
 
 from nodes.hosts.ssh.connection import Connection, ContactForbidden, connect, scan_host, scan_host_key  # noqa: E402
 from nodes.hosts.ssh.jumps import Hop, SharedJumps  # noqa: E402
+from nodes.hosts.ssh.kept import KeptConnections  # noqa: E402
 
 __all__ = [
     "Authorities",
@@ -27,6 +28,7 @@ __all__ = [
     "HostKey",
     "Identity",
     "Interrupted",
+    "KeptConnections",
     "SharedJumps",
     "connect",
     "generate_identity",

@@ -52,12 +52,16 @@ def run_command(
     *,
     stdin: bytes,
     deadline: Deadline,
+    opened_by: Deadline,
     max_bytes: int,
     expect_disconnect: bool,
 ) -> CommandResult:
-    """Run one command line and collect its output. The exit status is None only after an expected disconnect."""
+    """Run one command line and collect its output. The exit status is None only after an expected disconnect.
+
+    `opened_by` is when the host must have answered that it takes the command.
+    """
     started = time.monotonic()
-    channel = _open_session(transport, address, deadline)
+    channel = _open_session(transport, address, opened_by)
     running = _Running(transport, channel, address, line, stdin, deadline, max_bytes)
     try:
         status = running.finish(expect_disconnect=expect_disconnect)
@@ -127,8 +131,9 @@ class _Running:
         request.add_boolean(True)  # noqa: FBT003  # want a reply
         request.add_string(self.line.encode("utf-8", "surrogateescape"))
         self.channel._event_pending()  # type: ignore[attr-defined]  # missing in the stubs
-        self.transport._send_user_message(request)  # type: ignore[attr-defined]  # missing in the stubs
-        self._move()
+        with self.transport.together():
+            self.transport._send_user_message(request)  # type: ignore[attr-defined]  # missing in the stubs
+            self._move()
 
     def _move(self) -> None:
         """Move whatever can be moved now, in all three directions."""

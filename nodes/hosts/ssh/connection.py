@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,9 @@ from nodes.hosts.ssh.transport import QuietTransport, Stream
 
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
+#: A connection that rested may have died unseen: a host that does not answer on it within this time is asked over another.
+RESTED_TIMEOUT_S = 5.0
+LONGEST_REST_S = 86_400.0
 
 
 class ContactForbidden(RuntimeError):
@@ -37,10 +41,15 @@ class Connection:
         host_key: HostKey,
         transports: list[QuietTransport],
         certificate: HostCertificate | None = None,
+        trusted_until: float | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.host_key = host_key
         self.certificate = certificate
+        #: Unix seconds after which a certificate of either side holds no more.
+        self.trusted_until = trusted_until
+        self.opened_at_s = time.monotonic()
+        self._has_rested = False
         self._transports = transports
         self._one_at_a_time = threading.Lock()
 
@@ -87,20 +96,30 @@ class Connection:
         try:
             for transport in self._transports:
                 transport.set_deadline(deadline)
+            opened_by = deadline.within(RESTED_TIMEOUT_S) if self._has_rested else deadline
             result = run_command(
                 self._transports[-1],
                 self.endpoint.address,
                 line,
                 stdin=stdin,
                 deadline=deadline,
+                opened_by=opened_by,
                 max_bytes=max_bytes,
                 expect_disconnect=expect_disconnect,
             )
+            self._has_rested = False
         finally:
             self._one_at_a_time.release()
         if check and result.exit_status:
             raise CommandFailed(line[:200], result.exit_status, result.stderr.decode("utf-8", "replace"))
         return result
+
+    def rest(self) -> None:
+        """Wait for the next contact: nothing is sent meanwhile, the kernel watches whether the host is still there."""
+        self._has_rested = True
+        for transport in self._transports:
+            transport.set_keepalive(0)
+            transport.set_deadline(Deadline.after(LONGEST_REST_S))
 
     def close(self) -> None:
         """End the connection and its threads. May be called again."""
@@ -145,7 +164,14 @@ def connect(
     except BaseException:
         _end(transports)
         raise
-    return Connection(endpoint, seen, transports, certificate)
+    return Connection(endpoint, seen, transports, certificate, _trusted_until(identity, certificate))
+
+
+def _trusted_until(identity: Identity, certificate: HostCertificate | None) -> float | None:
+    ends = [float(identity.certificate_expires_at)] if identity.certificate_expires_at is not None else []
+    if certificate is not None and certificate.valid_before is not None:
+        ends.append(certificate.valid_before.timestamp())
+    return min(ends, default=None)
 
 
 def scan_host_key(

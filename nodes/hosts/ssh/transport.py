@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import paramiko
@@ -59,6 +60,10 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self._held:
+            # sshd leaves Nagle on for sessions without a terminal, so each of its small packets waits for our
+            # acknowledgement, which the kernel delays by up to 40 ms. It forgets this option, so it is set each time.
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             if size >= READ_AHEAD_BYTES:
                 return self._sock.recv(size)
             self._held = self._sock.recv(READ_AHEAD_BYTES)
@@ -79,6 +84,9 @@ class BoundedPacketizer(Packetizer):
         self.deadline: Deadline | None = None
         self.before_banner_bytes = 0
         self.last_line = ""
+        self._is_closing = False
+        self._held: bytearray | None = None
+        self._write_lock: threading.RLock = self._Packetizer__write_lock  # type: ignore[attr-defined]  # missing in the stubs
 
     def start_handshake(self, timeout: float) -> None:
         """Start no timer thread: the deadline of the contact ends a handshake that hangs."""
@@ -103,27 +111,31 @@ class BoundedPacketizer(Packetizer):
             raise SSHException("The peer sent a packet of impossible size")
         return super().read_all(n, check_rekey)
 
-    def read_message(self) -> tuple[int, Message]:
-        """Read one packet, and have the kernel acknowledge it at once.
-
-        sshd leaves Nagle on for sessions without a terminal, so each of its small packets waits for our
-        acknowledgement, which the kernel delays by up to 40 ms. It forgets this option, so it is set each time.
-        """
-        if isinstance(self.stream, socket.socket):
-            with contextlib.suppress(OSError):
-                self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return super().read_message()
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Send all packets that are written within in one piece: each write costs us and the host a turn of a thread."""
+        with self._write_lock:
+            self._held = bytearray()
+        try:
+            yield
+        finally:
+            with self._write_lock:
+                held, self._held = self._held, None
+                self.write_all(held)
 
     def write_all(self, out: Buffer) -> None:
         """Write everything, or raise EOFError when the peer takes nothing until the deadline."""
+        if self._held is not None:
+            self._held += out
+            return
         view = memoryview(out)
         while view:
-            if self.closed:
+            if self._is_closing:
                 raise EOFError
-            self._wait_writable()
             try:
-                sent = self.stream.send(bytes(view[:WRITE_CHUNK_BYTES]))
+                sent = self._write(view[:WRITE_CHUNK_BYTES])
             except (TimeoutError, BlockingIOError):
+                self._wait_writable()
                 continue
             except Exception:
                 raise EOFError from None
@@ -131,11 +143,24 @@ class BoundedPacketizer(Packetizer):
                 raise EOFError
             view = view[sent:]
 
+    def close(self) -> None:
+        """Not while a packet is written: the number of the socket may belong to another connection a moment later."""
+        self._is_closing = True
+        with self._write_lock:
+            super().close()
+
+    def _write(self, piece: memoryview) -> int:
+        if isinstance(self.stream, paramiko.Channel):
+            if not self.stream.send_ready():
+                raise BlockingIOError
+            return self.stream.send(bytes(piece))
+        # Not send(): with a timeout set it asks the kernel twice, and lets go of the interpreter each time.
+        return os.write(self.stream.fileno(), piece)
+
     def _wait_writable(self) -> None:
         if isinstance(self.stream, paramiko.Channel):
-            while not self.stream.send_ready():
-                self._check_deadline()
-                time.sleep(0.02)
+            self._check_deadline()
+            time.sleep(0.02)
             return
         try:
             poll = select.poll()
@@ -146,7 +171,7 @@ class BoundedPacketizer(Packetizer):
             self._check_deadline()
 
     def _check_deadline(self) -> None:
-        if self.closed or (self.deadline is not None and self.deadline.expired):
+        if self._is_closing or (self.deadline is not None and self.deadline.expired):
             raise EOFError
 
 
@@ -234,6 +259,10 @@ class QuietTransport(paramiko.Transport):
             self.bounded.deadline = deadline
         self.banner_timeout = self.handshake_timeout = self.auth_timeout = seconds
         self.channel_timeout = self.clear_to_send_timeout = seconds
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Send what is written within in one piece."""
+        return self.bounded.together() if self.bounded is not None else contextlib.nullcontext()
 
     @property
     def last_line(self) -> str:

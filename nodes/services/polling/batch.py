@@ -18,6 +18,7 @@ from nodes.hosts import ssh
 from nodes.hosts.errors import HostError
 from nodes.services.polling.claim import Lane
 from nodes.services.polling.contact import Outcome, Target, contact
+from nodes.services.polling.kept import KEEPER
 
 log = structlog.get_logger(__name__)
 #: Threads that wait for dead hosts cost next to nothing, those that exchange keys a core: many of these for each of those.
@@ -90,7 +91,7 @@ class Contacts:
 def _contact(target: Target, turns: threading.Semaphore, shared: ssh.SharedJumps) -> Outcome:
     now = clock.now()
     try:
-        return contact(target, now=now, turn=turns, shared=shared)
+        return contact(target, now=now, turn=turns, shared=shared, kept=KEEPER.connections())
     except Exception as error:  # a fault of ours on one host must not take the other 199 with it
         log.exception("contact_failed", node=str(target.node_id))
         problem = HostError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import TypeVar
 
 from nodes.hosts import ssh
-from nodes.hosts.errors import ConnectionLost, HostError, HostKeyUnknown
+from nodes.hosts.errors import ChannelRefused, ConnectionLost, HostError, HostKeyUnknown, TimedOut
 from nodes.hosts.look import Look, look
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ class Target:
     """What a contact needs to know of a node. `pinned` None means that no key was accepted yet.
 
     `jumps` are the jump hosts on the way, the first one first, or why there is no way. `authorities` are those whose host
-    certificates are trusted while no key is pinned.
+    certificates are trusted while no key is pinned. `again_soon`: its next poll comes so soon that its connection may stay open.
     """
 
     node_id: uuid.UUID
@@ -38,6 +38,12 @@ class Target:
     revision: int
     jumps: tuple[ssh.Hop, ...] | HostError = ()
     authorities: ssh.Authorities | None = None
+    again_soon: bool = False
+
+    @property
+    def way(self) -> Target:
+        """All that a connection was opened with, node and revision included. Where a part differs it is another connection."""
+        return replace(self, family="", family_given=False)
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,12 @@ def contact(
     now: datetime,
     turn: AbstractContextManager[object] | None = None,
     shared: ssh.SharedJumps | None = None,
+    kept: ssh.KeptConnections | None = None,
 ) -> Outcome:
     """Look at a host. Without a pinned key only its key is asked for, and offered to a person.
 
     `turn` bounds how many threads exchange keys at once (see nodes.hosts.ssh.connect); `shared` are connections to jump
-    hosts that the contacts of a batch use together.
+    hosts that the contacts of a batch use together; `kept` are connections that stay open between contacts.
     """
     start = monotonic()
     found: Look | None = None
@@ -83,7 +90,12 @@ def contact(
         return seen, connection.certificate
 
     try:
-        found, certificate = signed_in(target, looked, deadline=deadline, turn=turn, shared=shared)
+        if kept is not None and may_be_kept(target):
+            found, certificate = over_kept(target, looked, kept, deadline=deadline, turn=turn)
+        else:
+            if kept is not None:
+                kept.forget(target.node_id)
+            found, certificate = signed_in(target, looked, deadline=deadline, turn=turn, shared=shared)
     except HostError as problem:
         error = problem
     seen_key = getattr(error, "seen_key", None) or getattr(error, "seen", None)
@@ -115,6 +127,51 @@ def signed_in(
             pass
     with connected(target, deadline=deadline, turn=turn) as connection:
         return work(connection)
+
+
+def may_be_kept(target: Target) -> bool:
+    """Behind a jump host a batch shares one connection, which ends with it."""
+    return target.again_soon and not target.jumps
+
+
+def over_kept(
+    target: Target,
+    work: Callable[[ssh.Connection], Result],
+    kept: ssh.KeptConnections,
+    *,
+    deadline: ssh.Deadline,
+    turn: AbstractContextManager[object] | None = None,
+) -> Result:
+    """Do the work over the kept connection to a host, or over a fresh one that is kept then; raises HostError.
+
+    A kept connection that turns out to be lost says nothing of the host: it is tried once more over a fresh one.
+    """
+    way = target.way
+    connection = kept.take(target.node_id, way)
+    if connection is not None:
+        try:
+            return _kept_after(target, work, connection, kept)
+        except (ConnectionLost, ChannelRefused):
+            pass
+        except TimedOut as error:
+            if error.phase != "channel":
+                raise
+    return _kept_after(target, work, connected(target, deadline=deadline, turn=turn), kept)
+
+
+def _kept_after(
+    target: Target,
+    work: Callable[[ssh.Connection], Result],
+    connection: ssh.Connection,
+    kept: ssh.KeptConnections,
+) -> Result:
+    try:
+        result = work(connection)
+    except BaseException:
+        kept.drop(target.node_id, connection)
+        raise
+    kept.give(target.node_id, target.way, connection)
+    return result
 
 
 def connected(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from nodes.hosts import ssh
+from nodes.hosts.ssh.kept import IDLE_S
 from nodes.models import Credential, HostKey, Node
 from nodes.services.polling.contact import Target
+from nodes.services.polling.due import JITTER, interval_s
 from nodes.services.routes import Routes, authorities_of, usable_identity
+
+#: Connections are not kept open for what comes later: they would be closed as idle before.
+SOON_S = IDLE_S * (1 - 2 * JITTER)
 
 
 def target_of(
@@ -26,4 +31,5 @@ def target_of(
         revision=node.revision,
         jumps=(routes or Routes.of([node])).to(node),
         authorities=authorities_of(node) if pinned is None else None,
+        again_soon=interval_s(node) <= SOON_S,
     )
