@@ -7,9 +7,9 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_postrun, worker_ready, worker_shutdown
+from celery.signals import beat_init, setup_logging, task_postrun, worker_init, worker_ready, worker_shutdown
 
-from fleetui.core import broker
+from fleetui.core import broker, memory
 
 broker.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
@@ -31,6 +31,11 @@ app.conf.beat_schedule = {
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Celery leaves the loggers alone once somebody listens to this signal; Django's LOGGING has set them up."""
+
+
+@worker_init.connect
+def _few_heaps(**_: Any) -> None:
+    memory.few_heaps()
 
 
 @worker_ready.connect

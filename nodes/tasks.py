@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
 
-from fleetui.core import clock
+from fleetui.core import clock, memory
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
@@ -158,6 +158,7 @@ def _poll(claimed: uuid.UUID, lane: Lane) -> None:
         # What is under way keeps its lease, so that no other worker contacts the host meanwhile.
         if left := contacts.cancel():
             _again(lambda: release(lease=lease, nodes=left))
+        memory.give_back()
 
 
 def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
