@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fleetui.core import clock
+from fleetui.core.ages import lasting
 from fleetui.core.frame import Banner
 from fleetui.core.heartbeats import signs_of
 from nodes.models import Node
@@ -54,4 +54,4 @@ def polling_stands_still(request: HttpRequest) -> list[Banner]:
     text = _("Nodes have been waiting for a poll for %(time)s: the workers cannot keep up.")
     may_open = request.principal.may_somewhere("health.read")  # type: ignore[attr-defined]
     url, action = (reverse("health"), _("Health of FleetUI")) if may_open else ("", "")
-    return [Banner(level="bad", text=text % {"time": timesince(oldest, now)}, url=url, action=action)]
+    return [Banner(level="bad", text=text % {"time": lasting(oldest, now)}, url=url, action=action)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from fleetui.core.ages import lasting
 from fleetui.core.vitals import Glance, Line
 from nodes.models import HostKey, Node
 from nodes.services.backlog import Waiting, backlog
@@ -28,7 +28,7 @@ def _line(waiting: Waiting, title: str, glance: Glance) -> Line:
     key, age_s = f"queue:{waiting.kind}", waiting.age_s(glance.now)
     if waiting.oldest_due_at is None:
         return Line(key, "work", "ok", title, _("Nothing waits."))
-    told = {"n": waiting.count, "time": timesince(waiting.oldest_due_at, glance.now)}
+    told = {"n": waiting.count, "time": lasting(waiting.oldest_due_at, glance.now)}
     text = ngettext("%(n)d waits, for %(time)s.", "%(n)d wait, the oldest for %(time)s.", waiting.count) % told
     if age_s <= LATE_S[waiting.kind]:
         return Line(key, "work", "ok", title, text, at=waiting.oldest_due_at)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fleetui.audit.models import AuditHead
 from fleetui.audit.tasks import ANCHOR_JOB
 from fleetui.audit.verify import VERIFY_JOB
+from fleetui.core.ages import lasting
 from fleetui.core.vitals import Glance, Line
 
 #: The job runs every minute.
@@ -26,7 +26,7 @@ def anchor_is_old(glance: Glance) -> Iterator[Line]:
     age_s = sign.age_s if sign else max((glance.now - worker.started_at).total_seconds() for worker in workers)
     if age_s <= ANCHOR_OLD_S:
         return
-    told = {"time": timesince(sign.seen_at, glance.now)} if sign else {}
+    told = {"time": lasting(sign.seen_at, glance.now)} if sign else {}
     text = (
         _("The audit log has not been anchored for %(time)s: cutting off its end could not be proved.") % told
         if sign
@@ -45,7 +45,7 @@ def broken(glance: Glance) -> Iterator[Line]:
         text = _("The audit log is not intact: the proof of %(time)s ago found it changed.")
         mend = _("Run `manage.py audit verify` on the server: it names the events. Compare with a backup.")
         yield Line(
-            "audit:verify", "trust", "bad", _("Audit proof"), text % {"time": timesince(sign.seen_at, glance.now)}, mend
+            "audit:verify", "trust", "bad", _("Audit proof"), text % {"time": lasting(sign.seen_at, glance.now)}, mend
         )
 
 

@@ -16,12 +16,12 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.template.defaultfilters import filesizeformat
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 import fleetui
 from fleetui.core import health
+from fleetui.core.ages import lasting
 from fleetui.core.crypto import key_id
 from fleetui.core.heartbeats import Sign
 from fleetui.core.keys import KEYS, key_folder
@@ -57,7 +57,7 @@ def processes(glance: Glance) -> Iterator[Line]:
     yield _beat(glance, beats)
     gone = [*glance.signs.of("worker", fresh=False), *glance.signs.of("beat", fresh=False)]
     for sign in gone:
-        told = {"what": where(sign), "time": timesince(sign.seen_at, glance.now)}
+        told = {"what": where(sign), "time": lasting(sign.seen_at, glance.now)}
         text = _("%(what)s gave its last sign %(time)s ago: it was killed, or cannot reach the database.") % told
         mend = _("If it was replaced, this line goes by itself within half an hour.")
         yield Line(f"gone:{sign.kind}:{sign.hostname}:{sign.pid}", "processes", "info", _("Gone"), text, mend)
@@ -85,7 +85,7 @@ def _workers(glance: Glance, workers: list[Sign]) -> Iterator[Line]:
         text = meaning.get(queue, other)
         yield Line(f"worker:{queue}", "processes", "bad", title, text, start_again(f"worker -Q {queue}"))
     for sign in workers:
-        told = {"what": where(sign), "time": timesince(sign.started_at, glance.now)}
+        told = {"what": where(sign), "time": lasting(sign.started_at, glance.now)}
         text = _("%(what)s has been running for %(time)s.") % told
         yield Line(f"worker:{sign.hostname}:{sign.pid}", "processes", "ok", title, text, at=sign.seen_at)
     done = [datetime.fromisoformat(at) for sign in workers if (at := sign.document.get("last_task_at"))]
@@ -107,7 +107,7 @@ def _beat(glance: Glance, beats: list[Sign]) -> Line:
         text = _("The scheduler (beat) is not running: nobody looks for what is due, so nodes are not polled.")
         return Line("beat", "processes", "bad", title, text, start_again("beat"))
     newest = max(beats, key=lambda sign: sign.seen_at)
-    told = {"what": where(newest), "time": timesince(newest.started_at, glance.now)}
+    told = {"what": where(newest), "time": lasting(newest.started_at, glance.now)}
     text = _("%(what)s has been running for %(time)s.") % told
     if len(beats) > 1:
         text = ngettext("%(n)d schedulers are running.", "%(n)d schedulers are running.", len(beats)) % {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import namedtuple
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.test.utils import CaptureQueriesContext
 
 from fleetui.audit.tasks import anchor
 from fleetui.audit.verify import Verdict
-from fleetui.core import vital_signs
+from fleetui.core import clock, vital_signs
+from fleetui.core.ages import lasting
 from fleetui.core.crypto import key_id
 from fleetui.core.heartbeats import Pulse, look, mark
 from fleetui.core.models import Heartbeat
@@ -281,3 +283,9 @@ def test_a_job_has_one_row() -> None:
     mark("daily", {"n": 1})
     mark("daily", {"n": 2})
     assert [row.document for row in Heartbeat.objects.filter(kind="job")] == [{"n": 2}]
+
+
+def test_nothing_lasts_for_no_minutes() -> None:
+    now = clock.now()
+    assert lasting(now - timedelta(seconds=59), now) == "less than a minute"
+    assert lasting(now - timedelta(minutes=61), now).replace("\xa0", " ") == "1 hour, 1 minute"
