@@ -15,6 +15,7 @@ BARRIER = ("44.20260503.3.0", "The signing keys of Fedora 45 arrive with this re
 DEAD_END = ("44.20260712.2.0", "Hosts with BIOS boot may not start after further updates: install anew")
 VERSION = re.compile(r"^(\d+)\.(\d{8})\.(\d+)\.(\d+)$")
 RELEASES_SEED = 1
+IMAGE = "quay.io/fedora/fedora-coreos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Release:
             "version": self.version,
             "released_at": self.released_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "checksums": {"x86_64": self.checksum} if _family(self.stream) == "fcos" else {},
+            "images": {"x86_64": f"{IMAGE}@{self.image_digest}"} if _family(self.stream) == "fcos" else {},
             "barrier": self.barrier,
             "deadend": self.deadend,
         }

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
 from fleetui.core.errors import InvalidInput
 from nodes.hosts import drivers
 from nodes.models import Facts, Node
-from nodes.tests.make import make_facts, make_node, make_user
+from nodes.services.releases import import_releases
+from nodes.tests.make import deployment, make_facts, make_node, make_user
 from nodes.tests.pages import signed_in
 from ops.models import LogLine, Operation
-from ops.services.request import checked_params
+from ops.services.request import checked_params, preview
 from ops.tests.onehost import poll
 from ops.tests.test_engine_kills import UNIT, Run
 from ops.wording import result_sentence
@@ -317,3 +321,57 @@ def test_arguments_are_given_by_lines_or_spaces() -> None:
         assert words in page
     assert admin.post("/operations/-/plan/", {**given, "go": "1"}).status_code == 302
     assert Operation.objects.get().params == {"append": ["a=1", "b", "c"], "delete": ["quiet"]}
+
+
+# container-native hosts
+
+DIGEST = "sha256:" + "1" * 64
+
+
+def a_host_of_an_image(origin: str, name: str = "web-1") -> Node:
+    booted = deployment("44.20260101.3.0", origin=origin, image="quay.io/fedora/fedora-coreos:stable", booted=True)
+    node = make_node(name, os_family="fcos", os_stream="stable", arch="x86_64", booted_version="44.20260101.3.0")
+    make_facts(node, deployments=[booted])
+    node.refresh_from_db()
+    return node
+
+
+def known_release(version: str, **over: Any) -> None:
+    releases = {"streams": ["stable"], "releases": [{"stream": "stable", "version": version, **over}]}
+    import_releases(text=json.dumps(releases), actor=SYSTEM, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (
+            "ostree-image-signed:docker://quay.io/f/c:stable",
+            ("ostree-image-signed:docker://quay.io/f/c:stable", DIGEST),
+        ),
+        (
+            f"ostree-unverified-registry:quay.io/f/c@sha256:{'2' * 64}",
+            (f"ostree-unverified-registry:quay.io/f/c@{DIGEST}",),
+        ),
+    ],
+)
+def test_a_host_of_an_image_goes_to_the_digest_of_the_release(origin: str, words: tuple[str, ...]) -> None:
+    node = a_host_of_an_image(origin)
+    known_release("44.20260201.3.0", images={"x86_64": f"quay.io/f/c@{DIGEST}"})
+    (plan,) = preview(nodes=[node], kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
+    assert not plan.refused, (plan.refused, plan.params)
+    assert plan.commands[1][:5] == ("sudo", "-n", "rpm-ostree", "rebase", "--bypass-driver")
+    assert plan.commands[1][6:] == words
+
+
+def test_without_a_digest_only_the_newest_of_the_tag_can_be_had() -> None:
+    node = a_host_of_an_image("ostree-image-signed:docker://quay.io/f/c:stable")
+    known_release("44.20260201.3.0", checksums={"x86_64": "a" * 64})
+    (newest,) = preview(nodes=[node], kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
+    assert newest.commands[1] == ("sudo", "-n", "rpm-ostree", "upgrade", "--bypass-driver", "--unchanged-exit-77")
+    (given,) = preview(
+        nodes=[node], kind="upgrade", params={"version": "44.20260201.3.0"}, actor=SYSTEM, now=clock.now()
+    )
+    assert given.refused == "no_digest"
+    pinned = a_host_of_an_image(f"ostree-unverified-registry:quay.io/f/c@sha256:{'2' * 64}", name="web-2")
+    (refused,) = preview(nodes=[pinned], kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
+    assert refused.refused == "no_digest"

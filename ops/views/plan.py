@@ -222,6 +222,8 @@ def _known_units(nodes: list[Node]) -> list[str]:
 
 def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan], count: int) -> dict[str, Any]:
     form.fields["reason"].required = is_reason_required()
+    if "unit" in form.fields:
+        form.fields["unit"].required = True
     applicable = [one for one in plans if not one.refused]
     refused = [one for one in plans if one.refused]
     blocked = sum(1 for one in applicable if any(check.level == "block" for check in one.checks))
