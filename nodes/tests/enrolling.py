@@ -55,3 +55,8 @@ def enrol(token: str, name: str = "worker-1", *, client_address: str = "10.9.0.1
         content_type="application/json",
         headers={"authorization": f"Bearer {token}"},
     )
+
+
+def code_of(response: Any) -> str:
+    """Which refusal it is."""
+    return str(response.json()["type"].rpartition(":")[2])

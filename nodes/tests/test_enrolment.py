@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.core.cache import cache
-from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from fleetui.access.models import Token
-from fleetui.access.principals import SYSTEM
-from fleetui.access.services import principal_for_token
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
-from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 from nodes.hosts.machine_id import derived_id
 from nodes.models import (
     CredentialTrial,
@@ -31,27 +23,14 @@ from nodes.models import (
     Pool,
     TimelineEvent,
 )
-from nodes.services.enrolment import announce, revoke_enrolment_token
-from nodes.services.enrolment.refusals import EnrolmentRefused
+from nodes.services.enrolment import announce
 from nodes.services.lifecycle import ABSENT
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.enrolling import announcement, enrol, key_of, machine_id_of, make_enrolment
-from nodes.tests.make import make_credential, make_facts, make_host_key, make_node, make_pool, make_token, principal
+from nodes.tests.enrolling import announcement, code_of, enrol, key_of, machine_id_of, make_enrolment
+from nodes.tests.make import make_credential, make_facts, make_host_key, make_node
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_counts() -> Iterator[None]:
-    """Throttles and the bound of recorded refusals live in the cache."""
-    cache.clear()
-    yield
-    cache.clear()
-
-
-def code_of(response: Any) -> str:
-    return str(response.json()["type"].rpartition(":")[2])
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_counts")]
 
 
 def test_a_machine_appears_in_the_pool_with_its_key(cast: Cast) -> None:
@@ -148,119 +127,6 @@ def test_a_write_meanwhile_is_not_overwritten(cast: Cast, monkeypatch: pytest.Mo
     assert (node.address, node.labels, node.revision) == ("10.9.0.5", {"by": "a person"}, 10)
 
 
-def test_another_key_for_a_known_name_is_refused_and_recorded_once(cast: Cast) -> None:
-    _token, text = make_enrolment(cast.web)
-    enrol(text)
-    for _number in range(3):
-        response = enrol(text, host_key=[key_of("an attacker")])
-        assert (response.status_code, code_of(response)) == (409, "enrolment_other_key")
-        assert response["Content-Type"] == "application/problem+json"
-    refused = AuditEvent.objects.get(outcome="refused")
-    assert (refused.subject, refused.actor) == ("node:worker-1", "enrolment:web/workers")
-    assert HostKey.objects.filter(node__name="worker-1").count() == 1
-
-
-def test_another_machine_id_for_a_known_name_is_refused(cast: Cast) -> None:
-    _token, text = make_enrolment(cast.web)
-    enrol(text)
-    response = enrol(text, machine_id=machine_id_of("a copy"))
-    assert (response.status_code, code_of(response)) == (409, "enrolment_other_machine")
-
-
-@pytest.mark.parametrize("name", ["web-1", "db-1", "loose-1"])
-def test_a_name_that_people_gave_is_never_taken_over(cast: Cast, name: str) -> None:
-    _token, text = make_enrolment(cast.web)
-    before = Node.objects.values().get(name=name)
-    response = enrol(text, name)
-    assert (response.status_code, code_of(response)) == (409, "enrolment_name_taken")
-    assert Node.objects.values().get(name=name) == before
-
-
-def _refused(response: Any, status: int, code: str) -> None:
-    assert (response.status_code, code_of(response)) == (status, code), response.content
-    assert not Node.objects.filter(name="worker-1").exists()
-    problem = response.json()
-    assert problem["detail"].endswith(".")
-    assert problem["mend"]
-
-
-def test_each_refusal_has_a_code_of_its_own(cast: Cast) -> None:
-    token, text = make_enrolment(cast.web, networks=["10.9.0.0/24"])
-    _refused(enrol("", "worker-1"), 401, "enrolment_token_unknown")
-    _refused(enrol(text[:-1] + ("a" if text[-1] != "a" else "b")), 401, "enrolment_token_unknown")
-    _refused(enrol(f"fleetui_{token.prefix}_{text.rpartition('_')[2]}"), 401, "enrolment_token_unknown")
-    _refused(enrol(text, client_address="10.8.0.1"), 403, "enrolment_network")
-    EnrolmentToken.objects.update(expires_at=clock.now() - timedelta(seconds=1))
-    _refused(enrol(text), 403, "enrolment_token_expired")
-    revoke_enrolment_token(token=token, actor=SYSTEM, now=clock.now())
-    _refused(enrol(text), 403, "enrolment_token_revoked")
-    assert AuditEvent.objects.filter(action="nodes.enrol", outcome="refused").count() == 4
-    assert text not in str(list(AuditEvent.objects.values()))
-
-
-def test_a_used_up_token_admits_nobody_more_but_still_knows_its_own(cast: Cast) -> None:
-    _token, text = make_enrolment(cast.web, max_uses=1)
-    assert enrol(text, "worker-0").status_code == 201
-    _refused(enrol(text), 403, "enrolment_limit")
-    assert enrol(text, "worker-0").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("name", "localhost"),
-        ("name", "a name"),
-        ("name", "x" * 101),
-        ("machine_id", "0" * 32),
-        ("machine_id", "short"),
-        ("host_key", ["ssh-ed25519 AAAA"]),
-        ("host_key", []),
-        ("host_key", [key_of(str(number)) for number in range(9)]),
-        ("address", "10.0.0.1; rm"),
-        ("address", "127.0.0.1"),
-        ("address", "localhost"),
-        ("address", "169.254.169.254"),
-        ("address", "::ffff:127.0.0.1"),
-        ("address", "::"),
-        ("port", 0),
-        ("port", "22"),
-        ("os_family", "windows"),
-        ("surprise", 1),
-    ],
-)
-def test_what_cannot_be_used_is_named(cast: Cast, field: str, value: object) -> None:
-    _token, text = make_enrolment(cast.web)
-    given: dict[str, Any] = {"name": "worker-1", field: value}
-    response = enrol(text, **given)
-    assert response.status_code == 400, response.content
-    assert response.json()["field"] in (field, "os_family_given")
-    assert machine_id_of("worker-1") not in response.content.decode()
-    assert EnrolmentToken.objects.get().uses == 0
-
-
-def test_a_large_body_is_not_read(cast: Cast) -> None:
-    _token, text = make_enrolment(cast.web)
-    assert enrol(text, name="x" * 40_000).status_code == 413
-
-
-def test_a_flood_is_throttled_and_its_record_is_bounded(cast: Cast) -> None:
-    statuses = [enrol("fleetui-enrol_x_y").status_code for _number in range(130)]
-    assert statuses.count(401) == 120
-    assert set(statuses) == {401, 429}
-    for number in range(150):
-        enrol("fleetui-enrol_x_y", client_address=f"10.7.{number}.1")
-    assert AuditEvent.objects.filter(outcome="refused").count() == 100
-
-
-def test_neither_user_nor_api_token_enrols(cast: Cast) -> None:
-    api = Api(cast.owner)
-    body = {"name": "worker-1", "machine_id": machine_id_of("a"), "host_key": [key_of("a")]}
-    response = api.post("enrol/", body)
-    assert (response.status_code, code_of(response)) == (401, "enrolment_token_unknown")
-    _token, text = make_enrolment(cast.web)
-    assert Api(token=text).get("nodes/").status_code == 401
-
-
 class TestBack:
     """A node that was retired, and announces itself again."""
 
@@ -322,50 +188,6 @@ class TestBack:
         assert Node.objects.get(name="worker-1").lifecycle == "retired"
 
 
-def test_who_may_make_a_token(cast: Cast) -> None:
-    given: dict[str, Any] = {"name": "t", "days": 3, "now": clock.now(), "pool": cast.web}
-    make_enrolment(**given, actor=principal(cast.operator))
-    for actor, pool in ((cast.viewer, cast.web), (cast.operator, cast.db)):
-        with pytest.raises(NotAllowed):
-            make_enrolment(**{**given, "pool": pool}, actor=principal(actor))
-    with pytest.raises(Conflict):
-        make_enrolment(**given)
-    for wrong in ({"name": " "}, {"days": 0}, {"max_uses": 0}, {"networks": ["here"]}):
-        with pytest.raises(InvalidInput):
-            make_enrolment(**{**given, "name": "u", **wrong})
-
-
-def test_a_token_hands_on_no_more_than_its_life_and_networks(cast: Cast) -> None:
-    text = make_token(cast.operator, "operate", networks=["10.0.0.0/8"])
-    actor = principal_for_token(text, address="10.1.1.1", now=clock.now())
-    assert actor is not None
-    given: dict[str, Any] = {"pool": cast.web, "actor": actor, "days": 300}
-    with pytest.raises(NotAllowed):
-        make_enrolment(**given)
-    token, _text = make_enrolment(**given, networks=["10.9.0.0/16"])
-    assert token.expires_at == Token.objects.get().expires_at
-
-
-def test_tokens_over_the_api(cast: Cast) -> None:
-    api = Api(cast.operator)
-    made = api.post("pools/web/enrolment-tokens/", {"name": "workers", "max_uses": 5, "networks": ["10.0.0.0/8"]})
-    assert made.status_code == 201, made.content
-    text = made.json()["token"]
-    assert text.startswith("fleetui-enrol_")
-    listed = api.get("pools/web/enrolment-tokens/")
-    assert [(row["name"], row["state"], row["uses"]) for row in listed.json()["results"]] == [("workers", "active", 0)]
-    assert text.rpartition("_")[2] not in listed.content.decode()
-    assert enrol(text, client_address="10.1.1.1").status_code == 201
-    place = made.headers["Location"]
-    assert api.get(place).json()["uses"] == 1
-    assert Api(cast.viewer).delete(place).status_code == 403
-    assert Api(cast.outsider).get(place).status_code == 403
-    assert api.get("pools/db/enrolment-tokens/").status_code == 404
-    assert api.delete(place).status_code == 204
-    assert api.get(place).json()["state"] == "revoked"
-    assert enrol(text, "worker-2", client_address="10.1.1.1").status_code == 403
-
-
 def test_the_address_is_the_clients_own_unless_a_trusted_proxy_names_it(cast: Cast, settings: Any) -> None:
     _token, text = make_enrolment(cast.web)
     client = Client(REMOTE_ADDR="10.0.0.2")
@@ -374,62 +196,6 @@ def test_the_address_is_the_clients_own_unless_a_trusted_proxy_names_it(cast: Ca
     headers = {"authorization": f"Bearer {text}", "x-forwarded-for": "203.0.113.9, 10.9.0.44"}
     response = client.post("/api/v1/enrol/", body, content_type="application/json", headers=headers)
     assert response.json()["address"] == "10.9.0.44"
-
-
-def test_the_database_itself_keeps_the_limit(cast: Cast) -> None:
-    token, _text = make_enrolment(cast.web, max_uses=1)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        EnrolmentToken.objects.filter(pk=token.pk).update(uses=2)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_limit_holds_when_many_come_at_once() -> None:
-    token, _text = make_enrolment(make_pool("web"), max_uses=3)
-    outcomes: list[str] = []
-    start = threading.Barrier(8)
-
-    def come(number: int) -> None:
-        start.wait()
-        said = announcement(f"worker-{number}")
-        try:
-            outcomes.append(announce(token=token, said=said, client_address="10.9.0.1", now=clock.now()).outcome)
-        except EnrolmentRefused as error:
-            outcomes.append(error.code)
-        finally:
-            connection.close()
-
-    _at_once(come, 8)
-    assert sorted(outcomes) == ["enrolled"] * 3 + ["enrolment_limit"] * 5
-    token.refresh_from_db()
-    assert (token.uses, Node.objects.count()) == (3, 3)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_one_machine_that_comes_several_times_at_once_is_one_node() -> None:
-    token, _text = make_enrolment(make_pool("web"))
-    outcomes: list[str] = []
-    start = threading.Barrier(6)
-
-    def come(_number: int) -> None:
-        start.wait()
-        try:
-            said = announcement("worker-1")
-            outcomes.append(announce(token=token, said=said, client_address="10.9.0.1", now=clock.now()).outcome)
-        finally:
-            connection.close()
-
-    _at_once(come, 6)
-    assert sorted(outcomes) == ["enrolled"] + ["known"] * 5
-    token.refresh_from_db()
-    assert (token.uses, HostKey.objects.count()) == (1, 1)
-
-
-def _at_once(call: Any, count: int) -> None:
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_an_enrolled_node_without_a_key_is_not_taken_over(cast: Cast) -> None:

@@ -1,6 +1,8 @@
 """Small Butane sources, made for the tests."""
 
+import json
 from textwrap import dedent
+from typing import Any
 
 from nodes.ignition.butane import Conversion, convert
 from nodes.ignition.files import FilesDirectory
@@ -31,3 +33,8 @@ def messages(body: str, *, version: str = "1.5.0", variant: str = "fcos") -> lis
     """`path: message` of each entry of a source."""
     conversion = convert(butane(body, version=version, variant=variant))
     return [f"{path}: {message}" for _, path, _, _, message in findings(conversion)]
+
+
+def ignition(body: str, **more: Any) -> Any:
+    """The Ignition document of a source."""
+    return json.loads(output(body, **more))
