@@ -139,6 +139,8 @@ def _run(
     found: list[Finding] = []
     for rule in RULES:
         for one in rule.check(subject):
+            if _is_open(one):
+                continue
             found.append(_placed(Finding(rule.id, rule.severity, one.params), one, subject, lines, source_of))
             if len(found) >= _MOST_FINDINGS:
                 break
@@ -151,6 +153,11 @@ def _run(
     silenced.extend(one for one in left if one.rule in passed_over)
     left = [one for one in left if one.rule not in passed_over]
     return sorted(left, key=_order), silenced
+
+
+def _is_open(one: Found) -> bool:
+    """Whether it is about a variable, of which the value is not known yet."""
+    return any(isinstance(value, str) and "${fleetui:" in value for value in one.params.values())
 
 
 def _order(finding: Finding) -> tuple[int, Position]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nodes.ignition.lint.model import FLATCAR, Found, Rule, Severity, Subject, example, file_example
 from nodes.ignition.sections.model import FileNode
-from nodes.ignition.sections.secrets import is_secret_path, secret_in
+from nodes.ignition.sections.secrets import holds_only_references, is_secret_path, secret_in
 
 _BY_OTHERS, _WRITABLE_BY_ALL, _STICKY = 0o077, 0o002, 0o1000
 # What the OS mounts read-only, or what Ignition cannot keep across a reboot.
@@ -36,7 +36,7 @@ def _secret_in_plain_sight(subject: Subject) -> Iterator[Found]:
             if found is not None:
                 yield Found(node.content_at, {"path": node.path, "kind": found[0]}, found[1])
                 break
-            if text and is_secret_path(node.path):
+            if text and is_secret_path(node.path) and not holds_only_references(text):
                 yield Found(node.content_at, {"path": node.path, "kind": "file"})
                 break
     for unit in subject.sections.units:

@@ -5,41 +5,11 @@ from collections.abc import Iterator
 from nodes.ignition.gotext import extension
 from nodes.ignition.lint.model import Found, Rule, Severity, Subject, example, unit_example
 from nodes.ignition.lint.os_units import is_of_os, template_name
-from nodes.ignition.options import Options, read_options
+from nodes.ignition.lint.services import is_triggered, services, started_units, written_units
 from nodes.ignition.said import Params
-from nodes.ignition.sections.model import Unit
 
-_QUADLETS = {
-    ".container": "{}.service",
-    ".kube": "{}.service",
-    ".pod": "{}-pod.service",
-    ".volume": "{}-volume.service",
-    ".network": "{}-network.service",
-    ".image": "{}-image.service",
-    ".build": "{}-build.service",
-}
 _NEEDS_NETWORK = ("podman", "docker", "curl", "wget", "skopeo", "rpm-ostree", "kubeadm", "etcd", "tailscale")
 _GENERATED = (".mount", ".swap", ".device", ".slice", ".scope", ".automount")
-
-
-def written_units(subject: Subject) -> set[str]:
-    """Names of units that the config brings along: as units, as files, and from Quadlets."""
-    names = {unit.name for unit in subject.sections.units if unit.contents}
-    for node in subject.sections.files:
-        name = node.path.rpartition("/")[2]
-        if node.purpose == "systemd_unit":
-            names.add(name)
-        elif node.purpose == "quadlet":
-            ending = extension(name)
-            names.add(_QUADLETS.get(ending, "{}").format(name.removesuffix(ending)))
-    return names
-
-
-def _services(subject: Subject) -> Iterator[tuple[Unit, Options]]:
-    """Units with content that are no templates of something else's."""
-    for unit in subject.sections.units:
-        if unit.contents and unit.name.endswith(".service") and not unit.is_masked:
-            yield unit, read_options(unit.contents)
 
 
 def _unknown(subject: Subject) -> Iterator[Found]:
@@ -60,74 +30,54 @@ def _unknown(subject: Subject) -> Iterator[Found]:
 
 
 def _never_started(subject: Subject) -> Iterator[Found]:
-    """A unit that is written, and that nothing starts."""
-    started = _mentioned(subject)
+    """What is written, and nothing starts it."""
+    started = started_units(subject)
     for unit in subject.sections.units:
         if not unit.contents or unit.is_masked or unit.is_enabled is not None or "@." in unit.name:
             continue
         if extension(unit.name) in (*_GENERATED, ".target") or is_of_os(unit.name, subject.variant):
             continue
-        base = unit.name.removesuffix(extension(unit.name))
-        if unit.name not in started and not {f"{base}.timer", f"{base}.socket", f"{base}.path"} & started:
+        if unit.name not in started and not is_triggered(unit.name, started):
             yield Found((*unit.at, "name"), {"unit": unit.name})
-
-
-def _mentioned(subject: Subject) -> set[str]:
-    """Units that other units pull in, and all that are switched or linked."""
-    names = {unit.name for unit in subject.sections.units if unit.is_enabled is not None}
-    texts = [
-        text for unit in subject.sections.units for text in (unit.contents, *(one.contents for one in unit.dropins))
-    ]
-    for text in filter(None, texts):
-        for option in read_options(text):
-            if option.name in (
-                "Wants",
-                "Requires",
-                "BindsTo",
-                "Unit",
-                "OnFailure",
-                "OnSuccess",
-                "Upholds",
-                "Sockets",
-                "Also",
-            ):
-                names.update(option.value.split())
-    names |= {node.path.rpartition("/")[2] for node in subject.sections.files if node.kind == "link"}
-    return names
+    for service in services(subject):
+        if not service.is_quadlet or "@." in service.name or service.setting("Container", "Pod"):
+            continue
+        if any(service.setting("Install", key) for key in ("WantedBy", "RequiredBy", "UpheldBy")):
+            continue
+        if service.name not in started and not is_triggered(service.name, started):
+            yield Found(service.named_at, {"unit": service.name})
 
 
 def _no_restart(subject: Subject) -> Iterator[Found]:
-    for unit, options in _services(subject):
-        if not options.find("Service", "ExecStart") or options.value("Service", "Type") == "oneshot":
+    started = started_units(subject)
+    for service in services(subject):
+        command = service.options.last("Service", "ExecStart") or service.options.last("Container", "Image")
+        if command is None or service.setting("Service", "Type") == "oneshot":
             continue
-        if _is_started_by_timer(subject, unit):
-            continue
-        if options.value("Service", "Restart") in (None, "no") and not _in_dropins(unit, "Restart"):
-            yield Found((*unit.at, "contents"), {"unit": unit.name}, options.find("Service", "ExecStart")[0].line)
-
-
-def _is_started_by_timer(subject: Subject, unit: Unit) -> bool:
-    timer = unit.name.removesuffix(".service") + ".timer"
-    return any(one.name == timer for one in subject.sections.units)
-
-
-def _in_dropins(unit: Unit, name: str) -> bool:
-    return any(read_options(dropin.contents).value("Service", name) for dropin in unit.dropins)
+        if not is_triggered(service.name, started) and service.setting("Service", "Restart") in (None, "no"):
+            yield Found(service.at, {"unit": service.name}, command.line)
 
 
 def _no_network(subject: Subject) -> Iterator[Found]:
-    for unit, options in _services(subject):
+    for service in services(subject):
+        # Podman lets the units of Quadlets wait by itself.
+        options = service.options
         command = next(
             (one for one in options.find("Service", "ExecStart", "ExecStartPre") if _uses_network(one.value)), None
         )
-        if command is None:
+        if command is None or service.is_quadlet:
             continue
-        after = {word for word, _ in options.words("Unit", "After")}
-        wanted = {word for word, _ in options.words("Unit", "Wants", "Requires")}
+        after, wanted = (
+            {word for part in (options, *service.dropins) for word, _ in part.words("Unit", *names)}
+            for names in (("After",), ("Wants", "Requires", "BindsTo"))
+        )
         missing = tuple(name for name, words in (("After", after), ("Wants", wanted)) if not _is_behind_network(words))
         if missing:
-            params: Params = {"unit": unit.name, "options": tuple(f"{name}=network-online.target" for name in missing)}
-            yield Found((*unit.at, "contents"), params, command.line)
+            params: Params = {
+                "unit": service.name,
+                "options": tuple(f"{name}=network-online.target" for name in missing),
+            }
+            yield Found(service.at, params, command.line)
 
 
 def _uses_network(command: str) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Years far enough ahead that only the rule of a zone counts, and enough of them to see what it does.
@@ -26,7 +26,7 @@ def find_zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@cache
+@lru_cache(maxsize=64)
 def gaps(name: str) -> tuple[Gap, ...]:
     """The times of the week that the zone's clocks skip when they go forward."""
     zone = find_zone(name)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from nodes.ignition.network import keyfiles, networkd
 from nodes.ignition.network.arguments import read_arguments
 from nodes.ignition.network.checks import check_network
+from nodes.ignition.network.lines import interface_lines
 from nodes.ignition.network.model import Interface, Network, NetworkFile, Problem
 from nodes.ignition.paths import Path
 
@@ -31,7 +32,11 @@ def read_network(files: Iterable[NetworkFile], arguments: Iterable[tuple[str, Pa
     read, found = networkd.read_networkd(of_networkd)
     interfaces = _with_parents([*interfaces, *read, *read_arguments(list(arguments))])
     network = Network(tuple(interfaces), (), tuple(others))
-    return replace(network, problems=(*problems, *found, *check_network(network)))
+    told = tuple(
+        replace(one, lines=interface_lines(one, tuple(member.name for member in network.members(one))))
+        for one in interfaces
+    )
+    return replace(network, interfaces=told, problems=(*problems, *found, *check_network(network)))
 
 
 def _with_parents(interfaces: list[Interface]) -> list[Interface]:

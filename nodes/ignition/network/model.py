@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from nodes.ignition.paths import Path
-from nodes.ignition.said import Params
+from nodes.ignition.said import Params, Said
 
 Family = IPv4Interface | IPv6Interface
 Bare = IPv4Address | IPv6Address
@@ -103,6 +103,7 @@ class Interface:
     mtu: int | None = None
     mac: str | None = None
     identity: str | None = None
+    lines: tuple[Said, ...] = ()
 
     @property
     def is_static(self) -> bool:

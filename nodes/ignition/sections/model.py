@@ -243,6 +243,16 @@ class Sections:
         return tuple(node for node in self.files if node.path.startswith(directory.rstrip("/") + "/"))
 
     @property
+    def erased(self) -> tuple[str, ...]:
+        """The devices on which everything is lost, whatever is there."""
+        devices = (
+            *(disk.device for disk in self.disks if disk.is_wiped),
+            *(one.device for one in self.filesystems if one.is_wiped or one.format == "none"),
+            *(volume.device for volume in self.luks if volume.is_wiped),
+        )
+        return tuple(dict.fromkeys(devices))
+
+    @property
     def is_whole(self) -> bool:
         """Whether no other config is merged in or takes its place at boot."""
         return not any(fetched.kind in ("merge", "replace") for fetched in self.rest.fetched)

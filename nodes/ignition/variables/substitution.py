@@ -64,13 +64,21 @@ class Substituted:
     references: tuple[Reference, ...] = ()
     _source: str = field(default="", repr=False)
     _edits: tuple[_Edit, ...] = field(default=(), repr=False)
+    _shown_edits: tuple[_Edit, ...] = field(default=(), repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def to_source(self, position: Position) -> Position:
         """The position in the source of a position in `text`; of a value, where its reference begins."""
-        index = _Lines(self.text).index(position)
+        return self._back(position, self.text, self._edits)
+
+    def redacted_to_source(self, position: Position) -> Position:
+        """The same for a position in `redacted`."""
+        return self._back(position, self.redacted, self._shown_edits)
+
+    def _back(self, position: Position, text: str, edits: tuple[_Edit, ...]) -> Position:
+        index = _Lines(text).index(position)
         shift = 0
-        for edit in self._edits:
+        for edit in edits:
             begins = edit.start + shift
             if index < begins:
                 break
@@ -126,12 +134,14 @@ def substitute(
     text = _applied(source, edits)
     found.check_result(text, known)
     shown = known | {name: f"[secret {name}]" for name in secret_names}
+    shown_edits = found.edits(shown)
     return Substituted(
         text,
-        _applied(source, found.edits(shown)),
+        _applied(source, shown_edits),
         tuple(found.references),
         source,
         tuple(edits),
+        tuple(shown_edits),
         tuple(known[name] for name in secret_names),
     )
 

@@ -13,11 +13,12 @@ from nodes.ignition.dialects import dialects
 from nodes.ignition.files import FilesDirectory
 from nodes.ignition.lint import GROUPS, RULES, Rule, Severity, find_rule, lint, lint_conversion, lint_document
 from nodes.ignition.lint.containers import image_of, image_tag
-from nodes.ignition.lint.model import file_example, unit_example
+from nodes.ignition.lint.model import CORE, file_example, unit_example
 from nodes.ignition.lint.os_units import is_of_os
 from nodes.ignition.lint.zincati_config import clock
 from nodes.ignition.lint.zones import find_zone, gaps, overlap
 from nodes.ignition.network.checks import PROBLEMS as NETWORK_PROBLEMS
+from nodes.ignition.variables import Declaration, VariableType, substitute
 from nodes.tests.ignition.sources import butane
 from nodes.tests.ignition.test_fuzz import configs
 from nodes.tests.ignition.test_recordings import corpus
@@ -345,6 +346,62 @@ SERVICE = "[Service]\n{}\n[Install]\nWantedBy=multi-user.target"
 )
 def test_units(source: str, rule: str, is_found: bool) -> None:
     assert bool(found(source, rule)) is is_found
+
+
+QUADLET = "/etc/containers/systemd/a.container"
+INSTALLED = "\n[Install]\nWantedBy=multi-user.target"
+
+
+@pytest.mark.parametrize(
+    ("source", "rules"),
+    [
+        (file_example(QUADLET, f"[Container]\nImage=a.test/b\n{INSTALLED}"), {"unit-no-restart"}),
+        (file_example(QUADLET, "[Container]\nImage=a.test/b\n[Service]\nRestart=always"), {"unit-never-started"}),
+        (file_example(QUADLET, f"[Container]\nImage=a.test/b\n[Service]\nType=oneshot{INSTALLED}"), set()),
+        (file_example(QUADLET, "[Container]\nImage=a.test/b\nPod=p.pod\n[Service]\nRestart=always"), set()),
+        (
+            file_example("/etc/systemd/system/a.service", "[Service]\nExecStart=/bin/podman run a.test/b"),
+            {"unit-no-restart", "unit-no-network-online"},
+        ),
+    ],
+)
+def test_services_however_they_are_written(source: str, rules: set[str]) -> None:
+    assert {rule for rule in found(source) if rule.startswith("unit-")} == rules
+
+
+def test_a_setting_in_a_dropin_counts() -> None:
+    unit = unit_example("a.service", SERVICE.format("ExecStart=/bin/podman run a.test/b"))
+    dropin = (
+        "      dropins:\n        - name: 10.conf\n          contents: |\n            [Unit]\n"
+        "            Wants=network-online.target\n            After=network-online.target\n"
+        "            [Service]\n            Restart=always\n"
+    )
+    assert {"unit-no-restart", "unit-no-network-online"} <= set(found(unit))
+    assert {rule for rule in found(unit + dropin) if rule.startswith("unit-")} == set()
+
+
+def test_what_is_open_is_not_judged() -> None:
+    """A source whose variables have no values yet."""
+    source = butane(
+        """
+        passwd: {users: [{name: core, ssh_authorized_keys: ["${fleetui:key}"]}]}
+        storage:
+          files:
+            - path: /etc/hostname
+              contents: {inline: "${fleetui:host}"}
+            - path: /etc/wireguard/wg0.conf
+              mode: 0600
+              contents: {inline: "PrivateKey = ${fleetui:tunnel}"}
+        """
+    )
+    assert {"hostname-invalid", "key-unreadable", "secret-in-plain-sight"} & set(found(source)) == set()
+    values = {"key": CORE.split("- ")[-1].strip(), "host": "edge_01", "tunnel": "A" * 43 + "="}
+    types = {"key": VariableType.SSH_KEY, "tunnel": VariableType.SECRET}
+    declared = [Declaration(name, types.get(name, VariableType.STRING)) for name in values]
+    done = substitute(source, declared, values)
+    assert found(done.redacted, "hostname-invalid")
+    assert not found(done.redacted, "secret-in-plain-sight")
+    assert found(done.text, "secret-in-plain-sight")
 
 
 def test_units_of_the_systems() -> None:

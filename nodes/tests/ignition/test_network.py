@@ -3,6 +3,8 @@
 from textwrap import dedent
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodes.ignition.network import Interface, Network, NetworkFile, read_network
 from nodes.ignition.network.checks import PROBLEMS
@@ -68,6 +70,9 @@ def test_keyfile() -> None:
         ["192.0.2.1"],
         ["192.0.2.53", "192.0.2.54"],
     )
+    assert [line.code.removeprefix("interface_") for line in eth0.lines] == [
+        *("addresses", "disabled", "gateways", "name_servers", "search", "route", "mtu"),
+    ]
     assert (eth0.mtu, eth0.search) == (9000, ("example.test",))
     assert [(route.destination, route.gateway, route.metric) for route in eth0.routes] == [
         ("198.51.100.0/24", "192.0.2.2", 100)
@@ -114,6 +119,12 @@ def test_bond_and_vlan_of_keyfiles() -> None:
     assert [one.name for one in found.members(bond)] == ["eth1"]
     assert (member.controller, vlan.parent, vlan.vlan_id) == ("bond0", "bond0", 100)
     assert bond.uses_dhcp
+    assert [(line.code, line.params.get("members")) for line in bond.lines] == [
+        ("interface_bond", ("eth1",)),
+        ("interface_dhcp", None),
+    ]
+    assert [line.code for line in vlan.lines] == ["interface_vlan"]
+    assert [line.code for line in member.lines] == ["interface_member"]
 
 
 def test_networkd() -> None:
@@ -232,5 +243,25 @@ def test_an_address_on_two_interfaces() -> None:
     assert [(one.code, one.params["other"]) for one in found.problems] == [("address_twice", "a")]
 
 
-def test_codes_are_listed() -> None:
-    assert len(set(PROBLEMS)) == len(PROBLEMS)
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            *("ip=", "vlan=", "bond=", "bridge=", "rd.route=", "nameserver=", "dhcp", "none", ":", "::", "[", "]", ","),
+            *("eth0", "bond0", "192.0.2.1", "255.255.255.0", "255.0.255.0", "2001:db8::1", "64", "9", "é", " "),
+        ]
+    ),
+    max_size=14,
+)
+
+
+@given(texts=st.lists(WORDS.map("".join), max_size=4))
+def test_any_arguments_are_read(texts: list[str]) -> None:
+    found = network(arguments=tuple(texts))
+    assert {problem.code for problem in found.problems} <= set(PROBLEMS)
+
+
+@given(text=st.lists(st.sampled_from([*BOND.split("\n"), *MEMBER.split("\n"), *VLAN.split("\n")]), max_size=20))
+def test_any_lines_of_keyfiles_are_read(text: list[str]) -> None:
+    found = network(file(NM + "a.nmconnection", "\n".join(line.strip() for line in text)))
+    assert len(found.interfaces) <= 1
+    assert {problem.code for problem in found.problems} <= set(PROBLEMS)

@@ -111,6 +111,7 @@ def test_disks() -> None:
     )
     assert codes(found.disks[0].lines) == ["disk_wiped", "partition_sized", "partition_rest"]
     assert codes(found.filesystems[0].lines) == ["filesystem_wiped", "filesystem_path"]
+    assert found.erased == ("/dev/sdb", "/dev/sdb1")
     assert found.raids[0].lines[0].params["devices"] == ("/dev/sdc", "/dev/sdd")
     assert [codes(volume.lines) for volume in found.luks] == [["luks_made", "luks_tpm2"], ["luks_made", "luks_own_key"]]
 
@@ -237,12 +238,25 @@ def test_keys(line: str, expected: tuple[Any, ...]) -> None:
         ('{"auths": {"quay.io": {"auth": "dXNlcjpwYXNz"}}}', ("registry_login", 1)),
         ("password: ${DB_PASSWORD}\ntoken_file: /run/secrets/t\n", None),
         ("PasswordAuthentication no\n", None),
+        ("psk=[secret wifi]\npassword=[secret db]\ntoken: ${fleetui:token}\n", None),
         ("TOKEN=$(cat /run/token)\n", None),
         ("-----BEGIN CERTIFICATE-----\n", None),
     ],
 )
 def test_secrets(text: str, found: Any) -> None:
     assert secret_in(text) == found
+
+
+def test_long_texts_are_looked_through_quickly() -> None:
+    for text in (
+        "\n" * 200_000,
+        "password" * 25_000,
+        "a.b-" * 50_000,
+        "password=\n" * 20_000,
+        " " * 200_000,
+        "-----BEGIN " * 9_000,
+    ):
+        assert secret_in(text) is None
 
 
 def test_purposes() -> None:

@@ -171,6 +171,10 @@ def test_positions_lead_back() -> None:
     assert done.to_source(Position(4, 5)) == (2, 20)
     assert done.to_source(Position(5, 1)) == (3, 1)
     assert done.to_source(Position(6, 4)) == (4, 4)
+    assert done.redacted.splitlines()[1] == "  one [secret v] two"
+    assert done.redacted_to_source(Position(2, 9)) == (2, 7)
+    assert done.redacted_to_source(Position(2, 18)) == (2, 20)
+    assert done.redacted_to_source(Position(4, 4)) == (4, 4)
 
 
 def test_references() -> None:

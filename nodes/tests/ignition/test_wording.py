@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.ignition import effect, sections, variables
+from nodes.ignition import effect, network, sections, variables
 from nodes.ignition.butane import convert
 from nodes.ignition.effect import Weight
 from nodes.ignition.said import Said
@@ -21,6 +21,8 @@ from nodes.wording.configs.variables import PROBLEMS, REASONS, TYPES
 NOTHING = "Nothing more is known."
 # Codes that are put together.
 LINE_PARTS = {f"{kind}_{way}" for kind in ("merge", "replace", "authority") for way in ("fetched", "inline")}
+LINE_PARTS |= {f"interface_{kind}" for kind in ("bond", "bridge", "team", "wireguard")}
+LINE_PARTS |= {f"interface_{method}" for method in ("dhcp", "auto", "link_local", "shared", "disabled")}
 LINE_PARTS |= {"timeout_total", "timeout_headers"}
 LINE_PARTS |= {f"luks_{way}" for way in ("tpm2", "tang", "cex", "key_file", "pin")}
 LINE_PARTS |= {f"purpose_{purpose}" for purpose in PURPOSES}
@@ -36,7 +38,8 @@ def quoted(package: str, prefix: str) -> set[str]:
 
 
 def test_every_line_has_a_sentence() -> None:
-    said = quoted(sections.__file__, r"said\(\s*\"[^,)]*|said\(\s*code|code = [^\n]*") | LINE_PARTS
+    prefix = r"said\(\s*\"[^,)]*|said\(\s*code|code = [^\n]*"
+    said = quoted(sections.__file__, prefix) | quoted(network.__file__, prefix) | LINE_PARTS
     assert said - LINES.keys() == set()
     assert LINES.keys() - said == set()
 
@@ -76,6 +79,7 @@ def test_sentences_of_recorded_configs() -> None:
         found = sections.sections(conversion.ignition)
         parts = (found.users, found.groups, found.files, found.disks, found.filesystems, found.raids, found.luks)
         lines = [line for part in (*parts, found.units) for one in part for line in one.lines]
+        lines += [line for one in found.network.interfaces for line in one.lines]
         told |= {configs.line_sentence(line) for line in (*lines, *found.kernel.lines, *found.rest.lines)}
         if before is not None:
             told |= {configs.effect_sentence(one.what) for one in effect.effect(before, found)}

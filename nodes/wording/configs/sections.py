@@ -127,6 +127,34 @@ _UNITS: dict[str, Forms] = {
     "unit_dropin": (_("Adds %(dropin)s to %(unit)s."),),
 }
 
+_NETWORK: dict[str, Forms] = {
+    "interface_vlan": (
+        _("%(interface)s is VLAN %(number)s on %(parent)s."),
+        _("%(interface)s is a VLAN on %(parent)s."),
+        _("%(interface)s is VLAN %(number)s."),
+        _("%(interface)s is a VLAN."),
+    ),
+    "interface_bond": (_("%(interface)s is a bond of %(members)s."), _("%(interface)s is a bond.")),
+    "interface_bridge": (_("%(interface)s is a bridge of %(members)s."), _("%(interface)s is a bridge.")),
+    "interface_team": (_("%(interface)s is a team of %(members)s."), _("%(interface)s is a team.")),
+    "interface_wireguard": (_("%(interface)s is a WireGuard tunnel."),),
+    "interface_member": (_("%(interface)s belongs to %(controller)s."),),
+    "interface_addresses": (_("%(interface)s has the addresses %(addresses)s."),),
+    "interface_dhcp": (_("%(interface)s takes its %(family)s address from DHCP."),),
+    "interface_auto": (_("%(interface)s takes its %(family)s address from routers."),),
+    "interface_link_local": (_("%(interface)s has a %(family)s address for its own segment only."),),
+    "interface_shared": (_("%(interface)s hands out %(family)s addresses to others."),),
+    "interface_disabled": (_("%(interface)s has no %(family)s."),),
+    "interface_gateways": (_("%(interface)s leads to everywhere else by %(gateways)s."),),
+    "interface_name_servers": (_("%(interface)s asks %(name_servers)s for names."),),
+    "interface_search": (_("%(interface)s completes names with %(domains)s."),),
+    "interface_route": (
+        _("%(interface)s leads to %(route)s by %(gateway)s."),
+        _("%(interface)s leads to %(route)s."),
+    ),
+    "interface_mtu": (_("%(interface)s sends packets of up to %(mtu)s bytes."),),
+}
+
 _REST: dict[str, Forms] = {
     "argument_added": (_("Adds %(argument)s to the kernel's command line."),),
     "argument_removed": (_("Removes %(argument)s from the kernel's command line."),),
@@ -153,4 +181,4 @@ _REST: dict[str, Forms] = {
     ),
 }
 
-LINES: dict[str, Forms] = {**_PEOPLE, **_FILES, **_PURPOSES, **_DISKS, **_UNITS, **_REST}
+LINES: dict[str, Forms] = {**_PEOPLE, **_FILES, **_PURPOSES, **_DISKS, **_UNITS, **_NETWORK, **_REST}
