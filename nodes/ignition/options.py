@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 _SECTION = re.compile(r"\[([^\]]*)\]\s*\Z")
 _LINE_END = re.compile(r"\r\n|\n|\r")
+# No unit or connection is as long as this; what is behind it is not looked at.
+_MOST_CHARACTERS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class Options:
         found: list[Option] = []
         for option in self.all:
             if option.section == section and option.name in names:
-                found = [*found, option] if option.value else []
+                if option.value:
+                    found.append(option)
+                else:
+                    found.clear()
         return found
 
     def last(self, section: str, *names: str) -> Option | None:
@@ -71,7 +76,7 @@ def read_options(text: str, *, continues: bool = True) -> Options:
     sections: list[tuple[str, int]] = []
     section, started = "", 0
     pending = ""
-    for number, raw in enumerate(_LINE_END.split(text), start=1):
+    for number, raw in enumerate(_LINE_END.split(text[:_MOST_CHARACTERS]), start=1):
         line = raw.strip()
         if line.startswith(("#", ";")) or (not line and not pending):
             continue

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
+from nodes.ignition.lint.services import Service, services, started_units
+from nodes.ignition.lint.zincati_config import Zincati, read_zincati
 from nodes.ignition.paths import ROOT, Path
 from nodes.ignition.record import Record
 from nodes.ignition.report import Position
@@ -37,6 +40,19 @@ class Subject:
     def is_whole(self) -> bool:
         """Whether what is not in it is nowhere: no other config is merged in."""
         return self.sections.is_whole
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        return tuple(services(self.sections))
+
+    @cached_property
+    def started(self) -> set[str]:
+        """Units that something starts, switches or links."""
+        return started_units(self.sections)
+
+    @cached_property
+    def zincati(self) -> Zincati:
+        return read_zincati(self.sections)
 
     @property
     def is_fcos(self) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodes.ignition.gotext import extension
-from nodes.ignition.lint.model import Subject
 from nodes.ignition.options import Options, read_options
 from nodes.ignition.paths import Path
+from nodes.ignition.sections.model import Sections
 
 QUADLETS = {
     ".container": "{}.service",
@@ -41,21 +41,22 @@ class Service:
         return None
 
 
-def services(subject: Subject) -> Iterator[Service]:
+def services(sections: Sections) -> Iterator[Service]:
     """Those that are not masked."""
-    for unit in subject.sections.units:
+    dropins_of: dict[str, list[Options]] = {}
+    for node in sections.files:
+        directory = node.path.rpartition("/")[0]
+        if directory.endswith(".d") and node.path.endswith(".conf") and node.content is not None:
+            dropins_of.setdefault(directory, []).append(read_options(node.content.text or ""))
+    for unit in sections.units:
         if unit.contents and unit.name.endswith(".service") and not unit.is_masked:
             dropins = tuple(read_options(dropin.contents) for dropin in unit.dropins)
             yield Service(unit.name, (*unit.at, "contents"), (*unit.at, "name"), read_options(unit.contents), dropins)
-    for node in subject.sections.files:
+    for node in sections.files:
         text = node.content.text if node.content else None
         if text is None:
             continue
-        dropins = tuple(
-            read_options(one.content.text or "")
-            for one in subject.sections.files_below(f"{node.path}.d")
-            if one.content is not None
-        )
+        dropins = tuple(dropins_of.get(f"{node.path}.d", ()))
         if node.path.startswith("/etc/systemd/system/") and node.path.endswith(".service"):
             name = node.path.rpartition("/")[2]
             yield Service(name, node.content_at, (*node.at, "path"), read_options(text), dropins)
@@ -71,10 +72,10 @@ def unit_of_quadlet(path: str) -> str:
     return QUADLETS.get(ending, "{}").format(name.removesuffix(ending))
 
 
-def written_units(subject: Subject) -> set[str]:
+def written_units(sections: Sections) -> set[str]:
     """Names of units that the config brings along: as units, as files, and from Quadlets."""
-    names = {unit.name for unit in subject.sections.units if unit.contents}
-    for node in subject.sections.files:
+    names = {unit.name for unit in sections.units if unit.contents}
+    for node in sections.files:
         if node.purpose == "systemd_unit":
             names.add(node.path.rpartition("/")[2])
         elif node.purpose == "quadlet":
@@ -82,9 +83,8 @@ def written_units(subject: Subject) -> set[str]:
     return names
 
 
-def started_units(subject: Subject) -> set[str]:
+def started_units(sections: Sections) -> set[str]:
     """Units that others pull in, and all that are switched or linked."""
-    sections = subject.sections
     names = {unit.name for unit in sections.units if unit.is_enabled is not None}
     names |= {node.path.rpartition("/")[2] for node in sections.files if node.kind == "link"}
     texts = [text for unit in sections.units for text in (unit.contents, *(one.contents for one in unit.dropins))]

@@ -31,6 +31,7 @@ class Silence:
 def read_silences(source: str) -> list[Silence]:
     """The comments of a source, in its order."""
     lines = _BREAK.split(source)
+    following = _following_lines(lines)
     found: list[Silence] = []
     for number, text in enumerate(lines, start=1):
         match = _COMMENT.search(text)
@@ -40,31 +41,37 @@ def read_silences(source: str) -> list[Silence]:
         if match["file"]:
             target = None
         elif not text[: match.start()].strip():
-            target = _next_line(lines, number)
+            target = following[number - 1]
         reason = (match["why"] or "").strip()
         found.append(Silence(match["rule"] or "", reason, Position(number, match.start() + 1), target))
     return found
 
 
-def _next_line(lines: list[str], number: int) -> int:
-    """The next line that is neither empty nor a comment; the last one where there is none."""
-    for following in range(number + 1, len(lines) + 1):
-        text = lines[following - 1].strip()
+def _following_lines(lines: list[str]) -> list[int]:
+    """For each line the next one that is neither empty nor a comment; itself where there is none."""
+    following: list[int] = []
+    found: int | None = None
+    for number in range(len(lines), 0, -1):
+        following.append(number if found is None else found)
+        text = lines[number - 1].strip()
         if text and not text.startswith("#"):
-            return following
-    return number
+            found = number
+    return following[::-1]
 
 
 def apply_silences(
     findings: list[Finding], silences: list[Silence], lines_of: Callable[[Finding], set[int]], known: set[str]
 ) -> tuple[list[Finding], list[Finding]]:
     """What is left with what is wrong with silences, and what was silenced."""
+    by_place: dict[tuple[str, int | None], list[Silence]] = {}
+    for silence in silences:
+        by_place.setdefault((silence.rule, silence.line), []).append(silence)
     used: set[Silence] = set()
     left: list[Finding] = []
     silenced: list[Finding] = []
     for finding in findings:
-        lines = lines_of(finding)
-        covering = [one for one in silences if one.rule == finding.rule and (one.line is None or one.line in lines)]
+        places = (None, *lines_of(finding))
+        covering = [one for line in places for one in by_place.get((finding.rule, line), ())]
         used.update(covering)
         (silenced if covering else left).append(finding)
     return [*left, *_problems(silences, used, known)], silenced

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nodes.ignition.gotext import extension
 from nodes.ignition.lint.model import Found, Rule, Severity, Subject, example, unit_example
 from nodes.ignition.lint.os_units import is_of_os, template_name
-from nodes.ignition.lint.services import is_triggered, services, started_units, written_units
+from nodes.ignition.lint.services import is_triggered, written_units
 from nodes.ignition.said import Params
 
 _NEEDS_NETWORK = ("podman", "docker", "curl", "wget", "skopeo", "rpm-ostree", "kubeadm", "etcd", "tailscale")
@@ -13,7 +13,7 @@ _GENERATED = (".mount", ".swap", ".device", ".slice", ".scope", ".automount")
 
 
 def _unknown(subject: Subject) -> Iterator[Found]:
-    written = written_units(subject)
+    written = written_units(subject.sections)
     # A system extension or a package may bring any unit.
     may_come_from_outside = any(node.purpose in ("sysext", "sysupdate") for node in subject.sections.files)
     if not subject.is_whole or may_come_from_outside:
@@ -31,7 +31,7 @@ def _unknown(subject: Subject) -> Iterator[Found]:
 
 def _never_started(subject: Subject) -> Iterator[Found]:
     """What is written, and nothing starts it."""
-    started = started_units(subject)
+    started = subject.started
     for unit in subject.sections.units:
         if not unit.contents or unit.is_masked or unit.is_enabled is not None or "@." in unit.name:
             continue
@@ -39,7 +39,7 @@ def _never_started(subject: Subject) -> Iterator[Found]:
             continue
         if unit.name not in started and not is_triggered(unit.name, started):
             yield Found((*unit.at, "name"), {"unit": unit.name})
-    for service in services(subject):
+    for service in subject.services:
         if not service.is_quadlet or "@." in service.name or service.setting("Container", "Pod"):
             continue
         if any(service.setting("Install", key) for key in ("WantedBy", "RequiredBy", "UpheldBy")):
@@ -49,8 +49,8 @@ def _never_started(subject: Subject) -> Iterator[Found]:
 
 
 def _no_restart(subject: Subject) -> Iterator[Found]:
-    started = started_units(subject)
-    for service in services(subject):
+    started = subject.started
+    for service in subject.services:
         command = service.options.last("Service", "ExecStart") or service.options.last("Container", "Image")
         if command is None or service.setting("Service", "Type") == "oneshot":
             continue
@@ -59,7 +59,7 @@ def _no_restart(subject: Subject) -> Iterator[Found]:
 
 
 def _no_network(subject: Subject) -> Iterator[Found]:
-    for service in services(subject):
+    for service in subject.services:
         # Podman lets the units of Quadlets wait by itself.
         options = service.options
         command = next(

@@ -3,17 +3,13 @@
 from collections.abc import Iterator
 
 from nodes.ignition.lint.model import CORE, Found, Rule, Severity, Subject, example, file_example
-from nodes.ignition.lint.zincati_config import Place, Zincati, clock, read_zincati
+from nodes.ignition.lint.zincati_config import Place, Zincati, clock
 from nodes.ignition.lint.zones import find_zone, gaps, overlap
 from nodes.ignition.urls import UrlFailure, parse
 
 _WORK_STARTS, _WORK_ENDS, _WORK_DAYS, _DAY = 8 * 60, 18 * 60, 5, 1440
 _SHORT_MINUTES = 30
 _SNIPPET = "/etc/zincati/config.d/55-updates-strategy.toml"
-
-
-def _zincati(subject: Subject) -> Zincati:
-    return read_zincati(subject.sections)
 
 
 def _found(place: Place, **params: str | int) -> Found:
@@ -24,7 +20,7 @@ def _no_strategy(subject: Subject) -> Iterator[Found]:
     """Without one the host reboots as soon as an update is there."""
     if not subject.is_fcos or not subject.is_whole or _is_off(subject):
         return
-    config = _zincati(subject)
+    config = subject.zincati
     if config.strategy is None and config.is_enabled:
         unread = config.unread[0] if config.unread else None
         yield Found((*unread.at, "path") if unread else ())
@@ -38,13 +34,13 @@ def _is_off(subject: Subject) -> bool:
 
 
 def _immediate(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     if config.strategy == "immediate" and config.strategy_place is not None and config.is_enabled:
         yield _found(config.strategy_place)
 
 
 def _updates_off(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     if not config.is_enabled and config.enabled_place is not None:
         yield _found(config.enabled_place)
     for unit in subject.sections.units:
@@ -53,12 +49,12 @@ def _updates_off(subject: Subject) -> Iterator[Found]:
 
 
 def _not_read(subject: Subject) -> Iterator[Found]:
-    for node in _zincati(subject).unread:
+    for node in subject.zincati.unread:
         yield Found((*node.at, "path"), {"path": node.path})
 
 
 def _invalid(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     for place, problem, value in config.problems:
         yield _found(place, problem=problem, value=value)
     for window in config.windows:
@@ -69,7 +65,7 @@ def _invalid(subject: Subject) -> Iterator[Found]:
 
 
 def _both(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     if config.base_url is None or not config.has_periodic:
         return
     place = config.periodic_place if config.strategy == "fleet_lock" else config.base_url_place
@@ -78,7 +74,7 @@ def _both(subject: Subject) -> Iterator[Found]:
 
 
 def _lock_url(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     if config.strategy == "fleet_lock" and config.base_url is None and config.strategy_place is not None:
         yield _found(config.strategy_place, problem="missing")
     if config.base_url is None or config.base_url_place is None:
@@ -96,7 +92,7 @@ def _lock_url(subject: Subject) -> Iterator[Found]:
 
 
 def _working_hours(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     if config.strategy != "periodic":
         return
     for window in config.windows:
@@ -116,7 +112,7 @@ def _touches_work(start: int, minutes: int) -> bool:
 
 def _skipped(subject: Subject) -> Iterator[Found]:
     """Windows at hours that do not exist on the day when clocks go forward."""
-    config = _zincati(subject)
+    config = subject.zincati
     zone = _time_zone(subject, config)
     if config.strategy != "periodic" or zone is None:
         return
@@ -138,14 +134,14 @@ def _time_zone(subject: Subject, config: Zincati) -> str | None:
 
 
 def _short(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     for window in config.windows if config.strategy == "periodic" else ():
         if window.problem is None and window.minutes < _SHORT_MINUTES:
             yield _found(window.place, minutes=window.minutes, wanted=_SHORT_MINUTES)
 
 
 def _zone_unknown(subject: Subject) -> Iterator[Found]:
-    config = _zincati(subject)
+    config = subject.zincati
     place = config.time_zone_place
     if place is not None and config.time_zone != "localtime" and find_zone(config.time_zone) is None:
         yield _found(place, time_zone=config.time_zone)

@@ -19,7 +19,7 @@ _DAY_NAMES = {
     },
 }
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
-_MOST_CHARACTERS = 100_000
+_MOST_CHARACTERS, _MOST_WINDOWS = 100_000, 200
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ def _read_periodic(config: Zincati, periodic: dict[str, Any], text: str, place: 
     if not isinstance(windows, list):
         config.problems.append((place, "type", "updates.periodic.window"))
         return
-    for number, window in enumerate(windows):
-        line = _find_line(text, "start_time", number)
+    lines = _find_lines(text, "start_time")
+    for number, window in enumerate(windows[:_MOST_WINDOWS]):
+        line = lines[number] if number < len(lines) else None
         config.windows.append(_window(window, Place(place.at, place.path, line)))
 
 
@@ -140,10 +141,13 @@ def _window(window: object, place: Place) -> Window:
     return Window(tuple(sorted(number * 1440 + offset for number in numbers if number is not None)), minutes, place)
 
 
-def _find_line(text: str, key: str, number: int = 0) -> int | None:
-    """The line of the nth line that begins with a key."""
-    lines = [at for at, line in enumerate(text.split("\n"), start=1) if line.strip().startswith(key)]
-    return lines[number] if number < len(lines) else None
+def _find_lines(text: str, key: str) -> list[int]:
+    """The lines that begin with a key."""
+    return [number for number, line in enumerate(text.split("\n"), start=1) if line.strip().startswith(key)]
+
+
+def _find_line(text: str, key: str) -> int | None:
+    return next(iter(_find_lines(text, key)), None)
 
 
 def _line_of(error: Exception) -> int | None:

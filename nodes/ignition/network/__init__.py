@@ -11,6 +11,7 @@ from nodes.ignition.network.model import Interface, Network, NetworkFile, Proble
 from nodes.ignition.paths import Path
 
 _OTHERS = ("/etc/nmstate/", "/etc/NetworkManager/conf.d/", "/etc/sysconfig/network-scripts/")
+_MOST = 256
 _NETWORKD = (".network", ".netdev", ".link")
 
 
@@ -31,20 +32,27 @@ def read_network(files: Iterable[NetworkFile], arguments: Iterable[tuple[str, Pa
             others.append(file.path)
     read, found = networkd.read_networkd(of_networkd)
     interfaces = _with_parents([*interfaces, *read, *read_arguments(list(arguments))])
-    network = Network(tuple(interfaces), (), tuple(others))
-    told = tuple(
-        replace(one, lines=interface_lines(one, tuple(member.name for member in network.members(one))))
-        for one in interfaces
-    )
-    return replace(network, interfaces=told, problems=(*problems, *found, *check_network(network)))
+    members: dict[str, list[str]] = {}
+    for one in interfaces:
+        if one.controller:
+            members.setdefault(one.controller, []).append(one.name)
+    told = tuple(replace(one, lines=interface_lines(one, tuple(members.get(one.name, ())))) for one in interfaces)
+    network = Network(told, (), tuple(others))
+    return replace(network, problems=(*problems, *found, *check_network(network)))
 
 
 def _with_parents(interfaces: list[Interface]) -> list[Interface]:
-    """Names instead of the identities that keyfiles may use for controllers and parents."""
+    """Names instead of the identities that keyfiles may use for controllers and parents.
+
+    What goes beyond all reason in one interface is left out, because all of it is compared.
+    """
     names = {one.identity: one.name for one in interfaces if one.identity}
     return [
         replace(
             one,
+            addresses=one.addresses[:_MOST],
+            gateways=one.gateways[:_MOST],
+            routes=one.routes[:_MOST],
             controller=names.get(one.controller, one.controller) if one.controller else None,
             parent=names.get(one.parent, one.parent) if one.parent else None,
         )

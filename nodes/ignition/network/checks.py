@@ -20,12 +20,13 @@ PROBLEMS = (
 def check_network(network: Network) -> Iterator[Problem]:
     """Problems in the order of interfaces."""
     names = {name for interface in network.interfaces for name in interface.names}
+    controllers = {interface.controller for interface in network.interfaces}
     for interface in network.interfaces:
         yield from _addresses(interface)
         yield from _gateways(interface)
         yield from _servers(interface)
         yield from _routes(interface)
-        yield from _layers(interface, network, names)
+        yield from _layers(interface, controllers, names)
     yield from _twice(network)
 
 
@@ -101,7 +102,7 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _layers(interface: Interface, network: Network, names: set[str]) -> Iterator[Problem]:
+def _layers(interface: Interface, controllers: set[str | None], names: set[str]) -> Iterator[Problem]:
     """VLANs have a parent and a number, bonds and bridges have members."""
     told = {"interface": interface.name}
     if interface.kind == "vlan":
@@ -110,7 +111,7 @@ def _layers(interface: Interface, network: Network, names: set[str]) -> Iterator
         if interface.vlan_id is None or interface.vlan_id not in _VLAN_IDS:
             yield Problem("vlan_without_id", interface.spot, told)
     # A bridge may be for containers or virtual machines, which join later.
-    if interface.kind in SWITCHED and interface.kind != "bridge" and not network.members(interface):
+    if interface.kind in SWITCHED and interface.kind != "bridge" and not controllers.intersection(interface.names):
         yield Problem("members_missing", interface.spot, told | {"kind": interface.kind})
     if interface.controller and interface.controller not in names:
         yield Problem("controller_missing", interface.spot, told | {"controller": interface.controller})

@@ -1,6 +1,7 @@
 """The network of a host, whichever files describe it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from nodes.ignition.paths import Path
@@ -43,7 +44,7 @@ class Address:
     text: str
     spot: Spot
 
-    @property
+    @cached_property
     def value(self) -> Family | None:
         if "/" not in self.text:
             return None
@@ -60,7 +61,7 @@ class Host:
     text: str
     spot: Spot
 
-    @property
+    @cached_property
     def value(self) -> Bare | None:
         try:
             return ip_address(self.text.partition("%")[0])

@@ -38,6 +38,10 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
         for key in ("VLAN", "MACVLAN", "IPVLAN")
         for name, _ in one.options.words("Network", key)
     }
+    by_name: dict[str, list[_Read]] = {}
+    for one in networks:
+        for name in (one.options.value("Match", "Name") or "").split():
+            by_name.setdefault(name, []).append(one)
     interfaces: list[Interface] = []
     used: set[str] = set()
     for one in read:
@@ -47,10 +51,9 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
         if made is None:
             problems.append(Problem("netdev_incomplete", one.spot(), {"path": one.file.path}))
             continue
-        for network in networks:
-            if made.name in (network.options.value("Match", "Name") or "").split():
-                made = _configured(made, network)
-                used.add(network.file.path)
+        for network in by_name.get(made.name, []):
+            made = _configured(made, network)
+            used.add(network.file.path)
         interfaces.append(made)
     for one in networks:
         if one.file.path in used:

@@ -508,3 +508,15 @@ def test_any_file_is_looked_at(path: str, words: list[str], unit: bool) -> None:
     looked = lint(json.dumps(config))
     for one in looked.findings:
         assert wording.finding_sentence(one)
+
+
+def test_hostile_sizes_are_answered() -> None:
+    """Each of these took minutes where its parts were compared with one another."""
+    silences = butane() + "# fleetui: allow image-tag x\n" * 5_000
+    assert found(silences, "silence-unneeded") == ["silence-unneeded"] * 5_000
+    images = file_example("/etc/containers/systemd/a.container", "[Container]\n" + "Image=a.test/b\n" * 5_000)
+    assert found(images, "image-moving-tag") == ["image-moving-tag"]
+    path = "/etc/NetworkManager/system-connections/a.nmconnection"
+    addresses = "".join(f"address{n}=10.0.{n // 250}.{n % 250 + 1}/16,10.9.0.1\n" for n in range(2_000))
+    text = f"[connection]\nid=a\n[ipv4]\nmethod=manual\n{addresses}"
+    assert found(file_example(path, text, mode="0600"), "network-gateway") == ["network-gateway"] * 256
