@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from nodes.services.bulk import change_many
 from nodes.services.groups import edit_pool
 from nodes.services.nodes import request_poll
 from nodes.tests.make import make_node, make_pool
+from nodes.tests.waiting import until_it_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -64,19 +64,7 @@ def test_a_poll_and_a_write_of_many_end_both(write: Callable[[Pool], None]) -> N
     with transaction.atomic():
         Node.objects.select_for_update().get(pk=FIRST)
         other.start()
-        _until_it_waits(other)
+        until_it_waits(other)
         Node.objects.select_for_update().get(pk=SECOND)
     other.join()
     assert not failed
-
-
-def _until_it_waits(other: threading.Thread) -> None:
-    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    for _look in range(1000):
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            if cursor.fetchone()[0]:
-                return
-        assert other.is_alive()
-        time.sleep(0.01)
-    raise AssertionError("the other never waited")

@@ -140,7 +140,7 @@ class TestOffering:
         event = AuditEvent.objects.get(action="nodes.provision")
         assert done.provisioning.fingerprint in event.after
         assert "PRIVATE" not in event.after
-        assert done.text.rpartition("_")[2] not in event.after
+        assert done.text.split("_", 2)[-1] not in event.after
 
 
 class TestFetching:
