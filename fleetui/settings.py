@@ -42,6 +42,13 @@ def _connections(value: int) -> None:
         raise ValidationError(f"A worker process keeps 0 to {MOST_KEPT_OPEN} connections open.")
 
 
+def _workers(value: int) -> None:
+    if not 1 <= value <= MOST_WORKERS:
+        raise ValidationError(f"`up` starts 1 to {MOST_WORKERS} workers for polls; for more, use PostgreSQL and Redis.")
+
+
+#: SQLite takes one writer at a time.
+MOST_WORKERS = 8
 #: More idle connections would cost a process more than fresh ones.
 MOST_KEPT_OPEN = 800
 env = Env(eager=False)
@@ -59,6 +66,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
 POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
 POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
+#: Worker processes that `up` starts for polls; the first of them does everything else too.
+POLL_WORKERS = int(env.int("FLEETUI_POLL_WORKERS", 1, validate=_workers) or 1)
 #: Connections that each worker process keeps open between polls; 0 opens a fresh one for each.
 POLL_KEEP_OPEN = int(env.int("FLEETUI_POLL_KEEP_OPEN", 0, validate=_connections) or 0)
 #: A batch whose worker died is polled again after this time; a living worker renews its lease.

@@ -32,7 +32,7 @@ def _line(waiting: Waiting, title: str, glance: Glance) -> Line:
     text = ngettext("%(n)d waits, for %(time)s.", "%(n)d wait, the oldest for %(time)s.", waiting.count) % told
     if age_s <= LATE_S[waiting.kind]:
         return Line(key, "work", "ok", title, text, at=waiting.oldest_due_at)
-    mend = _("Start more workers, raise FLEETUI_POLL_THREADS up to the cores there are, or lengthen the interval.")
+    mend = _("Start more workers for polls (with up: FLEETUI_POLL_WORKERS), or lengthen the interval.")
     if waiting.kind != "polls":
         mend = _("Look at the log of the workers that take the queue ops.")
     level = "bad" if age_s > STANDS_STILL_S else "warn"

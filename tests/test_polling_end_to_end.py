@@ -179,6 +179,25 @@ def test_lost_messages_in_the_folder_cost_a_lease_at_most(embedded: Workers) -> 
     workers.wait_all_polled(NODES, RECOVERS_WITHIN_S)
 
 
+def test_further_workers_share_the_folder_and_one_may_die(embedded: Workers) -> None:
+    workers = ready(embedded)
+    workers.start("poll-2", "poll-3")
+    try:
+        with Overlaps(workers.net) as overlaps:
+            for _ in range(3):
+                workers.wait_all_polled(NODES, 60)
+            workers.kill("poll-3")
+            workers.wait_all_polled(NODES, 60)
+        assert overlaps.most_at_once > 1
+        assert not overlaps.found
+        assert "Traceback" not in workers.log("poll-2")
+        signs = "SELECT pid FROM core_heartbeat WHERE kind = 'worker'"
+        second = workers.processes["poll-2"].pid
+        workers.wait_for(lambda: (second,) in workers.execute(signs), 60, "its sign of life")
+    finally:
+        workers.kill("poll-2")
+
+
 def test_old_ticks_are_dropped_when_the_worker_comes_back(embedded: Workers) -> None:
     workers = ready(embedded)
     workers.kill("worker")

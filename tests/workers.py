@@ -52,8 +52,7 @@ class Workers:
 
     def start(self, *names: str) -> None:
         for name in names or ("worker", "beat"):
-            options = ["--threads", "24"] if name == "worker" else []
-            argv = ["setpriv", "--pdeathsig", "KILL", "--", *tree.EMBEDDED, name, *options]
+            argv = ["setpriv", "--pdeathsig", "KILL", "--", *_command(name)]
             with (self.folder / f"{name}.log").open("ab") as log:
                 told = environment(self.folder, **self.over)
                 self.processes[name] = subprocess.Popen(argv, cwd=ROOT, env=told, stdout=log, stderr=log)
@@ -98,6 +97,15 @@ class Workers:
         """Every node answers a poll that ends after now."""
         since = self.now() or "0001-01-01"
         self.wait_for(lambda: self.seen_since(since) >= nodes, timeout_s, f"{nodes} nodes polled")
+
+
+def _command(name: str) -> Sequence[str]:
+    """What `up` starts under this name: worker, beat, or poll-NUMBER for a further worker."""
+    if name == "beat":
+        return tree.beat({}).argv
+    if name == "worker":
+        return tree.worker({}, 24).argv
+    return tree.poll_worker({}, 24, int(name.removeprefix("poll-"))).argv
 
 
 class Overlaps:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import warnings
 
@@ -19,8 +20,8 @@ from fleetui.core.beat import Scheduler
 QUEUES = "poll,ops"
 
 
-def work(threads: int) -> int:
-    """Run tasks until a signal comes; one process, since the filesystem broker knows no locks between processes."""
+def work(threads: int, queues: str, name: str) -> int:
+    """Run tasks until a signal comes. Workers of one machine differ by their names."""
     # Tasks come from our own queues only and are JSON, so that root is no more of a danger here than anywhere else.
     warnings.simplefilter("ignore", SecurityWarning)
     # `up` has run the system checks; here they would load every page and endpoint, a third of this process's memory.
@@ -28,7 +29,8 @@ def work(threads: int) -> int:
     worker = app.Worker(
         pool="threads",
         concurrency=threads,
-        queues=QUEUES,
+        queues=queues,
+        hostname=f"{name}@{socket.gethostname()}",
         quiet=True,
         without_gossip=True,
         without_mingle=True,
@@ -51,12 +53,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fleetui.start.embedded")
     parser.add_argument("process", choices=("worker", "beat"))
     parser.add_argument("--threads", type=int, default=20)
+    parser.add_argument("--queues", default=QUEUES)
+    parser.add_argument("--name", default="celery")
     given = parser.parse_args()
     django.setup()
     app.finalize()
     # Said of the filesystem broker at every connection. A filter, since Celery sets Django's logging up once more.
     logging.getLogger("kombu.connection").addFilter(lambda record: "No hostname was supplied" not in str(record.msg))
-    return work(given.threads) if given.process == "worker" else beat()
+    return work(given.threads, given.queues, given.name) if given.process == "worker" else beat()
 
 
 if __name__ == "__main__":

@@ -45,6 +45,13 @@ def worker(told: dict[str, str], threads: int) -> Child:
     )
 
 
+def poll_worker(told: dict[str, str], threads: int, number: int) -> Child:
+    """A further worker, for polls alone: Python keeps one process busy on one processor only."""
+    name = f"poll-{number}"
+    options = ("--threads", str(threads), "--queues", "poll", "--name", name)
+    return Child(name, (*EMBEDDED, "worker", *options), told, stop_order=2, grace_s=25, fatal_codes=FATAL)
+
+
 def beat(told: dict[str, str]) -> Child:
     return Child("beat", (*EMBEDDED, "beat"), told, stop_order=4, grace_s=5, fatal_codes=FATAL)
 

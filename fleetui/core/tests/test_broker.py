@@ -52,6 +52,37 @@ def test_a_reader_beside_a_writer_only_sees_whole_messages(tmp_path: Path) -> No
     assert not list((tmp_path / "box").glob("*.half"))
 
 
+def test_several_workers_never_take_the_same_message(tmp_path: Path) -> None:
+    writer = connection(tmp_path / "box").channel()
+    for number in range(WAITS):
+        writer._put("poll", {"n": number})
+    taken: list[int] = []
+
+    def take() -> None:
+        channel = connection(tmp_path / "box").channel()
+        while True:
+            try:
+                taken.append(channel._get("poll")["n"])
+            except Empty:
+                return
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(WAITS))
+    assert not list((tmp_path / "box").glob("*.msg"))
+
+
+def test_a_queue_whose_name_ends_like_another_is_another(tmp_path: Path) -> None:
+    channel = connection(tmp_path / "box").channel()
+    channel._put("slow.poll", {"n": 1})
+    with pytest.raises(Empty):
+        channel._get("poll")
+    assert channel._get("slow.poll") == {"n": 1}
+
+
 def test_order_and_queues_are_kept(tmp_path: Path) -> None:
     channel = connection(tmp_path / "box").channel()
     channel._put("poll", {"n": 1})
