@@ -20,7 +20,7 @@ from typing import Any
 from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
 #: What a test process sets for itself must not reach the installation.
 NOT_PASSED_ON = re.compile(r"FLEETUI_(?!CORPUS|RIG)|DJANGO_|DATABASE_URL|CELERY_BROKER_URL|CACHE_URL|PYTEST_")

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from fleetui.audit.log import Entry, append
 from ops.models import Limit, Operation, Stop
-from ops.states import ACTIVE, State
+from ops.states import State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
 CONTROL_PLANES_AT_ONCE = 1
@@ -63,7 +63,7 @@ def start_queued(now: datetime) -> int:
 
 def follow_moves() -> None:
     """An operation counts, and is seen, where its node is now: in another pool or cluster than when it was asked for."""
-    here = Operation.objects.filter(state__in=sorted(ACTIVE), node__isnull=False).exclude(node__lifecycle="retired")
+    here = Operation.objects.active().filter(node__isnull=False).exclude(node__lifecycle="retired")
     same_pool = Q(pool=F("node__pool")) | Q(pool=None, node__pool=None)
     same_cluster = Q(cluster_name=Coalesce("node__pool__cluster__name", Value("")))
     moved = here.exclude(same_pool & same_cluster).select_related("node__pool__cluster").order_by()

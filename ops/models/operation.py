@@ -78,6 +78,7 @@ class Operation(models.Model):
         indexes = [
             # Finished operations have no due time: the engine's look costs the same beside a million of them.
             models.Index(fields=["due_at"], name="operation_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["deadline"], name="operation_open", condition=Q(ended_at__isnull=True)),
             models.Index(fields=["state", "pool", "created_at"], name="operation_state_pool"),
             models.Index(fields=["node", "-created_at"], name="operation_node"),
             models.Index(fields=["-created_at", "-id"], name="operation_newest"),

@@ -16,7 +16,9 @@ from ops.states import UNTOUCHED, State
 def expire_untouched(now: datetime) -> int:
     """End what waits past its deadline, or past the time that it had to be approved in."""
     # Not the newest first, as elsewhere: for that SQLite would read through all that ever ended.
-    untouched = Operation.objects.filter(state__in=sorted(UNTOUCHED)).select_related("request").order_by("deadline")
+    untouched = (
+        Operation.objects.open().filter(state__in=sorted(UNTOUCHED)).select_related("request").order_by("deadline")
+    )
     unapproved = Q(state=State.AWAITING_APPROVAL, request__approve_by__lte=now)
     rows = list(untouched.filter(Q(deadline__lte=now) | unapproved)[:200])
     if not rows:
