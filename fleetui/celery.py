@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},
+    "audit-send": {"task": "fleetui.audit.tasks.send", "schedule": 5.0, "options": {"expires": 5}},
     "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
 }
 

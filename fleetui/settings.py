@@ -6,10 +6,12 @@ Every wrong variable is reported at once. Secrets may also come as `<NAME>_FILE`
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import Env, ValidationError
 
@@ -51,6 +53,42 @@ def _workers(value: int) -> None:
 MOST_WORKERS = 8
 #: More idle connections would cost a process more than fresh ones.
 MOST_KEPT_OPEN = 800
+
+
+def _secret_file(name: str) -> str:
+    """What the file that `<NAME>_FILE` names holds; nothing when there is none."""
+    path = os.environ.get(f"{name}_FILE", "")
+    return Path(path).read_text(encoding="utf-8").strip() if path and Path(path).is_file() else ""
+
+
+def _webhook(value: str) -> str:
+    """Where audit events are sent to. Without a secret the receiver could not tell ours from anybody's."""
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError(f"{value!r} is not an address that starts with https:// or http://.")
+    if not (os.environ.get("FLEETUI_AUDIT_WEBHOOK_SECRET") or _secret_file("FLEETUI_AUDIT_WEBHOOK_SECRET")):
+        raise ValidationError(
+            "It needs FLEETUI_AUDIT_WEBHOOK_SECRET, or the file that FLEETUI_AUDIT_WEBHOOK_SECRET_FILE names."
+        )
+    return value
+
+
+def _syslog(value: str) -> str:
+    """udp://, tcp:// or tls:// with host and port, or unix:// with a path."""
+    if not value:
+        return value
+    parts = urlsplit(value)
+    try:
+        is_good = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname and parts.port)
+    except ValueError:
+        is_good = False
+    if parts.scheme not in ("udp", "tcp", "tls", "unix") or not is_good:
+        raise ValidationError(f"{value!r} is not like tls://log.example.org:6514, tcp://…, udp://… or unix:///dev/log.")
+    return value
+
+
 env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
 DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
@@ -77,6 +115,10 @@ OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
 #: Whether requests of operations have to say why, and what a ticket in that reason looks like.
 REQUIRE_REASON = bool(env.bool("FLEETUI_REQUIRE_REASON", False))
 TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)
+#: Where audit events are sent to besides (fleetui.audit.push).
+AUDIT_WEBHOOK_URL = env.str("FLEETUI_AUDIT_WEBHOOK_URL", "", validate=_webhook)
+AUDIT_WEBHOOK_SECRET = env.str("FLEETUI_AUDIT_WEBHOOK_SECRET", "") or _secret_file("FLEETUI_AUDIT_WEBHOOK_SECRET")
+AUDIT_SYSLOG = env.str("FLEETUI_AUDIT_SYSLOG", "", validate=_syslog)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

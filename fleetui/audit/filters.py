@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fleetui.audit.models import AuditEvent
-from fleetui.core.filters import FilterSet, InstantFilter, ListFilter, TextFilter
+from fleetui.core.filters import FilterSet, InstantFilter, ListFilter, TextFilter, WholeNumberFilter
 
 
 def _since(rows: Any, moment: datetime) -> Any:
@@ -15,6 +15,10 @@ def _since(rows: Any, moment: datetime) -> Any:
 
 def _until(rows: Any, moment: datetime) -> Any:
     return rows.between(None, moment)
+
+
+def _since_seq(rows: Any, seq: int) -> Any:
+    return rows.filter(seq__gt=seq)
 
 
 def _search(rows: Any, text: str) -> Any:
@@ -31,6 +35,7 @@ class AuditFilter(FilterSet):
     outcome = ListFilter("outcome", help_text="Outcomes, such as done or refused.")
     request_id = ListFilter("request_id", help_text="Request ids.")
     source_address = ListFilter("source_address", help_text="Client addresses.")
+    since_seq = WholeNumberFilter(_since_seq, help_text="After the event of this number: where an export before ended.")
     since = InstantFilter(_since, help_text="At or after this moment.")
     until = InstantFilter(_until, help_text="Before this moment.")
 

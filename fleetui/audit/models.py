@@ -53,3 +53,23 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return f"head {self.seq}"
+
+
+class AuditPush(models.Model):
+    """How far the log was sent to one receiver. The log itself is the outbox: what is newer than `seq` is still to be sent."""
+
+    sink = models.CharField(max_length=20, primary_key=True)
+    seq = models.BigIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=300, default="", blank=True)
+    due_at = models.DateTimeField()
+    lease_id = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "audit_push"
+
+    def __str__(self) -> str:
+        return f"{self.sink} {self.seq}"

@@ -1,4 +1,4 @@
-"""The anchor: once a minute the head of the chain is written where the database cannot reach."""
+"""What happens to the log again and again: its head is anchored where the database cannot reach, and it is sent on."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from celery import shared_task
 
 from fleetui.audit.chain import iso
 from fleetui.audit.models import AuditHead
+from fleetui.audit.push import push
+from fleetui.audit.sinks import sinks
 from fleetui.audit.verify import anchor_path
 from fleetui.core import clock
 from fleetui.core.heartbeats import mark
 
 #: The name of the job's heartbeat.
 ANCHOR_JOB = "audit-anchor"
+#: A head that does not move is written again after this time, so that every day's log names it.
+A_DAY_S = 86_400.0
 log = structlog.get_logger(__name__)
 
 
 @shared_task(name="fleetui.audit.tasks.anchor")
 def anchor() -> None:
-    """Append seq and hash of the head to the anchor file and the log, when they moved; note that it was looked at."""
+    """Append seq and hash of the head to the anchor file and the log, when they moved and once a day; note that it was looked at."""
     head = AuditHead.objects.filter(id=1).first()
     if head is not None and head.seq:
         _write(head)
@@ -34,7 +38,9 @@ def _write(head: AuditHead) -> None:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 400))
-            if f'"seq": {head.seq},'.encode() in file.read():
+            end = file.read()
+            is_old = clock.now().timestamp() - path.stat().st_mtime > A_DAY_S
+            if f'"seq": {head.seq},'.encode() in end and not is_old:
                 return
     except FileNotFoundError:
         pass
@@ -42,3 +48,10 @@ def _write(head: AuditHead) -> None:
     with os.fdopen(descriptor, "a") as file:
         file.write(line + "\n")
     log.info("audit_anchor", seq=head.seq, hash=head.hash)
+
+
+@shared_task(name="fleetui.audit.tasks.send", ignore_result=True)
+def send() -> None:
+    """Send new events to the receivers that the settings name; without any it costs nothing."""
+    for sink in sinks():
+        push(sink, clock.now())

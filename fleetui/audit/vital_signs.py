@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fleetui.audit.models import AuditHead
+from fleetui.audit.models import AuditHead, AuditPush
+from fleetui.audit.sinks import sinks
 from fleetui.audit.tasks import ANCHOR_JOB
 from fleetui.audit.verify import VERIFY_JOB
 from fleetui.core.ages import lasting
@@ -66,3 +67,30 @@ def anchored(glance: Glance) -> Iterator[Line]:
             "Proved intact: %(n)s event, its hash matched.", "Proved intact: %(n)s events, every hash matched.", events
         ) % {"n": f"{events:,}"}
         yield Line("audit:verify", "trust", "ok", _("Audit proof"), text, at=proof.seen_at)
+
+
+def sent_on(glance: Glance) -> Iterator[Line]:
+    """How far the receivers of audit events are behind, and why."""
+    wanted = [sink.name for sink in sinks()]
+    if not wanted:
+        return
+    head = AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
+    known = {row.sink: row for row in AuditPush.objects.filter(sink__in=wanted)}
+    for name in wanted:
+        row, title = known.get(name), _("Audit events to %(name)s") % {"name": name}
+        behind = head - (row.seq if row else 0)
+        told: dict[str, object] = {"n": f"{behind:,}", "seq": row.seq if row else 0}
+        if row is not None and row.failing_since:
+            text = ngettext(
+                "%(n)s event waits; it has failed for %(time)s: %(why)s",
+                "%(n)s events wait; it has failed for %(time)s: %(why)s",
+                behind,
+            )
+            told |= {"time": lasting(row.failing_since, glance.now), "why": row.last_error}
+            mend = _(
+                "Look at the receiver, and at FLEETUI_AUDIT_WEBHOOK_URL or FLEETUI_AUDIT_SYSLOG. Nothing is lost meanwhile."
+            )
+            yield Line(f"audit:send:{name}", "trust", "warn", title, text % told, mend, at=row.sent_at)
+        else:
+            text = _("Sent up to event %(seq)s; %(n)s wait.")
+            yield Line(f"audit:send:{name}", "trust", "ok", title, text % told, at=row.sent_at if row else None)

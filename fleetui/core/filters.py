@@ -186,6 +186,25 @@ class FlagFilter(_Filter):
     api_schema = {"type": "boolean"}
 
 
+class NumberField(forms.Field):
+    """A whole number from 0 on."""
+
+    def to_python(self, value: Any) -> int | None:
+        if not value:
+            return None
+        text = str(value)
+        if text.isascii() and text.isdigit() and len(text) < 19:
+            return int(text)
+        raise ValidationError(
+            _("%(value)r is not a number.") % {"value": text[:50]}, params={"mend": _("Give a whole number.")}
+        )
+
+
+class WholeNumberFilter(_Filter):
+    field_class = NumberField
+    api_schema = {"type": "integer", "minimum": 0}
+
+
 class TextFilter(_Filter):
     """Free text, at most 200 characters."""
 

@@ -22,6 +22,7 @@ from ops import actions
 from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, tidy
 from ops.engine.claim import begin, hold
+from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
 from ops.engine.log import StepLog
@@ -137,7 +138,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             plan=row.plan,
             memory=row.memory,
             driver=drivers.get(family or UNKNOWN),
-            host=host,
+            host=AuditedHost(host, row, own, step.name),
             log=StepLog(row.pk, own, step.name),
             now=now,
             deadline=row.deadline,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,6 +69,42 @@ def test_a_removed_event_is_found() -> None:
         record(number)
     AuditEvent.objects.filter(seq=2).delete()
     assert any("missing" in problem for problem in verify().problems)
+
+
+def test_an_inserted_event_is_found() -> None:
+    """Whoever writes rows without the key, with the numbers after it moved on and the head with them."""
+    for number in range(4):
+        record(number)
+    rows = list(AuditEvent.objects.filter(seq__gte=3).order_by("-seq").values())
+    AuditEvent.objects.filter(seq__gte=3).delete()
+    for row in rows:
+        AuditEvent.objects.create(**{**row, "seq": row["seq"] + 1})
+    AuditEvent.objects.create(**{**rows[-1], "seq": 3, "actor": "user:mallory"})
+    AuditHead.objects.update(seq=5)
+    problems = verify().problems
+    assert any("Event 3 does not match" in problem for problem in problems)
+    assert any("Event 4 does not match" in problem for problem in problems)
+
+
+def test_swapped_events_are_found() -> None:
+    for number in range(3):
+        record(number)
+    second, third = AuditEvent.objects.filter(seq__in=(2, 3)).order_by("seq").values()
+    AuditEvent.objects.filter(seq__in=(2, 3)).delete()
+    AuditEvent.objects.create(**{**second, "seq": 3})
+    AuditEvent.objects.create(**{**third, "seq": 2})
+    assert any("Event 2 does not match" in problem for problem in verify().problems)
+
+
+def test_a_head_that_does_not_move_is_written_once_a_day() -> None:
+    record(1)
+    anchor()
+    anchor()
+    old = anchor_path().stat().st_mtime - 90_000
+    os.utime(anchor_path(), (old, old))
+    anchor()
+    assert len(anchor_path().read_text().splitlines()) == 2
+    assert verify().good
 
 
 def test_a_cut_end_is_found_by_the_head_and_by_the_anchor() -> None:

@@ -32,6 +32,15 @@ _GUARD = (
 )
 
 
+_GUARD_NAME = "fleetui-guard"
+
+
+def unguarded(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command itself, without the check that a fence put before it."""
+    is_guarded = argv[:2] == ("sh", "-c") and argv[3:4] == (_GUARD_NAME,)
+    return argv[6:] if is_guarded else argv
+
+
 class CommandRefused(ValueError):
     """A driver cannot make this command. The text says why."""
 
@@ -91,7 +100,7 @@ class Fence:
         if not (boot_id.isascii() and boot_id.replace("-", "").isalnum()):
             raise CommandRefused("A boot id is hexadecimal digits and dashes.")
         before = "" if before_s is None else str(before_s)
-        return replace(command, argv=("sh", "-c", _GUARD, "fleetui-guard", boot_id, before, *command.argv))
+        return replace(command, argv=("sh", "-c", _GUARD, _GUARD_NAME, boot_id, before, *command.argv))
 
     def started(
         self, command: Command, *, operation: str, step: str, boot_id: str, before_s: int | None = None
