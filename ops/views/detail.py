@@ -20,6 +20,7 @@ from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.states import FINAL, UNTOUCHED, State
+from ops.views.trail import trail
 from ops.views.words import differences, shown
 
 LINES_AT_ONCE = 500
@@ -57,6 +58,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         response = render(request, "ops/partials/operation_body.html", context)
     else:
         context["lines"] = _lines(operation, 0)
+        context.update(trail(operation, principal_of(request)))
         response = render(request, "ops/operation.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response

@@ -1,0 +1,107 @@
+"""Pages of operations with many of them: the same number of queries, and buttons that say what they will do to how many."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from fleetui.audit.log import Entry, record_alone
+from fleetui.core import clock
+from nodes.models import Node, Pool
+from nodes.tests.make import make_node, make_pool, make_user
+from nodes.tests.pages import signed_in
+from ops.models import Operation, OperationRequest
+
+pytestmark = pytest.mark.django_db
+
+
+def fill(node: Node, request: OperationRequest, count: int, state: str = "waiting", **over: Any) -> list[Operation]:
+    """So many operations of one request, as the engine would have left them."""
+    first = request.operations.count()
+    rows = [
+        Operation(
+            request=request,
+            number=first + number,
+            kind="reboot",
+            subject=f"node:{uuid.uuid4()}",
+            node=node,
+            node_name=f"web-{first + number:03}",
+            pool=node.pool,
+            pool_name="web",
+            state=state,
+            deadline=clock.now(),
+            **over,
+        )
+        for number in range(count)
+    ]
+    return list(Operation.objects.bulk_create(rows))
+
+
+@pytest.fixture
+def web() -> Pool:
+    return make_pool("web")
+
+
+@pytest.fixture
+def node(web: Pool) -> Node:
+    return make_node("web-1", pool=web)
+
+
+@pytest.fixture
+def asked(db: None) -> OperationRequest:
+    return OperationRequest.objects.create(kind="reboot", requester="user:anna", reason="kernel")
+
+
+def queries(page: Any, path: str) -> int:
+    page.get(path)
+    with CaptureQueriesContext(connection) as captured:
+        assert page.get(path).status_code == 200
+    return len(captured)
+
+
+def test_lists_cost_the_same_for_one_and_for_five_hundred(node: Node, asked: OperationRequest) -> None:
+    (one,) = fill(node, asked, 1)
+    page = signed_in(make_user("owner", "admin"))
+    paths = ("/operations/", "/operations/?active=true", f"/operations/requests/{asked.pk}/", f"/operations/{one.pk}/")
+    few = [queries(page, path) for path in paths]
+    fill(node, asked, 499)
+    assert [queries(page, path) for path in paths] == few
+    assert max(few) <= 25
+
+
+def test_buttons_name_how_many(node: Node, asked: OperationRequest) -> None:
+    fill(node, asked, 3)
+    fill(node, asked, 2, "failed")
+    text = signed_in(make_user("owner", "admin")).get(f"/operations/requests/{asked.pk}/").content.decode()
+    assert 'data-confirm="Cancel 3 operations"' in text
+    assert 'data-confirm="Reboot: retry 2 nodes"' in text
+    viewer = signed_in(make_user("viewer", "viewer")).get(f"/operations/requests/{asked.pk}/").content.decode()
+    assert "data-confirm" not in viewer.partition("<main")[2].partition("</main>")[0]
+
+
+def test_every_page_leads_to_what_runs_and_to_stop_all(node: Node, asked: OperationRequest, web: Pool) -> None:
+    fill(node, asked, 7)
+    operator = signed_in(make_user("operator", ("operator", web)))
+    text = operator.get("/nodes/").content.decode()
+    assert "7 are running" in text
+    assert 'data-confirm="Stop all"' in text
+    viewer = signed_in(make_user("viewer", ("viewer", web))).get("/nodes/").content.decode()
+    assert 'data-confirm="Stop all"' not in viewer
+    elsewhere = signed_in(make_user("other", ("viewer", make_pool("db")))).get("/nodes/").content.decode()
+    assert "0 are running" in elsewhere
+
+
+def test_the_audit_events_of_an_operation_are_for_those_who_may(node: Node, asked: OperationRequest) -> None:
+    (one,) = fill(node, asked, 1)
+    command = {"command": ["sudo", "-n", "systemctl", "reboot"]}
+    record_alone(Entry(actor="user:anna", action="operations.effect", subject=f"operation:{one.pk}", after=command))
+    record_alone(Entry(actor="user:ben", action="operations.approve", subject=f"request:{asked.pk}"))
+    path = f"/operations/{one.pk}/"
+    text = signed_in(make_user("auditor", "auditor")).get(path).content.decode()
+    assert "sudo -n systemctl reboot" in text
+    assert "approved it" in text
+    assert "Audit events" not in signed_in(make_user("viewer", "viewer")).get(path).content.decode()
