@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,8 +165,7 @@ def test_a_tick_does_not_read_what_has_ended() -> None:
     assert len(asked) >= 5
     for sql in asked:
         plan = _plan_of(sql).replace("SCAN ops_operation USING INDEX operation_open", "what is open")
-        assert "SCAN ops_operation" not in plan, (sql, plan)
-        assert "Seq Scan on ops_operation" not in plan, (sql, plan)
+        assert not re.search(r"(SCAN|Seq Scan on) ops_operation\b", plan), (sql, plan)
 
 
 def _plan_of(sql: str) -> str:
