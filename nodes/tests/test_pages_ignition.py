@@ -145,6 +145,26 @@ class TestVersion:
         assert rules["var-data.mount"] == set()
         assert "container-by-hand" in rules["app.service"]
 
+    def test_network_is_shown_as_network(self, cast: Cast) -> None:
+        keyfile = """    - path: /etc/NetworkManager/system-connections/lan.nmconnection
+      mode: 0600
+      contents:
+        inline: |
+          [connection]
+          id=lan
+          type=ethernet
+          interface-name=eno1
+          [ipv4]
+          method=manual
+          address1=192.0.2.10/24,198.51.100.1
+"""
+        make_version(make_config("edge", cast.web), source=SOURCE + keyfile)
+        page = signed_in(cast.viewer).get(url("ignition_version", "edge", 1))
+        (interface,) = next(part["items"] for part in page.context["parts"] if part["key"] == "network")
+        assert interface["name"] == "eno1"
+        assert "192.0.2.10/24" in " ".join(interface["lines"])
+        assert interface["findings"], "the gateway is in no network of the interface"
+
     def test_one_that_does_not_convert_says_why_and_where(self, cast: Cast) -> None:
         make_version(make_config("edge", cast.web), source=SOURCE.replace("0644", "rw"))
         browser = signed_in(cast.operator)
@@ -269,6 +289,14 @@ class TestEditor:
         assert same.status_code == 422
         assert "reads the same" in text_of(same)
         assert browser.post(url("ignition_write", "edge"), {"source": "", "base": "2"}).status_code == 422
+
+    def test_what_is_too_large_is_refused_before_it_is_read(self, cast: Cast) -> None:
+        make_config("edge", cast.web)
+        upload = SimpleUploadedFile("large", bytes(4 * 1024 * 1024 + 1))
+        given = {"source": SOURCE, "base": "0", "uploads": [upload]}
+        refused = signed_in(cast.operator).post(url("ignition_write", "edge"), given)
+        assert refused.status_code == 422
+        assert "4,194,304" in str(refused.context["form"].errors["uploads"])
 
     def test_an_older_version_can_be_the_start_of_the_next(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)

@@ -48,6 +48,16 @@ def checked_files(files: Files) -> dict[str, dict[str, Any]]:
         content = content_of(files[path], path)
         total += len(content)
         found[path] = file_of(content, executable=bool(files[path].get("executable", False)))
+    require_size(total)
+    for path in found:
+        parts = path.split("/")
+        if any("/".join(parts[:depth]) in found for depth in range(1, len(parts))):
+            raise _refused(path, _("A file stands where this path needs a folder. Rename one of them."))
+    return found
+
+
+def require_size(total: int) -> None:
+    """Refuse files that have more bytes together than a version keeps."""
     if total > MOST_FILES_BYTES:
         raise InvalidInput(
             _("The files have %(size)s bytes together.") % {"size": f"{total:,}"},
@@ -56,11 +66,6 @@ def checked_files(files: Files) -> dict[str, dict[str, Any]]:
             mend=_("Give at most %(limit)s bytes, and let the machine fetch the rest by its hash.")
             % {"limit": f"{MOST_FILES_BYTES:,}"},
         )
-    for path in found:
-        parts = path.split("/")
-        if any("/".join(parts[:depth]) in found for depth in range(1, len(parts))):
-            raise _refused(path, _("A file stands where this path needs a folder. Rename one of them."))
-    return found
 
 
 def content_of(file: Mapping[str, Any], path: str) -> bytes:

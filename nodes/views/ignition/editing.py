@@ -19,7 +19,7 @@ from fleetui.core.form_errors import sentence, submitted
 from nodes.models import IgnitionConfig, IgnitionVersion
 from nodes.services.ignition import configs
 from nodes.services.ignition.check import check, checked_source
-from nodes.services.ignition.embedded import checked_files, content_of, file_of
+from nodes.services.ignition.embedded import checked_files, content_of, file_of, require_size
 from nodes.services.ignition.examples import FIRST_SOURCE
 from nodes.services.ignition.versions import save_version
 from nodes.views.ignition.findings import Finding, finding_rows
@@ -143,6 +143,8 @@ def _base(request: HttpRequest, config: IgnitionConfig) -> IgnitionVersion | Non
 def _files(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     files = {path: file for path, file in kept.items() if path not in given["drop"]}
     folder = str(given["folder"]).strip().strip("/")
+    # Asked before they are read: an upload may be larger than this process should hold.
+    require_size(sum(upload.size for upload in given["uploads"]))
     for upload in given["uploads"]:
         files[f"{folder}/{upload.name}" if folder else upload.name] = file_of(upload.read())
     return files

@@ -8,7 +8,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from nodes.ignition.contents import Content
-from nodes.ignition.network import Interface
 from nodes.ignition.paths import Path, path_text
 from nodes.ignition.said import Said
 from nodes.ignition.sections import Sections
@@ -46,6 +45,7 @@ def parts_of(
     `source_of` gives the path in the source of a path in the Ignition document: sugar moves things.
     """
     found = _Findings(findings, source_of)
+    network = _network(sections, found)
     items: Mapping[str, list[Item]] = {
         "users": [
             *(_user(one, found) for one in sections.users),
@@ -59,7 +59,7 @@ def parts_of(
             *(_plain(one.name, one, found) for one in sections.luks),
         ],
         "units": [_unit(one, found) for one in sections.units],
-        "network": _network(sections),
+        "network": network,
         "kernel": _lines_only(sections.kernel.lines, found, ("kernelArguments",)),
         "rest": _lines_only(sections.rest.lines, found, ("ignition",)),
     }
@@ -111,36 +111,14 @@ def _unit(unit: Any, found: _Findings) -> Item:
     return {**_plain(unit.name, unit, found), "text": text if len(text) <= MOST_SHOWN else ""}
 
 
-def _network(sections: Sections) -> list[Item]:
+def _network(sections: Sections, found: _Findings) -> list[Item]:
+    """Interfaces take the findings of the files that they stand in."""
     items = [
-        {"name": one.name, "note": one.kind, "lines": _interface(one), "findings": []}
+        {"name": one.name, "note": one.kind, "lines": _sentences(one.lines), "findings": found.take(one.spot.at)}
         for one in sections.network.interfaces
     ]
     unread = _("Is about network, and is not read here.")
     return items + [{"name": path, "lines": [unread], "findings": []} for path in sections.network.other_files]
-
-
-def _interface(one: Interface) -> list[str]:
-    """What an interface is given, a sentence each."""
-    ways = {
-        "dhcp": _("%(family)s by DHCP."),
-        "auto": _("%(family)s by router advertisements."),
-        "link_local": _("%(family)s on its own link only."),
-        "shared": _("%(family)s is shared with others."),
-        "disabled": _("No %(family)s."),
-    }
-    lines = [ways[way] % {"family": family} for family, way in (("IPv4", one.ipv4), ("IPv6", one.ipv6)) if way in ways]
-    known = (
-        (_("Addresses: %(names)s."), [address.text for address in one.addresses]),
-        (_("Gateway: %(names)s."), [gateway.text for gateway in one.gateways]),
-        (_("Name servers: %(names)s."), [server.text for server in one.name_servers]),
-        (_("Routes: %(names)s."), [route.destination for route in one.routes]),
-        (_("Belongs to %(names)s."), [one.controller] if one.controller else []),
-        (_("VLAN %(names)s."), [str(one.vlan_id)] if one.vlan_id else []),
-        (_("Lies on %(names)s."), [one.parent] if one.parent else []),
-        (_("MTU %(names)s."), [str(one.mtu)] if one.mtu else []),
-    )
-    return lines + [said % {"names": ", ".join(names)} for said, names in known if names]
 
 
 def _lines_only(lines: Sequence[Said], found: _Findings, place: Path) -> list[Item]:
