@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ BACKLOG = 64
 DROP_DELAY_S = 0.3
 
 
-# What all hosts have in common: exec only, no terminal, no forwarding, small windows.
+# What all hosts have in common: exec only, no terminal, small windows.
 OPTIONS: dict[str, Any] = {
     "server_version": "OpenSSH_10.0",
     "line_editor": False,
@@ -155,6 +156,13 @@ class HostLogin(asyncssh.SSHServer):
     def session_requested(self) -> ExecSession:
         """A session of exec requests."""
         return ExecSession(self._server)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """A host is a jump host to others of loopback, as `ssh -J` uses it; to nothing else of this machine's network."""
+        try:
+            return ipaddress.ip_address(dest_host).is_loopback
+        except ValueError:
+            return False
 
 
 @dataclass(slots=True, eq=False)

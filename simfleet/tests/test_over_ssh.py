@@ -54,6 +54,21 @@ def test_an_upgrade_and_a_reboot(tmp_path: Path) -> None:
     in_loop(work())
 
 
+def test_a_host_is_a_jump_host_to_others_of_the_fleet_and_to_nothing_else(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path) as fleet, client(fleet, NAME) as jump:
+            inner = next(host for host in fleet.hosts.values() if host.name != NAME)
+            reader, writer = await jump.open_connection(inner.address, inner.port)
+            greeting = await asyncio.wait_for(reader.readline(), 60)
+            assert "SSH-2.0-" in str(greeting)
+            writer.close()
+            for place in ("192.0.2.1", "localhost"):
+                with pytest.raises(asyncssh.ChannelOpenError):
+                    await jump.open_connection(place, 22)
+
+    in_loop(work())
+
+
 def test_faults_of_the_network(tmp_path: Path) -> None:
     async def work() -> None:
         async with running(tmp_path) as fleet:
