@@ -100,8 +100,8 @@ class Installation:
     def wait_ready(self) -> None:
         self.wait_for(lambda: "Ctrl-C stops it." in self.output)
 
-    def token(self, scope: str = "read") -> str:
-        made = manage(self.folder, "token", "create", "--user", "admin", "--scope", scope, "--days", "1")
+    def token(self, scope: str = "read", *, user: str = "admin") -> str:
+        made = manage(self.folder, "token", "create", "--user", user, "--scope", scope, "--days", "1")
         found = re.search(r"fleetui_\S+", made.stdout)
         assert found, made.stdout + made.stderr
         return found[0]

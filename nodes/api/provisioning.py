@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from types import SimpleNamespace
 from typing import Any
 
 from django.urls import reverse
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
-from fleetui.core.api.bodies import Body, Integer, Text, read_body
+from fleetui.core.api.bodies import Body, Integer, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import (
     INTEGER,
@@ -46,7 +48,8 @@ PROVISIONING = Shape(
     {
         "id": column("id", UUID),
         "config": column("version__config__name", TEXT),
-        "version": column("version__number", INTEGER),
+        "version": column("version_id", UUID),
+        "number": column("version__number", INTEGER),
         "state": Field(one_of(STANDINGS), ("ending", "fetches", "deadline"), _standing),
         "generation": column("generation", INTEGER),
         "sha512": column("sha512", TEXT),
@@ -77,10 +80,9 @@ PROVISIONINGS = Listing(PROVISIONING, {"created_at": Sort("created_at", kind="ti
 
 
 class ProvisioningBody(Body):
-    """Without `config` and `version`: the version that the node's pool intends."""
+    """Which version is offered, by its id, and for how long. Null: the version that the node's pool intends."""
 
-    config = Text(max_length=100, allow_blank=True, default="")
-    version = Integer(min_value=1, allow_null=True, default=None, help_text="Its number in the config.")
+    version = serializers.UUIDField(allow_null=True, default=None)
     hours = Integer(min_value=1, max_value=MAX_HOURS, default=24, help_text="Until when the config may be fetched.")
 
 
@@ -112,31 +114,24 @@ class ProvisioningList(OneNode):
     def post(self, request: Request, name: str) -> Response:
         node = self.node(name)
         values = read_body(ProvisioningBody, request)
-        version = self._version(values["config"], values["version"])
+        version = self._version(values["version"])
         done = provision(node=node, version=version, hours=values["hours"], actor=self.principal, now=clock.now())
         row = Provisioning.objects.filter(pk=done.provisioning.pk).values(*PROVISIONING.columns()).get()
         url = request.build_absolute_uri(reverse("nodes:fetch_config", args=[done.text]))
         headers = {"Location": f"{request.path}{done.provisioning.pk}/", "Cache-Control": "no-store"}
         return Response({**PROVISIONING.render(row), "url": url}, status=201, headers=headers)
 
-    def _version(self, config: str, number: int | None) -> IgnitionVersion | None:
-        if not config and number is None:
+    def _version(self, version_id: uuid.UUID | None) -> IgnitionVersion | None:
+        if version_id is None:
             return None
-        if not config or number is None:
-            missing = "config" if not config else "version"
-            raise InvalidInput(
-                "config and version go together.", field=missing, mend="Give both, or none for what the pool intends."
-            )
         visible = IgnitionVersion.objects.visible_to(self.principal).select_related("config")
-        found = visible.filter(config__name=config, number=number).first()
+        found: IgnitionVersion | None = visible.filter(pk=version_id).first()
         if found is None:
+            mend = "Look at /api/v1/ignition/versions/."
             raise InvalidInput(
-                f"There is no version {number} of {config} that you may see.",
-                field="version",
-                value=number,
-                mend="Look at /api/v1/ignition/versions/.",
+                "There is no such version that you may see.", field="version", value=version_id, mend=mend
             )
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class ProvisioningDetail(OneNode):

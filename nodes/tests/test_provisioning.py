@@ -320,11 +320,11 @@ def test_flatcar_gets_its_own_arguments(cast: Cast) -> None:
 class TestApi:
     def test_an_offer_is_made_listed_and_revoked(self, cast: Cast, version: IgnitionVersion) -> None:
         node, api = fresh(cast), Api(cast.owner)
-        made = api.post(f"nodes/{node.name}/provisionings/", {"config": "edge", "version": 1, "hours": 2})
+        made = api.post(f"nodes/{node.name}/provisionings/", {"version": str(version.pk), "hours": 2})
         assert made.status_code == 201, made.content
         body = made.json()
         assert "/ignition/fleetui-ignition_" in body["url"]
-        assert (body["config"], body["version"], body["state"], body["fetches"]) == ("edge", 1, "waiting", 0)
+        assert (body["config"], body["number"], body["state"], body["fetches"]) == ("edge", 1, "waiting", 0)
         (listed,) = api.get(f"nodes/{node.name}/provisionings/").json()["results"]
         assert "url" not in listed
         one = f"nodes/{node.name}/provisionings/{body['id']}/"
@@ -335,7 +335,7 @@ class TestApi:
     def test_what_the_pool_intends_needs_no_name(self, cast: Cast, version: IgnitionVersion) -> None:
         Pool.objects.filter(pk=cast.web.pk).update(intended_version=version)
         made = Api(cast.owner).post(f"nodes/{fresh(cast).name}/provisionings/")
-        assert (made.status_code, made.json()["version"]) == (201, 1)
+        assert (made.status_code, made.json()["version"]) == (201, str(version.pk))
 
     @pytest.mark.parametrize(
         ("body", "status", "field"),

@@ -126,7 +126,7 @@ def node_provision(request: HttpRequest, name: str) -> HttpResponse:
         return answer
     now = clock.now()
     past = Provisioning.objects.filter(node=node).select_related("version__config")[:20]
-    rows = [{"row": row, **standing_words(standing(row, now))} for row in past]
+    rows = [{"row": row, "by": row.created_by.partition(":")[2], **standing_words(standing(row, now))} for row in past]
     told = {
         "form": form,
         "node": node,
