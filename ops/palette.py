@@ -1,4 +1,4 @@
-"""What the palette finds, as JSON: pages, nodes, pools, clusters, saved views, and what can be done, by the rights of who asks."""
+"""What the palette finds, as JSON: pages, nodes, groups, Ignition configs, saved views, and what can be done, by the rights of who asks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
-from nodes.models import Cluster, Node, Pool
+from nodes.models import Cluster, IgnitionConfig, Node, Pool
 from nodes.views.saved_views import seen_by, view_url
 
 NODES_SHOWN = 12
@@ -66,7 +66,7 @@ PLACES = (
 @require_safe
 @needs("nodes.read")
 def palette(request: HttpRequest) -> HttpResponse:
-    """`q` is what was typed, `at` the address of the page. Six queries at most, each of a few rows, whatever the fleet."""
+    """`q` is what was typed, `at` the address of the page. Seven queries at most, each of a few rows, whatever the fleet."""
     principal: Principal = request.principal  # type: ignore[attr-defined]
     text = request.GET.get("q", "").strip()[:_MOST_CHARS].replace("\0", "")
     here = _node_at(principal, request.GET.get("at", ""))
@@ -162,6 +162,10 @@ def _groups(principal: Principal, text: str) -> Iterator[dict[str, Any]]:
                 "url": reverse("nodes:cluster", args=[name]),
                 "group": _("Clusters"),
             }
+    if principal.may_somewhere("ignition.read"):
+        configs = IgnitionConfig.objects.visible_to(principal).filter(name__icontains=text).order_by("name")
+        for name in configs.values_list("name", flat=True)[:OTHERS_SHOWN]:
+            yield {"label": name, "url": reverse("nodes:ignition_config", args=[name]), "group": _("Ignition configs")}
 
 
 def _views(principal: Principal, text: str) -> Iterator[dict[str, Any]]:

@@ -193,6 +193,12 @@ class TestVersion:
         assert IgnitionVersion.objects.get().state == "withdrawn"
         assert "Withdrawn" in text_of(signed_in(cast.operator).get(page))
 
+    def test_who_approves_is_told_what_was_found(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), state="in_review")
+        page = signed_in(cast.owner).get(url("ignition_version", "edge", 1))
+        assert version.warnings
+        assert f"{version.errors + version.warnings} error" in page.context["approve_effect"]
+
     def test_an_author_is_told_to_wait_for_somebody_else(self, cast: Cast) -> None:
         make_version(make_config("edge", cast.web), author="user:owner", state="in_review")
         browser = signed_in(cast.owner)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from fleetui.access.models import User
 from nodes.models import Node, SavedView
 from nodes.tests.cast import Cast, cast
-from nodes.tests.make import make_cluster, make_node, make_pool
+from nodes.tests.make import make_cluster, make_config, make_node, make_pool
 from nodes.tests.pages import signed_in
 from ops.palette import PLACES
 
@@ -126,3 +126,10 @@ def test_a_cluster_or_pool_that_is_named_whole_stands_before_its_nodes(cast: Cas
     assert (first["group"], first["url"]) == ("Pools", "/pools/prod-web/")
     assert [one["group"] for one in results(cast.owner, q="prod")][:3] == ["Pools", "Clusters", "Nodes"]
     assert results(cast.owner, q="prod-w")[0]["group"] == "Nodes"
+
+
+def test_configs_are_found_by_those_who_may_see_them(cast: Cast) -> None:
+    make_config("edge-machines", cast.db)
+    for user, expected in ((cast.owner, ["edge-machines"]), (cast.viewer, [])):
+        found = results(user, q="edge-mach")
+        assert [one["label"] for one in found if one["group"] == "Ignition configs"] == expected

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
@@ -58,6 +59,7 @@ def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "pools": Pool.objects.visible_to(principal).filter(intended_version=version).order_by("name"),
         "others": list(versions_light(config).exclude(number=number).order_by("-number")[:MOST_VERSIONS]),
         "diff_url": version_url(version, "ignition_diff"),
+        "approve_effect": _approve_effect(version),
         **_rights(principal, version),
     }
     context |= _nodes(born, version, born_count) if tab == "nodes" else _TAB_CONTEXT[tab](request, version)
@@ -84,6 +86,16 @@ def _tabs(version: IgnitionVersion, current: str, born: int) -> list[dict[str, A
         }
         for name in TABS
     ]
+
+
+def _approve_effect(version: IgnitionVersion) -> str:
+    """What an approval does, and what was found and is approved with it."""
+    effect = _("It can be chosen for pools. Nothing changes on any machine.")
+    count = version.errors + version.warnings
+    if not count:
+        return effect
+    found = ngettext("%(n)s error or warning was found in it.", "%(n)s errors and warnings were found in it.", count)
+    return f"{effect} {found % {'n': count}}"
 
 
 def _rights(principal: Principal, version: IgnitionVersion) -> dict[str, Any]:
