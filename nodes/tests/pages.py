@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.test import Client
+from django.urls import reverse
 
 from fleetui.access.models import User
 
@@ -12,3 +15,12 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     return client
+
+
+def url(page: str, *args: object) -> str:
+    """The address of a page of the app."""
+    return reverse(f"nodes:{page}", args=list(args))
+
+
+def text_of(response: Any) -> str:
+    return str(response.content.decode())
