@@ -20,7 +20,7 @@ from fleetui.core.beat import Scheduler
 QUEUES = "poll,ops"
 
 
-def work(threads: int, queues: str, name: str) -> int:
+def work(threads: int, queues: str = QUEUES, name: str = "celery") -> int:
     """Run tasks until a signal comes. Workers of one machine differ by their names."""
     # Tasks come from our own queues only and are JSON, so that root is no more of a danger here than anywhere else.
     warnings.simplefilter("ignore", SecurityWarning)
