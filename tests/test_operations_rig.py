@@ -19,7 +19,7 @@ from tests.rig import Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 LEASE_S = 8
-HOSTS = 5
+HOSTS = 6
 #: The newest of the versions that every rig has.
 GOOD = "43.20251214.3.0"
 
@@ -184,3 +184,38 @@ def test_a_full_boot_disk_is_seen_before_anything_changes(fleet: Fleet, rig: Rig
     assert (done["state"], done["result"]) == ("failed", "preflight"), done
     assert "/boot" in done["result_sentence"]
     assert fleet.polled(name)["staged"] is None
+
+
+def test_a_unit_is_restarted_once_and_kernel_arguments_are_changed(fleet: Fleet, rig: Rig, name: str) -> None:
+    for unit, command in (("app-good", "sleep infinity"), ("app-bad", "sh -c 'echo no port to listen on; exit 3'")):
+        text = f"[Service]\nExecStart=/bin/{command}\n"
+        rig.ssh(name, f"sudo tee /etc/systemd/system/{unit}.service", stdin=text)
+    rig.ssh(name, "sudo systemctl daemon-reload; sudo systemctl start app-good")
+    before = rig.ssh(name, "systemctl show -P InvocationID app-good").strip()
+
+    good = fleet.end(fleet.start("unit_restart", name, unit="app-good"))
+    assert good["result_sentence"] == "app-good.service was restarted and is active (running).", fleet.log(good["id"])
+    after = rig.ssh(name, "systemctl show -P InvocationID app-good").strip()
+    assert len(after) == 32
+    assert after != before
+    assert rig.ssh(name, "sudo journalctl -b -u app-good -o cat -q --no-pager").count("Started ") == 2
+    assert nothing_left(rig, name)
+
+    bad = fleet.end(fleet.start("unit_restart", name, unit="app-bad"))
+    assert (bad["state"], bad["result"]) == ("failed", "unit_failed"), (bad, fleet.log(bad["id"]))
+    assert "no port to listen on" in fleet.log(bad["id"])
+    rig.ssh(name, "sudo systemctl reset-failed app-bad")
+    none = fleet.end(fleet.start("unit_restart", name, unit="nothing"))
+    assert (none["state"], none["result"]) == ("failed", "preflight"), none
+
+    assert fleet.end(fleet.start("refresh", name))["state"] == "succeeded"
+    assert fleet.end(fleet.start("check", name))["result"] == "update_there"
+
+    count = boots(rig, name)
+    changed = fleet.end(fleet.start("kargs", name, append=["fleetui.test=1"], soak_s=3))
+    assert (changed["state"], changed["result"]) == ("succeeded", "healthy"), (changed, fleet.log(changed["id"]))
+    assert "fleetui.test=1" in rig.ssh(name, "rpm-ostree kargs").split()
+    assert boots(rig, name) == count + 1
+    assert nothing_left(rig, name)
+    same = fleet.end(fleet.start("kargs", name, append=["fleetui.test=1"]))
+    assert (same["state"], same["result"], boots(rig, name)) == ("succeeded", "arguments_there", count + 1)
