@@ -208,7 +208,8 @@ def test_a_boot_that_is_never_marked_as_good_is_no_success(runs: Any, monkeypatc
 
 
 def test_what_flatcar_has_not_is_refused_with_the_reason(runs: Any) -> None:
-    run = runs("refresh")
+    run = runs("cancel_transaction")
+    run.rounds()
     (plan,) = run.plan("kargs", append=["quiet"])
     assert plan.refused == "not_supported"
     assert "grub.cfg" in plan.params["said"]
