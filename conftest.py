@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.utils import translation
+from hypothesis import HealthCheck, settings
 
 from fleetui.core.translations import compile_stale
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("fleetui", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fleetui")
 
 
 def pytest_configure(config: pytest.Config) -> None:
