@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from ops.api import governance, requests
+from ops.api import findings, governance, holds, pool_checks, requests
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
@@ -33,6 +33,17 @@ urlpatterns: list[URLPattern] = [
     path("v1/operations/approvals/", requests.Approvals.as_view(), name="approvals"),
     path("v1/operations/stop/", governance.StopAll.as_view(), name="operations-stop"),
     path("v1/operations/<uuid:operation_id>/", api.OperationDetail.as_view(), name="operation"),
+    path(
+        "v1/operations/<uuid:operation_id>/findings/", findings.OperationFindings.as_view(), name="operation-findings"
+    ),
+    path(
+        "v1/operations/<uuid:operation_id>/packages/", findings.OperationPackages.as_view(), name="operation-packages"
+    ),
+    path(
+        "v1/operations/<uuid:operation_id>/attachments/<int:attachment_id>/",
+        findings.OperationAttachment.as_view(),
+        name="operation-attachment",
+    ),
     path("v1/operations/<uuid:operation_id>/log/", api.OperationLog.as_view(), name="operation-log"),
     path("v1/operations/<uuid:operation_id>/cancel/", api.OperationCancel.as_view(), name="operation-cancel"),
     path("v1/operations/<uuid:operation_id>/approve/", api.OperationApprove.as_view(), name="operation-approve"),
@@ -40,6 +51,10 @@ urlpatterns: list[URLPattern] = [
     path("v1/operations/<uuid:operation_id>/retry/", api.OperationRetry.as_view(), name="operation-retry"),
     path("v1/operations/<uuid:operation_id>/resolve/", api.OperationResolve.as_view(), name="operation-resolve"),
     path("v1/operations/<uuid:operation_id>/go-on/", api.OperationGoOn.as_view(), name="operation-go-on"),
+    path("v1/version-holds/", holds.HoldList.as_view(), name="version-holds"),
+    path("v1/version-holds/<int:hold_id>/", holds.HoldDetail.as_view(), name="version-hold"),
+    path("v1/pools/<str:name>/checks/", pool_checks.CheckList.as_view(), name="pool-checks"),
+    path("v1/pools/<str:name>/checks/<uuid:check_id>/", pool_checks.CheckDetail.as_view(), name="pool-check"),
     path("v1/limits/", governance.LimitList.as_view(), name="limits"),
     path("v1/limits/<slug:scope>/<str:name>/", governance.LimitDetail.as_view(), name="limit"),
     path("v1/approval-rules/", governance.RuleList.as_view(), name="approval-rules"),

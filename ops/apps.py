@@ -9,17 +9,19 @@ class OpsConfig(AppConfig):
         from nodes.services.changes import follow_renames
         from nodes.services.merging import follow_merges
         from nodes.services.whereabouts import guard_whereabouts
-        from nodes.views.extras import add_node_extra
+        from nodes.views.extras import add_node_extra, add_pool_extra
         from ops.frame import everything_stopped, operations_tool
         from ops.services import retention
         from ops.services.merging import follow_merge
         from ops.services.renaming import follow_rename
         from ops.services.whereabouts import at_work
         from ops.views.node import node_operations
+        from ops.views.pool import pool_operations
 
         add_banner_source(everything_stopped)
         add_tool_source(operations_tool)
         add_node_extra(node_operations)
+        add_pool_extra(pool_operations)
         follow_merges(follow_merge)
         follow_renames(follow_rename)
         guard_whereabouts(at_work)

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from ops import actions
-from ops.models import Operation
+from ops.models import Operation, VersionHold
 from ops.states import ACTIVE, State
 
 
@@ -47,4 +47,17 @@ class OperationFilter(FilterSet):
 
     class Meta:
         model = Operation
+        fields: list[str] = []
+
+
+class HoldFilter(FilterSet):
+    """Filters of held versions."""
+
+    node = ListFilter("node__name", help_text="Names of nodes.")
+    pool = ListFilter("pool__name", help_text="Names of pools.")
+    version = ListFilter("version", help_text="Versions.")
+    why = ListFilter("why", allowed=list(VersionHold.WHYS), help_text="Why it is held back.")
+
+    class Meta:
+        model = VersionHold
         fields: list[str] = []

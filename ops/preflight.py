@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from nodes.axes.reading import at, flag, number, objects, text
@@ -14,6 +15,8 @@ from nodes.axes.reading import at, flag, number, objects, text
 #: A disk as full as that fails an update or ends one half done.
 FULL_PERCENT = 95.0
 TIGHT_PERCENT = 85.0
+#: What is known of a host that is polled every minute; older than that, something is late.
+FRESH = timedelta(minutes=15)
 DISKS = ("/boot", "/", "/sysroot")
 _PACKAGES = ("layered", "local_packages", "overrides", "removed")
 _AGENT_AT_WORK = ("staging", "finalizing", "waiting_for_reboot")
@@ -32,6 +35,28 @@ class Check:
 
 
 Facts = Mapping[str, Any]
+
+
+def contact(reachability: str, seen_at: datetime | None, now: datetime) -> Check:
+    """Whether the host answers, and how old what is known of it is: the plan is made from that."""
+    if seen_at is None:
+        return Check("never_seen", "warn")
+    minutes = int((now - seen_at) / timedelta(minutes=1))
+    if reachability == "unreachable":
+        return Check("unreachable", "warn", {"minutes": minutes})
+    fresh = now - seen_at <= FRESH
+    return Check("facts_fresh" if fresh else "facts_old", "ok" if fresh else "warn", {"minutes": minutes})
+
+
+def not_held(plan: Mapping[str, Any]) -> Check:
+    """Whether the target is held back now; without a target the host itself finds one, which may be."""
+    held = [str(version) for version in plan.get("held") or ()]
+    target = text(plan, "target", "version")
+    if target and target in held:
+        return Check("held", "block", {"version": target})
+    if held and not target:
+        return Check("holds", "warn", {"count": len(held), "versions": ", ".join(held[:5])})
+    return Check("not_held", params={"version": target})
 
 
 def deployments_known(facts: Facts) -> Check:
@@ -104,13 +129,13 @@ def agent_idle(facts: Facts) -> Check:
 
 
 def pruned(facts: Facts) -> Check:
-    """A new deployment takes the place of the rollback one, unless that is pinned."""
+    """A new deployment takes the place of the rollback one, unless that is pinned, and of one that is staged."""
     gone = [
-        text(one, "version")
+        text(one, "version") or text(one, "checksum")[:12]
         for one in objects(facts, "deployments")
-        if flag(one, "rollback") and not flag(one, "pinned")
+        if (flag(one, "rollback") or flag(one, "staged")) and not flag(one, "pinned")
     ]
-    return Check("pruned", "warn", {"version": gone[0]}) if gone else Check("nothing_pruned")
+    return Check("pruned", "warn", {"version": ", ".join(gone)}) if gone else Check("nothing_pruned")
 
 
 def unchanged_since(frozen: Mapping[str, Any], facts: Facts) -> Check:

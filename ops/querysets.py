@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -94,3 +95,20 @@ def _of_person(column: str, principal: Principal) -> Q:
     """Rows that this person wrote, by page or by any of their tokens."""
     name = principal.name.partition("/")[0]
     return Q(**{column: f"user:{name}"}) | Q(**{f"{column}__startswith": f"token:{name}/"})
+
+
+class HoldQuerySet(models.QuerySet[Any]):
+    """Reads of holds."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those of nodes and pools whose operations one sees."""
+        where = principal.where("operations.read")
+        if where.everywhere:
+            return self
+        return self.filter(Q(pool__in=where.pools) | Q(node__pool__in=where.pools))
+
+    def on(self, nodes: Iterable[Any]) -> Self:
+        """Those that hold for any of these nodes, by themselves or by their pool."""
+        listed = list(nodes)
+        pools = {node.pool_id for node in listed if node.pool_id}
+        return self.filter(Q(node__in=[node.pk for node in listed]) | Q(pool__in=pools))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ops.palette import palette
-from ops.views import control
+from ops.views import control, findings, holds, pool_checks
 from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
 from ops.views.limits import limit_edit, limit_list
@@ -20,6 +20,12 @@ urlpatterns = [
     path("palette/", palette, name="palette"),
     path("operations/", operation_list, name="operations"),
     path("operations/-/plan/", plan, name="operation_plan"),
+    path("operations/holds/", holds.hold_list, name="version_holds"),
+    path("operations/holds/-/add/", holds.hold_add, name="version_hold_add"),
+    path("operations/holds/<int:hold_id>/lift/", holds.hold_lift, name="version_hold_lift"),
+    path("pools/<str:name>/checks/-/add/", pool_checks.check_add, name="pool_check_add"),
+    path("pools/<str:name>/checks/<uuid:check_id>/", pool_checks.check_edit, name="pool_check"),
+    path("pools/<str:name>/checks/<uuid:check_id>/delete/", pool_checks.check_delete, name="pool_check_delete"),
     path("operations/-/stop/", control.stop, name="operation_stop"),
     path("operations/approvals/", approval_queue, name="approvals"),
     path("operations/limits/", limit_list, name="limits"),
@@ -33,6 +39,12 @@ urlpatterns = [
     path("operations/requests/<uuid:request_id>/cancel/", control.cancel_request, name="operation_bulk_cancel"),
     path("operations/requests/<uuid:request_id>/retry/", control.retry_request, name="operation_bulk_retry"),
     path("operations/<uuid:operation_id>/", operation_page, name="operation"),
+    path("operations/<uuid:operation_id>/packages/", findings.packages, name="operation_packages"),
+    path(
+        "operations/<uuid:operation_id>/attachments/<int:attachment_id>/",
+        findings.attachment,
+        name="operation_attachment",
+    ),
     path("operations/<uuid:operation_id>/log/", operation_log, name="operation_log"),
     path("operations/<uuid:operation_id>/cancel/", control.cancel, name="operation_cancel"),
     path("operations/<uuid:operation_id>/retry/", control.retry, name="operation_retry"),

@@ -211,6 +211,10 @@ PACKAGES = [
 ]
 
 
+#: Packages that are in some releases only, so that packages are added and removed too.
+PASSING = ("nvme-stas", "amd-ucode-firmware", "isns-utils-libs")
+
+
 def package_versions(version: str) -> dict[str, str]:
     """The made-up package list of a release: name to version-release."""
     parts = sort_key(version)
@@ -219,15 +223,20 @@ def package_versions(version: str) -> dict[str, str]:
     for index, name in enumerate(PACKAGES):
         moved = step // (1 + index % 5)
         rows[name] = f"{1 + index % 9}.{moved // 10}.{moved % 10}-{1 + moved % 3}.fc{parts[0]}"
+    for index, name in enumerate(PASSING):
+        if (step // 2 + index) % 3:
+            rows[name] = f"{2 + index}.0.{index}-1.fc{parts[0]}"
     return rows
 
 
 def package_diff(old: str, new: str) -> dict[str, list[str]]:
-    """Upgraded and downgraded packages between two releases, as rpm-ostree lists them."""
+    """The packages that differ between two releases, as rpm-ostree lists them."""
     before, after = package_versions(old), package_versions(new)
-    diff: dict[str, list[str]] = {"Upgraded": [], "Downgraded": []}
-    for name in sorted(before):
+    diff: dict[str, list[str]] = {"Upgraded": [], "Downgraded": [], "Removed": [], "Added": []}
+    for name in sorted(before.keys() & after.keys()):
         if before[name] != after[name]:
             kind = "Upgraded" if sort_key(after[name]) > sort_key(before[name]) else "Downgraded"
             diff[kind].append(f"{name} {before[name]} -> {after[name]}")
+    diff["Removed"] = [f"{name}-{before[name]}.x86_64" for name in sorted(before.keys() - after.keys())]
+    diff["Added"] = [f"{name}-{after[name]}.x86_64" for name in sorted(after.keys() - before.keys())]
     return {kind: rows for kind, rows in diff.items() if rows}

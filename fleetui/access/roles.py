@@ -25,6 +25,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "operations.read": "See operations",
     "operations.request": "Request operations",
     "operations.approve": "Approve operations that others requested",
+    "operations.hold": "Hold versions back from nodes and pools, and lift such holds",
     "operations.configure": "Set limits and approval rules of operations",
     "tokens.own": "Make and revoke one's own tokens",
     "tokens.read": "See everybody's tokens",
@@ -57,6 +58,7 @@ _OPERATE: Final = _READ | {
     "ignition.edit",
     "ignition.intend",
     "operations.request",
+    "operations.hold",
 }
 
 ROLES: Final[dict[str, frozenset[str]]] = {
@@ -71,6 +73,14 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 SCOPES: Final[dict[str, frozenset[str]]] = {
     "read": frozenset(name for name in PERMISSIONS if name.endswith(".read")),
     "operate": frozenset(name for name in PERMISSIONS if name.endswith(".read"))
-    | {"nodes.write", "nodes.poll", "nodes.accept_key", "ignition.edit", "ignition.intend", "operations.request"},
+    | {
+        "nodes.write",
+        "nodes.poll",
+        "nodes.accept_key",
+        "ignition.edit",
+        "ignition.intend",
+        "operations.request",
+        "operations.hold",
+    },
     "admin": frozenset(PERMISSIONS),
 }

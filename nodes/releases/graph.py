@@ -4,7 +4,7 @@ Two rules come from Fedora CoreOS and hold for every stream: an update may not s
 nothing leads to or from a dead end. A release whose rollout has not begun is not offered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -88,8 +88,10 @@ class ReleasesView:
         offered = [r for r in self.releases if not r.is_deadend and r.offered(now)]
         return offered[-1] if offered else None
 
-    def next_step(self, version: str, now: datetime | None = None) -> Release | None:
-        """What a host on `version` may update to now: the first barrier above it, else the newest.
+    def next_step(
+        self, version: str, now: datetime | None = None, *, held: Collection[str] = frozenset()
+    ) -> Release | None:
+        """What a host on `version` may update to now: the first barrier above it, else the newest that is not held back.
 
         None on a dead end, and when nothing is newer. The version itself need not be known.
         """
@@ -98,8 +100,8 @@ class ReleasesView:
             return None
         step = None
         for release in self.newer(version):
-            step = release if release.offered(now) else step
-            # A barrier that is not offered yet still may not be skipped.
+            step = release if release.offered(now) and release.version not in held else step
+            # A barrier that is not offered yet, or held back, still may not be skipped.
             if release.is_barrier:
                 break
         return step

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleetui.access.principals import Principal
-from nodes.models import Node
+from nodes.models import Node, Pool
 
 #: (principal, node or None for the list) -> context for the templates.
 Extra = Callable[[Principal, Node | None], Mapping[str, Any]]
@@ -25,3 +25,18 @@ def add_node_extra(extra: Extra) -> None:
 def extras_for(principal: Principal, node: Node | None = None) -> dict[str, Any]:
     """Everything that was registered, for one node or for the list."""
     return {name: value for extra in _EXTRAS for name, value in extra(principal, node).items()}
+
+
+#: (principal, pool) -> context for the page of the pool.
+PoolExtra = Callable[[Principal, Pool], Mapping[str, Any]]
+_POOL_EXTRAS: list[PoolExtra] = []
+
+
+def add_pool_extra(extra: PoolExtra) -> None:
+    """As for nodes: what stands on the page of a pool and is known elsewhere."""
+    if extra not in _POOL_EXTRAS:
+        _POOL_EXTRAS.append(extra)
+
+
+def pool_extras_for(principal: Principal, pool: Pool) -> dict[str, Any]:
+    return {name: value for extra in _POOL_EXTRAS for name, value in extra(principal, pool).items()}

@@ -33,6 +33,7 @@ from nodes.services.history import history
 from nodes.services.routes import authority_keys
 from nodes.services.stats import AXES, version_ages
 from nodes.views import enrolment_words as enrolment
+from nodes.views.extras import pool_extras_for
 from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.subject import principal_of
@@ -140,6 +141,7 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "hold": next((hold for hold in holds(clock.now()) if hold.pool_id == pool.pk), None),
         "absent_url": nodes_url(pool=pool.name, reachability="unreachable"),
         "add_url": f"{reverse('nodes:add')}?{urlencode({'pool': pool.name})}",
+        **pool_extras_for(principal, pool),
     }
     return render(request, "nodes/pool.html", context)
 

@@ -58,6 +58,10 @@ class Log(Protocol):
 
     def output(self, stream: str, text: str) -> None: ...
 
+    def attach(self, kind: str, title: str, text: str, document: Mapping[str, Any] | None = None) -> None:
+        """Keep with the operation what a person reads or downloads as a whole."""
+        ...
+
 
 @dataclass(frozen=True)
 class Context:

@@ -9,11 +9,14 @@ from typing import Any
 from nodes.hosts.drivers.base import Command, Driver
 from ops import preflight as checks
 from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, StepFunction, as_failure, effect
+from ops.actions.evidence import keep_fall_back
 from ops.actions.fenced import run_fenced
 from ops.actions.health import SOAK
 from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
+from ops.actions.packages import keep_packages
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
+from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import Check, booted_of, is_same, key_of, named, rollback_of, staged_of
 
@@ -73,6 +76,7 @@ def ready_to_upgrade(
 ) -> Sequence[Check]:
     return [
         checks.deployments_known(facts),
+        checks.not_held(plan),
         checks.no_transaction(facts),
         *checks.space(measured),
         checks.agent_idle(facts),
@@ -126,6 +130,7 @@ def stage(ctx: Context) -> Outcome:
         if _is_target(ctx, booted_of(document)):
             return Done("there_already", _named(booted_of(document)), finish=True)
         if staged_of(document) is not None and _is_target(ctx, staged_of(document)) and ctx.plan.get("target"):
+            keep_packages(ctx, (staged_of(document) or {}).get("checksum"))
             return Done("staged", _named(staged_of(document)), staged_memory(staged_of(document)))
         return None
 
@@ -139,9 +144,13 @@ def stage(ctx: Context) -> Outcome:
             if status or _is_target(ctx, booted) or not target_of(ctx.plan):
                 return Done("there_already", _named(booted), dict(memory), finish=True)
             return Fail("nothing_staged", {"said": memory.get("last_said", "")}, memory)
+        if staged.get("version") in (ctx.plan.get("held") or ()):
+            # The host itself found it: it is dropped again.
+            return Fail("held_staged", _named(staged), {**memory, **staged_memory(staged)})
         if ctx.plan.get("target") and not _is_target(ctx, staged):
             params = {"wanted": ctx.plan["target"].get("version", ""), **_named(staged)}
             return Fail("other_staged", params, {**memory, **staged_memory(staged)})
+        keep_packages(ctx, staged.get("checksum"))
         return Done("staged", _named(staged), {**memory, **staged_memory(staged)})
 
     return run_fenced(
@@ -190,14 +199,15 @@ def verify(ctx: Context) -> Outcome:
     is_twin = wanted.get("checksum") and wanted["checksum"] == before.get("checksum")
     if after.get("id") == wanted.get("id") if is_twin else is_same(after, wanted):
         return Done("version_right", {"version": after.get("version") or ""}, {"staged": ""})
-    facts, _measured = ctx.host.look()
+    facts, measured = ctx.host.look()
+    keep_fall_back(ctx)
     params = {
         "wanted": wanted.get("version") or wanted.get("id") or "",
         "booted": after.get("version") or "",
         "said": facts.update.finalize_failed or "",
         "slot": next((one.id for one in facts.deployments if one.boot_failed), ""),
     }
-    return Fail("fell_back", params, {"staged": ""})
+    return Fail("fell_back", params, {"staged": "", "facts_after": snapshot(facts, measured)})
 
 
 def order_rollback(ctx: Context) -> Outcome:
@@ -217,6 +227,7 @@ def order_rollback(ctx: Context) -> Outcome:
             # An upgrade that was not healthy stays turned back, whatever happens next; a rollback that ends before the
             # restart does not leave the next restart, whoever asks for it, to change the version.
             memory["order"] = target.id
+            keep_packages(ctx, target.checksum)
         return Wait(ctx.now, "order", memory=memory)
     result = effect(ctx, ctx.driver.going_back(asdict(target)))
     if result.exit_status:
@@ -240,9 +251,10 @@ def went_back(ctx: Context) -> Outcome:
     found = verify(ctx)
     failure = ctx.memory.get("failure") or {}
     now = (ctx.memory.get("after") or {}).get("version") or ""
+    seen = {"facts_after": snapshot(*ctx.host.look())}
     if isinstance(found, Fail):
-        return Fail("back_failed", {**failure, "booted": now}, found.memory, attention=True)
-    return Fail("went_back", {**failure, "booted": now}, found.memory)
+        return Fail("back_failed", {**failure, "booted": now}, {**found.memory, **seen}, attention=True)
+    return Fail("went_back", {**failure, "booted": now}, {**found.memory, **seen})
 
 
 def with_restart(

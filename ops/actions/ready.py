@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ops.actions.base import Checks, Context, Step
+from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check, blocked, booted_of, key_of, named, staged_of, unchanged_since
 
@@ -20,7 +21,7 @@ def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lamb
         facts, measured = ctx.host.look()
         seen = see(ctx)
         document = {**facts.as_json(), **seen}
-        found = [unchanged_since(ctx.plan.get("frozen", {}), document)]
+        found = [Check("read_now"), unchanged_since(ctx.plan.get("frozen", {}), document)]
         found += checks(document, measured.as_json(), ctx.params, ctx.plan)
         if not facts.boot.boot_id:
             found.append(Check("boot_id_unknown", "block"))
@@ -34,6 +35,7 @@ def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lamb
             "before": named(booted),
             "staged_before": key_of(staged_of(document)),
             "seen": seen,
+            "facts_before": snapshot(facts, measured),
             "failed_before": sorted(unit.name for unit in facts.health.failed_units),
             "checks": [check.as_json() for check in found],
         }

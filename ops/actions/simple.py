@@ -11,6 +11,7 @@ from ops.actions.health import SOAK
 from ops.actions.ostree import common_params
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, REBOOT
+from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Outcome
 from ops.preflight import Check
 
@@ -51,7 +52,7 @@ def _one_command(
                 ctx.log.output(stream, text.decode("utf-8", "replace"))
         if result.exit_status:
             return as_failure(result, "command_failed")
-        return Done("command_done", {"said": said(result)})
+        return Done("command_done", {"said": said(result)}, {"facts_after": snapshot(*ctx.host.look())})
 
     step = Step("run", run)
     extra = {"check_params": params} if params else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +13,11 @@ from django.db.models import F
 
 from fleetui.core import clock
 from fleetui.core.text import clean
-from ops.models import LogLine, Operation
+from ops.models import Attachment, LogLine, Operation
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_PIECE_CHARS = 16_384
+MAX_ATTACHMENT_BYTES = 512 * 1024
 _MASK = "********"
 _SECRETS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
@@ -106,6 +108,20 @@ class StepLog:
 
     def output(self, stream: str, text: str) -> None:
         write(self._operation, self._lease, self._step, [(stream, text, {})], clock.now())
+
+    def attach(self, kind: str, title: str, text: str, document: Mapping[str, Any] | None = None) -> None:
+        """Masked, and cut at its beginning: what happened last is what a person looks for. A repeat replaces it."""
+        whole = masked(clean(text))
+        kept = whole.encode()[-MAX_ATTACHMENT_BYTES:].decode("utf-8", "ignore")
+        told = {"at": clock.now(), "text": kept, "document": _plain(dict(document or {}))}
+        told |= {"size_bytes": len(text.encode()), "is_cut": len(kept) < len(whole)}
+        with transaction.atomic():
+            row = Operation.objects.filter(pk=self._operation, lease_id=self._lease)
+            # The row is held meanwhile; who has lost the lease keeps nothing.
+            if row.update(lease_id=self._lease):
+                Attachment.objects.update_or_create(
+                    operation_id=self._operation, kind=kind, title=title[:200], defaults=told
+                )
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from ops.actions.base import Action
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.services.holds import hold_after
 from ops.states import FINAL, State, may_move
 
 AGAIN_AFTER = timedelta(seconds=10)
@@ -168,7 +169,7 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
                 generation=row.generation,
             )
         if ended:
-            append([_entry(row, columns)])
+            append([_entry(row, columns), *hold_after(row, columns, now)])
     return True
 
 

@@ -27,6 +27,7 @@ from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
 from ops.engine.log import StepLog
 from ops.engine.record import record, void
+from ops.engine.standing import standing
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.states import State
@@ -135,7 +136,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             step=step.name,
             attempt=begun.attempt,
             params=row.params,
-            plan=row.plan,
+            plan={**row.plan, **standing(row, node)},
             memory=row.memory,
             driver=drivers.get(family or UNKNOWN),
             host=AuditedHost(host, row, own, step.name),

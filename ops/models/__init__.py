@@ -1,18 +1,22 @@
 """What we do about it: requests, the operations that carry them out, their logs, approvals and limits."""
 
+from ops.models.attachment import Attachment
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
+from ops.models.pool_check import PoolCheck
 from ops.models.request import Approval, OperationRequest
 
 __all__ = [
     "Approval",
     "ApprovalRule",
+    "Attachment",
     "Limit",
     "LogLine",
     "Operation",
     "OperationRequest",
+    "PoolCheck",
     "StepRun",
     "Stop",
     "VersionHold",

@@ -11,12 +11,13 @@ from nodes.axes.reading import text
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.models import Facts, Measurement, Node
-from nodes.releases.release import Release
-from nodes.services.releases import view_of
 from ops import actions
 from ops.actions.base import Action
-from ops.models import Operation
-from ops.preflight import Check, booted_of
+from ops.models import Operation, VersionHold
+from ops.preflight import Check, booted_of, contact
+from ops.services.durations import Expected, expected
+from ops.services.holds import held_on
+from ops.services.target import upgrade_target
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class NodePlan:
     commands: Sequence[Sequence[str]] = ()
     is_control_plane: bool = False
     changes: bool = True
+    expected: Expected | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What an operation keeps of its plan: nothing that changes by itself."""
@@ -44,20 +46,29 @@ class NodePlan:
 
 
 def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now: datetime) -> list[NodePlan]:
-    """Plans in the order of the nodes. Three queries, however many nodes."""
+    """Plans in the order of the nodes. Five queries, however many nodes."""
     action = actions.get(kind)
     ids = [node.pk for node in nodes]
-    documents: dict[Any, Any] = dict(
-        Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id]).values_list(
-            "node_id", "document"
-        )
+    stored = Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id])
+    known = _Known(
+        facts=dict(stored.values_list("node_id", "document")),
+        measured=dict(Measurement.objects.filter(node__in=ids).values_list("node_id", "document")),
+        busy={} if action.beside_changes else _busy(ids),
+        held=held_on(nodes) if action.kind == "upgrade" else {},
+        expected=expected(kind, {node.pool_id for node in nodes}, params, now),
     )
-    measured = dict(Measurement.objects.filter(node__in=ids).values_list("node_id", "document"))
-    busy = {} if action.beside_changes else _busy(ids)
-    return [
-        _plan(node, action, params, documents.get(node.pk), measured.get(node.pk) or {}, busy.get(node.pk), now)
-        for node in nodes
-    ]
+    return [_plan(node, action, params, known, now) for node in nodes]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is stored of all nodes of a plan, by node; `expected` by pool."""
+
+    facts: Mapping[Any, Any]
+    measured: Mapping[Any, Any]
+    busy: Mapping[Any, Operation]
+    held: Mapping[Any, Mapping[str, VersionHold]]
+    expected: Mapping[Any, Expected]
 
 
 def _busy(ids: Sequence[Any]) -> dict[Any, Operation]:
@@ -65,15 +76,9 @@ def _busy(ids: Sequence[Any]) -> dict[Any, Operation]:
     return {row.node_id: row for row in active.only("pk", "node", "kind", "state")}
 
 
-def _plan(
-    node: Node,
-    action: Action,
-    params: Mapping[str, Any],
-    facts: Mapping[str, Any] | None,
-    measured: Mapping[str, Any],
-    busy: Operation | None,
-    now: datetime,
-) -> NodePlan:
+def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, now: datetime) -> NodePlan:
+    busy, facts = known.busy.get(node.pk), known.facts.get(node.pk)
+    measured, held = known.measured.get(node.pk) or {}, known.held.get(node.pk, {})
     if node.lifecycle == "retired":
         return NodePlan(node, "retired")
     if busy is not None:
@@ -97,13 +102,15 @@ def _plan(
         "booted_version": booted.get("version") or "",
     }
     target = dict(action.target(facts, params))
+    checks = [contact(node.reachability, node.last_seen_at, now)]
     if action.kind == "upgrade":
-        found = upgrade_target(node, booted, params, now)
-        if isinstance(found, NodePlan):
-            return found
-        target = found
+        aim = upgrade_target(node, booted, params, now, held)
+        if aim.refused:
+            return NodePlan(node, aim.refused, aim.params)
+        target = dict(aim.target)
+        checks += aim.checks
     changes = action.changes or any(driver.capabilities[kind].changes for kind in action.capabilities)
-    checks = list(action.checks(facts, measured, params, {"target": target, "frozen": frozen}))
+    checks += action.checks(facts, measured, params, {"target": target, "frozen": frozen, "held": sorted(held)})
     if changes and not action.changes:
         checks.append(Check("changes_here", "warn"))
     try:
@@ -118,58 +125,5 @@ def _plan(
         commands=commands,
         is_control_plane=text(facts, "kubernetes", "role") == "control-plane",
         changes=changes,
+        expected=known.expected.get(node.pool_id),
     )
-
-
-def upgrade_target(
-    node: Node, booted: Mapping[str, Any], params: Mapping[str, Any], now: datetime
-) -> dict[str, Any] | NodePlan:
-    """The release to go to: the one asked for if an update leads there, else the next. Empty: what the host itself finds."""
-    releases = view_of(node.os_family, node.os_stream, now)
-    wanted = str(params.get("version", ""))
-    here = booted.get("version") or node.booted_version
-    asked = {"is_asked": True} if wanted else {}
-    image = (booted.get("origin") or "") if booted.get("image") else ""
-    if not releases.known:
-        if wanted and image:
-            return NodePlan(node, "no_digest", {"version": wanted})
-        return {"version": wanted, **asked} if wanted else {}
-    step = releases.next_step(here, now)
-    if not wanted:
-        if step is None:
-            return NodePlan(node, "nothing_newer", {"version": here, "stream": node.os_stream})
-        release = step
-    else:
-        if wanted == here:
-            return NodePlan(node, "there_already", {"version": here})
-        named = releases.find(wanted)
-        if named is None:
-            return NodePlan(node, "no_such_release", {"version": wanted, "stream": node.os_stream})
-        if named.is_deadend:
-            return NodePlan(node, "dead_end", {"version": wanted, "why": named.deadend or ""})
-        barrier = _barrier_before(releases.newer(here), wanted)
-        if barrier is not None:
-            return NodePlan(node, "behind_barrier", {"version": wanted, "barrier": barrier})
-        release = named
-    digest = release.images.get(node.arch, "").rpartition("@")[2]
-    found = {"version": release.version, **asked}
-    if not image:
-        return {**found, "checksum": release.checksums.get(node.arch, "")}
-    # A container-native host follows an image: the release's digest, under the host's own reference. Commits mean nothing
-    # to it, and without a digest only the newest of its tag can be had.
-    name, pinned, _digest = image.partition("@")
-    if digest:
-        return {**found, "image": f"{name}@{digest}" if pinned else name, "digest": digest}
-    if wanted or pinned:
-        return NodePlan(node, "no_digest", {"version": release.version})
-    return {**found, "image": name}
-
-
-def _barrier_before(newer: Sequence[Release], wanted: str) -> str | None:
-    """The first barrier that lies between here and the wanted version, which no update may skip."""
-    for release in newer:
-        if release.version == wanted:
-            return None
-        if release.is_barrier:
-            return release.version
-    return None

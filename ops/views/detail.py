@@ -20,6 +20,7 @@ from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.states import FINAL, UNTOUCHED, State
+from ops.views.found import findings
 from ops.views.trail import trail
 from ops.views.words import differences, shown
 
@@ -53,6 +54,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "siblings": operation.request.operations.count() - 1,
         "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
         **_rights(principal_of(request), operation),
+        **findings(operation),
     }
     if request.htmx:  # type: ignore[attr-defined]
         response = render(request, "ops/partials/operation_body.html", context)

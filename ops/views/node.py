@@ -11,6 +11,8 @@ from nodes.hosts import drivers
 from nodes.models import Node
 from ops import actions, wording
 from ops.models import Operation
+from ops.services.holds import PERMISSION
+from ops.views.holds import holds_shown
 from ops.views.words import shown
 
 _ICONS = {
@@ -49,6 +51,8 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
         "operation_plan_url": plan_url,
         "operation_kinds": [_kind(kind) for kind in actions.kinds() if _is_supported(node, kind)] if may else [],
         "last_operations": [shown(row) for row in rows],
+        "holds": holds_shown(principal, node=node),
+        "may_hold": principal.may(PERMISSION, node),
     }
 
 

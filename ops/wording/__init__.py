@@ -13,17 +13,25 @@ from django.utils.translation import gettext as _
 from nodes.wording import timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
+from ops.wording import pool_checks
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
 from ops.wording.results import LEFTOVERS, RESULTS
 from ops.wording.steps import NOTES, STEPS, WAITS
-from ops.wording.words import KINDS, STATES
+from ops.wording.words import ATTACHMENTS, CHANGES, FACTS, HOLDS, KINDS, STATES
 
 __all__ = [
+    "attachment_word",
+    "change_word",
+    "check_problem",
     "check_sentence",
+    "fact_word",
+    "hold_sentence",
     "kind_word",
     "note_sentence",
     "param_problem",
+    "pool_check_sentence",
+    "pool_check_word",
     "refusal_sentence",
     "result_sentence",
     "state_word",
@@ -52,6 +60,8 @@ def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     known = dict(params or {})
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
+    if reason == "not_healthy_yet":
+        known["why"] = _sentences(known)
     if reason == "again":
         known["why"] = result_sentence(str(known.get("reason", "")), known).rstrip(".")
     return fill(WAITS[reason], known) if reason in WAITS else fill((_("Waits (%(code)s)."),), {"code": reason or "-"})
@@ -69,9 +79,8 @@ def _moment(text: str) -> str:
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
     """How it ended, and why."""
     known = dict(params or {})
-    if result == "preflight":
-        checks = known.get("checks") or []
-        known["why"] = " ".join(check_sentence(one["code"], one.get("params")) for one in checks)
+    if result in ("preflight", "unhealthy", "went_back", "back_failed"):
+        known["why"] = _sentences(known)
     if result == "refreshed":
         told = [timeline_sentence(one["kind"], one.get("params")) for one in known.get("changes") or []]
         known["what"] = "; ".join(told)
@@ -92,6 +101,13 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     )
 
 
+def _sentences(params: Mapping[str, Any]) -> str:
+    """What the checks found that stood against it."""
+    checks = params.get("checks")
+    found = checks if isinstance(checks, list) else []
+    return " ".join(check_sentence(one["code"], one.get("params")) for one in found)
+
+
 def _leftovers(names: Sequence[str]) -> str:
     return ", ".join(str(LEFTOVERS.get(name, name)) for name in names)
 
@@ -103,7 +119,31 @@ def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
 
 def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """Why nothing can be done to a node."""
-    return fill(REFUSALS[code], params or {}) if code in REFUSALS else code
+    known = dict(params or {})
+    if "since" in known:
+        known["since"] = _moment(str(known["since"]))
+    return fill(REFUSALS[code], known) if code in REFUSALS else code
+
+
+def attachment_word(kind: str, title: str = "") -> str:
+    """What was kept of a host."""
+    return fill(ATTACHMENTS[kind], {"title": title}) if kind in ATTACHMENTS else kind
+
+
+def change_word(change: str) -> str:
+    """How a package changed."""
+    return str(CHANGES.get(change, change))
+
+
+def fact_word(name: str) -> str:
+    """A fact that is compared before and after: `version`, or `disk /boot`."""
+    kind, _space, mount = name.partition(" ")
+    return fill((FACTS[kind],), {"mount": mount}) if kind in FACTS else name
+
+
+def hold_sentence(why: str) -> str:
+    """Why a version is held back."""
+    return str(HOLDS.get(why, why))
 
 
 def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
@@ -113,6 +153,8 @@ def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
         return check_sentence(str(known.get("check", "")), known)
     if code == "step_started":
         known["step"] = step_word(str(known.get("step", "")))
+    if code in ("kept", "not_kept"):
+        known["what"] = attachment_word(str(known.get("kind", "")), str(known.get("title", "")))
     if isinstance(known.get("command"), list):
         known["command"] = shlex.join(map(str, known["command"]))
     return fill(NOTES[code], known) if code in NOTES else code
@@ -122,4 +164,21 @@ def param_problem(error: ParamsRefused) -> tuple[str, str]:
     """What is wrong with a parameter, and the mend."""
     sentence, mend = PARAM_PROBLEMS.get(error.code, PARAM_PROBLEMS["unknown_param"])
     known = {"field": error.field, **error.params}
+    return fill((sentence,), known), fill((mend,), known)
+
+
+def pool_check_word(kind: str) -> str:
+    """A kind of check in a word or two."""
+    return str(pool_checks.KINDS.get(kind, kind))
+
+
+def pool_check_sentence(kind: str, params: Mapping[str, Any]) -> str:
+    """What a check of a pool asks for."""
+    return fill(pool_checks.ASKS[kind], params) if kind in pool_checks.ASKS else kind
+
+
+def check_problem(field: str, code: str, value: str) -> tuple[str, str]:
+    """What is wrong with a check of a pool, and the mend."""
+    sentence, mend = pool_checks.PROBLEMS[code]
+    known = {"field": field, "value": value or "–"}
     return fill((sentence,), known), fill((mend,), known)

@@ -66,4 +66,74 @@ CHECKS: dict[str, Forms] = {
     "arguments_change": (_("The kernel arguments can be changed as asked for."),),
     "rollback_there": (_("It goes back to %(version)s."), _("There is a deployment to go back to.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
+    "facts_fresh": (
+        ngettext_lazy("It answered %(minutes)d minute ago.", "It answered %(minutes)d minutes ago.", "minutes"),
+    ),
+    "facts_old": (
+        ngettext_lazy(
+            "What is known of it is %(minutes)d minute old; it is read anew before anything changes.",
+            "What is known of it is %(minutes)d minutes old; it is read anew before anything changes.",
+            "minutes",
+        ),
+    ),
+    "never_seen": (_("It never answered yet."),),
+    "unreachable": (
+        ngettext_lazy(
+            "It does not answer now, and last did %(minutes)d minute ago: its operation waits for it.",
+            "It does not answer now, and last did %(minutes)d minutes ago: its operation waits for it.",
+            "minutes",
+        ),
+    ),
+    "read_now": (_("It answers, and was read just now."),),
+    "path_allowed": (
+        _("%(version)s is a release of %(stream)s, and an update leads there from %(here)s."),
+        _("%(version)s is a release of %(stream)s, and an update leads there."),
+    ),
+    "path_unknown": (
+        _("No release of %(stream)s is known, so whether an update leads there is left to the host."),
+        _("No release of its stream is known, so whether an update leads there is left to the host."),
+    ),
+    "not_held": (_("%(version)s is not held back from it."), _("No version is held back from it.")),
+    "held": (_("%(version)s is held back from it."),),
+    "holds": (
+        _("Held back from it: %(versions)s. If the host finds one of these, it is dropped again, and nothing changes."),
+    ),
+    "system_up": (_("The system is up (%(state)s)."), _("The system is up.")),
+    "system_not_up": (_("The system is not up: systemd says %(state)s."), _("The system is not up.")),
+    "no_unit_failed_anew": (_("No unit failed that had not failed before."),),
+    "units_failed_anew": (
+        ngettext_lazy("%(units)s failed since the restart.", "%(units)s failed since the restart.", "count"),
+        _("Units failed since the restart."),
+    ),
+    "kubelet_ready": (_("The cluster counts %(node)s as ready."), _("The cluster counts its node as ready.")),
+    "kubelet_not_ready": (
+        _("The cluster does not count %(node)s as ready."),
+        _("The cluster does not count its node as ready."),
+    ),
+    "kubelet_well": (
+        _("The kubelet says that it is well; whether the cluster counts its node as ready could not be asked."),
+    ),
+    "kubelet_silent": (_("The kubelet does not say that it is well: %(said)s"), _("The kubelet does not answer.")),
+    "unit_is_active": (_("%(unit)s is active (%(state)s)."), _("%(unit)s is active.")),
+    "unit_is_not_active": (
+        _("%(unit)s is not active: %(state)s (%(why)s)."),
+        _("%(unit)s is not active: %(state)s."),
+        _("%(unit)s is not active."),
+    ),
+    "unit_is_absent": (_("There is no unit %(unit)s on the host."),),
+    "port_answers": (_("TCP port %(port)s of %(host)s answers."),),
+    "port_silent": (
+        _("TCP port %(port)s of %(host)s does not answer: %(said)s"),
+        _("TCP port %(port)s of %(host)s does not answer."),
+    ),
+    "port_late": (_("TCP port %(port)s of %(host)s did not answer in time."),),
+    "http_as_wanted": (_("%(url)s answers with %(status)s."),),
+    "http_other": (_("%(url)s answers with %(status)s, not with %(wanted)s."),),
+    "http_silent": (_("%(url)s does not answer: %(said)s"), _("%(url)s does not answer.")),
+    "command_good": (_("%(command)s ended well."),),
+    "command_bad": (
+        _("%(command)s ended with status %(status)s: %(said)s"),
+        _("%(command)s ended with status %(status)s."),
+    ),
+    "command_late": (_("%(command)s did not end in time."),),
 }

@@ -24,6 +24,15 @@ REFUSALS: dict[str, Forms] = {
         ),
     ),
     "dead_end": (_("%(version)s is a dead end: %(why)s"), _("%(version)s is a dead end.")),
+    "on_dead_end": (
+        _("It runs %(version)s, a dead end that no update leads away from: %(why)s"),
+        _("It runs %(version)s, a dead end that no update leads away from."),
+    ),
+    "older": (_("%(version)s is older than what it runs, %(here)s: roll back instead."),),
+    "held": (
+        _("%(version)s is held back from it by %(by)s since %(since)s: %(why)s"),
+        _("%(version)s is held back from it by %(by)s since %(since)s."),
+    ),
     "behind_barrier": (_("%(version)s lies behind the barrier %(barrier)s, which no update may skip."),),
 }
 PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {

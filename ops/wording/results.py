@@ -86,6 +86,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "nothing_staged": (_("The host staged nothing: %(said)s"), _("The host staged nothing.")),
     "other_staged": (_("The host staged %(version)s instead of %(wanted)s."), _("The host staged another version.")),
+    "held_staged": (_("The host found %(version)s, which is held back from it. It was dropped again."),),
     "hold_failed": (_("The update agent could not be held: %(said)s"), _("The update agent could not be held.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
     "rollback_refused": (_("The host refused to roll back: %(said)s"), _("The host refused to roll back.")),
@@ -109,15 +110,18 @@ RESULTS: dict[str, Forms] = {
         _("The host did not mark its boot as good within %(minutes)s minutes: its next restart goes back."),
     ),
     "unhealthy": (
+        _("The host is not healthy after the restart. %(why)s"),
         _("After the restart these units failed: %(units)s."),
         _("The host is not healthy after the restart."),
     ),
     "went_back": (
+        _("%(version)s was not healthy, so the host went back to %(booted)s. %(why)s"),
         _("%(version)s was not healthy (%(units)s), so the host went back to %(booted)s."),
         _("The new version was not healthy, so the host went back to %(booted)s."),
         _("The new version was not healthy, so the host went back."),
     ),
     "back_failed": (
+        _("%(version)s was not healthy, and going back failed: the host runs %(booted)s. %(why)s"),
         _("%(version)s was not healthy, and going back failed: the host runs %(booted)s."),
         _("The new version was not healthy, and going back failed."),
     ),

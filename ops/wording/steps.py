@@ -2,6 +2,7 @@
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
 
@@ -36,7 +37,6 @@ WAITS: dict[str, Forms] = {
     "restarts": (_("The host is restarting."),),
     "goes_down": (_("The restart was asked for; the host is still in its old boot."),),
     "settles": (_("The host is up, and its services are starting (%(state)s)."), _("Its services are starting.")),
-    "units_failed": (_("Failed units after the restart: %(units)s. They may still come up."),),
     "reads": (_("The host is about to be read."),),
     "poll_ends": (_("A poll of the host is under way; it is read again after that."),),
     "checks": (_("The host looks for an update."),),
@@ -44,6 +44,14 @@ WAITS: dict[str, Forms] = {
     "unit_restarts": (_("The unit is being restarted."),),
     "unit_starts": (_("%(unit)s is starting (%(state)s)."), _("The unit is starting.")),
     "unit_stays": (_("%(unit)s is up; it is looked at once more."), _("The unit is up; it is looked at once more.")),
+    "not_healthy_yet": (_("Not healthy yet: %(why)s It may still come right."), _("It is not healthy yet.")),
+    "checks_go_on": (
+        ngettext_lazy(
+            "%(count)d check of its pool is still to be made.",
+            "%(count)d checks of its pool are still to be made.",
+            "count",
+        ),
+    ),
     "soaks": (_("Healthy so far; it is watched until %(until)s."), _("Healthy so far; it is watched on.")),
     "confirms": (_("Healthy; the host has yet to mark this boot as good, without which it would go back."),),
     "tidies": (_("Takes back what it left on the host."),),
@@ -76,5 +84,14 @@ NOTES: dict[str, Forms] = {
         _("The transaction on the host was cancelled: %(said)s"),
         _("The transaction was cancelled."),
     ),
+    "packages_differ": (
+        ngettext_lazy(
+            "%(count)d package differs: %(upgraded)s upgraded, %(downgraded)s downgraded, %(removed)s removed, %(added)s added.",
+            "%(count)d packages differ: %(upgraded)s upgraded, %(downgraded)s downgraded, %(removed)s removed, %(added)s added.",
+            "count",
+        ),
+    ),
+    "kept": (_("Kept with the operation: %(what)s."),),
+    "not_kept": (_("Could not be kept with the operation: %(what)s. %(message)s"),),
     "unit_journal": (_("The journal of %(unit)s:"),),
 }

@@ -3,6 +3,8 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from nodes.wording.sentences import Forms
+
 KINDS: dict[str, Promise] = {
     "refresh": _("Refresh"),
     "check": _("Check for an update"),
@@ -34,4 +36,37 @@ STATES: dict[str, Promise] = {
     "timed_out": _("Timed out"),
     "needs_attention": _("Needs attention"),
     "void": _("Void"),
+}
+#: Why a version is held back.
+HOLDS: dict[str, Promise] = {
+    "by_hand": _("Held by hand"),
+    "rolled_back": _("Rolled back from"),
+    "went_back": _("Was not healthy, and went back by itself"),
+    "fell_back": _("Did not boot, and fell back"),
+}
+#: What is kept of a host with an operation.
+ATTACHMENTS: dict[str, Forms] = {
+    "unit_status": (_("Status of %(title)s"),),
+    "unit_journal": (_("Journal of %(title)s"),),
+    "boot_journal": (_("Journal of the bad boot"),),
+    "finalize_journal": (_("Journal of the shutdown that should have finished the update"),),
+    "packages": (_("Packages that differ"),),
+}
+CHANGES: dict[str, Promise] = {
+    "upgraded": _("upgraded"),
+    "downgraded": _("downgraded"),
+    "removed": _("removed"),
+    "added": _("added"),
+}
+#: Facts of a host that are compared before and after.
+FACTS: dict[str, Promise] = {
+    "version": _("Booted version"),
+    "checksum": _("Checksum"),
+    "kernel": _("Kernel"),
+    "booted_at": _("Booted at"),
+    "system_state": _("System"),
+    "failed_units": _("Failed units"),
+    "deployments": _("Deployments in boot order"),
+    "agent": _("Update agent"),
+    "disk": _("%(mount)s full"),
 }

@@ -1,10 +1,11 @@
 """What a simulated host answers to commands."""
 
-from simfleet.answers import containers, files, flatcar, machine, rpmostree, shell, systemd, text_tools, units
+from simfleet.answers import containers, files, flatcar, machine, rpmostree, services, shell, systemd, text_tools, units
 from simfleet.answers.base import OWN, Answer, Call, answer
 
 __all__ = [
-    "Answer", "Call", "answer", "containers", "files", "flatcar", "machine", "rpmostree", "shell", "systemd", "text_tools", "units",
+    "Answer", "Call", "answer", "containers", "files", "flatcar", "machine", "rpmostree", "services", "shell", "systemd",
+    "text_tools", "units",
 ]  # fmt: skip
 
 OWN[flatcar.FLATCAR] = {**dict.fromkeys(flatcar.MISSING), **flatcar.COMMANDS}

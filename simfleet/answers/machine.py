@@ -9,6 +9,7 @@ import re
 from simfleet.answers import flatcar
 from simfleet.answers.base import Answer, Call, command, fail, options, say
 from simfleet.answers.files import day, kernel, load, ssh_client
+from simfleet.answers.services import ready
 from simfleet.model import Fault
 from simfleet.profiles import Profile, profile
 
@@ -231,6 +232,8 @@ def kubelet(call: Call) -> Answer:
     """The version, on hosts of a cluster."""
     if not call.host.plan.role.startswith("k8s"):
         return fail(f"sh: line 1: {call.argv[0]}: command not found", 127)
+    if call.argv[0] == "kubectl" and "node" in call.args:
+        return ready(call)
     return say("Kubernetes v1.34.2\n")
 
 

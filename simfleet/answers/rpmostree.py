@@ -282,9 +282,25 @@ async def _finalize(call: Call, flags: Options, words: list[str]) -> Answer:
     return await _transact(call, "FinalizeDeployment", change)
 
 
+async def _db(call: Call, _: Options, words: list[str]) -> Answer:
+    """`db diff FROM TO`: the packages of two commits that are on the host."""
+    if words[:1] != ["diff"]:
+        raise Refusal(f"error: Unknown 'db' subcommand '{' '.join(words[:1])}'")
+    rows = {row.checksum: row for row in call.host.deployments}
+    for revision in words[1:3]:
+        if revision not in rows:
+            raise Refusal(f"error: Refspec '{revision}' not found")
+    if len(words) != 3:
+        raise Refusal("error: This host compares two commits that are named")
+    first, second = rows[words[1]], rows[words[2]]
+    head = f"ostree diff commit from: {first.checksum}\nostree diff commit to:   {second.checksum}\n"
+    diff = package_diff(first.version, second.version)
+    return say(head + "".join(f"{kind}:\n" + "".join(f"  {name}\n" for name in names) for kind, names in diff.items()))
+
+
 HANDLERS: dict[str, Handler] = {
     "status": _status, "upgrade": _upgrade, "update": _upgrade, "deploy": _deploy, "rebase": _rebase,
-    "rollback": _rollback, "cleanup": _cleanup, "cancel": _cancel, "kargs": _kargs, "finalize-deployment": _finalize,
+    "rollback": _rollback, "cleanup": _cleanup, "cancel": _cancel, "kargs": _kargs, "finalize-deployment": _finalize, "db": _db,
 }  # fmt: skip
 
 

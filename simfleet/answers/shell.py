@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from simfleet.answers.base import Answer, Call, answer, command, fail
 from simfleet.answers.machine import nic_drivers
+from simfleet.answers.services import connect
 from simfleet.answers.units import unit
 
 NIC_LOOP = "for nic in /sys/class/net/*"
@@ -178,6 +179,8 @@ async def shell(call: Call) -> Answer:
             return await same_invocation(call)
         if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):
             return await guarded(call)
+        if "/dev/tcp/" in call.args[1]:
+            return connect(call)
         return await run_script(call, call.args[1], call.args[3:])
     if call.args in {(), ("-s",), ("-",)} or call.args[:1] == ("-s",):
         if NONCE.search(call.stdin) and b"\n# sections\n" in call.stdin:

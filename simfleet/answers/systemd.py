@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from simfleet import seeds
 from simfleet.answers import flatcar
 from simfleet.answers.base import AGAIN, Answer, Call, answer, command, fail, options, say
-from simfleet.answers.files import day
+from simfleet.answers.files import day, kernel
 from simfleet.answers.units import Unit, failed_units, unit
 from simfleet.model import Fault, Host, TransientUnit
 from simfleet.transitions import agent_text
@@ -276,6 +276,8 @@ def _journal(host: Host, name: str, boot: str, now: float) -> list[str]:
         return [f"Started {row.name} - {row.description}.", *row.output]
     if name == "ostree-finalize-staged.service" and boot == "-1":
         return [host.finalize_error] if host.finalize_error else ["Finalizing staged deployment", "Bootloader updated"]
+    if not name:
+        return _whole_journal(host)
     if name == "zincati.service":
         return ["[INFO  zincati::update_agent::actor] " + agent_text(host, now)]
     broken = next((row for row in failed_units(host) if row.name == name), None)
@@ -296,6 +298,14 @@ def _with_boot(args: tuple[str, ...]) -> tuple[str, ...]:
         if words[index] == "-b" and (not following or re.fullmatch(r"-[^0-9].*", following[0])):
             words.insert(index + 1, "0")
     return tuple(words)
+
+
+def _whole_journal(host: Host) -> list[str]:
+    """The journal of a boot, as far as anybody reads it: the kernel, and what failed."""
+    lines = [f"Linux version {kernel(host.booted.version)} (mockbuild@sim)"]
+    for row in failed_units(host):
+        lines += _journal(host, row.name, "0", 0.0)
+    return [*lines, "Startup finished in 1.902s (kernel) + 9.415s (userspace) = 11.317s."]
 
 
 @command("journalctl")

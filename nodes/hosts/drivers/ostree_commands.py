@@ -45,6 +45,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     "cleanup_old": Capability(supported=True),
     "cancel": Capability(supported=True),
     "kargs": Capability(supported=True),
+    "package_diff": Capability(supported=True),
     "kargs_set": Capability(supported=True),
     "unit_restart": Capability(supported=True, disruptive=True),
     "hold": Capability(supported=True),
@@ -181,6 +182,14 @@ def _cancel(_params: dict[str, object]) -> Command:
     return Command((*_RPM_OSTREE, "cancel"))
 
 
+def _package_diff(params: dict[str, object]) -> Command:
+    """The packages of two commits that are on the host. It only reads, and needs no root."""
+    before, after = _text(params, "before", _CHECKSUM), _text(params, "after", _CHECKSUM)
+    if before is None or after is None:
+        raise CommandRefused("A comparison of packages names the checksums before and after.")
+    return Command(("rpm-ostree", "db", "diff", before, after), changes=False)
+
+
 def _kargs(_params: dict[str, object]) -> Command:
     return Command(("rpm-ostree", "kargs"), changes=False)
 
@@ -236,6 +245,7 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "cleanup_old": _cleanup_old,
     "cancel": _cancel,
     "kargs": _kargs,
+    "package_diff": _package_diff,
     "kargs_set": _kargs_set,
     "unit_shown": units.shown,
     "unit_restart": units.restart,
