@@ -45,7 +45,7 @@ def contact(reachability: str, seen_at: datetime | None, now: datetime) -> Check
     if reachability == "unreachable":
         return Check("unreachable", "warn", {"minutes": minutes})
     fresh = now - seen_at <= FRESH
-    return Check("facts_fresh" if fresh else "facts_old", "ok" if fresh else "warn", {"minutes": minutes})
+    return Check("facts_fresh" if fresh else "facts_old", "ok" if fresh else "warn", {"minutes": minutes or None})
 
 
 def not_held(plan: Mapping[str, Any]) -> Check:

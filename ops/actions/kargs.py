@@ -11,6 +11,7 @@ from ops import preflight as checks
 from ops.actions.base import Action, Context, ParamsRefused, as_failure
 from ops.actions.fenced import run_fenced
 from ops.actions.hold import hold_commands
+from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.ostree import common_params, flag_param, nothing_left, staged_memory, verify, with_restart
 from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check, staged_of
@@ -19,7 +20,7 @@ LISTS = ("append", "delete", "replace")
 
 
 def kargs_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`append`, `delete` and `replace` (KEY=NEW): lists of arguments; `soak_s`, `roll_back`, `ignore_sessions`."""
+    """`append`, `delete` and `replace` (KEY=NEW): lists of arguments; `roll_back`, and the common ones."""
     given = dict(params)
     found: dict[str, Any] = {name: words for name in LISTS if (words := _arguments(given, name))}
     if not found:
@@ -80,6 +81,7 @@ def ready_for_kargs(
         checks.agent_idle(facts),
         checks.nothing_waits(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
         checks.pruned(facts),
     ]
     found += [Check("argument_absent", "block", {"argument": word}) for word in absent]
@@ -102,7 +104,7 @@ def _live(ctx: Context) -> tuple[str, ...] | Fail:
 
 def _see(ctx: Context) -> dict[str, Any]:
     found = _live(ctx)
-    return {} if isinstance(found, Fail) else {"kargs": list(found)}
+    return {**see_managers(ctx), **({} if isinstance(found, Fail) else {"kargs": list(found)})}
 
 
 def _command(driver: Driver, params: Mapping[str, Any]) -> Command:

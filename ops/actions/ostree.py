@@ -13,6 +13,7 @@ from ops.actions.evidence import keep_fall_back
 from ops.actions.fenced import run_fenced
 from ops.actions.health import SOAK
 from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
+from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.packages import keep_packages
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
@@ -24,7 +25,7 @@ MAX_SOAK_S = 3600
 
 
 def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`version` (none: the next of the stream), `soak_s`, `roll_back` (undo by itself when unhealthy), `ignore_sessions`."""
+    """`version` (none: the next of the stream), `soak_s`, `roll_back` (undo by itself when unhealthy), and the common ones."""
     given = dict(params)
     found: dict[str, Any] = {}
     version = given.pop("version", "")
@@ -40,15 +41,16 @@ def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def common_params(given: dict[str, Any]) -> dict[str, Any]:
-    """Takes `soak_s` and `ignore_sessions` out of `given`."""
+    """Takes `soak_s`, `ignore_sessions` and `ignore_managers` out of `given`."""
     found: dict[str, Any] = {}
     if "soak_s" in given:
         value = given.pop("soak_s")
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SOAK_S:
             raise ParamsRefused("soak_s", "not_a_soak_time", value=str(value)[:40], most=MAX_SOAK_S)
         found["soak_s"] = value
-    if "ignore_sessions" in given:
-        found["ignore_sessions"] = flag_param(given, "ignore_sessions")
+    for name in ("ignore_sessions", "ignore_managers"):
+        if name in given:
+            found[name] = flag_param(given, name)
     return found
 
 
@@ -83,6 +85,7 @@ def ready_to_upgrade(
         checks.packages(facts),
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
         checks.pruned(facts),
     ]
 
@@ -95,6 +98,7 @@ def ready_to_roll_back(
         checks.no_transaction(facts),
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
         checks.has_rollback(facts),
     ]
 
@@ -285,7 +289,7 @@ UPGRADE = Action(
     kind="upgrade",
     checks=ready_to_upgrade,
     commands=upgrade_commands,
-    steps=with_restart(ready_to_upgrade, stage=stage, verify=verify),
+    steps=with_restart(ready_to_upgrade, stage=stage, verify=verify, see=see_managers),
     capabilities=("upgrade", "reboot"),
     is_disruptive=True,
     check_params=upgrade_params,
@@ -297,7 +301,7 @@ ROLLBACK = Action(
     commands=rollback_commands,
     target=rollback_target,
     steps=(
-        preflight(ready_to_roll_back),
+        preflight(ready_to_roll_back, see_managers),
         HOLD,
         Step("order", order_rollback),
         REBOOT,

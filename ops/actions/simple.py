@@ -8,6 +8,7 @@ from typing import Any
 from ops import preflight as checks
 from ops.actions.base import Action, Context, ParamsRefused, Step, as_failure, effect, said
 from ops.actions.health import SOAK
+from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.ostree import common_params
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, REBOOT
@@ -23,6 +24,7 @@ def ready_to_restart(
         checks.no_transaction(facts),
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
+        no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
     ]
 
 
@@ -79,7 +81,7 @@ RESTART = Action(
     kind="reboot",
     checks=ready_to_restart,
     commands=lambda driver, _params, _plan: [driver.command("reboot")],
-    steps=(preflight(ready_to_restart), REBOOT, AWAIT_BOOT, SOAK),
+    steps=(preflight(ready_to_restart, see_managers), REBOOT, AWAIT_BOOT, SOAK),
     capabilities=("reboot",),
     is_disruptive=True,
     check_params=_restart_params,

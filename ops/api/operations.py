@@ -28,6 +28,7 @@ from ops.filters import OperationFilter
 from ops.models import LogLine, Operation
 from ops.services import control
 from ops.services.approve import decide
+from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
 from ops.states import ACTIVE, FINAL, State
@@ -123,7 +124,7 @@ class OperationList(ApiView):
         kind, params = values["kind"], values["params"]
         if values["dry_run"]:
             plans = preview(nodes=nodes, kind=kind, params=params, actor=self.principal, now=clock.now())
-            return Response(_plan(plans))
+            return Response(_plan(plans, kind))
         answer = request_operations(
             nodes=nodes,
             kind=kind,
@@ -168,9 +169,13 @@ def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
     return list(narrowed.qs.order_by("name")[: MOST_NODES + 1])
 
 
-def _plan(plans: list[NodePlan]) -> dict[str, Any]:
+def _plan(plans: list[NodePlan], kind: str) -> dict[str, Any]:
+    found = outlook(plans, kind=kind, now=clock.now())
     return {
         "dry_run": True,
+        "approvals_needed": found.needed.approvals,
+        "approve_by": found.needed.until,
+        "expected_s": found.seconds,
         "operations": [shapes.plan_json(plan) for plan in plans if not plan.refused],
         "refused": [shapes.refused_json(plan.node.name, plan.refused, plan.params) for plan in plans if plan.refused],
     }

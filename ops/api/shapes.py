@@ -119,6 +119,9 @@ PLAN = Document(
     object_of(
         {
             "dry_run": FLAG,
+            "approvals_needed": INTEGER,
+            "approve_by": nullable(TIME),
+            "expected_s": nullable(INTEGER),
             "operations": list_of(
                 object_of(
                     {
@@ -127,6 +130,9 @@ PLAN = Document(
                         "commands": list_of(TEXTS),
                         "checks": list_of(_CHECK),
                         "facts_at": nullable(TIME),
+                        "seen_at": nullable(TIME),
+                        "expected_s": nullable(INTEGER),
+                        "past_runs": INTEGER,
                     }
                 )
             ),
@@ -226,6 +232,9 @@ def plan_json(plan: NodePlan) -> dict[str, Any]:
         "commands": [list(command) for command in plan.commands],
         "checks": checks,
         "facts_at": plan.node.facts_at,
+        "seen_at": plan.node.last_seen_at,
+        "expected_s": plan.expected.seconds if plan.expected else None,
+        "past_runs": plan.expected.runs if plan.expected else 0,
     }
 
 

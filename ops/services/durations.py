@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from statistics import median
 from typing import Any
 
 from ops import actions
 from ops.actions.health import DEFAULT_SOAK_S
-from ops.models import Operation
+from ops.models import Limit, Operation
 from ops.states import State
 
 LOOKED_BACK = timedelta(days=90)
@@ -44,3 +45,15 @@ def expected(kind: str, pools: Collection[Any], params: Mapping[str, Any], now: 
 
 def _soak_s(params: Mapping[str, Any]) -> int:
     return int(params.get("soak_s", DEFAULT_SOAK_S))
+
+
+def whole_time_s(counts: Mapping[str, int], by_pool: Mapping[str, Expected]) -> int | None:
+    """How long so many operations in each pool (by name) take, as many at once as the limit of the pool lets; None: not known.
+
+    Pools go on beside each other, so that the slowest says it.
+    """
+    if not counts or set(counts) - set(by_pool):
+        return None
+    limits = dict(Limit.objects.filter(scope="pool").values_list("name", "at_once"))
+    default = Limit.DEFAULTS["pool"]
+    return max(ceil(count / limits.get(pool, default)) * by_pool[pool].seconds for pool, count in counts.items())

@@ -16,6 +16,7 @@ from ops.health_checks import CheckRefused, checked, command_of, read, read_kube
 from ops.models import Attachment, PoolCheck
 from ops.tests.test_engine_kills import Run
 from ops.wording import check_problem, check_sentence, result_sentence
+from simfleet.answers import systemd, units
 from simfleet.model import Fault
 
 
@@ -247,3 +248,21 @@ def test_the_page_of_a_pool_edits_its_checks() -> None:
     assert not PoolCheck.objects.exists()
     viewer = signed_in(make_user("viewer", ("viewer", web)))
     assert viewer.get("/pools/web/checks/-/add/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_another_reboot_manager_stops_it_unless_it_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("reboot", monkeypatch)
+    whole = units.unit
+
+    def with_locksmith(host: Any, name: str, now: float) -> units.Unit:
+        found = units.Unit(name, "Cluster reboot manager") if name == "locksmithd.service" else whole(host, name, now)
+        return found
+
+    monkeypatch.setattr(systemd, "unit", with_locksmith)
+    done = run.rounds()
+    assert (done.state, done.result, run.machine.reboots) == ("failed", "preflight", 0)
+    assert "locksmithd.service" in result_sentence(done.result, done.result_params)
+    run.ask("reboot", soak_s=0, ignore_managers=True)
+    assert run.rounds().state == "succeeded"
+    run.machine.loop.close()

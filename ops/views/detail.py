@@ -10,7 +10,6 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
@@ -22,7 +21,7 @@ from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
 from ops.views.trail import trail
-from ops.views.words import differences, shown
+from ops.views.words import differences, shown, time_word
 
 LINES_AT_ONCE = 500
 #: htmx ends a poll on this status.
@@ -111,10 +110,7 @@ def _took(run: StepRun) -> str:
     """How long it took, in the largest unit that says enough."""
     if run.ended_at is None:
         return ""
-    seconds = round((run.ended_at - run.started_at).total_seconds())
-    if seconds < 90:
-        return _("%(n)s s") % {"n": seconds}
-    return _("%(n)s min") % {"n": round(seconds / 60)}
+    return time_word((run.ended_at - run.started_at).total_seconds())
 
 
 def _said(run: StepRun) -> str:

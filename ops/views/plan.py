@@ -23,10 +23,11 @@ from nodes.models import Facts, Node
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
+from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
 from ops.services.reasons import is_reason_required, reason_hint
 from ops.services.request import MOST_NODES, preview, request_operations
-from ops.views.words import differences
+from ops.views.words import differences, time_word
 
 CONFIRM_ABOVE = 10
 SHOWN_TARGETS = 200
@@ -42,13 +43,13 @@ HOURS = {
 }
 #: Fields that a kind takes, beyond the reason and the deadline.
 FIELDS: dict[str, tuple[str, ...]] = {
-    "upgrade": ("version", "soak_s", "roll_back", "ignore_sessions"),
-    "rollback": ("soak_s", "ignore_sessions"),
-    "reboot": ("soak_s", "ignore_sessions"),
+    "upgrade": ("version", "soak_s", "roll_back", "ignore_sessions", "ignore_managers"),
+    "rollback": ("soak_s", "ignore_sessions", "ignore_managers"),
+    "reboot": ("soak_s", "ignore_sessions", "ignore_managers"),
     "pin": ("deployment",),
     "unpin": ("deployment",),
     "unit_restart": ("unit",),
-    "kargs": ("append", "delete", "replace", "soak_s", "roll_back", "ignore_sessions"),
+    "kargs": ("append", "delete", "replace", "soak_s", "roll_back", "ignore_sessions", "ignore_managers"),
 }
 #: Without these nothing can be planned: the form is asked for them first.
 ASKED_FIRST = {"unit_restart": ("unit",), "kargs": ("append", "delete", "replace")}
@@ -101,6 +102,7 @@ class PlanForm(forms.Form):
         label=gettext_lazy("Go back by itself when it is not healthy afterwards"), required=False
     )
     ignore_sessions = forms.BooleanField(label=gettext_lazy("Also when somebody is signed in"), required=False)
+    ignore_managers = forms.BooleanField(label=gettext_lazy("Also beside another reboot manager"), required=False)
     hours = forms.TypedChoiceField(
         label=gettext_lazy("Wait for a host that does not answer, or for its turn"),
         coerce=int,
@@ -248,6 +250,21 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
             for one in refused[:SHOWN_TARGETS]
         ],
         "refused_count": len(refused),
+        **_outlook(plans, kind),
+    }
+
+
+def _outlook(plans: list[NodePlan], kind: str) -> dict[str, Any]:
+    """What the plan says as a whole, beside the button."""
+    if not plans:
+        return {}
+    found = outlook(plans, kind=kind, now=clock.now())
+    runs = sum({plan.node.pool_id: plan.expected.runs for plan in plans if plan.expected}.values())
+    return {
+        "approvals": found.needed.approvals,
+        "approve_by": found.needed.until,
+        "whole_time": time_word(found.seconds) if found.seconds is not None else "",
+        "runs": runs,
     }
 
 
@@ -257,6 +274,8 @@ def _row(plan: NodePlan) -> dict[str, Any]:
         "node": plan.node,
         "before": plan.frozen.get("booted_version", ""),
         "after": plan.target.get("version", ""),
+        "expected": time_word(plan.expected.seconds) if plan.expected else "",
+        "runs": plan.expected.runs if plan.expected else 0,
         "differences": differences(plan.target),
         "commands": [shlex.join(command) for command in plan.commands],
         "checks": [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from ops import wording
 from ops.models import Operation
@@ -57,3 +58,12 @@ def shown(operation: Operation) -> dict[str, Any]:
         # A row is drawn anew when anything of it changed.
         "revision": f"{operation.state}.{operation.step_number}.{operation.wait_reason}.{operation.log_seq}",
     }
+
+
+def time_word(seconds: float) -> str:
+    """How long something takes, in the largest unit that says enough."""
+    if seconds < 90:
+        return _("%(n)s s") % {"n": round(seconds)}
+    if seconds < 90 * 60:
+        return _("%(n)s min") % {"n": round(seconds / 60)}
+    return _("%(n)s h") % {"n": round(seconds / 3600, 1)}

@@ -68,6 +68,7 @@ CHECKS: dict[str, Forms] = {
     "no_rollback": (_("The host has no deployment to go back to."),),
     "facts_fresh": (
         ngettext_lazy("It answered %(minutes)d minute ago.", "It answered %(minutes)d minutes ago.", "minutes"),
+        _("It answered less than a minute ago."),
     ),
     "facts_old": (
         ngettext_lazy(
@@ -136,4 +137,12 @@ CHECKS: dict[str, Forms] = {
         _("%(command)s ended with status %(status)s."),
     ),
     "command_late": (_("%(command)s did not end in time."),),
+    "no_other_manager": (_("No other reboot manager is active on it."),),
+    "other_manager": (
+        ngettext_lazy(
+            "Another reboot manager is active on it, and may restart it at the same time: %(managers)s.",
+            "Other reboot managers are active on it, and may restart it at the same time: %(managers)s.",
+            "count",
+        ),
+    ),
 }
