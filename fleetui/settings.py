@@ -112,6 +112,8 @@ POLL_KEEP_OPEN = int(env.int("FLEETUI_POLL_KEEP_OPEN", 0, validate=_connections)
 POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
 OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
+#: A host that does not answer for so long after its restart needs a person. Large machines take a while to start.
+OPERATION_RETURN_S = int(env.int("FLEETUI_OPERATION_RETURN_S", 900) or 900)
 #: Whether requests of operations have to say why, and what a ticket in that reason looks like.
 REQUIRE_REASON = bool(env.bool("FLEETUI_REQUIRE_REASON", False))
 TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)

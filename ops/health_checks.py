@@ -129,7 +129,7 @@ def read(kind: str, params: Mapping[str, Any], result: CommandResult) -> Check:
         told = {"host": params["host"], "port": params["port"]}
         if result.exit_status == 0:
             return Check("port_answers", params=told)
-        return Check("port_late" if late else "port_silent", "block", {**told, "said": said})
+        return Check("port_late" if late else "port_silent", "block", {**told, "said": said.rpartition(": ")[2]})
     if kind == "http":
         told = {"url": params["url"], "wanted": params["status"]}
         seen = int(out[-3:]) if out[-3:].isdigit() else 0

@@ -19,7 +19,9 @@ from tests.rig import Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 LEASE_S = 8
-HOSTS = 6
+HOSTS = 9
+#: A host that stays away for longer is a person's.
+RETURN_S = 60
 #: The newest of the versions that every rig has.
 GOOD = "43.20251214.3.0"
 
@@ -110,7 +112,12 @@ class Fleet:
 def fleet(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]:
     """One installation, and a host of its own for each test: none finds what another left."""
     folder = tmp_path_factory.mktemp("operations") / "var"
-    with installation(folder, FLEETUI_POLL_INTERVAL_S="10", FLEETUI_OPERATION_LEASE_S=str(LEASE_S)) as started:
+    with installation(
+        folder,
+        FLEETUI_POLL_INTERVAL_S="10",
+        FLEETUI_OPERATION_LEASE_S=str(LEASE_S),
+        FLEETUI_OPERATION_RETURN_S=str(RETURN_S),
+    ) as started:
         found = Fleet(started, rig)
         found.take_in(rig.up(HOSTS))
         yield found
@@ -219,3 +226,72 @@ def test_a_unit_is_restarted_once_and_kernel_arguments_are_changed(fleet: Fleet,
     assert nothing_left(rig, name)
     same = fleet.end(fleet.start("kargs", name, append=["fleetui.test=1"]))
     assert (same["state"], same["result"], boots(rig, name)) == ("succeeded", "arguments_there", count + 1)
+
+
+@pytest.fixture
+def a_good_head(rig: Rig) -> Iterator[None]:
+    """What is published stays the head of the branch, for other tests too: the last one is good again."""
+    yield
+    rig("publish", "43.20260130.3.0")
+
+
+@pytest.mark.usefixtures("a_good_head")
+def test_bad_versions_are_gone_back_from_and_held_back(fleet: Fleet, rig: Rig, name: str) -> None:
+    """One fails its health check and goes back by itself, the other does not boot and falls back."""
+    before = fleet.node(name)["booted"]["version"]
+    rig("publish", "43.20260110.3.0", "--bad", "unit")
+    fleet.known_releases()
+    done = fleet.end(fleet.start("upgrade", name, version="43.20260110.3.0", soak_s=0, roll_back=True), 400)
+    assert (done["state"], done["result"]) == ("failed", "went_back"), (done, fleet.log(done["id"]))
+    assert "rig-app.service" in done["result_sentence"]
+    found = fleet.ask("GET", f"operations/{done['id']}/findings/")
+    kept = {one["kind"]: one for one in found["attachments"]}
+    assert {"unit_status", "unit_journal", "boot_journal"} <= set(kept), kept
+    journal = fleet.ask("GET", f"operations/{done['id']}/attachments/{kept['unit_journal']['id']}/")
+    assert "rig-app" in journal["text"]
+    assert found["packages"]["upgraded"] > 0
+    assert found["facts_before"]["version"] == found["facts_after"]["version"] == before
+
+    rig("publish", "43.20260115.3.0", "--bad", "noboot")
+    fleet.known_releases()
+    done = fleet.end(fleet.start("upgrade", name, version="43.20260115.3.0", soak_s=0), 300)
+    assert (done["state"], done["result"]) == ("failed", "fell_back"), (done, fleet.log(done["id"]))
+    assert fleet.polled(name)["booted"]["version"] == before
+    assert nothing_left(rig, name)
+
+    holds = fleet.ask("GET", f"version-holds/?node={name}")["results"]
+    whys = {one["version"]: one["why"] for one in holds}
+    assert whys == {"43.20260110.3.0": "went_back", "43.20260115.3.0": "fell_back"}
+    asked = {"kind": "upgrade", "nodes": [name], "params": {"version": "43.20260110.3.0"}, "dry_run": True}
+    assert [one["code"] for one in fleet.ask("POST", "operations/", asked)["refused"]] == ["held"]
+
+
+def test_a_host_that_does_not_come_back_is_a_persons_who_may_bring_it_back(fleet: Fleet, rig: Rig, name: str) -> None:
+    count = boots(rig, name)
+    rig("fault", name, "no-return", "on")
+    lost = fleet.end(fleet.start("reboot", name, soak_s=0), 300)
+    assert (lost["state"], lost["result"]) == ("needs_attention", "did_not_return"), (lost, fleet.log(lost["id"]))
+    rig("on", name)
+    fleet.ask("POST", f"operations/{lost['id']}/go-on/", {"reason": "plugged in again"})
+    done = fleet.end(lost["id"])
+    assert (done["state"], done["result"]) == ("succeeded", "healthy"), (done, fleet.log(done["id"]))
+    assert boots(rig, name) == count + 1
+    assert nothing_left(rig, name)
+
+
+def test_a_pin_and_a_host_key_that_changed_meanwhile(fleet: Fleet, rig: Rig, name: str) -> None:
+    done = fleet.end(fleet.start("pin", name, deployment="booted"))
+    assert done["state"] == "succeeded", (done, fleet.log(done["id"]))
+    assert "Pinned: yes" in rig.ssh(name, "rpm-ostree status")
+    count = boots(rig, name)
+    fleet.ask("PUT", "operations/stop/", {"stopped": True, "reason": "proof"})
+    try:
+        operation = fleet.start("reboot", name)
+        rig("fault", name, "wrong-hostkey", "on")
+    finally:
+        fleet.ask("PUT", "operations/stop/", {"stopped": False, "reason": "proof"})
+    done = fleet.end(operation)
+    rig("fault", name, "wrong-hostkey", "off")
+    assert (done["state"], done["result"]) == ("failed", "contact_refused"), done
+    assert done["result_params"]["kind"] == "key_mismatch"
+    assert boots(rig, name) == count

@@ -81,6 +81,8 @@ class Context:
     since: datetime
     held: Callable[[], bool]
     lease_s: int
+    #: How long a host may take to answer again after a restart.
+    return_within: timedelta
     inventory: Inventory
     family: str = ""
 

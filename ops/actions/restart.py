@@ -11,7 +11,6 @@ from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import booted_of, named
 
-RETURN_WITHIN = timedelta(minutes=15)
 _SETTLING = ("initializing", "starting")
 SETTLE_WITHIN = timedelta(minutes=5)
 
@@ -28,8 +27,8 @@ def reboot(ctx: Context) -> Outcome:
         result = effect(ctx, restart)
     except HostError as error:
         # It may be on its way down because of an earlier try; once it answers, the boot id tells.
-        if ctx.now - _moment(asked_at) > RETURN_WITHIN:
-            return Fail("did_not_return", {"minutes": 15, "message": error.message}, attention=True)
+        if ctx.now - _moment(asked_at) > ctx.return_within:
+            return _lost(ctx, error)
         return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
     if result.exit_status == BOOT_CHANGED_STATUS:
         return Done("reboot_seen")
@@ -46,8 +45,8 @@ def await_boot(ctx: Context) -> Outcome:
     try:
         facts, _measured = ctx.host.look()
     except HostError as error:
-        if ctx.now - asked_at > RETURN_WITHIN:
-            return Fail("did_not_return", {"minutes": 15, "message": error.message}, attention=True)
+        if ctx.now - asked_at > ctx.return_within:
+            return _lost(ctx, error)
         return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
     if not facts.boot.boot_id:
         return Fail("boot_id_unknown", again=True)
@@ -57,7 +56,7 @@ def await_boot(ctx: Context) -> Outcome:
         return Wait(ctx.now + timedelta(seconds=3), "goes_down")
     document = facts.as_json()
     booted = booted_of(document) or {}
-    if facts.health.system_state in _SETTLING and ctx.now - asked_at < RETURN_WITHIN + SETTLE_WITHIN:
+    if facts.health.system_state in _SETTLING and ctx.now - asked_at < ctx.return_within + SETTLE_WITHIN:
         return Wait(ctx.now + timedelta(seconds=3), "settles", {"state": facts.health.system_state})
     seen: dict[str, Any] = {
         "boot_id": facts.boot.boot_id,
@@ -71,6 +70,11 @@ def await_boot(ctx: Context) -> Outcome:
     }
     ctx.log.note("booted", version=booted.get("version") or "", state=facts.health.system_state or "")
     return Done("booted", {"version": booted.get("version") or ""}, seen)
+
+
+def _lost(ctx: Context, error: HostError) -> Fail:
+    minutes = max(round(ctx.return_within / timedelta(minutes=1)), 1)
+    return Fail("did_not_return", {"minutes": minutes, "message": error.message}, attention=True)
 
 
 def _moment(text: str) -> datetime:

@@ -146,6 +146,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             since=begun.started_at,
             held=lambda: hold(row.pk, own, clock.now()),
             lease_s=settings.OPERATION_LEASE_S,
+            return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
             family=family,
         )

@@ -30,9 +30,9 @@ def past_run(node: Node, seconds: int, soak_s: int) -> None:
 
 def test_the_time_is_that_of_past_runs_with_the_soak_that_is_asked_for_now() -> None:
     web = make_pool("web")
-    nodes = [make_node(f"web-{number}", pool=web) for number in range(5)]
-    for node in nodes:
-        make_facts(node)
+    for number in range(5):
+        make_facts(make_node(f"web-{number}", pool=web))
+    nodes = list(Node.objects.select_related("pool__cluster"))
     owner = Api(make_user("owner", "admin"))
     body = {"kind": "reboot", "selector": {"pool": "web"}, "params": {"soak_s": 10}, "dry_run": True}
     empty = owner.post("operations/", body).json()
