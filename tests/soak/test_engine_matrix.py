@@ -34,7 +34,7 @@ SLOW_S = 0.4
 KINDS: dict[str, dict[str, Any]] = {**PARAMS, "cancel_transaction": {}, "zincati_check": {}}
 #: These leave something to take back, so that their last step is seen.
 TIDIED = ("upgrade", "rollback")
-#: What is done after a failed health check: tests/soak/test_bad_versions.py goes there on hosts that really fail.
+#: What is done after a failed health check: tests/test_operations_rig.py goes there on hosts that really fail.
 ONLY_WHEN_UNHEALTHY = "back_"
 PAIRS = [(database, broker) for database in ("SQLite", "PostgreSQL") for broker in ("folder", "Redis")]
 Cell = tuple[str, str]
