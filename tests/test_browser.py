@@ -17,6 +17,8 @@ from tests.installation import Installation, installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 NODES = 66
+#: Waits are for a condition, and a busy machine may take its time.
+expect.set_options(timeout=60_000)
 LIVE_MS = 11_000
 PAGES = (
     "/",
