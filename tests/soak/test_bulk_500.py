@@ -145,7 +145,12 @@ def test_every_host_of_a_bulk_upgrade_ends_as_it_must(site: tuple[Site, Path], n
     asked = found.ask(
         "POST", "operations/", {"kind": "upgrade", "nodes": names, "params": {"soak_s": 0}, "reason": "proof"}
     )
-    assert (len(asked["operations"]), asked["refused"]) == (nodes, [])
+    refused = {one["node"] for one in asked["refused"]}
+    # A host that was polled since shows its wrong key, and is not even asked.
+    assert {at_fault.pop(name, "") for name in refused} <= {"wrong_key"}, asked["refused"]
+    names = [name for name in names if name not in refused]
+    nodes = len(names)
+    assert len(asked["operations"]) == nodes
     pages = Pages(found, f"/operations/requests/{asked['request_id']}/")
     pages.start()
     over = f"state IN {OVER}"
@@ -172,8 +177,8 @@ def test_every_host_of_a_bulk_upgrade_ends_as_it_must(site: tuple[Site, Path], n
     _check_ends(found, at_fault)
     _check_hosts(fleet, before, names, at_fault)
     assert end_mib - warm_mib < MOST_GROWTH_MIB
-    assert max(lines_s) < FIRST_LINE_S or nodes < 100
-    assert statistics.median(pages.took_ms) < PAGE_MS or nodes < 100
+    assert max(lines_s) < FIRST_LINE_S or one_of < 10
+    assert statistics.median(pages.took_ms) < PAGE_MS or one_of < 10
 
 
 def _with_an_update(found: Site, nodes: int) -> list[str]:
