@@ -56,6 +56,11 @@ def _credential_of(node: Node) -> str:
     return credential.name if credential else ""
 
 
+def _jump_host_of(node: Node) -> str:
+    jump_host = node.effective_jump_host
+    return jump_host.name if jump_host else ""
+
+
 def _staged_of(node: Node) -> str:
     return str((node.staged or {}).get("version") or "")
 
@@ -70,6 +75,12 @@ _ALL = (
         ("pool__name", "credential__name", "pool__credential__name"),
         _credential_of,
         joins=("credential", "pool__credential"),
+    ),
+    Column(
+        "jump_host",
+        ("pool__name", "jump_host__name", "pool__jump_host__name"),
+        _jump_host_of,
+        joins=("jump_host", "pool__jump_host"),
     ),
     _plain("labels"),
     _plain("lifecycle"),
@@ -168,7 +179,7 @@ def reading(found: NodeQuerySet, wanted: Sequence[Column], *, is_file: bool = Fa
     if not is_file:
         fields |= dict.fromkeys([*_ALWAYS, *(name for one in wanted for name in one.drawn)])
     # A relation that is only half deferred is an error; without the join its id is not read either.
-    keys = {"pool", "credential"} & {join.partition("__")[0] for join in joins}
+    keys = {"pool", "credential", "jump_host"} & {join.partition("__")[0] for join in joins}
     narrowed = found.select_related(*joins) if joins else found.select_related(None)
     return narrowed.only(*fields, *keys)
 

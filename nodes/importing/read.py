@@ -100,6 +100,8 @@ def read(text: str, source: str = "", filename: str = "") -> Inventory:
     """The rows of a document; Refused when it cannot be read at all."""
     if len(text) > MAX_BYTES:
         raise Refused(TOO_LARGE, SPLIT, limit=MAX_BYTES // 1024 // 1024)
+    # What Excel and our own files begin with.
+    text = text.removeprefix("\ufeff")
     if not source and (wrong := wrong_kind(text)) is not None:
         raise wrong
     source = source or detect(text, filename)

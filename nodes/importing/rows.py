@@ -49,6 +49,8 @@ class Row:
     port: int | None = None
     pool: str | None = None
     credential: str | None = None
+    #: By its name here; `jump_hosts` is a way that may be none of ours.
+    jump_host: str | None = None
     jump_hosts: tuple[str, ...] = ()
     os_family: str | None = None
     labels: dict[str, str] | None = None

@@ -20,6 +20,7 @@ COLUMNS = {
     "pool": "pool",
     "group": "pool",
     "credential": "credential",
+    "jump_host": "jump_host",
     "os": "os_family",
     "os_family": "os_family",
     "labels": "labels",
@@ -81,7 +82,7 @@ def _fields(header: list[str]) -> list[str]:
             N_("Columns that are not known: %(columns)s."),
             N_("Use %(known)s, or leave them out."),
             columns=", ".join(unknown),
-            known="name, address, port, pool, credential, os, labels, label:KEY, host_key",
+            known="name, address, port, pool, credential, jump_host, os, labels, label:KEY, host_key",
         )
     if "name" not in fields:
         raise Refused(

@@ -20,8 +20,9 @@ from nodes.models import HostKey, ImportPlan, JumpHost, Node, Pool, TimelineEven
 from nodes.services import importing
 from nodes.services.importing import Options
 from nodes.services.importing import apply as applying
+from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, PASSWORD, make_credential, make_node, make_pool, principal
+from nodes.tests.make import NOW, PASSWORD, make_credential, make_jump_host, make_node, make_pool, principal
 from nodes.tests.test_import_readers import KEY
 
 pytestmark = pytest.mark.django_db
@@ -326,3 +327,30 @@ def test_a_known_jump_host_is_taken_over(db: None) -> None:
         "c": "inner",
         "d": "other",
     }
+
+
+def test_a_table_names_the_jump_host(cast: Cast) -> None:
+    make_jump_host("bastion")
+    text = "name,address,jump_host\na,10.7.0.1,bastion\nb,10.7.0.2,nowhere\nc,10.7.0.3,\n"
+    plan = applied(importing.make_plan(text=text, options=Options(), actor=SYSTEM, now=NOW))
+    assert {row.name: row.outcome for row in plan.rows.all()} == {"a": "add", "b": "refuse", "c": "add"}
+    assert plan.rows.get(name="b").problems[0]["field"] == "jump_host"
+    assert [Node.objects.get(name=name).jump_host_id is None for name in "ac"] == [False, True]
+    # An operator sees no jump host that none of the nodes is reached through.
+    theirs = importing.make_plan(text=text, options=Options(pool="web"), actor=principal(cast.operator), now=NOW)
+    assert theirs.counts["refuse"] == 3
+
+
+def test_a_list_that_was_taken_as_a_file_is_an_import(cast: Cast) -> None:
+    """Our own CSV begins with a mark that spreadsheets need; scripts send it along."""
+    make_jump_host("bastion")
+    make_node("x", address="10.7.0.9", port=2222, labels={"rack": "7", "site": "bkk"}, jump_host=JumpHost.objects.get())
+    api = Api(cast.owner)
+    path = "nodes/export/?format=csv&columns=address,port,pool,jump_host,labels&q=10.7.0.9"
+    text = b"".join(api.get(path).streaming_content).decode()
+    assert text.startswith("\ufeffname,")
+    Node.objects.get(name="x").delete()
+    made = api.post("nodes/import/", {"text": text, "dry_run": True}).json()
+    assert made["counts"] == {"add": 1, "change": 0, "unchanged": 0, "refuse": 0}
+    values = ImportPlan.objects.get(pk=made["id"]).rows.get().values
+    assert (values["jump_host"], values["port"], values["labels"]) == ("bastion", 2222, {"rack": "7", "site": "bkk"})

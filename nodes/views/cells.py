@@ -41,6 +41,7 @@ _WORDS = {
     "pool": gettext_lazy("Pool"),
     "cluster": gettext_lazy("Cluster"),
     "credential": gettext_lazy("Credential"),
+    "jump_host": gettext_lazy("Jump host"),
     "labels": gettext_lazy("Labels"),
     "lifecycle": gettext_lazy("Lifecycle"),
     "maintenance_until": gettext_lazy("Maintenance until"),

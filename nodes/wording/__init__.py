@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
 from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
 from nodes.wording.sentences import fill
-from nodes.wording.timeline import TIMELINE
+from nodes.wording.timeline import FIELDS, TIMELINE
 
 __all__ = [
     "axis_name",
@@ -106,6 +106,8 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
     if kind == "os_detected" and str(known.get("version") or "") in str(known.get("name") or ""):
         # A pretty name often ends with the version.
         known["version"] = ""
+    if isinstance(known.get("fields"), list):
+        known["fields"] = [str(FIELDS.get(str(name), name)) for name in known["fields"]]
     if isinstance(known.get("units"), list) and "count" not in known:
         known["count"] = len(known["units"])
     if kind not in TIMELINE:

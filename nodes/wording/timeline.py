@@ -1,10 +1,24 @@
 """The sentences of what happened to a node, by kind. The names in them are the params of the event."""
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
 
+#: What people set on a node, inside a sentence.
+FIELDS: dict[str, Promise] = {
+    "name": _("name"),
+    "address": _("address"),
+    "port": _("port"),
+    "pool": _("pool"),
+    "credential": _("credential"),
+    "jump_host": _("jump host"),
+    "os_family_given": _("OS family"),
+    "labels": _("labels"),
+    "host_key": _("host key"),
+    "machine_id": _("machine id"),
+}
 TIMELINE: dict[str, Forms] = {
     "node_added": (_("Added by %(actor)s"), _("Added")),
     "node_enrolled": (

@@ -126,7 +126,7 @@ def _known(found: list[importing.Row], actor: Principal) -> _Known:
     busy: dict[Any, str] = {}
     for some in _slices(nodes):
         busy |= worked_on([nodes[name].pk for name in some])
-    with_jumps = any(row.jump_hosts for row in found)
+    with_jumps = any(row.jump_hosts or row.jump_host for row in found)
     return _Known(
         nodes=nodes,
         places=places,
@@ -230,7 +230,9 @@ def _values(row: importing.Row, node: Node | None, known: _Known, options: Optio
         if credential not in known.credentials:
             raise _RowProblem("credential", credential, gettext("There is no such credential that you may use."))
         values["credential"] = credential
-    if jump_host := _jump_host(row.jump_hosts, known):
+    if row.jump_host and row.jump_host not in known.jump_hosts:
+        raise _RowProblem("jump_host", row.jump_host, gettext("There is no such jump host that you may use."))
+    if jump_host := row.jump_host or _jump_host(row.jump_hosts, known):
         values["jump_host"] = jump_host
     if node is None:
         rows.checked(
