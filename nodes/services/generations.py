@@ -7,7 +7,16 @@ from typing import Any
 
 from django.db.models import Field
 
-from nodes.models import CredentialTrial, Deployment, FactTerm, HostCertificate, HostKey, Measurement, Node
+from nodes.models import (
+    CredentialTrial,
+    Deployment,
+    FactTerm,
+    HostCertificate,
+    HostKey,
+    Measurement,
+    Node,
+    Provisioning,
+)
 
 #: What a new machine behind an old name does not take over; its first poll fills it.
 _FORGOTTEN = (
@@ -31,6 +40,9 @@ def forget_machine(node: Node, now: datetime) -> None:
     for model in (Deployment, FactTerm, Measurement, HostCertificate, CredentialTrial):
         model._default_manager.filter(node=node).delete()
     HostKey.objects.filter(node=node, state__in=["pinned", "offered"]).update(state="replaced", decided_at=now)
+    # What was offered to a machine that another one came before leads to no config any more.
+    offers = Provisioning.objects.filter(node=node, ended_at=None)
+    offers.update(ended_at=now, ending="replaced", sealed_config="")
 
 
 def _default(name: str) -> Any:

@@ -140,3 +140,10 @@ class TestRendering:
         broken = make_version(version.config, source="variant: fcos\n")
         with pytest.raises(Conflict, match="does not convert"):
             render(broken, pool=cast.web)
+
+
+def test_the_log_says_what_was_there_before(cast: Cast) -> None:
+    set_value(place=cast.web, name="join", value=SECRET, is_secret=True, actor=SYSTEM, now=NOW)
+    set_value(place=cast.web, name="join", value="plain", actor=SYSTEM, now=NOW)
+    event = AuditEvent.objects.filter(action="ignition.set_value").latest("seq")
+    assert (json.loads(event.before), json.loads(event.after)) == ({"join": "(secret)"}, {"join": "plain"})

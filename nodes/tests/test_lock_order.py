@@ -16,7 +16,9 @@ from nodes.models import Node, Pool
 from nodes.services.bulk import change_many
 from nodes.services.groups import edit_pool
 from nodes.services.nodes import request_poll
-from nodes.tests.make import make_node, make_pool
+from nodes.services.provisioning.offer import end_open, provision
+from nodes.services.provisioning.serve import Refusal, fetch
+from nodes.tests.make import make_config, make_node, make_pool, make_version
 from nodes.tests.waiting import until_it_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,3 +70,31 @@ def test_a_poll_and_a_write_of_many_end_both(write: Callable[[Pool], None]) -> N
         Node.objects.select_for_update().get(pk=SECOND)
     other.join()
     assert not failed
+
+
+def test_a_machine_fetches_while_somebody_offers_anew() -> None:
+    """Both take the node first: otherwise one holds the offer and waits for the node, and the other the reverse."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    pool = make_pool("web")
+    node = make_node("a", pool=pool, last_seen_at=None)
+    version = make_version(make_config("edge", pool), state="approved")
+    done = provision(node=node, version=version, actor=SYSTEM, now=clock.now())
+    found: list[object] = []
+
+    def work() -> None:
+        try:
+            found.append(fetch(done.text, address="10.0.0.9", agent="", now=clock.now()))
+        except Exception as error:
+            found.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=work)
+    with transaction.atomic():
+        Node.objects.select_for_update().get(pk=node.pk)
+        other.start()
+        until_it_waits(other)
+        end_open(node, "replaced", clock.now())
+    other.join()
+    assert found == [Refusal.GONE]

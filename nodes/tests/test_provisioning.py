@@ -18,6 +18,7 @@ from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 from nodes.hosts.errors import HostKeyMismatch
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, IgnitionVersion, Node, Pool, Provisioning, TimelineEvent
+from nodes.services.generations import forget_machine
 from nodes.services.polling import Outcome
 from nodes.services.provisioning.offer import Offered, forget_expired, provision, revoke, rotate_seals
 from nodes.services.provisioning.serve import Refusal, fetch
@@ -177,6 +178,16 @@ class TestFetching:
         Provisioning.objects.filter(pk=done.provisioning.pk).update(sealed_config=other.provisioning.sealed_config)
         assert fetch(done.text, address="", agent="", now=LATER) is Refusal.NOT_READY
 
+    def test_a_retired_node_or_a_withdrawn_version_gives_nothing(self, cast: Cast, version: IgnitionVersion) -> None:
+        node = fresh(cast)
+        done = offered(node, version, cast)
+        Node.objects.filter(pk=node.pk).update(lifecycle="retired")
+        assert fetch(done.text, address="", agent="", now=LATER) is Refusal.GONE
+        Node.objects.filter(pk=node.pk).update(lifecycle="active")
+        assert got(done)
+        IgnitionVersion.objects.filter(pk=version.pk).update(state="withdrawn")
+        assert fetch(done.text, address="", agent="", now=LATER) is Refusal.GONE
+
     def test_a_revoked_one_is_gone(self, cast: Cast, version: IgnitionVersion) -> None:
         done = offered(fresh(cast), version, cast)
         for _time in range(2):
@@ -260,6 +271,34 @@ class TestArriving:
         assert fetch(done.text, address="", agent="", now=LATER) is Refusal.GONE
         after = poll(seen(found), LATER + timedelta(minutes=1))
         assert (after.generation, after.reachability, after.applied_version) == (2, "reachable", version)
+
+    def test_whoever_fetched_what_was_revoked_is_not_trusted_as_a_new_node(
+        self, cast: Cast, version: IgnitionVersion
+    ) -> None:
+        node = fresh(cast)
+        done = offered(node, version, cast)
+        got(done)
+        revoke(provisioning=done.provisioning, actor=principal(cast.owner), now=LATER)
+        assert not HostKey.objects.filter(node=node, state="pinned").exists()
+        # A contact that began before is of no account either.
+        assert Node.objects.get(pk=node.pk).revision == node.revision + 1
+
+    def test_a_revoked_offer_that_is_over_unpins_nothing(self, cast: Cast, version: IgnitionVersion) -> None:
+        node = fresh(cast)
+        done = offered(node, version, cast)
+        got(done)
+        poll(seen(node), LATER)
+        revoke(provisioning=done.provisioning, actor=principal(cast.owner), now=LATER)
+        assert HostKey.objects.get(node=node, state="pinned").fingerprint == done.provisioning.fingerprint
+
+    def test_what_was_offered_ends_when_another_machine_takes_the_place(
+        self, cast: Cast, version: IgnitionVersion
+    ) -> None:
+        node = poll(seen(make_node("web-9", pool=cast.web)), NOW)
+        done = offered(node, version, cast)
+        forget_machine(node, LATER)
+        row = Provisioning.objects.get(pk=done.provisioning.pk)
+        assert (row.ending, row.sealed_config) == ("replaced", "")
 
     @pytest.mark.parametrize("case", ["not fetched", "revoked", "another key"])
     def test_any_other_key_is_for_a_person_to_decide(self, cast: Cast, version: IgnitionVersion, case: str) -> None:

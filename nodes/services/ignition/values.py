@@ -58,9 +58,9 @@ def set_value(
                     _("%(place)s has %(limit)s values already.") % {"place": place, "limit": MOST_VALUES},
                     mend=_("Delete some that are not used."),
                 )
+            before = {name: _told(old)} if old is not None else None
             row = old or IgnitionValue(**where, name=name)
             row.is_secret, row.set_at, row.set_by = is_secret, now, str(actor)[:200]
-            before = {name: _told(old)} if old is not None else None
             row.value = "" if is_secret else value
             row.sealed_value = seal(value, place=row.seal_place) if is_secret else ""
             row.save()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
@@ -105,10 +106,21 @@ def revoke(*, provisioning: Provisioning, actor: Principal, now: datetime) -> No
     """End the token at once. A machine that has fetched already is not trusted by it any more. A second time changes nothing."""
     require(actor, "nodes.write", provisioning.node)
     with transaction.atomic():
+        # The node first, as everywhere.
+        Node.objects.select_for_update().get(pk=provisioning.node_id)
         open_still = Provisioning.objects.filter(pk=provisioning.pk, ended_at=None)
         if open_still.update(ended_at=now, ending="revoked", sealed_config=""):
+            _trust_no_more(provisioning, now)
             before = {"version": str(provisioning.version), "fetches": provisioning.fetches}
             append([Entry(str(actor), "nodes.provision_revoke", f"node:{provisioning.node.name}", before=before)])
+
+
+def _trust_no_more(row: Provisioning, now: datetime) -> None:
+    """The key of a new node was pinned with the offer: whoever fetched the config would be taken for the node by it."""
+    made = HostKey.objects.filter(node=row.node_id, state="pinned", fingerprint=row.fingerprint)
+    if made.update(state="replaced", decided_at=now):
+        # What a contact under way finds is of the host before; the next one asks for the key that the host shows.
+        Node.objects.filter(pk=row.node_id).update(revision=F("revision") + 1, poll_due_at=now, poll_requested_at=now)
 
 
 def end_open(node: Node, ending: str, now: datetime) -> None:

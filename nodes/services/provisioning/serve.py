@@ -13,7 +13,8 @@ from django.db.models.functions import Coalesce
 from fleetui.access.token_text import matches, taken_apart
 from fleetui.core.crypto import unseal
 from fleetui.core.errors import SealBroken
-from nodes.models import Provisioning, TimelineEvent
+from nodes.models import Node, Provisioning, TimelineEvent
+from nodes.models.ignition import ReviewState
 from nodes.services.provisioning.offer import OFFER_START
 
 log = structlog.get_logger(__name__)
@@ -35,8 +36,8 @@ def fetch(text: str, *, address: str, agent: str, now: datetime) -> str | Refusa
     if row is None:
         log.warning("ignition_fetch_refused", why="unknown", address=address)
         return Refusal.UNKNOWN
-    if row.ended_at is not None or row.deadline <= now or not row.sealed_config:
-        log.info("ignition_fetch_refused", why=row.ending or "expired", token=row.prefix, address=address)
+    if why := _over(row, now):
+        log.info("ignition_fetch_refused", why=why, token=row.prefix, address=address)
         return Refusal.GONE
     try:
         config = unseal(row.sealed_config, place=row.seal_place)
@@ -44,6 +45,8 @@ def fetch(text: str, *, address: str, agent: str, now: datetime) -> str | Refusa
         log.exception("ignition_not_opened", token=row.prefix)
         return Refusal.NOT_READY
     with transaction.atomic():
+        # First, as whoever offers, revokes or polls does: PostgreSQL ends one of two that wait crosswise.
+        Node.objects.select_for_update(no_key=True).filter(pk=row.node_id).first()
         open_still = Provisioning.objects.filter(pk=row.pk, ended_at=None)
         noted = open_still.update(
             fetches=F("fetches") + 1,
@@ -60,6 +63,17 @@ def fetch(text: str, *, address: str, agent: str, now: datetime) -> str | Refusa
             )
     log.info("ignition_fetched", token=row.prefix, node=row.node.name, address=address, agent=agent[:100])
     return config
+
+
+def _over(row: Provisioning, now: datetime) -> str:
+    """Why nobody gets this config any more; empty while somebody may."""
+    if row.ended_at is not None:
+        return row.ending
+    if row.node.lifecycle == "retired":
+        return "retired"
+    if row.version.state == ReviewState.WITHDRAWN:
+        return "withdrawn"
+    return "expired" if row.deadline <= now or not row.sealed_config else ""
 
 
 def _presented(text: str) -> Provisioning | None:
