@@ -232,14 +232,20 @@ def test_a_unit_is_restarted_once_and_kernel_arguments_are_changed(fleet: Fleet,
 def a_good_head(rig: Rig) -> Iterator[None]:
     """What is published stays the head of the branch, for other tests too: the last one is good again."""
     yield
-    rig("publish", "43.20260130.3.0")
+    publish(rig, "43.20260130.3.0")
+
+
+def publish(rig: Rig, version: str, *bad: str) -> None:
+    """A rig keeps what was published in an earlier run."""
+    if version not in {one["version"] for one in json.loads(rig("versions"))}:
+        rig("publish", version, *bad)
 
 
 @pytest.mark.usefixtures("a_good_head")
 def test_bad_versions_are_gone_back_from_and_held_back(fleet: Fleet, rig: Rig, name: str) -> None:
     """One fails its health check and goes back by itself, the other does not boot and falls back."""
     before = fleet.node(name)["booted"]["version"]
-    rig("publish", "43.20260110.3.0", "--bad", "unit")
+    publish(rig, "43.20260110.3.0", "--bad", "unit")
     fleet.known_releases()
     done = fleet.end(fleet.start("upgrade", name, version="43.20260110.3.0", soak_s=0, roll_back=True), 400)
     assert (done["state"], done["result"]) == ("failed", "went_back"), (done, fleet.log(done["id"]))
@@ -252,7 +258,7 @@ def test_bad_versions_are_gone_back_from_and_held_back(fleet: Fleet, rig: Rig, n
     assert found["packages"]["upgraded"] > 0
     assert found["facts_before"]["version"] == found["facts_after"]["version"] == before
 
-    rig("publish", "43.20260115.3.0", "--bad", "noboot")
+    publish(rig, "43.20260115.3.0", "--bad", "noboot")
     fleet.known_releases()
     done = fleet.end(fleet.start("upgrade", name, version="43.20260115.3.0", soak_s=0), 300)
     assert (done["state"], done["result"]) == ("failed", "fell_back"), (done, fleet.log(done["id"]))
