@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
-from django.db import connections, models
+from django.db import models
 from django.db.models import Q, Sum
 from django.http import QueryDict
 
@@ -70,19 +68,9 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
 
     def needing_attention(self) -> Self:
         """Active ones that cannot be reached (or never could), are degraded, or fell back; not those in maintenance."""
-        troubles = (
-            Q(reachability__in=["unreachable", "key_mismatch"]),
-            Q(reachability="never_seen", failures__gt=0),
-            Q(health="degraded"),
-            Q(update_state="rolled_back"),
-        )
-        active = self.filter(lifecycle="active")
-        if connections[self.db].vendor != "sqlite":
-            return active.filter(reduce(or_, troubles))
-        # SQLite takes any value of an axis for as frequent as the others and would read every node. Alone, each
-        # question is answered from the index of its axis.
-        first, *others = (self.model._default_manager.filter(trouble).order_by().values("pk") for trouble in troubles)
-        return active.filter(pk__in=first.union(*others))
+        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | Q(reachability="never_seen", failures__gt=0)
+        trouble |= Q(health="degraded")
+        return self.filter(lifecycle="active").filter(trouble | Q(update_state="rolled_back"))
 
     def due(self, now: datetime) -> Self:
         """Nodes to poll now: due, not retired, not leased, and not stopped by a changed host key."""
