@@ -41,7 +41,9 @@ def operations_tool(request: HttpRequest) -> Tool | None:
     principal: Principal = request.principal  # type: ignore[attr-defined]
     if not principal.may_somewhere("operations.read"):
         return None
-    visible = Operation.objects.visible_to(principal).filter(state__in=sorted({*STARTED, State.AWAITING_APPROVAL}))
+    visible = (
+        Operation.objects.visible_to(principal).open().filter(state__in=sorted({*STARTED, State.AWAITING_APPROVAL}))
+    )
     counts = visible.aggregate(
         running=Count("pk", filter=~Q(state=State.AWAITING_APPROVAL)),
         awaiting=Count("pk", filter=Q(state=State.AWAITING_APPROVAL)),

@@ -79,7 +79,8 @@ def limit_at(principal: Principal, scope: str, key: str) -> LimitNow:
 def _counts() -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
     """How many disruptive operations run, and wait for their turn, in each place."""
     rows = (
-        Operation.objects.filter(is_disruptive=True, state__in=sorted({*STARTED, State.QUEUED}))
+        Operation.objects.open()
+        .filter(is_disruptive=True, state__in=sorted({*STARTED, State.QUEUED}))
         .order_by()
         .values("pool_name", "cluster_name")
         .annotate(

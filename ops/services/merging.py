@@ -7,12 +7,11 @@ from django.utils.translation import gettext as _
 from fleetui.core.errors import Conflict
 from nodes.models import Node
 from ops.models import Operation, VersionHold
-from ops.states import ACTIVE
 
 
 def follow_merge(keep: Node, other: Node) -> None:
     """Move holds and finished operations. Refused while an operation is under way on either: its host would change under it."""
-    busy = Operation.objects.filter(node__in=[keep, other], state__in=[state.value for state in ACTIVE]).first()
+    busy = Operation.objects.active().filter(node__in=[keep, other]).first()
     if busy is not None:
         raise Conflict(
             _("An operation is under way on %(name)s.") % {"name": busy.node_name},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ops.models import ApprovalRule, Limit, Operation
-from ops.states import ACTIVE
 
 
 def follow_rename(kind: str, before: str, after: str) -> None:
@@ -12,7 +11,7 @@ def follow_rename(kind: str, before: str, after: str) -> None:
         return
     Limit.objects.filter(scope=kind, name=after).delete()
     Limit.objects.filter(scope=kind, name=before).update(name=after)
-    active = Operation.objects.filter(state__in=sorted(ACTIVE))
+    active = Operation.objects.active()
     if kind == "pool":
         ApprovalRule.objects.filter(pool=after).delete()
         ApprovalRule.objects.filter(pool=before).update(pool=after)

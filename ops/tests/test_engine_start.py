@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from fleetui.core import clock
 from nodes.models import Cluster, Node, Pool
 from nodes.tests.make import make_facts, make_node, make_pool
 from ops.engine import claim_due, start_queued
+from ops.frame import operations_tool
 from ops.models import Limit, Operation, OperationRequest
 from ops.services import control
 from ops.services.expire import expire_untouched
+from ops.services.limits import limits_seen_by
+from ops.services.whereabouts import at_work
 
 pytestmark = pytest.mark.django_db
 FINISHED = 4000
@@ -126,11 +130,8 @@ def test_a_claim_is_one_persons_alone_and_counts_the_same_for_many() -> None:
     assert len(claim_due(now + timedelta(seconds=61))) == 30
 
 
-def test_a_tick_does_not_read_what_has_ended() -> None:
-    """Beside a million finished operations, reading all of them would be the whole cost of a tick."""
-    now = clock.now()
-    web = make_pool("web")
-    queued(web, 3, now)
+def finished(web: Pool, now: datetime) -> None:
+    """Many operations that have ended, and what the database knows of how many there are."""
     node = make_node("past", pool=web)
     make_facts(node)
     request = OperationRequest.objects.create(kind="reboot", requester="user:anna", requested_at=now)
@@ -157,15 +158,43 @@ def test_a_tick_does_not_read_what_has_ended() -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def test_a_tick_does_not_read_what_has_ended() -> None:
+    """Beside a million finished operations, reading all of them would be the whole cost of a tick."""
+    now = clock.now()
+    web = make_pool("web")
+    queued(web, 3, now)
+    finished(web, now)
     with CaptureQueriesContext(connection) as seen:
         expire_untouched(now)
         start_queued(now)
         claim_due(now)
-    asked = [one["sql"] for one in seen if one["sql"].startswith("SELECT") and "ops_operation" in one["sql"]]
-    assert len(asked) >= 5
+    assert _read_what_is_open_only(seen) >= 5
+
+
+def test_no_page_reads_what_has_ended() -> None:
+    """The menu of operations is on every page; an edit of many nodes asks for what runs on them."""
+    now = clock.now()
+    web = make_pool("web")
+    rows = queued(web, 3, now)
+    finished(web, now)
+    with CaptureQueriesContext(connection) as seen:
+        operations_tool(SimpleNamespace(principal=SYSTEM))  # type: ignore[arg-type]  # what it asks of a request
+        limits_seen_by(SYSTEM)
+        at_work([row.node_id for row in rows if row.node_id])
+    assert _read_what_is_open_only(seen) == 3
+
+
+def _read_what_is_open_only(seen: CaptureQueriesContext) -> int:
+    """How many queries read operations; none of them reads all."""
+    asked = [
+        one["sql"] for one in seen if one["sql"].startswith("SELECT") and re.search(r"ops_operation\b", one["sql"])
+    ]
     for sql in asked:
         plan = _plan_of(sql).replace("SCAN ops_operation USING INDEX operation_open", "what is open")
         assert not re.search(r"(SCAN|Seq Scan on) ops_operation\b", plan), (sql, plan)
+    return len(asked)
 
 
 def _plan_of(sql: str) -> str:
