@@ -258,6 +258,8 @@ def test_bad_versions_are_gone_back_from_and_held_back(fleet: Fleet, rig: Rig, n
     assert found["packages"]["upgraded"] > 0
     assert found["facts_before"]["version"] == found["facts_after"]["version"] == before
 
+    # A plan is made for what was read last: not in the bad boot.
+    assert fleet.polled(name)["booted"]["version"] == before
     publish(rig, "43.20260115.3.0", "--bad", "noboot")
     fleet.known_releases()
     done = fleet.end(fleet.start("upgrade", name, version="43.20260115.3.0", soak_s=0), 300)
