@@ -37,7 +37,7 @@ CHECK = Document("PoolCheck", _CHECK)
 CHECKS = Document("PoolChecks", object_of({"results": list_of(_CHECK)}))
 
 
-class CheckBody(Body):
+class PoolCheckBody(Body):
     """A check. `params` are those of the kind: {unit}, {host, port}, {url, status, any_certificate} or {argv}."""
 
     name = Text(max_length=60)
@@ -67,7 +67,7 @@ class CheckList(_OfPool):
 
     actions = {
         "GET": Action("pools.read", "pool_checks_list", "List the checks of a pool", {200: CHECKS}),
-        "POST": Action("pools.write", "pool_checks_create", "Add a check to a pool", {201: CHECK}, body=CheckBody),
+        "POST": Action("pools.write", "pool_checks_create", "Add a check to a pool", {201: CHECK}, body=PoolCheckBody),
     }
 
     def get(self, request: Request, name: str) -> Response:
@@ -76,7 +76,7 @@ class CheckList(_OfPool):
 
     def post(self, request: Request, name: str) -> Response:
         pool = self.pool(name)
-        made = set_check(pool=pool, **read_body(CheckBody, request), actor=self.principal, now=clock.now())
+        made = set_check(pool=pool, **read_body(PoolCheckBody, request), actor=self.principal, now=clock.now())
         return Response(_shown(made), status=201)
 
 
@@ -85,7 +85,7 @@ class CheckDetail(_OfPool):
 
     actions = {
         "GET": Action("pools.read", "pool_checks_read", "Read a check of a pool", {200: CHECK}),
-        "PUT": Action("pools.write", "pool_checks_update", "Change a check of a pool", {200: CHECK}, body=CheckBody),
+        "PUT": Action("pools.write", "pool_checks_update", "Change a check of a pool", {200: CHECK}, body=PoolCheckBody),
         "DELETE": Action(
             "pools.write",
             "pool_checks_delete",
@@ -100,7 +100,7 @@ class CheckDetail(_OfPool):
 
     def put(self, request: Request, name: str, check_id: uuid.UUID) -> Response:
         pool = self.pool(name)
-        check, values = check_at(pool, check_id), read_body(CheckBody, request)
+        check, values = check_at(pool, check_id), read_body(PoolCheckBody, request)
         return Response(_shown(set_check(pool=pool, check=check, **values, actor=self.principal, now=clock.now())))
 
     def delete(self, request: Request, name: str, check_id: uuid.UUID) -> Response:
