@@ -85,7 +85,9 @@ class CheckDetail(_OfPool):
 
     actions = {
         "GET": Action("pools.read", "pool_checks_read", "Read a check of a pool", {200: CHECK}),
-        "PUT": Action("pools.write", "pool_checks_update", "Change a check of a pool", {200: CHECK}, body=PoolCheckBody),
+        "PUT": Action(
+            "pools.write", "pool_checks_update", "Change a check of a pool", {200: CHECK}, body=PoolCheckBody
+        ),
         "DELETE": Action(
             "pools.write",
             "pool_checks_delete",
