@@ -19,6 +19,7 @@ from nodes.hosts.errors import HostKeyMismatch
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, IgnitionVersion, Node, Pool, Provisioning, TimelineEvent
 from nodes.services.generations import forget_machine
+from nodes.services.ignition.configs import delete_config
 from nodes.services.polling import Outcome
 from nodes.services.provisioning.offer import Offered, forget_expired, provision, revoke, rotate_seals
 from nodes.services.provisioning.serve import Refusal, fetch
@@ -135,6 +136,14 @@ class TestOffering:
         own = make_version(make_config("edge", cast.web), source=source, state="approved")
         with pytest.raises(Conflict, match="writes /etc/ssh/ssh_host_ed25519_key itself"):
             offered(fresh(cast), own, cast)
+
+    def test_a_config_that_was_offered_is_kept_and_the_node_is_named(
+        self, cast: Cast, version: IgnitionVersion
+    ) -> None:
+        offered(fresh(cast), version, cast)
+        with pytest.raises(Conflict) as refused:
+            delete_config(config=version.config, actor=principal(cast.owner), now=NOW)
+        assert refused.value.message == "edge is in use: web-9."
 
     def test_the_audit_log_tells_of_it_and_holds_no_secret(self, cast: Cast, version: IgnitionVersion) -> None:
         done = offered(fresh(cast), version, cast)

@@ -7,17 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, Min, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Max, Min
 
 from fleetui.audit.log import Entry, append
+from ops.engine.moves import follow_moves
 from ops.models import Limit, Operation, Stop
 from ops.states import State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
 CONTROL_PLANES_AT_ONCE = 1
 START_AT_ONCE = 100
-MOVES_AT_ONCE = 500
 
 
 def start_queued(now: datetime) -> int:
@@ -33,12 +32,16 @@ def start_queued(now: datetime) -> int:
         Stop.objects.filter(id=1).update(id=1)
         if Stop.objects.filter(id=1, stopped_at__isnull=False).exists():
             return 0
-        follow_moves()
-        chosen = _chosen(_Room())
+        is_whole, moves = follow_moves(now)
+        # Before all count where they are, nothing starts: the next tick goes on.
+        chosen = _chosen(_Room()) if is_whole else []
         if not chosen:
+            append(moves)
             return 0
+        # One that was cancelled meanwhile does not start, and no event says so.
         rows = Operation.objects.filter(pk__in=[one.pk for one in chosen], state=State.QUEUED)
-        started = rows.update(
+        held = set(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+        started = Operation.objects.filter(pk__in=held).update(
             state=State.RUNNING,
             state_since=now,
             started_at=now,
@@ -49,30 +52,20 @@ def start_queued(now: datetime) -> int:
         )
         append(
             [
-                Entry(
-                    actor="system:fleetui",
-                    action="operations.start",
-                    subject=f"operation:{one.pk}",
-                    after={"kind": one.kind, "node": one.node_name},
-                )
-                for one in chosen
+                *moves,
+                *(
+                    Entry(
+                        actor="system:fleetui",
+                        action="operations.start",
+                        subject=f"operation:{one.pk}",
+                        after={"kind": one.kind, "node": one.node_name},
+                    )
+                    for one in chosen
+                    if one.pk in held
+                ),
             ]
         )
     return started
-
-
-def follow_moves() -> None:
-    """An operation counts, and is seen, where its node is now: in another pool or cluster than when it was asked for."""
-    here = Operation.objects.active().filter(node__isnull=False).exclude(node__lifecycle="retired")
-    same_pool = Q(pool=F("node__pool")) | Q(pool=None, node__pool=None)
-    same_cluster = Q(cluster_name=Coalesce("node__pool__cluster__name", Value("")))
-    moved = here.exclude(same_pool & same_cluster).select_related("node__pool__cluster").order_by()
-    for row in moved[:MOVES_AT_ONCE]:
-        pool = row.node.pool
-        cluster = pool.cluster if pool else None
-        Operation.objects.filter(pk=row.pk).update(
-            pool=pool, pool_name=pool.name if pool else "", cluster_name=cluster.name if cluster else ""
-        )
 
 
 class _Room:

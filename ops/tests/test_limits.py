@@ -160,3 +160,26 @@ def test_an_operation_counts_where_its_node_is_now(web: Pool) -> None:
     assert (first.pool_id, first.pool_name, first.cluster_name) == (None, "", "")
     second.refresh_from_db()
     assert second.pool_name == "web"
+
+
+@pytest.mark.parametrize(("approvers", "state"), [(0, "running"), (1, "cancelled")])
+def test_a_move_is_no_way_around_an_approval_rule(web: Pool, approvers: int, state: str) -> None:
+    db = make_pool("db")
+    ApprovalRule.objects.create(pool="db", approvers=approvers, expires_after_s=3600, set_by="user:anna")
+    (one,) = ask(web, 1)
+    Node.objects.filter(name=one.node_name).update(pool=db)
+    start_queued(clock.now())
+    one.refresh_from_db()
+    assert (one.state, one.pool_name) == (state, "db")
+    if state == "cancelled":
+        event = AuditEvent.objects.get(action="operations.end", subject=f"operation:{one.pk}")
+        assert "moved to db" in event.reason
+        assert one.ended_at is not None
+
+
+def test_nothing_starts_before_all_count_where_they_are(web: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.engine.moves.MOVES_AT_ONCE", 2)
+    db, rows = make_pool("db"), ask(web, 3)
+    Node.objects.filter(name__in=[row.node_name for row in rows]).update(pool=db)
+    assert start_queued(clock.now()) == 0
+    assert start_queued(clock.now()) == 1

@@ -14,7 +14,7 @@ from fleetui.access.principals import Principal
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from fleetui.core.text import clean
-from nodes.models import IgnitionConfig, Pool
+from nodes.models import IgnitionConfig, Node, Pool, Provisioning
 from nodes.services import changes as rows
 from nodes.services.ignition.rights import require, require_on
 
@@ -89,7 +89,7 @@ def delete_config(*, config: IgnitionConfig, actor: Principal, now: datetime) ->
             config.delete()
             append([Entry(str(actor), f"{KIND}s.delete", subject, before=before)])
     except ProtectedError as error:
-        users = sorted(str(row) for row in error.protected_objects)
+        users = _users(error.protected_objects)
         raise Conflict(
             _("%(name)s is in use: %(users)s.")
             % {"name": config.name, "users": f"{', '.join(users[:5])}{' …' if len(users) > 5 else ''}"},
@@ -108,6 +108,13 @@ def _require_not_intended(config: IgnitionConfig, gone: Collection[Pool]) -> Non
             value=", ".join(names),
             mend=_("Choose another version for the pool first, or none."),
         )
+
+
+def _users(held_by: Collection[Any]) -> list[str]:
+    """What a config cannot be deleted for, by name. An offer to a machine is named by its node."""
+    offers = {row.node_id for row in held_by if isinstance(row, Provisioning)}
+    nodes = Node.objects.filter(pk__in=sorted(offers)[:6]).values_list("name", flat=True)
+    return sorted({*nodes, *(str(row) for row in held_by if not isinstance(row, Provisioning))})
 
 
 def _names(pools: Collection[Pool]) -> list[str]:
