@@ -114,6 +114,17 @@ class TestOffering:
         with pytest.raises(Conflict, match="no Ignition version"):
             provision(node=fresh(cast, "web-7"), actor=principal(cast.owner), now=NOW)
 
+    def test_what_changed_since_it_was_read_is_not_offered_to(self, cast: Cast, version: IgnitionVersion) -> None:
+        """A machine that was seen meanwhile would lose the key by which it is known."""
+        changes: list[dict[str, Any]] = [{"last_seen_at": NOW}, {"pool": cast.db}, {"lifecycle": "retired"}]
+        for number, change in enumerate(changes):
+            node = fresh(cast, f"new-{number}")
+            Node.objects.filter(pk=node.pk).update(**change)
+            with pytest.raises(Conflict, match="changed meanwhile"):
+                offered(node, version, cast)
+            assert not HostKey.objects.filter(node=node).exists()
+        assert not Provisioning.objects.exists()
+
     def test_no_config_of_another_pool(self, cast: Cast) -> None:
         other = make_version(make_config("db", cast.db), state="approved")
         with pytest.raises(Conflict, match="not for the pool"):

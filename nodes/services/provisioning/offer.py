@@ -88,7 +88,10 @@ def provision(
     try:
         with transaction.atomic():
             # Locked: no poll pins or replaces a key of the node meanwhile, and nobody else offers.
-            if not Node.objects.select_for_update().filter(pk=node.pk, generation=node.generation).exists():
+            same = Node.objects.select_for_update().filter(pk=node.pk, generation=node.generation, pool=node.pool_id)
+            # A machine that was seen meanwhile keeps its key until another one shows up.
+            same = same.filter(lifecycle=node.lifecycle, **({"last_seen_at": None} if is_first else {}))
+            if not same.exists():
                 raise _changed(node)
             end_open(node, "replaced", now)
             row.save(force_insert=True)
