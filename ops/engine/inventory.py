@@ -27,7 +27,10 @@ class StoredNode:
         return Node.objects.values_list("facts_id", flat=True).get(pk=self._node.pk) or 0
 
     def take_in(self, read: Callable[[], Look]) -> bool:
-        """Under the lease of a poll, so that a poll and this never write over each other."""
+        """Under the lease of a poll, so that a poll and this never write over each other.
+
+        False also when the node was edited meanwhile: then what was read counts for nothing, as in a poll.
+        """
         began, lease = clock.now(), uuid.uuid4()
         free = Node.objects.filter(Q(poll_lease=None) | Q(poll_lease_until__lte=began), pk=self._node.pk)
         if not free.update(poll_lease=lease, poll_lease_until=began + lease_time()):
@@ -35,7 +38,9 @@ class StoredNode:
         try:
             seen = read()
             outcome = Outcome(self._node.pk, look=seen, began_at=began, revision=self._node.revision)
-            return bool(store([outcome], lease=lease, now=clock.now()))
+            if not store([outcome], lease=lease, now=clock.now()):
+                return False
+            return Node.objects.filter(pk=self._node.pk, revision=self._node.revision).exists()
         finally:
             release(lease=lease, nodes=[self._node.pk])
 

@@ -12,10 +12,14 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from fleetui.core.errors import InvalidInput
 from nodes.hosts import drivers
+from nodes.hosts.look import Look
 from nodes.models import Facts, Node
+from nodes.services.nodes import edit_node
 from nodes.services.releases import import_releases
 from nodes.tests.make import deployment, make_facts, make_node, make_user
 from nodes.tests.pages import signed_in
+from nodes.tests.test_polling import seen
+from ops.engine.inventory import StoredNode
 from ops.models import LogLine, Operation
 from ops.services.request import checked_params, preview
 from ops.tests.onehost import poll
@@ -73,6 +77,24 @@ def test_a_refresh_of_what_is_as_before_says_so_and_takes_no_exclusive_place(run
     done = run.rounds()
     assert said(done) == "Read and stored; nothing has changed."
     assert Operation.objects.filter(kind="reboot").exclude(state="failed").exists()
+
+
+def test_what_was_read_while_the_node_was_edited_is_read_again() -> None:
+    """It is not stored, so that no refresh may say that nothing has changed."""
+    node = make_node("host")
+
+    def edited_meanwhile() -> Look:
+        edit_node(node=Node.objects.get(pk=node.pk), changes={"labels": {"a": "b"}}, actor=SYSTEM, now=clock.now())
+        found = seen(node).look
+        assert found is not None
+        return found
+
+    assert not StoredNode(Node.objects.get(pk=node.pk)).take_in(edited_meanwhile)
+    assert not Facts.objects.exists()
+    now_known = seen(node).look
+    assert now_known is not None
+    assert StoredNode(Node.objects.get(pk=node.pk)).take_in(lambda: now_known)
+    assert Facts.objects.count() == 1
 
 
 def test_a_refresh_waits_for_a_poll_that_is_under_way(runs: Any) -> None:
