@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import logging.config
+import re
 from typing import Any
 
 import structlog
+
+#: A token of any kind: what it is and its public part stay, the secret goes.
+_TOKEN = re.compile(r"(fleetui(?:-[a-z]+)?_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
+
+
+class WithoutTokens(logging.Filter):
+    """Libraries log addresses when something fails, and those at which machines fetch their configs hold a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = _without_tokens(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without_tokens(one) for one in record.args)
+        return True
+
+
+def _without_tokens(value: Any) -> Any:
+    return _TOKEN.sub(r"\1***", value) if isinstance(value, str) else value
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -38,7 +56,14 @@ def configure(options: dict[str, Any]) -> None:
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "filters": {"without_tokens": {"()": WithoutTokens}},
+            "handlers": {
+                "stderr": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "structured",
+                    "filters": ["without_tokens"],
+                }
+            },
             "root": {"handlers": ["stderr"], "level": options.get("level", "INFO")},
             "loggers": {
                 "paramiko": {"level": "CRITICAL"},

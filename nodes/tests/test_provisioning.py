@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from datetime import timedelta
@@ -15,6 +16,7 @@ from django.test import Client
 from fleetui.audit.models import AuditEvent
 from fleetui.core.crypto import unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from fleetui.core.logging import WithoutTokens
 from nodes.hosts.errors import HostKeyMismatch
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, IgnitionVersion, Node, Pool, Provisioning, TimelineEvent
@@ -246,6 +248,25 @@ class TestOverHttp:
         assert answer.status_code == 404
         assert answer.content
         assert "averysecretpart" not in caplog.text + "".join(capsys.readouterr())
+
+    @pytest.mark.parametrize("tail", ["", "/more"])
+    def test_a_fault_of_ours_is_logged_without_the_token(
+        self, tail: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(*_args: object, **_named: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr("nodes.views.provisioning.fetch", broken)
+        handlers = logging.getLogger().handlers
+        (handler,) = [one for one in handlers if any(isinstance(each, WithoutTokens) for each in one.filters)]
+        written = io.StringIO()
+        monkeypatch.setattr(handler, "stream", written)
+        caplog.set_level(logging.DEBUG, logger="django.request")
+        address = f"/ignition/fleetui-ignition_0123456789ab_averysecretpart{tail}"
+        answer = Client(raise_request_exception=False).get(address)
+        assert answer.status_code == (404 if tail else 500)
+        assert "/ignition/fleetui-ignition_0123456789ab_***" in written.getvalue()
+        assert "averysecretpart" not in written.getvalue()
 
     def test_a_database_that_is_away_is_asked_again(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(*_args: object, **_named: object) -> None:
