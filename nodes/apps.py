@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class NodesConfig(AppConfig):
@@ -22,6 +22,7 @@ class NodesConfig(AppConfig):
         post_migrate.connect(search.install_after_migrate, sender=self, dispatch_uid="nodes.search")
         post_migrate.connect(statistics.install_after_migrate, sender=self, dispatch_uid="nodes.statistics")
         post_migrate.connect(tally.install_after_migrate, sender=self, dispatch_uid="nodes.tally")
+        pre_migrate.connect(triggers.remove_before_migrate, sender=self, dispatch_uid="nodes.ignition")
         post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="nodes.ignition")
         register("credentials", rotate_seals)
         register("ignition values", values.rotate_seals)

@@ -1,6 +1,7 @@
 """Triggers that keep an Ignition version as it was written, and let a pool intend approved ones only; on both databases.
 
-SQLite's table rebuilds during a migration drop triggers silently, so they are put back after every migrate.
+SQLite's table rebuilds during a migration drop triggers silently, or fail on those of another table that name the rebuilt
+one: so they are taken away before every migrate, and put back after it.
 """
 
 from __future__ import annotations
@@ -75,11 +76,16 @@ def install(alias: str = "default") -> bool:
     if set(found) == {_name(what) for what in _TABLES}:
         return False
     with transaction.atomic(using=alias), database.cursor() as cursor:
-        for name, table in sorted(found.items()):
-            cursor.execute(f"DROP TRIGGER {name}{f' ON {table}' if database.vendor == 'postgresql' else ''}")
+        for statement in _gone(alias, found):
+            cursor.execute(statement)
         for statement in _sqlite() if database.vendor == "sqlite" else _postgresql():
             cursor.execute(statement)
     return True
+
+
+def _gone(alias: str, found: dict[str, str]) -> list[str]:
+    on_table = connections[alias].vendor == "postgresql"
+    return [f"DROP TRIGGER {name}{f' ON {table}' if on_table else ''}" for name, table in sorted(found.items())]
 
 
 def _pool_intends(alias: str) -> bool:
@@ -98,6 +104,12 @@ def _found(alias: str) -> dict[str, str]:
     with database.cursor() as cursor:
         cursor.execute(query)
         return {str(name): str(table) for name, table in cursor.fetchall() if str(name).startswith(_PREFIX)}
+
+
+def remove_before_migrate(using: str = "default", **_: Any) -> None:
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        for statement in _gone(using, _found(using)):
+            cursor.execute(statement)
 
 
 def install_after_migrate(using: str = "default", **_: Any) -> None:
