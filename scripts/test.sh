@@ -79,7 +79,8 @@ lint() {
 }
 
 slow="e2e or browser or rig or soak"
-tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-2}" --dist loadgroup -q "$@"; }
+# Tests wait for hosts and processes half of their time: twice as many as there are cores.
+tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$((2 * $(nproc)))}" --dist loadgroup -q "$@"; }
 # Started once for all processes, before any of them reads the settings.
 services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 

@@ -45,6 +45,7 @@ SENTENCES: Final[dict[str, str]] = {
     "deployments.slot.priority": "The priority of a partition at boot.",
     "deployments.slot.tries": "How often a partition is tried yet.",
     "deployments.slot.successful": "Whether a partition booted well.",
+    "deployments.slot.device": "The device of a partition.",
     "update.manager": "What updates the host.",
     "update.transaction": "The update transaction that runs.",
     "update.cached_update": "The update that the host found: version and checksum.",
