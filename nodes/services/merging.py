@@ -21,7 +21,15 @@ from nodes.services.search import search_text
 
 #: What becomes of every row that belongs to the node that goes (a test asks that none is forgotten).
 MOVED = ("Facts", "TimelineEvent", "HostKey")
-DROPPED = ("Deployment", "Measurement", "FactTerm", "CredentialTrial", "HostCertificate", "IgnitionValue", "Provisioning")
+DROPPED = (
+    "Deployment",
+    "Measurement",
+    "FactTerm",
+    "CredentialTrial",
+    "HostCertificate",
+    "IgnitionValue",
+    "Provisioning",
+)
 
 
 #: What other apps do in the same transaction, before the other node is deleted; one that raises refuses the merge.

@@ -64,7 +64,9 @@ def test_each_count_leads_to_as_many_nodes(cast: Cast, prod: Cluster) -> None:
     links = set(re.findall(r'<a class="ui-tag" href="(/nodes/[^"]+)">.*?<b class="ui-num">(\d+)</b>', page))
     assert len(links) >= 4
     for url, count in links:
-        assert f"of {count} node{'s' if count != '1' else ''}" in shown(client.get(url.replace("&amp;", "&")).content), url
+        assert f"of {count} node{'s' if count != '1' else ''}" in shown(
+            client.get(url.replace("&amp;", "&")).content
+        ), url
 
 
 def test_one_sees_the_own_pools_only(cast: Cast, prod: Cluster) -> None:
