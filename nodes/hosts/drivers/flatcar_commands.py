@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from nodes.hosts.drivers import units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused
+from nodes.hosts.drivers.making import made, text
 from nodes.hosts.drivers.ostree_commands import CAPABILITIES as ALL
 
 _SUDO = ("sudo", "-n")
@@ -42,23 +43,7 @@ CAPABILITIES: Mapping[str, Capability] = {
 
 def make(kind: str, params: Mapping[str, object]) -> Command:
     """The argument list of one kind of command; refuses unknown kinds, unknown parameters and odd values."""
-    maker = _MAKERS.get(kind)
-    if maker is None:
-        raise CommandRefused(f"A Flatcar host has no command {kind}.")
-    left = dict(params)
-    command = maker(left)
-    if left:
-        raise CommandRefused(f"The command {kind} has no parameter {', '.join(sorted(left))}.")
-    return command
-
-
-def _text(params: dict[str, object], name: str, pattern: re.Pattern[str]) -> str | None:
-    value = params.pop(name, None)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise CommandRefused(f"The parameter {name} does not have the expected form.")
-    return value
+    return made("A Flatcar host", _MAKERS, kind, params)
 
 
 def _script(text: str, *words: str, long: bool = False) -> Command:
@@ -72,12 +57,12 @@ def _check(_params: dict[str, object]) -> Command:
 
 def _upgrade(params: dict[str, object]) -> Command:
     """To what the update server of the host offers, or, with `version`, to that release."""
-    version = _text(params, "version", _VERSION)
+    version = text(params, "version", _VERSION)
     return _script(_UPDATE_TO, version, long=True) if version else _script(_UPDATE, long=True)
 
 
 def _rollback(params: dict[str, object]) -> Command:
-    device = _text(params, "device", _DEVICE)
+    device = text(params, "device", _DEVICE)
     if device is None:
         raise CommandRefused("A rollback names the partition to start from.")
     return Command((*_SUDO, "cgpt", "prioritize", device))

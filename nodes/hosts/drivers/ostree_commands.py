@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from nodes.hosts.drivers import kernel_arguments, units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Fence
+from nodes.hosts.drivers.making import made, text
 
 UNCHANGED = frozenset({77})
 PAUSE_FILE = "99-fleetui-pause.toml"
@@ -57,23 +58,7 @@ CAPABILITIES: Mapping[str, Capability] = {
 
 def make(kind: str, params: Mapping[str, object]) -> Command:
     """The argument list of one kind of command; refuses unknown kinds, unknown parameters and odd values."""
-    maker = _MAKERS.get(kind)
-    if maker is None:
-        raise CommandRefused(f"An rpm-ostree host has no command {kind}.")
-    left = dict(params)
-    command = maker(left)
-    if left:
-        raise CommandRefused(f"The command {kind} has no parameter {', '.join(sorted(left))}.")
-    return command
-
-
-def _text(params: dict[str, object], name: str, pattern: re.Pattern[str]) -> str | None:
-    value = params.pop(name, None)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise CommandRefused(f"The parameter {name} does not have the expected form.")
-    return value
+    return made("An rpm-ostree host", _MAKERS, kind, params)
 
 
 def _flag(params: dict[str, object], name: str) -> bool:
@@ -108,8 +93,8 @@ def _upgrade(params: dict[str, object]) -> Command:
 
 
 def _deploy(params: dict[str, object]) -> Command:
-    version, checksum = _text(params, "version", _VERSION), _text(params, "checksum", _CHECKSUM)
-    digest = _text(params, "digest", _DIGEST)
+    version, checksum = text(params, "version", _VERSION), text(params, "checksum", _CHECKSUM)
+    digest = text(params, "digest", _DIGEST)
     wanted = [
         *([f"revision={checksum}"] if checksum else []),
         *([f"version={version}"] if version else []),
@@ -124,7 +109,7 @@ def _deploy(params: dict[str, object]) -> Command:
 
 
 def _rebase(params: dict[str, object]) -> Command:
-    image, digest = _text(params, "image", _IMAGE), _text(params, "digest", _DIGEST)
+    image, digest = text(params, "image", _IMAGE), text(params, "digest", _DIGEST)
     if image is None:
         raise CommandRefused("A rebase needs an image with its ostree prefix, such as ostree-image-signed:docker://.")
     # A reference that is pinned to a digest names it itself.
@@ -134,7 +119,7 @@ def _rebase(params: dict[str, object]) -> Command:
 
 def _finalize(params: dict[str, object]) -> Command:
     """Release a held deployment; the host restarts at once."""
-    checksum = _text(params, "checksum", _CHECKSUM)
+    checksum = text(params, "checksum", _CHECKSUM)
     if checksum is None:
         raise CommandRefused("A finalization names the checksum of the staged deployment.")
     return Command((*_RPM_OSTREE, "finalize-deployment", checksum), expects_disconnect=True)
@@ -184,7 +169,7 @@ def _cancel(_params: dict[str, object]) -> Command:
 
 def _package_diff(params: dict[str, object]) -> Command:
     """The packages of two commits that are on the host. It only reads, and needs no root."""
-    before, after = _text(params, "before", _CHECKSUM), _text(params, "after", _CHECKSUM)
+    before, after = text(params, "before", _CHECKSUM), text(params, "after", _CHECKSUM)
     if before is None or after is None:
         raise CommandRefused("A comparison of packages names the checksums before and after.")
     return Command(("rpm-ostree", "db", "diff", before, after), changes=False)
