@@ -22,6 +22,14 @@ def pytest_configure(config: pytest.Config) -> None:
         compile_stale(Path(__file__).parent / "locale")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what touches the database, since only that is run again on the other one."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "transactional_db", "live_server"}.intersection(fixtures):
+            item.add_marker("database")
+
+
 @pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
     """A request leaves its language in its thread, which tests share: each begins in English."""

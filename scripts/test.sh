@@ -8,9 +8,12 @@ bin=.venv/bin
 export PATH="$PWD/$bin:$PATH"
 stages=()
 times=()
+beside=
+beside_log=
 
 summary() {
     local code=$? index
+    if [ -n "$beside" ]; then kill -INT -- "-$beside" 2>/dev/null && wait "$beside" || true; fi
     [ ${#stages[@]} -gt 0 ] || exit "$code"
     printf '\n%-40s %s\n' "stage" "seconds"
     for index in "${!stages[@]}"; do
@@ -27,6 +30,23 @@ stage() {
     stages+=("$name")
     "$@"
     times+=($((SECONDS - began)))
+}
+
+# A command of its own process group that goes on beside the stages, until `stage ... joined` waits for it and shows what it said.
+start_beside() {
+    beside_log=$(mktemp)
+    set -m
+    "$@" >"$beside_log" 2>&1 &
+    beside=$!
+    set +m
+}
+joined() {
+    local code=0
+    wait "$beside" || code=$?
+    beside=
+    cat "$beside_log"
+    rm -f "$beside_log"
+    return "$code"
 }
 
 system_packages() {
@@ -92,10 +112,14 @@ case "${1:-all}" in
     all)
         stage "Debian packages and test hosts" system_packages
         lint
+        # Real hosts wait most of the time, for boots and timers.
+        start_beside pytest -q -p no:randomly -m "rig and not soak"
         stage "unit and integration, SQLite" tests -m "not ($slow)"
-        stage "unit and integration, PostgreSQL + Redis" services_tests -m "not ($slow or sshd)"
-        # One after the other: they start whole installations and real hosts on two cores.
-        stage "end to end, browser, real hosts" pytest -q -p no:randomly -m "($slow) and not soak"
+        # What touches no database cannot differ there.
+        stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd)"
+        # One after the other: they start whole installations on two cores.
+        stage "end to end, browser" pytest -q -p no:randomly -m "(e2e or browser) and not (rig or soak)"
+        stage "real hosts, beside the stages above" joined
         ;;
     *)
         echo "Usage: scripts/test.sh all|quick|lint|soak" >&2
