@@ -152,6 +152,11 @@ class DeploymentQuerySet(_OfNode):
 class TimelineQuerySet(_OfNode):
     """Reads of the timeline."""
 
+    def with_names(self) -> Self:
+        """With `node_name`, looked up row by row: for a join, SQLite goes through every node there is."""
+        nodes = apps.get_model("nodes", "Node")._default_manager.filter(pk=models.OuterRef("node_id"))
+        return self.annotate(node_name=models.Subquery(nodes.values("name")))
+
 
 class TallyQuerySet(models.QuerySet[Any]):
     """Reads of the tally. Each is one query over a few thousand rows, whatever the size of the fleet."""

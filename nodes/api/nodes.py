@@ -266,7 +266,7 @@ class FleetTimeline(ApiView):
     }
 
     def get(self, request: Request) -> Response:
-        return FLEET_TIMELINE.answer(TimelineEvent.objects.visible_to(self.principal), request)
+        return FLEET_TIMELINE.answer(TimelineEvent.objects.visible_to(self.principal).with_names(), request)
 
 
 class NodeHostKeys(OneNode):

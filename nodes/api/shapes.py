@@ -227,7 +227,7 @@ TIMELINE = Shape(
     },
 )
 
-FLEET_TIMELINE = Shape("FleetTimelineEvent", {"node": column("node__name", TEXT), **TIMELINE.fields})
+FLEET_TIMELINE = Shape("FleetTimelineEvent", {"node": column("node_name", TEXT), **TIMELINE.fields})
 
 HOST_KEY = Shape(
     "HostKey",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.wording import axis_name
@@ -15,7 +16,14 @@ from nodes.wording import axis_name
 def nodes_url(**filters: object) -> str:
     """The list of nodes with these filters; empty ones are left out, several values repeat."""
     query = urlencode({name: value for name, value in filters.items() if value not in ("", None)}, doseq=True)
-    return f"{reverse('nodes:list')}?{query}" if query else reverse("nodes:list")
+    address = _list_address(get_script_prefix())
+    return f"{address}?{query}" if query else address
+
+
+@cache
+def _list_address(prefix: str) -> str:
+    """Looked up once per place in the web: the overview has five hundred such links."""
+    return reverse("nodes:list")
 
 
 def axis_bars(axes: Mapping[str, Mapping[str, int]], **where: object) -> list[dict[str, Any]]:

@@ -82,8 +82,7 @@ def fleet_timeline(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
     events = TimelineEvent.objects.visible_to(principal)
     found = FleetTimelineFilter(request.GET, queryset=events)
-    rows = found.qs.select_related("node").only("at", "kind", "params", "actor", "generation", "node__name")
-    page = page_of(rows, Order("at", "id", is_descending=True), PAGE_SIZE, request.GET)
+    page = page_of(found.qs.with_names(), Order("at", "id", is_descending=True), PAGE_SIZE, request.GET)
     context = {
         "tabs": fleet_tabs(request),
         **_context(
@@ -122,7 +121,7 @@ def _context(
     names_node: bool = False,
 ) -> dict[str, Any]:
     return {
-        "entries": [entry(event, names_node=names_node) for event in page.rows],
+        "entries": [entry(event, node=event.node_name if names_node else "") for event in page.rows],
         "older_url": changed_query(query, {"after": page.after}) if page.after else "",
         "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
         "chips": chips(query, fields, field_word, value_word),

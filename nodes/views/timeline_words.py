@@ -41,7 +41,7 @@ def sentence(kind: str, params: Mapping[str, Any]) -> str:
     return timeline_sentence(kind, known)
 
 
-def entry(event: TimelineEvent, *, names_node: bool = False) -> dict[str, Any]:
+def entry(event: TimelineEvent, *, node: str = "") -> dict[str, Any]:
     """{text, level, at, actor, detail, url, node} as templates/partials/timeline.html takes it."""
     reason = event.params.get("reason") if event.actor else ""
     found: dict[str, Any] = {
@@ -51,7 +51,7 @@ def entry(event: TimelineEvent, *, names_node: bool = False) -> dict[str, Any]:
         "actor": event.actor.partition(":")[2] or event.actor,
         "detail": reason if isinstance(reason, str) and event.kind.startswith(("host_key", "nodes_merged")) else "",
     }
-    if names_node:
-        found["node"] = event.node.name
-        found["node_url"] = reverse("nodes:detail", args=[event.node.name])
+    if node:
+        found["node"] = node
+        found["node_url"] = reverse("nodes:detail", args=[node])
     return found

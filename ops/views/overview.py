@@ -88,9 +88,8 @@ def _capital(text: str) -> str:
 
 
 def _changes(principal: Principal) -> list[dict[str, Any]]:
-    events = TimelineEvent.objects.visible_to(principal).select_related("node")
-    shown = events.only("at", "kind", "params", "actor", "node__name")[:CHANGES_SHOWN]
-    return [entry(event, names_node=True) for event in shown]
+    shown = TimelineEvent.objects.visible_to(principal).with_names()[:CHANGES_SHOWN]
+    return [entry(event, node=event.node_name) for event in shown]
 
 
 def _activity(principal: Principal) -> list[dict[str, Any]] | None:

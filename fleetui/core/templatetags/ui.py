@@ -320,13 +320,27 @@ def version_bars(rows: Iterable[Mapping[str, Any]], versions: Iterable[Mapping[s
     for row in rows:
         cells = [{**version, **row["counts"].get(version["version"], {"count": 0, "url": ""})} for version in legend]
         for cell, version, (x, width) in zip(cells, legend, spread(c["count"] for c in cells), strict=True):
-            # Each is written several times, for hundreds of cells.
             cell.update(shown=cell["version"] or "–", count_text=thousands(cell["count"]))
             cell.update(x_text=unlocalize_number(x), width_text=unlocalize_number(width))
             version["count"] += cell["count"]
-        filled = [cell for cell in cells if cell["count"]]
-        drawn.append({**row, "cells": cells, "drawn": filled, "total": sum(cell["count"] for cell in cells)})
+        # Written here, since a template takes three times as long for hundreds of them.
+        segments = format_html_join("", _VERSION_SEGMENT, (_segment(cell) for cell in cells if cell["count"]))
+        numbers = format_html_join("", _VERSION_NUMBER, ((cell["shown"], cell["count_text"]) for cell in cells))
+        total = sum(cell["count"] for cell in cells)
+        drawn.append({**row, "segments": segments, "numbers": numbers, "total": total})
     return {"rows": drawn, "versions": legend}
+
+
+_VERSION_SEGMENT = (
+    '<a href="{0}" aria-label="{1}"><title>{1}</title>'
+    '<rect class="ui-ver" data-shade="{2}" x="{3}" width="{4}" height="10"/></a>'
+)
+_VERSION_NUMBER = '<td class="ui-r" data-label="{}">{}</td>'
+
+
+def _segment(cell: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    words = f"{cell['shown']}: {cell['count_text']}"
+    return cell["url"], words, cell["shade"], cell["x_text"], cell["width_text"]
 
 
 @register.inclusion_tag("partials/boot_order.html")
