@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from nodes.facts.many import MAX_PATHS, values_of
 from nodes.facts.query import NotAQuestion, known_path
-from nodes.models import Node
+from nodes.models import IgnitionVersion, Node
 from nodes.querysets import NodeQuerySet
 
 #: A table or file that is wider serves nobody.
@@ -65,6 +65,10 @@ def _staged_of(node: Node) -> str:
     return str((node.staged or {}).get("version") or "")
 
 
+def _named(version: IgnitionVersion | None) -> str:
+    return f"{version.config.name}/{version.number}" if version else ""
+
+
 _ALL = (
     _plain("address"),
     _plain("port"),
@@ -109,6 +113,18 @@ _ALL = (
     ),
     *(_plain(f"{axis}_reason") for axis in _AXES),
     *(_plain(f"{axis}_since") for axis in _AXES),
+    Column(
+        "applied_ignition",
+        ("applied_version__number", "applied_version__config__name"),
+        lambda node: _named(node.applied_version),
+        joins=("applied_version__config",),
+    ),
+    Column(
+        "intended_ignition",
+        ("pool__name", "pool__intended_version__number", "pool__intended_version__config__name"),
+        lambda node: _named(node.pool.intended_version if node.pool else None),
+        joins=("pool__intended_version__config",),
+    ),
     _plain("booted_at"),
     _plain("facts_at"),
     _plain("last_seen", "last_seen_at", sort="last_seen"),

@@ -141,17 +141,25 @@ def _values(enum: Any) -> list[str]:
     return [member.value for member in enum]
 
 
-def _ignition(rows: QuerySet[Any], values: list[str]) -> QuerySet[Any]:
-    """By the name of a config, or of one version as name/number."""
-    wanted = Q()
-    for value in values:
-        name, slash, number = value.partition("/")
-        config = Q(applied_version__config__name=name)
-        if slash:
-            is_number = number.isdecimal() and len(number) < 9
-            config &= Q(applied_version__number=int(number)) if is_number else Q(pk__in=[])
-        wanted |= config
-    return rows.filter(wanted)
+def _by_version(column: str) -> Callable[[QuerySet[Any], list[str]], QuerySet[Any]]:
+    """By the name of a config, or of one version as name/number; `none` for nodes without one."""
+
+    def narrowed(rows: QuerySet[Any], values: list[str]) -> QuerySet[Any]:
+        # The ids of versions first: with a join the database would walk through every node.
+        wanted, found = Q(), Q()
+        for value in values:
+            name, slash, number = value.partition("/")
+            if value == "none":
+                wanted |= Q(**{f"{column}__isnull": True})
+            elif not slash:
+                found |= Q(config__name=name)
+            elif number.isdecimal() and len(number) < 9:
+                found |= Q(config__name=name, number=int(number))
+        if found:
+            wanted |= Q(**{f"{column}__in": list(IgnitionVersion.objects.filter(found).values_list("pk", flat=True))})
+        return rows.filter(wanted) if wanted else rows.none()
+
+    return narrowed
 
 
 class NodeFilter(FilterSet):
@@ -182,7 +190,12 @@ class NodeFilter(FilterSet):
     credential = ListFilter(narrow=_credential, help_text="Names of credentials in use.")
     jump_host = ListFilter(narrow=_jump_host, help_text="Names of jump hosts that nodes are reached through.")
     ignition = ListFilter(
-        narrow=_ignition, help_text="Ignition configs or versions they were provisioned with, such as edge or edge/3."
+        narrow=_by_version("applied_version"),
+        help_text="Ignition configs or versions they were provisioned with, such as edge or edge/3; none: not known.",
+    )
+    intended_ignition = ListFilter(
+        narrow=_by_version("pool__intended_version"),
+        help_text="Ignition configs or versions that their pool intends, such as edge or edge/3; none: nothing chosen.",
     )
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")

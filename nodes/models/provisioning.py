@@ -11,7 +11,7 @@ from nodes.models.ignition import IgnitionVersion
 from nodes.models.node import Node
 
 #: How the token of a provisioning came to its end; without one it is open until its deadline.
-ENDINGS = ("arrived", "revoked", "replaced")
+ENDINGS = ("arrived", "revoked", "replaced", "moved")
 
 
 class Provisioning(models.Model):

@@ -18,6 +18,7 @@ from nodes.models import Credential, JumpHost, Node, Pool, TimelineEvent
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.nodes import checked_labels, request_poll, require_on
+from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
@@ -152,7 +153,7 @@ _TOLD = ("labels", "pool", "credential", "jump_host", "lifecycle", "maintenance_
 
 def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime, outcome: BulkOutcome) -> None:
     where = actor.where("nodes.write")
-    entries, events = [], []
+    entries, events, moved = [], [], []
     with transaction.atomic():
         found = Node.objects.filter(pk__in=ids).held()
         nodes = list(found.select_related("pool__cluster", "credential", "jump_host").order_by("name"))
@@ -186,8 +187,12 @@ def _store(ids: list[uuid.UUID], change: Change, actor: Principal, now: datetime
             subject = f"node:{node.name}"
             entries.append(Entry(str(actor), change.audit, subject, before=before, after=after, reason=change.reason))
             events.append(_event(node, change, before, actor, now))
+            if "pool" in before:
+                moved.append(node.pk)
             outcome.changed += 1
         TimelineEvent.objects.bulk_create(events)
+        if moved:
+            end_moved(moved, now, actor=str(actor))
         append(entries)
 
 

@@ -17,6 +17,7 @@ from fleetui.core.text import clean
 from nodes.hosts import ssh
 from nodes.models import HostKey, Node, TimelineEvent
 from nodes.services.jump_hosts import way
+from nodes.services.provisioning.ending import end_refused
 
 SCAN_TIMEOUT_S = 8.0
 KEYS_AT_ONCE = 200
@@ -198,11 +199,14 @@ def refuse_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
     node = host_key.node
     require(actor, "nodes.accept_key", node)
     with transaction.atomic():
+        # The node first, as everywhere.
+        Node.objects.select_for_update().get(pk=node.pk)
         refused = HostKey.objects.filter(pk=host_key.pk, state="offered").update(
             state="refused", decided_at=now, decided_by=str(actor), reason=reason[:300]
         )
         if not refused:
             raise Conflict(_("This key is not offered any more."), mend=_("Read the node again."))
+        has_ended = end_refused(node, host_key.fingerprint, now)
         TimelineEvent.objects.create(
             node=node,
             at=now,
@@ -217,7 +221,7 @@ def refuse_key(*, host_key: HostKey, actor: Principal, now: datetime, reason: st
                     actor=str(actor),
                     action="nodes.refuse_key",
                     subject=f"node:{node.name}",
-                    after={"fingerprint": host_key.fingerprint},
+                    after={"fingerprint": host_key.fingerprint, **({"offer": "revoked"} if has_ended else {})},
                     reason=reason,
                 )
             ]

@@ -21,6 +21,7 @@ from nodes.models import Credential, HostKey, JumpHost, Node, Pool, TimelineEven
 from nodes.querysets import NodeQuerySet
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
+from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.whereabouts import require_still
 
@@ -171,6 +172,8 @@ def edit_node(
         moved = {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(changed)
         due = {"poll_due_at": now, "poll_requested_at": now} if moved else {}
         Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
+        if "pool" in changed:
+            end_moved([node.pk], now, actor=str(actor))
         TimelineEvent.objects.create(
             node=node,
             at=now,

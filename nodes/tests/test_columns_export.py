@@ -16,11 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.audit.models import AuditEvent
 from fleetui.core.export import cell, file_name
 from nodes.columns import DEFAULT, MAX_COLUMNS, PLAIN, columns
-from nodes.models import ColumnChoice, Release, Stream
+from nodes.models import ColumnChoice, Pool, Release, Stream
 from nodes.services.terms import replace_terms
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, make_facts, make_node
+from nodes.tests.make import NOW, make_config, make_facts, make_node, make_version
 from nodes.tests.pages import signed_in
 from nodes.views.cells import column_word
 
@@ -274,3 +274,24 @@ def test_files_of_other_lists_go_by_rights(cast: Cast) -> None:
     assert Api(cast.viewer).get("audit/export/").status_code == 403
     rows = list(csv.reader(io.StringIO(body(Api(cast.viewer).get("pools/export/?fields=name")))))
     assert rows == [["name"], ["web"]]
+
+
+def test_applied_and_intended_ignition_are_columns_filters_and_links(cast: Cast) -> None:
+    config = make_config("edge", cast.web)
+    first, second = make_version(config, state="approved"), make_version(config, state="approved")
+    Pool.objects.filter(pk=cast.web.pk).update(intended_version=second)
+    make_node("born-1", pool=cast.web, applied_version=first, applied_how="fetch", applied_at=NOW)
+    make_node("loose")
+    client = signed_in(cast.owner)
+
+    def named(query: str) -> set[str]:
+        page = body(client.get(f"/nodes/-/export/?format=csv&columns=applied_ignition,intended_ignition&{query}"))
+        return {",".join(line) for line in list(csv.reader(io.StringIO(page)))[1:]}
+
+    assert named("ignition=edge/1") == named("ignition=edge") == {"born-1,edge/1,edge/2"}
+    assert named("ignition=edge/2") == named("ignition=edge/x") == named("intended_ignition=other") == set()
+    assert {"web-1,,edge/2", "born-1,edge/1,edge/2"} <= named("intended_ignition=edge/2")
+    assert named("intended_ignition=none&ignition=none") >= {"loose,,"}
+    assert named("ignition=edge/1,none") > named("ignition=edge/1")
+    page = client.get("/nodes/?columns=applied_ignition,intended_ignition").content.decode()
+    assert '?columns=applied_ignition%2Cintended_ignition&amp;ignition=edge%2F1">edge/1</a>' in page

@@ -20,8 +20,12 @@ from fleetui.core.logging import WithoutTokens
 from nodes.hosts.errors import HostKeyMismatch
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, IgnitionVersion, Node, Pool, Provisioning, TimelineEvent
+from nodes.services import importing
+from nodes.services.bulk import change_many
 from nodes.services.generations import forget_machine
+from nodes.services.host_keys import refuse_key
 from nodes.services.ignition.configs import delete_config
+from nodes.services.nodes import edit_node
 from nodes.services.polling import Outcome
 from nodes.services.provisioning.offer import Offered, forget_expired, provision, revoke, rotate_seals
 from nodes.services.provisioning.serve import Refusal, fetch
@@ -341,6 +345,47 @@ class TestArriving:
         row = Provisioning.objects.get(pk=done.provisioning.pk)
         assert (row.ending, row.sealed_config) == ("replaced", "")
 
+    def test_a_key_that_a_person_refused_stays_refused(self, cast: Cast, version: IgnitionVersion) -> None:
+        node = poll(seen(make_node("web-9", pool=cast.web)), NOW)
+        HostKey.pinned(node, KEY, by="user:anna", now=NOW).save()
+        done = offered(node, version, cast)
+        made = SshHostKey.parse(_public_key_of(done))
+        # Somebody copied the key out of the config before FleetUI saw any fetch of it.
+        poll(shows(node, made), NOW)
+        refuse_key(host_key=HostKey.objects.get(state="offered"), actor=principal(cast.owner), now=NOW)
+        assert fetch(done.text, address="", agent="", now=LATER) is Refusal.GONE
+        assert json.loads(AuditEvent.objects.get(action="nodes.refuse_key").after)["offer"] == "revoked"
+        # And where an offer was left open by an earlier FleetUI.
+        Provisioning.objects.update(ended_at=None, ending="", fetches=1)
+        Node.objects.filter(pk=node.pk).update(poll_requested_at=NOW)
+        Node.objects.exclude(pk=node.pk).update(lifecycle="retired")
+        poll(shows(Node.objects.get(pk=node.pk), made), LATER)
+        found = Node.objects.get(pk=node.pk)
+        assert (found.generation, found.reachability, found.applied_version) == (1, "key_mismatch", None)
+        assert HostKey.objects.get(fingerprint=made.fingerprint).state == "refused"
+
+    @pytest.mark.parametrize("way", ["edit", "bulk", "import"])
+    def test_what_was_offered_ends_with_the_pool(self, cast: Cast, version: IgnitionVersion, way: str) -> None:
+        """The config is the one of the pool before, and its key must not make a machine of that pool the node."""
+        node = fresh(cast)
+        done = offered(node, version, cast)
+        got(done)
+        WAYS[way](node, cast)
+        assert Node.objects.get(pk=node.pk).pool_id != cast.web.pk
+        assert fetch(done.text, address="", agent="", now=LATER) is Refusal.GONE
+        assert Provisioning.objects.get().ending == "moved"
+        assert not HostKey.objects.filter(node=node, state="pinned").exists()
+        told = TimelineEvent.objects.get(node=node, kind="provision_moved")
+        assert told.params == {"version": "edge version 1"}
+        page = signed_in(cast.owner).get(f"/nodes/{node.name}/provision/").content.decode()
+        assert "the node changed its pool" in page
+
+    def test_an_edit_of_something_else_ends_nothing(self, cast: Cast, version: IgnitionVersion) -> None:
+        node = fresh(cast)
+        done = offered(node, version, cast)
+        edit_node(node=node, changes={"labels": {"rack": "r1"}}, actor=principal(cast.owner), now=NOW)
+        assert got(done)
+
     @pytest.mark.parametrize("case", ["not fetched", "revoked", "another key"])
     def test_any_other_key_is_for_a_person_to_decide(self, cast: Cast, version: IgnitionVersion, case: str) -> None:
         node = poll(seen(make_node("web-9", pool=cast.web)), NOW)
@@ -356,6 +401,30 @@ class TestArriving:
         found = Node.objects.get(pk=node.pk)
         assert (found.generation, found.reachability) == (1, "key_mismatch")
         assert HostKey.objects.get(node=node, state="offered").fingerprint == shown.fingerprint
+
+
+def _by_edit(node: Node, cast: Cast) -> None:
+    edit_node(node=Node.objects.get(pk=node.pk), changes={"pool": cast.db}, actor=principal(cast.owner), now=LATER)
+
+
+def _by_bulk(node: Node, cast: Cast) -> None:
+    change_many(ids=[node.pk], action="pool", params={"pool": cast.db}, actor=principal(cast.owner), now=LATER)
+
+
+def _by_import(node: Node, cast: Cast) -> None:
+    plan = importing.make_plan(
+        text=f"name,address,pool\n{node.name},{node.address},db\n",
+        source="csv",
+        options=importing.Options(update=True),
+        actor=principal(cast.owner),
+        now=LATER,
+    )
+    importing.start(plan=plan, actor=principal(cast.owner), now=LATER)
+    while importing.apply_some(plan.pk, LATER):
+        pass
+
+
+WAYS = {"edit": _by_edit, "bulk": _by_bulk, "import": _by_import}
 
 
 def _public_key_of(done: Offered) -> str:

@@ -32,6 +32,8 @@ _CLASSES = {
     "facts_at": "n-changed ui-tight",
     "last_seen": "ui-tight",
 }
+#: Columns whose values are filters.
+_LINKED = {"applied_ignition": "ignition", "intended_ignition": "intended_ignition"}
 _QUIET = ("facts_at", "last_seen")
 
 
@@ -60,6 +62,8 @@ _WORDS = {
     "reachability_since": gettext_lazy("Reachability since"),
     "health_since": gettext_lazy("Health since"),
     "update_state_since": gettext_lazy("Update state since"),
+    "applied_ignition": gettext_lazy("Applied Ignition"),
+    "intended_ignition": gettext_lazy("Intended Ignition"),
     "booted_at": gettext_lazy("Booted"),
     "facts_at": gettext_lazy("Facts changed"),
     "last_seen": gettext_lazy("Last seen"),
@@ -120,6 +124,8 @@ class Cells:
             return self._axis(node, one.name)
         if one.name == "pool":
             return self._pool(value)
+        if one.name in _LINKED and value:
+            return self._linked(one.name, value)
         draw = _DRAWN.get(one.name)
         inner = draw(node) if draw else _inner(value)
         return format_html("{}{}>{}</td>", self._frame(one.name), _title(one.name, node, value), inner)
@@ -151,6 +157,15 @@ class Cells:
             url = changed_query(self.query, {"pool": name})
             inner = format_html('<a href="{}">{}</a>', url, name) if name else MISSING
             self._drawn[key] = format_html('<td data-label="{}" class="n-pool">{}</td>', _("Pool"), inner)
+        return self._drawn[key]
+
+
+    def _linked(self, name: str, value: str) -> SafeString:
+        """A value that leads to the nodes that share it."""
+        key = (name, value)
+        if key not in self._drawn:
+            url = changed_query(self.query, {_LINKED[name]: value})
+            self._drawn[key] = format_html('{}><a href="{}">{}</a></td>', self._frame(name), url, value)
         return self._drawn[key]
 
 

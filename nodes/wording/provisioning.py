@@ -10,6 +10,7 @@ WORDS = {
     "arrived": _("arrived"),
     "revoked": _("revoked"),
     "replaced": _("replaced by a later offer"),
+    "moved": _("over: the node changed its pool"),
     "expired": _("expired"),
 }
 LEVELS = {"waiting": "info", "fetched": "info", "arrived": "ok"}

@@ -76,6 +76,10 @@ TIMELINE: dict[str, Forms] = {
         _("%(version)s was offered to its next machine"),
         _("A config was offered to its next machine"),
     ),
+    "provision_moved": (
+        _("The offer of %(version)s ended: it is the config of the pool before"),
+        _("What was offered to its next machine ended with the change of pool"),
+    ),
     "ignition_fetched": (
         _("%(version)s was fetched from %(address)s by %(agent)s"),
         _("%(version)s was fetched from %(address)s"),

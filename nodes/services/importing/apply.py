@@ -17,6 +17,7 @@ from fleetui.core.errors import Conflict
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, Node, Pool, TimelineEvent
 from nodes.services.nodes import require_on
+from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
@@ -131,7 +132,7 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
     }
     moved = [present[row.name].pk for row in work if row.name in present and set(WHEREABOUTS) & set(row.values)]
     busy = worked_on(moved) if moved else {}
-    nodes, keys, events, refused = [], [], [], []
+    nodes, keys, events, refused, repooled = [], [], [], [], []
     for row in work:
         values = dict(row.values)
         line = values.pop("host_key", None)
@@ -152,6 +153,8 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
             kind, action = "node_added", "nodes.add"
         else:
             node = present[row.name]
+            if "pool" in values and values["pool"] != node.pool:
+                repooled.append(node.pk)
             _change(node, values, now)
             kind, action = "node_edited", "nodes.edit"
         if line:
@@ -171,6 +174,8 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
         )
         HostKey.objects.bulk_create(keys)
     TimelineEvent.objects.bulk_create(events)
+    if repooled:
+        end_moved(repooled, now, actor=plan.owner)
     ImportRow.objects.bulk_update(refused, ["outcome", "problems"])
     return entries
 

@@ -23,14 +23,15 @@ ACTOR = str(SYSTEM)
 def arrived(*, node: Node, key: SshHostKey, now: datetime) -> bool:
     """Whether this is the key of a provisioning of the node whose config was fetched; then the next generation begins.
 
-    False when nobody was offered that key, it was never fetched, or it was revoked: then a person decides, as ever.
+    False when nobody was offered that key, it was never fetched, or it was revoked: then a person decides, as ever. What a
+    person decided stands: a key that was refused is trusted by no offer.
     """
     row = _expected(node, key)
     if row is None:
         return False
     with transaction.atomic():
         held = Node.objects.select_for_update().filter(pk=node.pk, revision=node.revision).first()
-        if held is None or not _end(row, now):
+        if held is None or _is_refused(held, key) or not _end(row, now):
             return False
         columns = {
             **next_generation(held, now),
@@ -70,6 +71,10 @@ def _expected(node: Node, key: SshHostKey) -> Provisioning | None:
     offered = Provisioning.objects.select_related("version__config").filter(node=node, fingerprint=key.fingerprint)
     # Also after the deadline: a machine that has fetched in time may take long to install.
     return offered.filter(ended_at=None, fetches__gt=0, generation=F("node__generation") + 1).first()
+
+
+def _is_refused(node: Node, key: SshHostKey) -> bool:
+    return HostKey.objects.filter(node=node, fingerprint=key.fingerprint, state="refused").exists()
 
 
 def _end(row: Provisioning, now: datetime) -> bool:

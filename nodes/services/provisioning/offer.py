@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
@@ -20,6 +19,7 @@ from nodes.models.ignition import ReviewState
 from nodes.services.ignition.check import ignition_hash
 from nodes.services.ignition.rendering import render
 from nodes.services.provisioning.document import for_machine
+from nodes.services.provisioning.ending import end_open, trust_no_more
 
 OFFER_START = "fleetui-ignition_"
 MAX_HOURS = 30 * 24
@@ -113,23 +113,9 @@ def revoke(*, provisioning: Provisioning, actor: Principal, now: datetime) -> No
         Node.objects.select_for_update().get(pk=provisioning.node_id)
         open_still = Provisioning.objects.filter(pk=provisioning.pk, ended_at=None)
         if open_still.update(ended_at=now, ending="revoked", sealed_config=""):
-            _trust_no_more(provisioning, now)
+            trust_no_more(provisioning, now)
             before = {"version": str(provisioning.version), "fetches": provisioning.fetches}
             append([Entry(str(actor), "nodes.provision_revoke", f"node:{provisioning.node.name}", before=before)])
-
-
-def _trust_no_more(row: Provisioning, now: datetime) -> None:
-    """The key of a new node was pinned with the offer: whoever fetched the config would be taken for the node by it."""
-    made = HostKey.objects.filter(node=row.node_id, state="pinned", fingerprint=row.fingerprint)
-    if made.update(state="replaced", decided_at=now):
-        # What a contact under way finds is of the host before; the next one asks for the key that the host shows.
-        Node.objects.filter(pk=row.node_id).update(revision=F("revision") + 1, poll_due_at=now, poll_requested_at=now)
-
-
-def end_open(node: Node, ending: str, now: datetime) -> None:
-    """What is open of the node ends, in the transaction of the caller."""
-    open_ones = Provisioning.objects.filter(node=node, ended_at=None)
-    open_ones.update(ended_at=now, ending=ending, sealed_config="")
 
 
 def forget_expired(now: datetime) -> int:
