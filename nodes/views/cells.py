@@ -159,7 +159,6 @@ class Cells:
             self._drawn[key] = format_html('<td data-label="{}" class="n-pool">{}</td>', _("Pool"), inner)
         return self._drawn[key]
 
-
     def _linked(self, name: str, value: str) -> SafeString:
         """A value that leads to the nodes that share it."""
         key = (name, value)
