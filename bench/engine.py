@@ -147,7 +147,7 @@ def _rows(kind: str, count: int, skip: int, **over: Any) -> list[uuid.UUID]:
 
     now = clock.now()
     request = OperationRequest.objects.create(kind=kind, requester="user:bench", reason="bench", requested_at=now)
-    nodes = Node.objects.order_by("name").select_related("pool")[skip : skip + count]
+    nodes = Node.objects.order_by("name").select_related("pool__cluster")[skip : skip + count]
     rows = [
         Operation(
             request=request,
@@ -159,6 +159,7 @@ def _rows(kind: str, count: int, skip: int, **over: Any) -> list[uuid.UUID]:
             generation=node.generation,
             pool=node.pool,
             pool_name=node.pool.name if node.pool else "",
+            cluster_name=node.pool.cluster.name if node.pool and node.pool.cluster else "",
             step=actions.get(kind).steps[0].name,
             attempt=1,
             deadline=now + timedelta(days=7),

@@ -11,11 +11,13 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.log import Entry
+from nodes.axes import Lifecycle
 from ops.models import ApprovalRule, Operation
 from ops.services.rules import rule_for
 from ops.states import UNTOUCHED, State
 
 MOVES_AT_ONCE = 500
+_KEPT = sorted(one.value for one in Lifecycle if one is not Lifecycle.RETIRED)
 
 
 def follow_moves(now: datetime) -> tuple[bool, list[Entry]]:
@@ -24,7 +26,8 @@ def follow_moves(now: datetime) -> tuple[bool, list[Entry]]:
     One that has not begun, in a pool that asks for more approvals than its request had to have, is cancelled: otherwise a
     move would be the way around the rule.
     """
-    here = Operation.objects.active().filter(node__isnull=False).exclude(node__lifecycle="retired")
+    # Said of the node and not of the column: by that, SQLite would read through all that ever ended.
+    here = Operation.objects.active().filter(node__lifecycle__in=_KEPT)
     same_pool = Q(pool=F("node__pool")) | Q(pool=None, node__pool=None)
     same_cluster = Q(cluster_name=Coalesce("node__pool__cluster__name", Value("")))
     moved = here.exclude(same_pool & same_cluster).select_related("node__pool__cluster", "request").order_by("pk")

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import F, Max, Min
 
 from fleetui.audit.log import Entry, append
 from ops.engine.moves import follow_moves
-from ops.models import Limit, Operation, Stop
+from ops.models import Limit, LogLine, Operation, Stop
 from ops.states import State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
@@ -40,7 +40,7 @@ def start_queued(now: datetime) -> int:
             return 0
         # One that was cancelled meanwhile does not start, and no event says so.
         rows = Operation.objects.filter(pk__in=[one.pk for one in chosen], state=State.QUEUED)
-        held = set(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+        held = dict(rows.select_for_update().order_by("pk").values_list("pk", "log_seq"))
         started = Operation.objects.filter(pk__in=held).update(
             state=State.RUNNING,
             state_since=now,
@@ -49,6 +49,11 @@ def start_queued(now: datetime) -> int:
             wait_reason="",
             wait_params={},
             wait_since=None,
+            log_seq=F("log_seq") + 1,
+        )
+        # Many start at once, and a worker may come to the last of them late: the log says so from the start.
+        LogLine.objects.bulk_create(
+            LogLine(operation_id=pk, seq=seq + 1, at=now, stream="note", text="started") for pk, seq in held.items()
         )
         append(
             [

@@ -119,8 +119,10 @@ def _begin_run(row: Operation, own: uuid.UUID, step: Step, now: datetime) -> Ste
     if found is not None:
         return found
     with transaction.atomic():
+        # Not when its message came: SQLite's only writer may have been somebody else for a while.
+        began = max(now, clock.now())
         made: StepRun = StepRun.objects.create(
-            operation=row, number=number, attempt=attempt, name=step.name, started_at=now
+            operation=row, number=number, attempt=attempt, name=step.name, started_at=began
         )
         StepLog(row.pk, own, step.name).note("step_started", step=step.name, attempt=attempt)
     return made

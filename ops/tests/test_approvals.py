@@ -120,7 +120,7 @@ def test_the_queue_costs_the_same_for_many(web: Pool, owner: Api) -> None:
         ask(anna, selector={"q": f"web-{number}"})
     with CaptureQueriesContext(connection) as many:
         assert page.get("/operations/approvals/").content.decode().count("decide/") == 6
-    assert len(many) == len(few)
+    assert len(many) == len(few), [one["sql"][:150] for one in many]
 
 
 def test_what_nobody_approves_in_time_ends_and_says_so(web: Pool, owner: Api) -> None:

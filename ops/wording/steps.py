@@ -62,6 +62,7 @@ WAITS: dict[str, Forms] = {
     ),
 }
 NOTES: dict[str, Forms] = {
+    "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),
     "log_full": (_("The log is full at %(limit_bytes)s bytes; what the host prints from here on is not kept."),),
