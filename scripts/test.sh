@@ -115,8 +115,8 @@ case "${1:-all}" in
         # Real hosts wait most of the time, for boots and timers.
         start_beside pytest -q -p no:randomly -m "rig and not soak"
         stage "unit and integration, SQLite" tests -m "not ($slow)"
-        # What touches no database cannot differ there.
-        stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd)"
+        # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
+        stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
         # One after the other: they start whole installations on two cores.
         stage "end to end, browser" pytest -q -p no:randomly -m "(e2e or browser) and not (rig or soak)"
         stage "real hosts, beside the stages above" joined

@@ -96,6 +96,7 @@ def test_into_postgresql(archive: Path, tmp_path: Path, postgresql_url: str) -> 
     same(archive, folder, DATABASE_URL=postgresql_url)
 
 
+@pytest.mark.one_database
 def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="exists already"):
         call_command("export", str(archive))
@@ -170,6 +171,7 @@ load.import_from(Path(os.environ["ARCHIVE"]), say=print)
 """
 
 
+@pytest.mark.one_database
 def test_an_import_that_is_killed_leaves_nothing(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "target"
     folder.mkdir()
@@ -183,6 +185,7 @@ def test_an_import_that_is_killed_leaves_nothing(archive: Path, tmp_path: Path) 
     assert "the audit log is intact" in ran(manage(folder, "import", str(archive), **KEYS))
 
 
+@pytest.mark.one_database
 def test_a_backup_of_sqlite(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "target"
     folder.mkdir()

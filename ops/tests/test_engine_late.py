@@ -12,7 +12,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core.errors import Conflict
 from ops.models import LogLine, Operation, StepRun
 from ops.services import control
-from ops.tests.test_engine_kills import PARAMS, RESTARTS, START, Run
+from ops.tests.test_engine_kills import BOTH, PARAMS, RESTARTS, START, Run
 
 pytestmark = pytest.mark.django_db
 #: Past the lease of the settings.
@@ -40,7 +40,9 @@ class StoppedRun(Run):
 
 
 @pytest.mark.parametrize("cancels", [False, True])
-@pytest.mark.parametrize("kind", PARAMS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in BOTH else pytest.mark.one_database) for kind in PARAMS]
+)
 def test_what_a_late_worker_sends_does_nothing(kind: str, cancels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     stops = 0
     for call in itertools.count():

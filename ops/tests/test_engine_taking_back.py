@@ -28,7 +28,7 @@ def _lost() -> BaseException:
 
 
 @pytest.mark.parametrize("breaks_with", [Killed, _lost], ids=["worker", "connection"])
-@pytest.mark.parametrize("kind", ["upgrade", "rollback"])
+@pytest.mark.parametrize("kind", ["upgrade", pytest.param("rollback", marks=pytest.mark.one_database)])
 def test_a_cancel_takes_back_what_began_before_the_end_of_a_call(
     kind: str, breaks_with: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
