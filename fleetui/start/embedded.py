@@ -18,6 +18,8 @@ from fleetui.celery import app
 from fleetui.core.beat import Scheduler
 
 QUEUES = "poll,ops"
+#: Pages and ticks share the machine with the worker, and have the processor first.
+WORKER_NICENESS = 5
 
 
 def work(threads: int, queues: str = QUEUES, name: str = "celery") -> int:
@@ -26,6 +28,7 @@ def work(threads: int, queues: str = QUEUES, name: str = "celery") -> int:
     warnings.simplefilter("ignore", SecurityWarning)
     # `up` has run the system checks; here they would load every page and endpoint, a third of this process's memory.
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+    os.nice(WORKER_NICENESS)
     worker = app.Worker(
         pool="threads",
         concurrency=threads,
