@@ -67,8 +67,10 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         return self.exclude(lifecycle="retired")
 
     def needing_attention(self) -> Self:
-        """Active ones that cannot be reached (or never could), are degraded, or fell back; not those in maintenance."""
-        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | Q(reachability="never_seen", failures__gt=0)
+        """Active ones that cannot be reached (or never could), are degraded, or fell back; not those in maintenance, nor
+        those whose machine is on its way."""
+        never_came = Q(reachability="never_seen", failures__gt=0) & ~Q(reachability_reason="provisioning")
+        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | never_came
         trouble |= Q(health="degraded")
         return self.filter(lifecycle="active").filter(trouble | Q(update_state="rolled_back"))
 

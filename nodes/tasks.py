@@ -27,6 +27,7 @@ from nodes.services.polling.claim import Lane
 from nodes.services.polling.kept import KEEPER
 from nodes.services.polling.targets import target_of
 from nodes.services.provisioning.offer import forget_expired
+from nodes.services.provisioning.unseen import retire_unseen
 from nodes.services.routes import Routes
 from nodes.services.samples import take_samples
 
@@ -119,13 +120,14 @@ def apply_import(plan_id: str) -> None:
 
 @shared_task(name="nodes.tasks.sweep", ignore_result=True)
 def sweep() -> None:
-    """What has to happen within the minute: old plans go, maintenance ends, enrolled nodes that stayed away are retired,
-    nodes of pools that try a credential have their trials, counts fold."""
+    """What has to happen within the minute: old plans go, maintenance ends, enrolled nodes that stayed away and
+    provisioned ones that never came are retired, nodes of pools that try a credential have their trials, counts fold."""
     _again(lambda: importing.forget_old(clock.now()))
     _again(lambda: end_maintenance(clock.now()))
     _again(lambda: trials.prepare(clock.now()))
     _again(trials.forget_orphans)
     _again(lambda: enrolment.retire_absent(clock.now()))
+    _again(lambda: retire_unseen(clock.now()))
     _again(lambda: forget_expired(clock.now()))
     _again(tally.fold)
 

@@ -90,7 +90,10 @@ class Axes:
 
 @dataclass(frozen=True)
 class Contact:
-    """What the contacts so far came to. The last one failed when an error kind and a failure are there."""
+    """What the contacts so far came to. The last one failed when an error kind and a failure are there.
+
+    `is_on_its_way`: its first machine has fetched a config, and may take a while to boot.
+    """
 
     last_ok_at: datetime | None = None
     last_error_kind: str | None = None
@@ -98,6 +101,7 @@ class Contact:
     failures: int = 0
     ever_reached: bool = False
     error_params: Mapping[str, Any] = field(default_factory=dict)
+    is_on_its_way: bool = False
 
     @property
     def reached(self) -> bool:

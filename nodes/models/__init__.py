@@ -8,7 +8,7 @@ from nodes.models.history import FactTerm, Sample
 from nodes.models.ignition import IgnitionConfig, IgnitionReview, IgnitionValue, IgnitionVersion
 from nodes.models.importing import ImportPlan, ImportRow
 from nodes.models.node import HostKey, Node
-from nodes.models.provisioning import Provisioning
+from nodes.models.provisioning import PoolToken, Provisioning
 from nodes.models.reach import CredentialTrial, HostCertificate, JumpHost
 from nodes.models.release import Release, Stream, SupportEnd
 from nodes.models.tally import Tally
@@ -36,6 +36,7 @@ __all__ = [
     "Measurement",
     "Node",
     "Pool",
+    "PoolToken",
     "Provisioning",
     "Release",
     "Sample",

@@ -172,13 +172,13 @@ def test_nothing_is_retired_while_nothing_answers(pool: Pool) -> None:
 
 def test_a_contact_meanwhile_saves_it(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     fail(["worker-1"], since_s=AFTER_S + 100)
-    real = absence._something_answers
+    real = absence.something_answers
 
     def late(now: datetime) -> bool:
         Node.objects.filter(name="worker-1").update(failures=0, failing_since=None, reachability="reachable")
         return real(now)
 
-    monkeypatch.setattr(absence, "_something_answers", late)
+    monkeypatch.setattr(absence, "something_answers", late)
     assert retire_absent(NOW) == 0
     assert AuditEvent.objects.count() == 0
 

@@ -18,7 +18,8 @@ from nodes.services.groups import edit_pool
 from nodes.services.nodes import request_poll
 from nodes.services.provisioning.ending import end_open
 from nodes.services.provisioning.offer import provision
-from nodes.services.provisioning.serve import Refusal, fetch
+from nodes.services.provisioning.refusal import Refusal
+from nodes.services.provisioning.serve import fetch
 from nodes.tests.make import make_config, make_node, make_pool, make_version
 from nodes.tests.waiting import until_it_waits
 

@@ -28,7 +28,8 @@ from nodes.services.ignition.configs import delete_config
 from nodes.services.nodes import edit_node
 from nodes.services.polling import Outcome
 from nodes.services.provisioning.offer import Offered, forget_expired, provision, revoke, rotate_seals
-from nodes.services.provisioning.serve import Refusal, fetch
+from nodes.services.provisioning.refusal import Refusal
+from nodes.services.provisioning.serve import fetch
 from nodes.services.provisioning.snippets import snippets_for
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast

@@ -25,6 +25,7 @@ _PHRASES = {
     "jump_failed": gettext_lazy("jump host failed"),
     "bad_identity": gettext_lazy("credential cannot be used"),
     "not_contacted": gettext_lazy("not contacted yet"),
+    "provisioning": gettext_lazy("provisioning"),
     "maintenance_mode": gettext_lazy("system in rescue or emergency mode"),
     "finalize_failed": gettext_lazy("last update could not be written"),
     "disk_full": gettext_lazy("disk above 90 %"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 from typing import Any
 
@@ -23,12 +22,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from fleetui.access.guards import needs, public
 from fleetui.access.principals import Principal
 from fleetui.core import clock, context
+from fleetui.core.addresses import is_loopback
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
 from nodes.models import IgnitionVersion, Node, Provisioning
 from nodes.models.ignition import ReviewState
 from nodes.services.provisioning.offer import MAX_HOURS, NEEDED, provision, revoke
-from nodes.services.provisioning.serve import Refusal, fetch
+from nodes.services.provisioning.refusal import Refusal
+from nodes.services.provisioning.serve import fetch
 from nodes.services.provisioning.snippets import snippets_for
 from nodes.services.provisioning.standing import standing
 from nodes.views.subject import node_for, principal_of, visible_node
@@ -38,6 +39,10 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/vnd.coreos.ignition+json"
 _SAID = {
     Refusal.UNKNOWN: "No such token.\n",
+    Refusal.USED_UP: "This token has made as many nodes as it may. Make another one on the page of the pool.\n",
+    Refusal.NO_ID: "Say which machine this is: add ?id= with an id of its own, such as a UUID, a MAC address or the id of "
+    "the instance. Here addresses do not tell machines apart.\n",
+    Refusal.WRONG_NETWORK: "This token may not be used from here. Behind a proxy, TRUSTED_PROXIES has to name it.\n",
     Refusal.GONE: "This token is over: the machine is known, or its time has passed. Offer the config again.\n",
     Refusal.NOT_READY: "The config cannot be given now. Ask again.\n",
 }
@@ -49,15 +54,20 @@ _SAID = {
 def ignition(request: HttpRequest, token: str) -> HttpResponse:
     """The config of a machine that boots. Never empty: Ignition would take that for "no config", and boot without."""
     address = context.source_address.get()
-    if not request.is_secure() and not _is_loopback(address):
+    if not request.is_secure() and not is_loopback(address):
         return _plain("Fetch this over HTTPS: the config holds secrets.\n", 403)
     try:
-        found = fetch(token, address=address, agent=request.headers.get("User-Agent", ""), now=clock.now())
+        agent, instance_id = request.headers.get("User-Agent", ""), request.GET.get("id", "")
+        if "id" in request.GET and not instance_id.strip():
+            # A variable of a boot loader that nobody filled in; by its address it could be taken for another machine.
+            found: str | Refusal = Refusal.NO_ID
+        else:
+            found = fetch(token, address=address, agent=agent, now=clock.now(), instance_id=instance_id)
     except DatabaseError:
         log.exception("ignition_not_served")
         found = Refusal.NOT_READY
     if isinstance(found, Refusal):
-        return _plain(_SAID[found], found.value)
+        return _plain(_SAID[found], found.status)
     return HttpResponse(found, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -67,13 +77,6 @@ def _plain(text: str, status: int) -> HttpResponse:
     # Django would log the address, which holds the token.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 class ProvisionForm(forms.Form):

@@ -11,6 +11,7 @@ WORDS = {
     "revoked": _("revoked"),
     "replaced": _("replaced by a later offer"),
     "moved": _("over: the node changed its pool"),
+    "absent": _("over: its machine never came"),
     "expired": _("expired"),
 }
 LEVELS = {"waiting": "info", "fetched": "info", "arrived": "ok"}

@@ -36,6 +36,7 @@ TIMELINE: dict[str, Forms] = {
         _("Retired: no contact for %(after_s)s s, and the pool %(pool)s keeps absent nodes no longer"),
         _("Retired for absence"),
     ),
+    "retired_unseen": (_("Retired: its machine fetched the config and never came"),),
     "nodes_merged": (
         _("%(actor)s merged %(other)s into this node"),
         _("%(other)s was merged into this node"),
@@ -75,6 +76,13 @@ TIMELINE: dict[str, Forms] = {
         _("%(actor)s offered %(version)s to its next machine, to be known by the host key %(fingerprint)s"),
         _("%(version)s was offered to its next machine"),
         _("A config was offered to its next machine"),
+    ),
+    "node_provisioned": (
+        _(
+            "Made by the token %(by)s: a machine at %(address)s fetched %(version)s, to be known by the key %(fingerprint)s"
+        ),
+        _("Made by the token %(by)s, for a machine that fetched its config"),
+        _("Made for a machine that fetched its config"),
     ),
     "provision_moved": (
         _("The offer of %(version)s ended: it is the config of the pool before"),

@@ -135,12 +135,13 @@ def _hold(pool: Pool, gone: int, now: datetime) -> Hold | None:
     reason = ""
     if counts["failing"] * 2 > counts["nodes"]:
         reason = "half"
-    elif not _something_answers(now):
+    elif not something_answers(now):
         reason = "nothing_answers"
     return Hold(pool.pk, pool.name, gone, counts["failing"], counts["nodes"], reason) if reason else None
 
 
-def _something_answers(now: datetime) -> bool:
+def something_answers(now: datetime) -> bool:
+    """Whether some node has answered lately: else it is rather our own network that is away."""
     longest = max(
         [
             int(settings.POLL_INTERVAL_S),

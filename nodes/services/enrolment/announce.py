@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from fleetui.audit.log import Entry, append
+from fleetui.core.addresses import is_loopback
 from fleetui.core.errors import InvalidInput
 from nodes.hosts.machine_id import MACHINE_ID, derived_id
 from nodes.hosts.ssh import HostKey as SshHostKey
@@ -293,19 +294,12 @@ def _reachable(address: str, client_address: str) -> bool:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
-        return address.lower().rstrip(".") != "localhost" or _is_loopback(client_address)
+        return address.lower().rstrip(".") != "localhost" or is_loopback(client_address)
     # ::ffff:127.0.0.1 is this machine too, which Python does not say before 3.13.
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback:
-        return _is_loopback(client_address)
+        return is_loopback(client_address)
     return not (ip.is_unspecified or ip.is_multicast or ip.is_link_local)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _machine_id(text: str) -> str:

@@ -25,7 +25,7 @@ from nodes.services.polling.columns import deployment_row, fact_columns, measure
 from nodes.services.polling.contact import Outcome
 from nodes.services.polling.due import back_off_s, interval_s, jittered
 from nodes.services.polling.durations import count_durations
-from nodes.services.provisioning.arrive import arrived, proven
+from nodes.services.provisioning.arrive import arrived, on_their_way, proven
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
 from nodes.services.terms import replace_terms
@@ -136,6 +136,7 @@ class _Batch:
         self.known: dict[int, dict[str, Any]] = {}
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
         self.certificates = SeenCertificates(now)
+        self.coming: set[uuid.UUID] = set()
 
     def recall(self, nodes: Sequence[Node]) -> None:
         """Load what was known before of those that changed or failed."""
@@ -143,6 +144,8 @@ class _Batch:
         self.known = dict(facts.order_by().values_list("pk", "document"))
         measured = Measurement.objects.filter(node__in=[node.pk for node in nodes])
         self.measured = dict(measured.values_list("node_id", "document"))
+        if new := [node.pk for node in nodes if node.last_seen_at is None]:
+            self.coming = on_their_way(new, self.now)
 
     def take(self, node: Node, outcome: Outcome, read: _Read | None) -> None:
         """Sort one outcome in; `read` is None when the contact failed."""
@@ -183,7 +186,9 @@ class _Batch:
         node.failing_since = node.failing_since or self.now
         node.last_error_kind, node.last_error_params = error.kind, error.params
         self._axes(node, self.known.get(node.facts_id or 0), self.measured.get(node.pk))
-        self._plan(node, outcome, back_off_s(interval_s(node), node.failures))
+        # A machine that boots is looked for at every interval: how long it takes says nothing of it.
+        interval, is_coming = interval_s(node), node.pk in self.coming
+        self._plan(node, outcome, interval if is_coming else back_off_s(interval, node.failures))
         self.moved.append(node)
 
     def _plan(self, node: Node, outcome: Outcome, seconds: float) -> bool:
@@ -225,6 +230,7 @@ class _Batch:
             failures=node.failures,
             ever_reached=node.last_seen_at is not None,
             error_params=node.last_error_params,
+            is_on_its_way=node.pk in self.coming,
         )
         axes = compute(document, measured, releases, contact, self.now)
         moved = False

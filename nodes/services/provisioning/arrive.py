@@ -67,6 +67,12 @@ def proven(node_ids: Collection[uuid.UUID], now: datetime) -> None:
             _tell(row, row.node, now, is_new_generation=False)
 
 
+def on_their_way(node_ids: Collection[uuid.UUID], now: datetime) -> set[uuid.UUID]:
+    """Those whose machine has fetched its config, and has time left to show up."""
+    coming = Provisioning.objects.filter(node__in=node_ids, ended_at=None, fetches__gt=0, deadline__gt=now)
+    return set(coming.values_list("node_id", flat=True))
+
+
 def _expected(node: Node, key: SshHostKey) -> Provisioning | None:
     offered = Provisioning.objects.select_related("version__config").filter(node=node, fingerprint=key.fingerprint)
     # Also after the deadline: a machine that has fetched in time may take long to install.

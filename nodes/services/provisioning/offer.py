@@ -56,10 +56,37 @@ def provision(
         raise Conflict(_("The node is retired."), mend=_("Take it back into service first."))
     version = version or (node.pool.intended_version if node.pool else None)
     version = _usable(version, node)
-    private, identity = ssh.generate_identity(node.name)
-    key = ssh.HostKey.parse(identity.public_line)
     is_first = node.last_seen_at is None and not _has_own_key(node)
     generation = node.generation if is_first else node.generation + 1
+    row, key, text = prepared(
+        node=node, version=version, generation=generation, by=str(actor), now=now, deadline=now + timedelta(hours=hours)
+    )
+    try:
+        with transaction.atomic():
+            # Locked: no poll pins or replaces a key of the node meanwhile, and nobody else offers.
+            same = Node.objects.select_for_update().filter(pk=node.pk, generation=node.generation, pool=node.pool_id)
+            # A machine that was seen meanwhile keeps its key until another one shows up.
+            same = same.filter(lifecycle=node.lifecycle, **({"last_seen_at": None} if is_first else {}))
+            if not same.exists():
+                raise _changed(node)
+            end_open(node, "replaced", now)
+            row.save(force_insert=True)
+            if is_first:
+                HostKey.objects.filter(node=node, state="pinned").update(state="replaced", decided_at=now)
+                reason = _("Made for provisioning")
+                HostKey.pinned(node, key, by=str(actor), now=now, reason=reason).save(force_insert=True)
+            _tell(row, version, actor, now)
+    except IntegrityError as error:
+        raise _changed(node) from error
+    return Offered(row, text)
+
+
+def prepared(
+    *, node: Node, version: IgnitionVersion, generation: int, by: str, now: datetime, deadline: datetime
+) -> tuple[Provisioning, ssh.HostKey, str]:
+    """A row, not stored yet, with the sealed config of the node's machine; the host key in it, and the text of its token."""
+    private, identity = ssh.generate_identity(node.name)
+    key = ssh.HostKey.parse(identity.public_line)
     marker = {
         "config": version.config.name,
         "version": version.number,
@@ -81,28 +108,11 @@ def provision(
         sha512=ignition_hash(config),
         fingerprint=key.fingerprint,
         created_at=now,
-        created_by=str(actor)[:200],
-        deadline=now + timedelta(hours=hours),
+        created_by=by[:200],
+        deadline=deadline,
     )
     row.sealed_config = seal(config, place=row.seal_place)
-    try:
-        with transaction.atomic():
-            # Locked: no poll pins or replaces a key of the node meanwhile, and nobody else offers.
-            same = Node.objects.select_for_update().filter(pk=node.pk, generation=node.generation, pool=node.pool_id)
-            # A machine that was seen meanwhile keeps its key until another one shows up.
-            same = same.filter(lifecycle=node.lifecycle, **({"last_seen_at": None} if is_first else {}))
-            if not same.exists():
-                raise _changed(node)
-            end_open(node, "replaced", now)
-            row.save(force_insert=True)
-            if is_first:
-                HostKey.objects.filter(node=node, state="pinned").update(state="replaced", decided_at=now)
-                reason = _("Made for provisioning")
-                HostKey.pinned(node, key, by=str(actor), now=now, reason=reason).save(force_insert=True)
-            _tell(row, version, actor, now)
-    except IntegrityError as error:
-        raise _changed(node) from error
-    return Offered(row, made.text)
+    return row, key, made.text
 
 
 def revoke(*, provisioning: Provisioning, actor: Principal, now: datetime) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 
 import structlog
 from django.db import transaction
@@ -15,27 +14,25 @@ from fleetui.core.crypto import unseal
 from fleetui.core.errors import SealBroken
 from nodes.models import Node, Provisioning, TimelineEvent
 from nodes.models.ignition import ReviewState
+from nodes.services.provisioning.admit import instance_row
 from nodes.services.provisioning.offer import OFFER_START
+from nodes.services.provisioning.pool_tokens import POOL_START, presented_pool_token
+from nodes.services.provisioning.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 #: Ignition asks again and again while a machine waits: the timeline keeps the first ones, the log all of them.
 MOST_TOLD = 20
 
 
-class Refusal(Enum):
-    """Why there is no config. Ignition asks again after 503 and gives up after the others."""
+def fetch(text: str, *, address: str, agent: str, now: datetime, instance_id: str = "") -> str | Refusal:
+    """The config for a presented token, never empty; each fetch is noted with its address.
 
-    UNKNOWN = 404
-    GONE = 410
-    NOT_READY = 503
-
-
-def fetch(text: str, *, address: str, agent: str, now: datetime) -> str | Refusal:
-    """The config for a presented token, never empty; each fetch is noted with its address."""
-    row = _presented(text)
-    if row is None:
-        log.warning("ignition_fetch_refused", why="unknown", address=address)
-        return Refusal.UNKNOWN
+    `instance_id` tells the machines apart that share the token of a pool.
+    """
+    row = _presented(text, instance_id, address, now)
+    if isinstance(row, Refusal):
+        log.warning("ignition_fetch_refused", why=row.value, address=address, instance=instance_id[:100])
+        return row
     if why := _over(row, now):
         log.info("ignition_fetch_refused", why=why, token=row.prefix, address=address)
         return Refusal.GONE
@@ -76,10 +73,16 @@ def _over(row: Provisioning, now: datetime) -> str:
     return "expired" if row.deadline <= now or not row.sealed_config else ""
 
 
-def _presented(text: str) -> Provisioning | None:
-    """The row of a token, whatever its state. Unknown ones and wrong secrets read the same."""
+def _presented(text: str, instance_id: str, address: str, now: datetime) -> Provisioning | Refusal:
+    """The row that a token leads to, whatever its state. Unknown ones and wrong secrets read the same."""
+    if text.startswith(POOL_START):
+        token = presented_pool_token(text)
+        if token is None:
+            return Refusal.UNKNOWN
+        return instance_row(token, instance_id=instance_id, address=address, now=now)
     parts = taken_apart(text, OFFER_START)
     if parts is None:
-        return None
+        return Refusal.UNKNOWN
     row = Provisioning.objects.select_related("node", "version__config").filter(prefix=parts[0]).first()
-    return row if row is not None and matches(parts[1], digest=row.digest, pepper=row.pepper) else None
+    is_it = row is not None and matches(parts[1], digest=row.digest, pepper=row.pepper)
+    return row if row is not None and is_it else Refusal.UNKNOWN

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
-Standing = Literal["waiting", "fetched", "arrived", "revoked", "replaced", "moved", "expired"]
-STANDINGS: Final = ("waiting", "fetched", "arrived", "revoked", "replaced", "moved", "expired")
+Standing = Literal["waiting", "fetched", "arrived", "revoked", "replaced", "moved", "absent", "expired"]
+STANDINGS: Final = ("waiting", "fetched", "arrived", "revoked", "replaced", "moved", "absent", "expired")
 
 
 class Offer(Protocol):
@@ -19,7 +19,7 @@ class Offer(Protocol):
 
 def standing(row: Offer, now: datetime) -> Standing:
     """waiting (nobody fetched it), fetched (the machine is on its way), arrived, revoked, replaced, moved (to
-    another pool) or expired.
+    another pool), absent (its machine never came) or expired.
 
     A machine that fetched in time may still arrive after the deadline.
     """
