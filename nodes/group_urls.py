@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from nodes.views import enrolment
+from nodes.views import enrolment, pool_tokens
 from nodes.views.add import add, public_key
 from nodes.views.clusters import cluster_add, cluster_delete, cluster_edit, cluster_list, cluster_page
 from nodes.views.credentials import (
@@ -46,6 +46,8 @@ urlpatterns: list[URLPattern] = [
     path("pools/<str:name>/delete/", pool_delete, name="pool_delete"),
     path("pools/<str:name>/enrolment/add/", enrolment.token_add, name="enrolment_add"),
     path("pools/<str:name>/enrolment/<uuid:token_id>/revoke/", enrolment.token_revoke, name="enrolment_revoke"),
+    path("pools/<str:name>/provisioning/add/", pool_tokens.token_add, name="pool_token_add"),
+    path("pools/<str:name>/provisioning/<uuid:token_id>/revoke/", pool_tokens.token_revoke, name="pool_token_revoke"),
     path("clusters/", cluster_list, name="clusters"),
     path("clusters/-/add/", cluster_add, name="cluster_add"),
     path("clusters/<str:name>/", cluster_page, name="cluster"),

@@ -7,8 +7,9 @@ Reachability, first rule that holds:
 | value        | when                                                    | reason                |
 |--------------|---------------------------------------------------------|-----------------------|
 | reachable    | the last contact succeeded                              |                       |
-| never_seen   | nobody has tried yet                                    | not_contacted         |
 | key_mismatch | the host shows another key than the pinned one          | key_mismatch          |
+| never_seen   | its first machine has fetched a config and has time yet | provisioning          |
+| never_seen   | nobody has tried yet                                    | not_contacted         |
 | never_seen   | every contact so far failed                             | kind of the HostError |
 | unreachable  | the last contact failed, an earlier one succeeded       | kind of the HostError |
 

@@ -60,6 +60,14 @@ def _zincati(status: str, **more: Any) -> dict[str, Any]:
     ("contact", "value", "reason"),
     [
         (Contact(), "never_seen", "not_contacted"),
+        (Contact(is_on_its_way=True), "never_seen", "provisioning"),
+        (Contact(last_error_kind="timed_out", failures=3, is_on_its_way=True), "never_seen", "provisioning"),
+        (Contact(last_error_kind="key_mismatch", failures=1, is_on_its_way=True), "key_mismatch", "key_mismatch"),
+        (
+            Contact(last_error_kind="timed_out", failures=1, ever_reached=True, is_on_its_way=True),
+            "unreachable",
+            "timed_out",
+        ),
         (Contact(last_error_kind="refused", failing_since=NOW, failures=2), "never_seen", "refused"),
         (Contact(last_error_kind="key_unknown", failures=1), "never_seen", "key_unknown"),
         (OK, "reachable", ""),

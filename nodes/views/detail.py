@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
+from nodes.axes.reachability import PROVISIONING
 from nodes.models import Facts, HostKey, Measurement, Node
 from nodes.releases.support import end_of
 from nodes.services.provisioning.offer import NEEDED
@@ -27,7 +28,7 @@ from nodes.views.group_words import phrase
 from nodes.views.subject import principal_of, visible_node
 from nodes.views.support import support_words
 from nodes.views.why import why_not_updating
-from nodes.wording import axis_name, error_mend, error_sentence
+from nodes.wording import axis_name, axis_sentences, error_mend, error_sentence
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,15 @@ def _first_contact_panel(known: Known) -> dict[str, Any]:
             "since": offered.seen_at,
             "offered": offered,
             "what_to_do": error_mend("key_unknown", node.last_error_params),
+        }
+    if node.reachability_reason == PROVISIONING:
+        return {
+            "kind": "provisioning",
+            "level": "info",
+            "title": _("Provisioning"),
+            "since": node.reachability_since,
+            "why": axis_sentences("reachability", node.reachability, PROVISIONING, {})[-1],
+            "next_at": node.poll_due_at,
         }
     if not node.failures:
         return {

@@ -30,12 +30,14 @@ from nodes.releases.versions import version_key
 from nodes.services import groups, rotation
 from nodes.services.enrolment import holds
 from nodes.services.history import history
+from nodes.services.provisioning.offer import NEEDED as PROVISION_NEEDS
 from nodes.services.routes import authority_keys
 from nodes.services.stats import AXES, version_ages
 from nodes.views import enrolment_words as enrolment
 from nodes.views.extras import pool_extras_for
 from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
+from nodes.views.pool_token_words import pool_tokens_of
 from nodes.views.subject import principal_of
 from nodes.views.support import support_words
 
@@ -137,6 +139,8 @@ def pool_page(request: HttpRequest, name: str) -> HttpResponse:
         "may_add_node": principal.may("nodes.write", pool),
         "tokens": enrolment.tokens_of(pool, clock.now()),
         "may_enrol": enrolment.may_enrol(principal, pool),
+        "pool_tokens": pool_tokens_of(pool, clock.now()) if principal.may("ignition.read", pool) else [],
+        "may_provision": all(principal.may(one, pool) for one in PROVISION_NEEDS),
         "may_revoke": principal.may("nodes.write", pool),
         "hold": next((hold for hold in holds(clock.now()) if hold.pool_id == pool.pk), None),
         "absent_url": nodes_url(pool=pool.name, reachability="unreachable"),

@@ -57,12 +57,34 @@ def snippets(*, family: str, url: str, sha512: str, ignition_version: str) -> Sn
         f"coreos.live.rootfs_url=${{base}}/ROOTFS coreos.inst.install_dev=/dev/sda coreos.inst.ignition_url={url}"
     )
     ipxe = _IPXE.format(base="https://BASE", kernel="KERNEL", initrd="INITRAMFS", arguments=installs)
-    argv = ["coreos-installer", "install", "/dev/sda", "--ignition-url", url, "--ignition-hash", sha512]
+    argv = ["coreos-installer", "install", "/dev/sda", "--ignition-url", url]
+    argv += ["--ignition-hash", sha512] if sha512 else []
     # Without TLS the installer asks to be told that this is meant; the hash holds the content either way.
     install = shlex.join(argv if url.startswith("https:") else [*argv, "--insecure-ignition"])
     return Snippets(arguments, _pointer(url, sha512, ignition_version), f"sudo {install}", ipxe)
 
 
+#: The newest that each supported system reads; taken where no version is chosen yet.
+_SPOKEN = "3.4.0"
+#: Of a machine that runs: what iPXE calls ${uuid}.
+_OWN_UUID = "$(sudo cat /sys/class/dmi/id/product_uuid)"
+#: Stands in a line where somebody puts the id of the machine.
+ID_PLACE = "MACHINE-ID"
+
+
+def pool_snippets(version: IgnitionVersion | None, *, url: str, needs_id: bool) -> Snippets:
+    """For the token of a pool. No hash of the config: it differs from machine to machine."""
+    spoken = str(json.loads(version.rendered)["ignition"]["version"]) if version else _SPOKEN
+    family = "flatcar" if version and _FLATCAR.search(version.source) else "fcos"
+    by_hand = snippets(
+        family=family, url=f"{url}?id={ID_PLACE}" if needs_id else url, sha512="", ignition_version=spoken
+    )
+    booted = snippets(family=family, url=f"{url}?id=${{uuid}}", sha512="", ignition_version=spoken)
+    flags = "" if url.startswith("https:") else " --insecure-ignition"
+    install = f'sudo coreos-installer install /dev/sda --ignition-url "{url}?id={_OWN_UUID}"{flags}'
+    return Snippets(by_hand.kernel_arguments, by_hand.pointer, install if by_hand.install else "", booted.ipxe)
+
+
 def _pointer(url: str, sha512: str, version: str) -> str:
-    replace = {"source": url, "verification": {"hash": sha512}}
+    replace = {"source": url, **({"verification": {"hash": sha512}} if sha512 else {})}
     return json.dumps({"ignition": {"version": version, "config": {"replace": replace}}}, indent=2)
