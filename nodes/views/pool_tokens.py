@@ -22,7 +22,7 @@ from fleetui.access.token_text import MAX_DAYS
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
-from nodes.models import IgnitionVersion, Pool, PoolToken
+from nodes.models import Pool, PoolToken
 from nodes.services.provisioning.offer import NEEDED
 from nodes.services.provisioning.pool_tokens import (
     DEFAULT_PATTERN,
@@ -103,12 +103,11 @@ def token_add(request: HttpRequest, name: str) -> HttpResponse:
 
 def _made(request: HttpRequest, pool: Pool, token: PoolToken, text: str) -> dict[str, Any]:
     url = request.build_absolute_uri(reverse("nodes:fetch_config", args=[text]))
-    intended = IgnitionVersion.objects.filter(pk=pool.intended_version_id).first()
     return {
         "pool": pool,
         "token": token,
         "url": url,
-        "made": pool_snippets(intended, url=url, needs_id=token.needs_id),
+        "made": pool_snippets(pool.intended_version, url=url, needs_id=token.needs_id),
         "id_place": ID_PLACE,
         "is_plain": not request.is_secure(),
     }
