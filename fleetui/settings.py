@@ -44,6 +44,11 @@ def _connections(value: int) -> None:
         raise ValidationError(f"A worker process keeps 0 to {MOST_KEPT_OPEN} connections open.")
 
 
+def _not_negative(value: int) -> None:
+    if value < 0:
+        raise ValidationError("Give a number of seconds, or 0 for never.")
+
+
 def _workers(value: int) -> None:
     if not 1 <= value <= MOST_WORKERS:
         raise ValidationError(f"`up` starts 1 to {MOST_WORKERS} workers for polls; for more, use PostgreSQL and Redis.")
@@ -110,6 +115,10 @@ POLL_WORKERS = int(env.int("FLEETUI_POLL_WORKERS", 1, validate=_workers) or 1)
 POLL_KEEP_OPEN = int(env.int("FLEETUI_POLL_KEEP_OPEN", 0, validate=_connections) or 0)
 #: A batch whose worker died is polled again after this time; a living worker renews its lease.
 POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
+#: Nodes are compared with their Ignition version so often; 0 only when somebody asks for it.
+DRIFT_INTERVAL_S = int(env.int("FLEETUI_DRIFT_INTERVAL_S", 21600, validate=_not_negative) or 0)
+#: So many nodes are compared at once, in the whole installation.
+DRIFT_THREADS = int(env.int("FLEETUI_DRIFT_THREADS", 4) or 4)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
 OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
 #: A host that does not answer for so long after its restart needs a person. Large machines take a while to start.

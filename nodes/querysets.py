@@ -160,6 +160,16 @@ class TimelineQuerySet(_OfNode):
         return self.annotate(node_name=models.Subquery(nodes.values("name")))
 
 
+class DriftQuerySet(_OfNode):
+    """Reads of what nodes differ in from their Ignition version."""
+
+    def due(self, now: datetime) -> Self:
+        """To compare now: due, free, of nodes in use that answer, and whose host key stands."""
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        in_use = {"node__lifecycle__in": ["active", "maintenance"], "node__reachability": "reachable"}
+        return self.filter(free, due_at__lte=now, **in_use)
+
+
 class TallyQuerySet(models.QuerySet[Any]):
     """Reads of the tally. Each is one query over a few thousand rows, whatever the size of the fleet."""
 

@@ -21,6 +21,7 @@ from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
 from nodes.services.bulk import end_maintenance
+from nodes.services.drift import checks, compare, states
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
@@ -69,6 +70,8 @@ def tick() -> None:
         apply_import.delay(str(plan_id))
     if _again(lambda: trials.is_due(clock.now())):
         try_credentials.apply_async(expires=TRIALS_FOR_S)
+    if _again(lambda: checks.is_due(clock.now())):
+        check_drift.apply_async(expires=TRIALS_FOR_S)
 
 
 @shared_task(name="nodes.tasks.poll_batch", ignore_result=True)
@@ -110,6 +113,38 @@ def nudge_trials() -> None:
         log.warning("trials_not_announced", error=str(error))
 
 
+@shared_task(name="nodes.tasks.check_drift", ignore_result=True)
+def check_drift() -> None:
+    """Compare nodes with their Ignition version for a while. The message says nothing: what is due stands in the rows."""
+    until_s = monotonic() + TRIALS_FOR_S
+    while monotonic() < until_s and not _stopping.is_set():
+        lease, ids = _again(lambda: checks.claim(clock.now()))
+        if not ids:
+            return
+        for result in compare.run(_again(lambda ids=ids: compare.load(ids))):  # type: ignore[misc]
+            _again(lambda lease=lease, result=result: _store_drift(lease, result))  # type: ignore[misc]
+
+
+def _store_drift(lease: uuid.UUID, result: compare.Result) -> bool:
+    check = result.check
+    return checks.store(node=check.node, lease=lease, result=result.found, secrets=check.secrets, now=clock.now())
+
+
+@shared_task(name="nodes.tasks.settle_ignition", ignore_result=True)
+def settle_ignition() -> None:
+    """Put the Ignition state of nodes right: their versions, or what their pools intend, have changed."""
+    _again(lambda: checks.prepare(clock.now()))
+    _again(lambda: states.settle(clock.now()))
+
+
+def nudge_drift(*, settle: bool = False) -> None:
+    """Tell the workers that a node is to be compared, or that states follow. Without a broker the tick and the sweep find it."""
+    try:
+        (settle_ignition if settle else check_drift).apply_async(expires=TRIALS_FOR_S)
+    except (BrokerError, OSError) as error:
+        log.warning("drift_not_announced", error=str(error))
+
+
 @shared_task(name="nodes.tasks.apply_import", ignore_result=True)
 def apply_import(plan_id: str) -> None:
     """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the tick."""
@@ -129,6 +164,7 @@ def sweep() -> None:
     _again(lambda: enrolment.retire_absent(clock.now()))
     _again(lambda: retire_unseen(clock.now()))
     _again(lambda: forget_expired(clock.now()))
+    settle_ignition()
     _again(tally.fold)
 
 

@@ -1,6 +1,7 @@
 """What is out there: nodes, where they belong, how they are reached, and what polls read from them."""
 
 from nodes.models.credential import Credential
+from nodes.models.drift import Drift
 from nodes.models.enrolment import EnrolmentToken, KnownDistinct
 from nodes.models.facts import Deployment, Facts, Measurement, TimelineEvent
 from nodes.models.group import Cluster, Pool
@@ -20,6 +21,7 @@ __all__ = [
     "Credential",
     "CredentialTrial",
     "Deployment",
+    "Drift",
     "EnrolmentToken",
     "FactTerm",
     "Facts",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -26,6 +27,16 @@ NODE_NAME = RegexValidator(
 )
 
 
+class IgnitionState(StrEnum):
+    """Where a node stands between what it was provisioned with, what its pool intends, and what is on it now."""
+
+    IN_STEP = "in_step"
+    BEHIND = "behind"
+    DRIFTED = "drifted"
+    NEEDS_REPLACEMENT = "needs_replacement"
+    UNKNOWN = "unknown"
+
+
 def _choices(enum: Any) -> list[tuple[str, str]]:
     return [(member.value, member.value) for member in enum]
 
@@ -36,7 +47,8 @@ class Node(models.Model):
     `maintenance_until` empty in maintenance means until somebody ends it. `machine_id` is what the host says of itself and
     `kernel_order` is the kernel's release in a form that sorts. Nodes with `enrolled_at` announced themselves.
     `applied_version` is the Ignition version that the machine was provisioned with, `applied_how` (fetch, marker, by_hand)
-    how that is known, and `applied_at` since when.
+    how that is known, and `applied_at` since when. `ignition_state` follows from it, from what the pool intends, and from
+    the last comparison; nodes.services.drift.states alone sets it.
     `generation` goes up each time the machine behind the node is replaced. `revision` counts edits by people (ETag).
     Each axis has its value, the code of its reason, the reason's parameters and the time since it is so.
     """
@@ -80,6 +92,10 @@ class Node(models.Model):
     )
     applied_how = models.CharField(max_length=10, blank=True, default="", editable=False)
     applied_at = models.DateTimeField(null=True, editable=False)
+    ignition_state = models.CharField(
+        max_length=20, choices=_choices(IgnitionState), default=IgnitionState.UNKNOWN.value, editable=False
+    )
+    ignition_state_since = models.DateTimeField(default=clock.now, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
@@ -142,6 +158,8 @@ class Node(models.Model):
             models.Index(fields=["health", "name"], name="node_health"),
             models.Index(fields=["update_state", "name"], name="node_update_state"),
             models.Index(fields=["booted_version", "name"], name="node_version"),
+            models.Index(fields=["ignition_state", "name"], name="node_ignition_state"),
+            models.Index(fields=["pool", "ignition_state"], name="node_pool_ignition"),
             models.Index(fields=["last_seen_at"], name="node_last_seen"),
             models.Index(fields=["kernel_order"], name="node_kernel_order"),
             models.Index(fields=["address", "port"], name="node_address"),

@@ -10,6 +10,7 @@ from django.db.models import Field
 from nodes.models import (
     CredentialTrial,
     Deployment,
+    Drift,
     FactTerm,
     HostCertificate,
     HostKey,
@@ -37,7 +38,7 @@ def next_generation(node: Node, now: datetime) -> dict[str, Any]:
 
 def forget_machine(node: Node, now: datetime) -> None:
     """What was known of the machine before goes, in the transaction of the caller; its timeline and past facts stay."""
-    for model in (Deployment, FactTerm, Measurement, HostCertificate, CredentialTrial):
+    for model in (Deployment, FactTerm, Measurement, HostCertificate, CredentialTrial, Drift):
         model._default_manager.filter(node=node).delete()
     HostKey.objects.filter(node=node, state__in=["pinned", "offered"]).update(state="replaced", decided_at=now)
     # What was offered to a machine that another one came before leads to no config any more.

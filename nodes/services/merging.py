@@ -29,6 +29,7 @@ DROPPED = (
     "HostCertificate",
     "IgnitionValue",
     "Provisioning",
+    "Drift",
 )
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
 from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
+from nodes.wording.ignition import IGNITION_STATE_WORDS
 from nodes.wording.sentences import fill
 from nodes.wording.timeline import FIELDS, TIMELINE
 
@@ -96,10 +97,11 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
     """What happened to a node. Axis values in `before` and `after` are put into words."""
     known = dict(params or {})
     axis = kind.removesuffix("_changed")
-    if axis in WORDS:
-        for name in ("before", "after"):
-            if isinstance(known.get(name), str):
-                known[name] = axis_word(axis, known[name])
+    for name in ("before", "after"):
+        if axis in WORDS and isinstance(known.get(name), str):
+            known[name] = axis_word(axis, known[name])
+        elif axis == "ignition_state" and known.get(name) in IGNITION_STATE_WORDS:
+            known[name] = str(IGNITION_STATE_WORDS[known[name]])
     if kind == "became_unreachable" and "message" not in known:
         reason = known.get("reason") or known.get("kind")
         known["message"] = error_sentence(reason, known) if isinstance(reason, str) and reason in ERRORS else ""

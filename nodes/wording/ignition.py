@@ -31,6 +31,14 @@ APPLIED_WORDS: dict[str, Promise] = {
     "marker": _("read from the marker on the host"),
     "by_hand": _("noted by hand"),
 }
+#: Where a node stands between what it was born with, what its pool intends, and what is on it.
+IGNITION_STATE_WORDS: dict[str, Promise] = {
+    "in_step": _("In step"),
+    "behind": _("Behind"),
+    "drifted": _("Drifted"),
+    "needs_replacement": _("Needs replacement"),
+    "unknown": _("Not known"),
+}
 #: The parts of a config, by the words of nodes.ignition.effect.
 SECTION_WORDS: dict[str, Promise] = {
     "users": _("Users and keys"),

@@ -97,6 +97,11 @@ TIMELINE: dict[str, Forms] = {
         _("%(actor)s noted that its Ignition version is not known"),
         _("Its Ignition version is not known"),
     ),
+    "ignition_state_changed": (
+        _("Ignition state changed from %(before)s to %(after)s"),
+        _("Ignition state changed to %(after)s"),
+        _("Ignition state changed"),
+    ),
     "poll_requested": (_("Poll requested by %(actor)s"), _("Poll requested")),
     "os_detected": (
         _("Detected %(name)s %(version)s"),

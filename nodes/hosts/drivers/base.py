@@ -277,6 +277,10 @@ class Driver(ABC):
     """One kind of operating system."""
 
     transport: ClassVar[Literal["ssh", "grpc"]] = "ssh"
+    #: Whether machines are made by Ignition, so that what is on them can be compared with their config.
+    has_ignition: ClassVar[bool] = False
+    #: Files of authorized keys that the OS writes by itself, such as those of the cloud.
+    platform_keys: ClassVar[frozenset[str]] = frozenset()
     family: str
     name: str
     fence: Fence

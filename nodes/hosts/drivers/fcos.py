@@ -51,6 +51,8 @@ class RpmOstreeDriver(Driver):
     """Reads and changes an rpm-ostree or bootc host of one family."""
 
     fence = ostree_commands.FENCE
+    has_ignition = True
+    platform_keys = frozenset({"afterburn"})
 
     def __init__(self, family: str, name: str) -> None:
         self.family = family

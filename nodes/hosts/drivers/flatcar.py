@@ -56,6 +56,9 @@ class FlatcarDriver(Driver):
     family = "flatcar"
     name = NAME
     fence = ostree_commands.FENCE
+    has_ignition = True
+    #: What coreos-metadata, afterburn and cloudinit are given by the cloud; `authorized_keys` is gathered from all.
+    platform_keys = frozenset({"afterburn", "coreos-cloudinit", "coreos-metadata", "oem"})
     capabilities = flatcar_commands.CAPABILITIES
 
     def probe(self) -> tuple[Section, ...]:

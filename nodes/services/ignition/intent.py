@@ -15,6 +15,8 @@ from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
 from fleetui.core.text import clean
 from nodes.models import IgnitionVersion, Node, Pool, TimelineEvent
 from nodes.models.ignition import APPLIED_HOW, ReviewState
+from nodes.services.drift.checks import prepare_one
+from nodes.services.drift.states import settle
 from nodes.services.ignition.review import supersede
 
 
@@ -108,6 +110,11 @@ def set_applied(
             actor=str(actor),
             generation=node.generation,
         )
+        for name, value in columns.items():
+            setattr(node, name, value)
+        if version is not None and node.lifecycle != "retired":
+            prepare_one(node, now)
+        settle(now, [node.pk])
         append(
             [
                 Entry(
@@ -119,6 +126,4 @@ def set_applied(
                 )
             ]
         )
-    for name, value in columns.items():
-        setattr(node, name, value)
     return node

@@ -72,7 +72,7 @@ def test_every_kind_of_difference_of_a_path_is_named(tmp_path: Path) -> None:
         *([("owner", str(tmp_path / "link"))] if os.getuid() else []),
         ("target", str(tmp_path / "link")),
     ]
-    told = {one.what: (one.expected, one.found) for one in found.differences}
+    told = {one.what.value: (one.expected, one.found) for one in found.differences}
     assert told["mode"] == ("0644", "0666")
     assert told["target"] == ("/right", "/other")
 

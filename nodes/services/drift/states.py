@@ -1,0 +1,126 @@
+"""The Ignition state of nodes: a column that follows from four others, put right where it does not.
+
+What it follows from changes in many places (a poll reads a marker, a node moves, a pool intends another version). So nobody
+has to remember the column: `settle` finds what does not fit, in one query over the nodes whose version is known.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from django.db import transaction
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
+
+from nodes.ignition.effect import effect
+from nodes.ignition.sections import UnreadableDocument
+from nodes.models import IgnitionVersion, Node, TimelineEvent
+from nodes.models.drift import Verdict
+from nodes.models.node import IgnitionState
+
+#: A transaction stays short, also when a pool of 100,000 nodes gets another version.
+ROWS_AT_ONCE = 1000
+#: So that one run ends while a worker has other work; the next goes on.
+MOST_AT_ONCE = 20_000
+_PARTS = ("applied_version_id", "pool__intended_version_id", "found", "ignition_state")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the state of a node follows from. `verdict` is of the version that the node has now, else empty."""
+
+    applied: uuid.UUID | None
+    intended: uuid.UUID | None
+    verdict: str
+
+    @property
+    def is_behind(self) -> bool:
+        return self.applied is not None and self.intended is not None and self.applied != self.intended
+
+    @property
+    def state(self) -> IgnitionState:
+        """What needs most comes first. Never compared is not known, unless the pool intends another version anyway."""
+        if self.applied is None:
+            return IgnitionState.UNKNOWN
+        if self.verdict == Verdict.NEEDS_REPLACEMENT or self._differs_in_disks:
+            return IgnitionState.NEEDS_REPLACEMENT
+        if self.verdict == Verdict.DRIFTED:
+            return IgnitionState.DRIFTED
+        if self.is_behind:
+            return IgnitionState.BEHIND
+        return IgnitionState.IN_STEP if self.verdict == Verdict.CLEAN else IgnitionState.UNKNOWN
+
+    @property
+    def _differs_in_disks(self) -> bool:
+        if self.applied is None or self.intended is None or not self.is_behind:
+            return False
+        return needs_another_machine(self.applied, self.intended)
+
+
+@lru_cache(maxsize=512)
+def needs_another_machine(applied: uuid.UUID, intended: uuid.UUID) -> bool:
+    """Whether the intended version differs in what only the first boot of a machine does: its disks. Versions never change."""
+    rows = IgnitionVersion.objects.filter(pk__in=[applied, intended])
+    rendered = dict(rows.values_list("pk", "rendered"))
+    try:
+        return any(one.section == "disks" for one in effect(rendered.get(applied, ""), rendered.get(intended, "")))
+    except UnreadableDocument:
+        return False
+
+
+def standings(nodes: QuerySet[Node]) -> QuerySet[Node]:
+    """With `found`, the verdict as far as it is about the version and the machine that the node has now."""
+    holds = Q(drift__version=F("applied_version"), drift__generation=F("generation"))
+    return nodes.annotate(found=Case(When(holds, then=F("drift__verdict")), default=Value("")))
+
+
+def settle(now: datetime, node_ids: Collection[uuid.UUID] | None = None) -> int:
+    """Put the state of nodes right, of these or of all; returns how many changed. Each change is on the timeline."""
+    nodes = Node.objects.order_by()
+    nodes = nodes if node_ids is None else nodes.filter(pk__in=node_ids)
+    others = [state.value for state in IgnitionState if state is not IgnitionState.UNKNOWN]
+    changed = _move(nodes.filter(applied_version=None, ignition_state__in=others), IgnitionState.UNKNOWN, now)
+    known = standings(nodes.filter(applied_version__isnull=False))
+    for applied, intended, verdict, state, _count in list(known.values_list(*_PARTS).annotate(nodes=Count("pk"))):
+        wanted = Standing(applied, intended, verdict).state
+        if wanted.value != state and changed < MOST_AT_ONCE:
+            where = {"applied_version_id": applied, "found": verdict, "ignition_state": state}
+            group = known.filter(**where)
+            has_pool = Q(pool__intended_version_id=intended)
+            changed += _move(group.filter(has_pool), wanted, now)
+    return changed
+
+
+def _move(group: QuerySet[Node], wanted: IgnitionState, now: datetime) -> int:
+    changed = 0
+    while changed < MOST_AT_ONCE:
+        ids = list(group.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+        if not ids:
+            break
+        with transaction.atomic():
+            rows = Node.objects.filter(pk__in=ids).exclude(ignition_state=wanted.value)
+            # Held, so that two that settle at once tell of it once.
+            before = list(rows.select_for_update().order_by("pk").values_list("pk", "ignition_state", "generation"))
+            Node.objects.filter(pk__in=[pk for pk, *_ in before]).update(
+                ignition_state=wanted.value, ignition_state_since=now
+            )
+            TimelineEvent.objects.bulk_create(
+                [
+                    TimelineEvent(
+                        node_id=pk,
+                        at=now,
+                        kind="ignition_state_changed",
+                        params={"before": old, "after": wanted.value},
+                        generation=generation,
+                    )
+                    for pk, old, generation in before
+                ],
+                batch_size=100,
+            )
+        changed += len(ids)
+        if len(ids) < ROWS_AT_ONCE:
+            break
+    return changed
