@@ -125,6 +125,8 @@ _ALL = (
         lambda node: _named(node.pool.intended_version if node.pool else None),
         joins=("pool__intended_version__config",),
     ),
+    _plain("ignition_state"),
+    _plain("ignition_state_since"),
     _plain("booted_at"),
     _plain("facts_at"),
     _plain("last_seen", "last_seen_at", sort="last_seen"),

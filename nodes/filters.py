@@ -30,6 +30,7 @@ from nodes.models import (
     TimelineEvent,
 )
 from nodes.models.ignition import ReviewState
+from nodes.models.node import IgnitionState
 from nodes.services.support import unsupported
 from nodes.wording import timeline_kinds
 
@@ -196,6 +197,11 @@ class NodeFilter(FilterSet):
     intended_ignition = ListFilter(
         narrow=_by_version("pool__intended_version"),
         help_text="Ignition configs or versions that their pool intends, such as edge or edge/3; none: nothing chosen.",
+    )
+    ignition_state = ListFilter(
+        "ignition_state",
+        allowed=_values(IgnitionState),
+        help_text="Where they stand between what they were born with, what their pool intends, and what is on them.",
     )
     needs_attention = FlagFilter(_attention, help_text="Whether it needs attention.")
     host_key_waits = FlagFilter(_key_waits, help_text="Whether it offers a host key that waits to be accepted.")

@@ -10,13 +10,14 @@ from nodes.drift.osmade import _MADE
 from nodes.models.node import IgnitionState
 from nodes.wording import drift as words
 from nodes.wording import timeline_sentence
+from nodes.wording.ignition import IGNITION_STATE_WORDS
 
 PURE = Path(__file__).resolve().parents[1] / "drift"
 
 
 def test_every_code_has_its_words() -> None:
     states = {one.value for one in IgnitionState}
-    assert states == set(words.STATE_WORDS) == set(words.STATE_LEVELS) == set(words.STATE_SENTENCES)
+    assert states == set(IGNITION_STATE_WORDS) == set(words.STATE_LEVELS) == set(words.STATE_SENTENCES)
     sorts = {one.value for one in Sort}
     assert sorts == set(words.CLASS_WORDS) == set(words.CLASS_LEVELS) == set(words.CLASS_MENDS)
     assert {one.value for one in What} == set(words.WHAT_WORDS)

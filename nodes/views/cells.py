@@ -18,6 +18,7 @@ from fleetui.core.templatetags.ui_words import word_of
 from nodes.columns import DEFAULT, LABEL, Column
 from nodes.models import Node
 from nodes.views.axis_words import AXES, axis_of
+from nodes.wording.drift import state_words
 
 SSH_PORT = 22
 #: More values of one fact are counted, not shown.
@@ -64,6 +65,8 @@ _WORDS = {
     "update_state_since": gettext_lazy("Update state since"),
     "applied_ignition": gettext_lazy("Applied Ignition"),
     "intended_ignition": gettext_lazy("Intended Ignition"),
+    "ignition_state": gettext_lazy("Ignition state"),
+    "ignition_state_since": gettext_lazy("Ignition state since"),
     "booted_at": gettext_lazy("Booted"),
     "facts_at": gettext_lazy("Facts changed"),
     "last_seen": gettext_lazy("Last seen"),
@@ -197,11 +200,17 @@ def _lifecycle(node: Node) -> SafeString:
     return format_html("{}", word_of("lifecycle", node.lifecycle))
 
 
+def _ignition_state(node: Node) -> SafeString:
+    words = state_words(node.ignition_state)
+    return state_badge(words["level"], words["word"], words["sentence"])
+
+
 _DRAWN: Mapping[str, Callable[[Node], SafeString]] = {
     "address": _address,
     "version": _version,
     "last_seen": _last_seen,
     "lifecycle": _lifecycle,
+    "ignition_state": _ignition_state,
 }
 
 

@@ -18,6 +18,7 @@ from nodes.filters import NodeFilter
 from nodes.models import Tally
 from nodes.releases.versions import version_key
 from nodes.views.group_words import phrase
+from nodes.wording.ignition import IGNITION_STATE_WORDS
 
 _STATES = {"reachability": Reachability, "health": Health, "update_state": UpdateState, "lifecycle": Lifecycle}
 _PLACES = ("pool", "cluster", "os", "stream", "version")
@@ -43,6 +44,7 @@ _WORDS = {
     "jump_host": gettext_lazy("Jump host"),
     "ignition": gettext_lazy("Applied Ignition"),
     "intended_ignition": gettext_lazy("Intended Ignition"),
+    "ignition_state": gettext_lazy("Ignition state"),
     "needs_attention": gettext_lazy("Needs attention"),
     "host_key_waits": gettext_lazy("Host key waits"),
     "has_unread": gettext_lazy("Has unread parts"),
@@ -76,6 +78,8 @@ def value_word(name: str, value: str) -> str:
         return word_of(name, value)
     if name == "reason":
         return phrase(value)
+    if name == "ignition_state":
+        return str(IGNITION_STATE_WORDS.get(value, value))
     if name == "version" and value == "unknown":
         return _("not known")
     if value in ("true", "false"):

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from nodes.wording import error_mend, error_sentence
-from nodes.wording.ignition import IGNITION_STATE_WORDS as STATE_WORDS
+from nodes.wording.ignition import IGNITION_STATE_WORDS
 
 STATE_LEVELS = {"in_step": "ok", "behind": "info", "drifted": "warn", "needs_replacement": "bad", "unknown": "none"}
 STATE_SENTENCES: dict[str, Promise] = {
@@ -94,7 +94,7 @@ _QUESTIONS: dict[str, Promise] = {
 def state_words(state: str) -> dict[str, str]:
     """{word, level, sentence} of a state."""
     return {
-        "word": str(STATE_WORDS[state]),
+        "word": str(IGNITION_STATE_WORDS[state]),
         "level": STATE_LEVELS[state],
         "sentence": str(STATE_SENTENCES[state]),
     }
