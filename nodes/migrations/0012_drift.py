@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0010_offers_end_with_a_move'),
+        ('nodes', '0011_pool_provisioning_tokens'),
     ]
 
     operations = [
