@@ -14,6 +14,7 @@ class NodesConfig(AppConfig):
         from nodes.facts import statistics
         from nodes.services import guard, retention, tally
         from nodes.services.credentials import rotate_seals
+        from nodes.services.git import secrets
         from nodes.services.ignition import triggers, values
         from nodes.services.provisioning import offer
 
@@ -25,6 +26,7 @@ class NodesConfig(AppConfig):
         pre_migrate.connect(triggers.remove_before_migrate, sender=self, dispatch_uid="nodes.ignition")
         post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="nodes.ignition")
         register("credentials", rotate_seals)
+        register("git", secrets.rotate_seals)
         register("ignition values", values.rotate_seals)
         register("provisionings", offer.rotate_seals)
         add_banner_source(polling_stands_still)

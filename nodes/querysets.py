@@ -221,6 +221,18 @@ class IgnitionVersionQuerySet(CappedCount, models.QuerySet[Any]):
         return self.defer(*self.HEAVY)
 
 
+class GitFollowQuerySet(models.QuerySet[Any]):
+    """Reads of followed repositories."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those of visible configs."""
+        where = principal.where("ignition.read")
+        if where.everywhere:
+            return self
+        configs = self.model._meta.get_field("config").related_model
+        return self.filter(config__in=configs._default_manager.visible_to(principal).order_by().values("pk"))
+
+
 #: Filters of a view that name what not everybody may see, and where such names stand.
 _NAMING = {"pool": "Pool", "cluster": "Cluster", "credential": "Credential", "jump_host": "JumpHost"}
 

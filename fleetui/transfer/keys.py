@@ -16,7 +16,7 @@ from fleetui.core.crypto import key_id
 from fleetui.core.keys import KEYS, key_folder, read_keys
 from fleetui.transfer.archive import KeysNeeded, Manifest
 from fleetui.transfer.errors import TransferRefused
-from nodes.models import Credential, EnrolmentToken, IgnitionValue
+from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue
 
 _SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
 
@@ -34,6 +34,8 @@ def needed() -> KeysNeeded:
 def _sealed_values() -> Iterator[Any]:
     yield from Credential.objects.order_by().values_list("sealed_private_key", flat=True)
     yield from IgnitionValue.objects.order_by().values_list("sealed_value", flat=True)
+    for column in ("sealed_secret", "sealed_webhook_secret", "sealed_status_token"):
+        yield from GitFollow.objects.order_by().values_list(column, flat=True)
     yield from Authenticator.objects.order_by().values_list("data", flat=True)
 
 

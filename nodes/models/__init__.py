@@ -4,6 +4,7 @@ from nodes.models.credential import Credential
 from nodes.models.drift import Drift
 from nodes.models.enrolment import EnrolmentToken, KnownDistinct
 from nodes.models.facts import Deployment, Facts, Measurement, TimelineEvent
+from nodes.models.git import GitCommit, GitFollow, GitSync
 from nodes.models.group import Cluster, Pool
 from nodes.models.history import FactTerm, Sample
 from nodes.models.ignition import IgnitionConfig, IgnitionReview, IgnitionValue, IgnitionVersion
@@ -25,6 +26,9 @@ __all__ = [
     "EnrolmentToken",
     "FactTerm",
     "Facts",
+    "GitCommit",
+    "GitFollow",
+    "GitSync",
     "HostCertificate",
     "HostKey",
     "IgnitionConfig",

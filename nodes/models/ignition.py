@@ -122,6 +122,11 @@ class IgnitionVersion(models.Model):
         verbose_name = _("Ignition version")
         constraints = [
             models.UniqueConstraint(fields=["config", "number"], name="one_ignition_version_per_number"),
+            models.UniqueConstraint(
+                fields=["config", "commit_id", "content_hash"],
+                condition=~Q(commit_id=""),
+                name="one_ignition_version_per_commit",
+            ),
             models.CheckConstraint(
                 condition=Q(is_valid=True) | Q(state__in=["draft", "withdrawn"]), name="broken_ignition_stays_a_draft"
             ),
