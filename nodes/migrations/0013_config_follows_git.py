@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0010_offers_end_with_a_move'),
+        ('nodes', '0012_drift'),
     ]
 
     operations = [
