@@ -56,10 +56,10 @@ def approve(fleet: Fleet, path: str) -> None:
         fleet.token = own
 
 
-def approved(fleet: Fleet, host: dict[str, Any]) -> dict[str, Any]:
-    """A config for the pool, approved, and what the pool intends."""
+def approved(fleet: Fleet, host: dict[str, Any], source: str = SOURCE) -> dict[str, Any]:
+    """A config for the pool, approved, and what the pool intends. `source` has places for the user and its key."""
     public = fleet.ask("GET", "credentials/rig/")["public_key"]
-    source = SOURCE.format(user=host["user"], key=public)
+    source = source.format(user=host["user"], key=public)
     fleet.ask("POST", "ignition/configs/", {"name": "edge", "pools": ["web"]})
     version: dict[str, Any] = fleet.ask("POST", "ignition/versions/", {"config": "edge", "source": source})
     assert version["is_valid"], version

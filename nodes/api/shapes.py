@@ -35,6 +35,7 @@ from nodes import wording
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey
+from nodes.models.node import IgnitionState
 from nodes.services.history import RANGES
 from nodes.services.samples import KINDS as HISTORY_KINDS
 
@@ -150,6 +151,7 @@ NODE = Shape(
         **_axis("reachability"),
         **_axis("health"),
         **_axis("update_state"),
+        "ignition_state": column("ignition_state", one_of(one.value for one in IgnitionState)),
         "reasons": Field(
             object_of(dict.fromkeys(AXES, _REASON)), _REASON_COLUMNS, _reasons, documents=_REASON_DOCUMENTS
         ),

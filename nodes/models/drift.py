@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from fleetui.core import clock
 from nodes.models.ignition import IgnitionVersion
 from nodes.models.node import Node
-from nodes.querysets import DriftQuerySet
+from nodes.querysets import DriftQuerySet, IgnitionVersionQuerySet
 
 
 class Verdict(StrEnum):
@@ -50,6 +50,9 @@ class Drift(models.Model):
     lease_until = models.DateTimeField(null=True)
 
     objects = DriftQuerySet.as_manager()
+
+    #: Of its version, what a page leaves in the database.
+    HEAVY_VERSION = tuple(f"version__{column}" for column in IgnitionVersionQuerySet.HEAVY)
 
     class Meta:
         verbose_name = _("drift")

@@ -29,6 +29,7 @@ from nodes.views.subject import principal_of, visible_node
 from nodes.views.support import support_words
 from nodes.views.why import why_not_updating
 from nodes.wording import axis_name, axis_sentences, error_mend, error_sentence
+from nodes.wording.drift import state_words
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
         "deployments": known.document.get("deployments") or [],
         "why": why_not_updating(node, known.document),
         "panel": contact_panel(known),
+        "ignition_state": state_words(node.ignition_state),
+        "drift_url": reverse("nodes:node_ignition", args=[node.name]) + "#drift",
         "is_polling": bool(node.poll_requested_at),
         "is_old": is_old(known),
         "tabs": tabs.bar(known, tab, reverse("nodes:detail", args=[node.name])),

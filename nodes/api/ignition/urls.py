@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from fleetui.core.api import converters
+from nodes.api import drift
 from nodes.api.ignition import configs, places, versions
 
 converters.register()
@@ -29,6 +30,8 @@ urlpatterns: list[URLPattern] = [
         "v1/pools/<name:name>/ignition/values/<slug:variable>/", places.PoolValue.as_view(), name="pool-ignition-value"
     ),
     path("v1/nodes/<name:name>/ignition/", places.NodeIgnition.as_view(), name="node-ignition"),
+    path("v1/nodes/<name:name>/drift/", drift.NodeDrift.as_view(), name="node-drift"),
+    path("v1/nodes/<name:name>/drift/check/", drift.NodeDriftCheck.as_view(), name="node-drift-check"),
     path("v1/nodes/<name:name>/ignition/values/", places.NodeValues.as_view(), name="node-ignition-values"),
     path(
         "v1/nodes/<name:name>/ignition/values/<slug:variable>/", places.NodeValue.as_view(), name="node-ignition-value"

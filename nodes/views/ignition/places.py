@@ -22,6 +22,7 @@ from nodes.services.ignition import intent, values
 from nodes.services.ignition.declarations import from_json
 from nodes.services.ignition.rendering import is_node_name, problems_of, values_for
 from nodes.services.provisioning.offer import NEEDED
+from nodes.views.ignition.drift import drift_context, state_segments
 from nodes.views.ignition.subject import version_url
 from nodes.views.pools import visible_pool
 from nodes.views.subject import node_for, principal_of
@@ -60,6 +61,7 @@ def pool_ignition(request: HttpRequest, name: str) -> HttpResponse:
         "may_edit": principal.may("ignition.edit", pool),
         "node_count": Node.objects.filter(pool=pool).counted().capped_count(),
         "in_step": Node.objects.filter(pool=pool, applied_version=intended).counted().capped_count() if intended else 0,
+        "state_segments": state_segments(pool) if pool.intended_version_id else [],
         **_values(intended, pool=pool),
         **_addresses("pool", name),
     }
@@ -92,6 +94,7 @@ def node_ignition(request: HttpRequest, name: str) -> HttpResponse:
         "may_note": principal.may("nodes.write", node),
         "may_provision": node.lifecycle != "retired" and all(principal.may(one, node) for one in NEEDED),
         "may_edit": principal.may("ignition.edit", node),
+        **drift_context(node, principal),
         **_values(intended, node=node),
         **_addresses("node", name),
     }
