@@ -92,7 +92,7 @@ def test_what_is_changed_by_hand_is_found_and_named(tmp_path: Path, rig: Rig) ->
         offered = fleet.ask("POST", f"nodes/{name}/provisionings/", {"hours": 1})
         file = tmp_path / "config.ign"
         file.write_bytes(fetched(offered["url"])[1])
-        rig("recreate", name, "--ignition", str(file))
+        rig("recreate", name, "--ignition", str(file), "--no-rig-key")
         fleet.until(lambda: fleet.ask("GET", f"nodes/{name}/ignition/")["applied_how"] == "fetch", 120)
         # By itself, without anybody asking.
         fleet.until(lambda: fleet.ask("GET", f"nodes/{name}/drift/")["checked_at"], 180)
