@@ -130,6 +130,8 @@ TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)
 AUDIT_WEBHOOK_URL = env.str("FLEETUI_AUDIT_WEBHOOK_URL", "", validate=_webhook)
 AUDIT_WEBHOOK_SECRET = env.str("FLEETUI_AUDIT_WEBHOOK_SECRET", "") or _secret_file("FLEETUI_AUDIT_WEBHOOK_SECRET")
 AUDIT_SYSLOG = env.str("FLEETUI_AUDIT_SYSLOG", "", validate=_syslog)
+#: Whether a receiver that is new gets what happened before, too.
+AUDIT_SEND_ALL = bool(env.bool("FLEETUI_AUDIT_SEND_ALL", False))
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

@@ -89,6 +89,12 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         list(rows.order_by("pk").values_list("pk", flat=True))
         return self
 
+    def keeping(self) -> Self:
+        """As `held`, and yet new rows may refer to them meanwhile: whoever changes or deletes one of them waits."""
+        rows = self.model._default_manager.filter(pk__in=self.order_by().values("pk")).select_for_update(no_key=True)
+        list(rows.order_by("pk").values_list("pk", flat=True))
+        return self
+
     def to_contact(self) -> Self:
         """With all that a contact needs and nothing else. Pools and credentials are read once, not once per node."""
         own = ("name", "address", "port", "os_family", "os_family_given", "revision", "pool", "credential", "jump_host")

@@ -101,8 +101,11 @@ def _command(given: dict[str, Any]) -> dict[str, Any]:
     return {"argv": list(argv)}
 
 
-def command_of(kind: str, params: Mapping[str, Any], timeout_s: int) -> Command:
-    """What runs on the host. Nothing of a parameter is ever read by a shell."""
+def command_of(kind: str, params: Mapping[str, Any], timeout_s: int, *, is_first: bool = False) -> Command:
+    """What runs on the host. Nothing of a parameter is ever read by a shell.
+
+    The first run of a command that people wrote is for the audit log too: nobody but them knows what it does.
+    """
     limit = ("timeout", "--kill-after=1", str(timeout_s))
     argv: Sequence[str]
     if kind == "unit":
@@ -115,7 +118,7 @@ def command_of(kind: str, params: Mapping[str, Any], timeout_s: int) -> Command:
         argv = (*_CURL, *asked, *lax, "--url", params["url"])
     else:
         argv = (*limit, *params["argv"])
-    return Command(tuple(argv), changes=False)
+    return Command(tuple(argv), changes=False, is_told=is_first and kind == "command")
 
 
 def read(kind: str, params: Mapping[str, Any], result: CommandResult) -> Check:

@@ -44,6 +44,16 @@ class OperationQuerySet(CappedCount, models.QuerySet[Any]):
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         return self.filter(free, due_at__isnull=False, due_at__lte=now)
 
+    def held(self) -> Self:
+        """Lock the rows until the end of the transaction, in the order of their ids.
+
+        Whoever writes several rows takes them in one order: stop, request, nodes, operations, audit head; nodes and
+        operations by id. PostgreSQL would end one of two writers that wait crosswise.
+        """
+        rows = self.model._default_manager.filter(pk__in=self.order_by().values("pk")).select_for_update(of=("self",))
+        list(rows.order_by("pk").values_list("pk", flat=True))
+        return self
+
     def to_work(self) -> Self:
         """With all that a step needs; the documents of a node stay in the database."""
         params = (f"{axis}_params" for axis in ("reachability", "health", "update_state"))

@@ -14,11 +14,12 @@ from time import monotonic
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Q
 
 from fleetui.audit.chain import TEXT_FIELDS, iso
-from fleetui.audit.models import AuditEvent, AuditPush
+from fleetui.audit.models import AuditEvent, AuditHead, AuditPush
 from fleetui.audit.sinks import Event, NotSent, Sink
 from fleetui.core import clock
 
@@ -81,8 +82,10 @@ def _claim(name: str, now: datetime) -> uuid.UUID | None:
         return lease
     if AuditPush.objects.filter(sink=name).exists():
         return None
+    # A new receiver gets what happens from now on; `manage.py audit resend` sends what was before.
+    head = 0 if settings.AUDIT_SEND_ALL else AuditHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
     try:
-        AuditPush.objects.create(sink=name, due_at=now, lease_id=lease, lease_until=now + LEASE)
+        AuditPush.objects.create(sink=name, seq=head, due_at=now, lease_id=lease, lease_until=now + LEASE)
     except IntegrityError:
         return None  # another process was first
     return lease

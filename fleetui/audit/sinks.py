@@ -158,5 +158,7 @@ def _quoted(text: str) -> str:
 
 
 def _why(error: BaseException) -> str:
-    reason = getattr(error, "reason", error)
-    return (getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)[:_SHOWN_CHARS]
+    found: Any = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return f"Its certificate is not accepted: {found.verify_message}"[:_SHOWN_CHARS]
+    return (getattr(found, "strerror", None) or str(found) or type(found).__name__)[:_SHOWN_CHARS]

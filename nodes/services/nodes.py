@@ -239,7 +239,8 @@ def delete_node(*, node: Node, reason: str, actor: Principal, now: datetime) -> 
     require(actor, "nodes.write", node)
     before = {field: rows.shown(getattr(node, field)) for field in EDITABLE}
     with transaction.atomic():
-        if Node.objects.filter(pk=node.pk).delete()[0]:
+        # Locked first: what refers to it is changed before it goes, and the others take the node before that.
+        if Node.objects.filter(pk=node.pk).held().delete()[0]:
             append(
                 [
                     Entry(

@@ -37,7 +37,7 @@ from nodes.hosts.facts import (
 from nodes.hosts.facts import Facts as HostFacts
 from nodes.models import Facts, HostKey, Measurement, Node
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, make_event, make_host_key, make_node, make_pool, make_user
+from nodes.tests.make import NOW, make_event, make_facts, make_host_key, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from nodes.views.tabs import NAMES
 
@@ -328,3 +328,11 @@ def test_the_timeline_is_worded_and_paged(admin: Client) -> None:
     older = admin.get("/nodes/a/" + first.context["older_url"])
     assert "Upgraded from 44.54 to 44.55" in page(older)
     assert older.context["newer_url"]
+
+
+@pytest.mark.parametrize("os", [{}, {"name": "Flatcar"}, {"pretty_name": None, "name": None}])
+def test_a_node_whose_facts_lack_the_name_of_the_system_has_its_page(admin: Client, os: dict[str, Any]) -> None:
+    make_facts(make_node("bare"), os=os)
+    page = admin.get("/nodes/bare/?tab=health")
+    assert page.status_code == 200
+    assert (">Flatcar</dd>" in page.content.decode()) == ("Flatcar" in os.values())

@@ -47,13 +47,26 @@ _GOING = sorted(ACTIVE - {State.NEEDS_ATTENTION})
 KEY = Param("Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeat with the same key makes nothing new.")
 
 
+class FilterText(Text):
+    """The value of a filter, as a query has it: several are one text."""
+
+    default_error_messages = {
+        "not_text": 'Write each filter as text, as in a query: "web,db" for several values, "true" for true.'
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("not_text")
+        return super().to_internal_value(data)
+
+
 class RequestBody(Body):
     """What is to be done, and to which nodes: by name, or by the filters of the nodes list."""
 
     kind = serializers.ChoiceField(choices=list(actions.kinds()))
     nodes = serializers.ListField(child=Text(max_length=100), max_length=MOST_NODES, required=False)
     selector = serializers.DictField(
-        child=Text(max_length=500), required=False, help_text='As the query of nodes/: {"pool": "web"}.'
+        child=FilterText(max_length=500), required=False, help_text='As the query of nodes/: {"pool": "web"}.'
     )
     params = serializers.DictField(
         required=False, default=dict, help_text='Of the kind: {"version": "…", "soak_s": 60}.'

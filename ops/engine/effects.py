@@ -37,7 +37,7 @@ class AuditedHost:
         return self._host.read()
 
     def run(self, command: Command) -> CommandResult:
-        if command.changes:
+        if command.changes or command.is_told:
             self._record(command)
         return self._host.run(command)
 
@@ -51,7 +51,7 @@ class AuditedHost:
                 [
                     Entry(
                         actor=row.request.requester,
-                        action="operations.effect",
+                        action="operations.effect" if command.changes else "operations.health_check",
                         subject=f"operation:{row.pk}",
                         after={"kind": row.kind, "node": row.node_name, "step": self._step, "command": words},
                         reason=row.request.reason,

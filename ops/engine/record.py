@@ -152,6 +152,9 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
     if after in FINAL:
         columns["ended_at"] = now
     with transaction.atomic():
+        if ended and row.node_id:
+            # The node before its operation, as everybody takes them: a merge or a deletion of the node has it first.
+            Node.objects.filter(pk=row.node_id).keeping()
         mine = Operation.objects.filter(pk=row.pk, lease_id=lease)
         if not mine.update(**columns, lease_id=None, lease_until=None):
             return False

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, Max, Min
 
 from fleetui.audit.log import Entry, append
+from nodes.models import Node
 from ops.engine.moves import follow_moves
 from ops.models import Limit, LogLine, Operation, Stop
 from ops.states import State
@@ -27,17 +28,30 @@ def start_queued(now: datetime) -> int:
     if not Operation.objects.filter(state=State.QUEUED).exists():
         return 0
     with transaction.atomic():
-        Stop.objects.get_or_create(id=1)
-        # An update takes the row's lock on PostgreSQL; on SQLite the whole transaction is the only writer.
-        Stop.objects.filter(id=1).update(id=1)
-        if Stop.objects.filter(id=1, stopped_at__isnull=False).exists():
+        if _is_stopped():
             return 0
         is_whole, moves = follow_moves(now)
-        # Before all count where they are, nothing starts: the next tick goes on.
-        chosen = _chosen(_Room()) if is_whole else []
+        append(moves)
+    # Before all count where they are, nothing starts: the next tick goes on.
+    return _start(now) if is_whole else 0
+
+
+def _is_stopped() -> bool:
+    """Whether all is stopped; it stays so until the end of the transaction."""
+    Stop.objects.get_or_create(id=1)
+    # An update takes the row's lock on PostgreSQL; on SQLite the whole transaction is the only writer.
+    Stop.objects.filter(id=1).update(id=1)
+    return Stop.objects.filter(id=1, stopped_at__isnull=False).exists()
+
+
+def _start(now: datetime) -> int:
+    with transaction.atomic():
+        # In a transaction of its own: nodes are taken before operations, and moves have taken operations.
+        chosen = [] if _is_stopped() else _chosen(_Room())
         if not chosen:
-            append(moves)
             return 0
+        # Whoever is changing the address of one of them has ended, or waits and sees that it has started.
+        Node.objects.filter(pk__in=[one.node_id for one in chosen if one.node_id]).keeping()
         # One that was cancelled meanwhile does not start, and no event says so.
         rows = Operation.objects.filter(pk__in=[one.pk for one in chosen], state=State.QUEUED)
         held = dict(rows.select_for_update().order_by("pk").values_list("pk", "log_seq"))
@@ -57,17 +71,14 @@ def start_queued(now: datetime) -> int:
         )
         append(
             [
-                *moves,
-                *(
-                    Entry(
-                        actor="system:fleetui",
-                        action="operations.start",
-                        subject=f"operation:{one.pk}",
-                        after={"kind": one.kind, "node": one.node_name},
-                    )
-                    for one in chosen
-                    if one.pk in held
-                ),
+                Entry(
+                    actor="system:fleetui",
+                    action="operations.start",
+                    subject=f"operation:{one.pk}",
+                    after={"kind": one.kind, "node": one.node_name},
+                )
+                for one in chosen
+                if one.pk in held
             ]
         )
     return started
@@ -137,5 +148,15 @@ def _chosen(room: _Room) -> list[Operation]:
 
 def _waiting(queued: Any, pool: Any) -> Any:
     mine = queued.filter(pool=pool) if pool else queued.filter(pool__isnull=True)
-    wanted = ("pk", "kind", "node_name", "pool", "pool_name", "cluster_name", "is_control_plane", "is_disruptive")
+    wanted = (
+        "pk",
+        "kind",
+        "node",
+        "node_name",
+        "pool",
+        "pool_name",
+        "cluster_name",
+        "is_control_plane",
+        "is_disruptive",
+    )
     return mine.order_by("created_at", "number").only(*wanted)[:START_AT_ONCE]

@@ -49,13 +49,18 @@ class Stop(models.Model):
 
 
 class ApprovalRule(models.Model):
-    """How many other people must approve a kind of operation in a pool. Empty pool or kind: any. The closest rule counts."""
+    """How many other people must approve a kind of operation in a pool. Empty pool or kind: any. The closest rule counts.
+
+    `is_exception`: set by somebody with the right on everything. Only such a rule of a pool may ask for fewer approvals
+    than the rules for every pool do, also where those came later.
+    """
 
     id = models.BigAutoField(primary_key=True)
     pool = models.CharField(max_length=100, blank=True, default="")
     kind = models.CharField(max_length=40, blank=True, default="")
     approvers = models.PositiveSmallIntegerField()
     expires_after_s = models.PositiveIntegerField(default=24 * 3600)
+    is_exception = models.BooleanField(default=False)
     set_by = models.CharField(max_length=200)
     set_at = models.DateTimeField(default=clock.now)
     reason = models.CharField(max_length=300, blank=True, default="")

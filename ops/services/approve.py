@@ -97,7 +97,7 @@ def _decided_already() -> Conflict:
 
 def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Principal, reason: str) -> list[Operation]:
     """Queue or end what waits; gives what ended."""
-    waiting = Operation.objects.filter(request=request, state=State.AWAITING_APPROVAL)
+    waiting = Operation.objects.filter(request=request, state=State.AWAITING_APPROVAL).held()
     if grant:
         if request.approvals.filter(is_granted=True).count() >= request.approvals_needed:
             waiting.update(state=State.QUEUED, state_since=now, wait_reason="turn", wait_since=now)

@@ -134,7 +134,7 @@ def retry(
         raise Conflict(_("None of these can be retried."), mend=_("Choose operations that failed or were cancelled."))
     first = wanted[0]
     nodes = list(Node.objects.filter(pk__in=[one.node_id for one in wanted]).select_related("pool__cluster"))
-    answer = request_operations(
+    return request_operations(
         nodes=nodes,
         kind=first.kind,
         params=first.params,
@@ -142,15 +142,10 @@ def retry(
         selector={"retry_of": str(first.request_id), "operations": sorted(str(one.pk) for one in wanted)},
         idempotency_key=idempotency_key,
         max_attempts=first.request.max_attempts,
+        retries={one.node_id: one.pk for one in wanted},
         actor=actor,
         now=now,
     )
-    if answer.is_repeat:
-        return answer
-    earlier = {one.node_id: one.pk for one in wanted}
-    for made in answer.operations:
-        Operation.objects.filter(pk=made.pk).update(retry_of=earlier.get(made.node_id))
-    return answer
 
 
 def _retried_under(key: str, actor: Principal) -> list[Any]:

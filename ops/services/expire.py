@@ -25,7 +25,8 @@ def expire_untouched(now: datetime) -> int:
         return 0
     with transaction.atomic():
         entries = []
-        for row in rows:
+        # By id, as all who write several operations take them.
+        for row in sorted(rows, key=lambda row: row.pk):
             mine = Operation.objects.filter(pk=row.pk, state=row.state)
             result, params = _why(row)
             if mine.update(

@@ -19,4 +19,4 @@ def follow_merge(keep: Node, other: Node) -> None:
         )
     held = VersionHold.objects.filter(node=keep).values_list("version", flat=True)
     VersionHold.objects.filter(node=other).exclude(version__in=list(held)).update(node=keep)
-    Operation.objects.filter(node=other).update(node=keep)
+    Operation.objects.filter(node=other).held().update(node=keep)

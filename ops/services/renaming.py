@@ -15,6 +15,6 @@ def follow_rename(kind: str, before: str, after: str) -> None:
     if kind == "pool":
         ApprovalRule.objects.filter(pool=after).delete()
         ApprovalRule.objects.filter(pool=before).update(pool=after)
-        active.filter(pool_name=before).update(pool_name=after)
+        active.filter(pool_name=before).held().update(pool_name=after)
     else:
-        active.filter(cluster_name=before).update(cluster_name=after)
+        active.filter(cluster_name=before).held().update(cluster_name=after)

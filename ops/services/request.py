@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -119,13 +120,15 @@ def request_operations(
     patience: timedelta = DEFAULT_DEADLINE,
     approve_by: datetime | None = None,
     max_attempts: int | None = None,
+    retries: Mapping[uuid.UUID, uuid.UUID] | None = None,
     actor: Principal,
     now: datetime,
 ) -> Answer:
     """Make the operations of a request; they start within seconds, or when their turn comes.
 
     Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
-    key from the same principal answers what it answered before; with other content it is a conflict.
+    key from the same principal answers what it answered before; with other content it is a conflict. `retries` says of
+    which operation the one of a node is the retry.
     """
     if not actor.may_somewhere("operations.request"):
         require(actor, "operations.request")
@@ -172,6 +175,7 @@ def request_operations(
             # In one order for all: two requests of the same nodes wait for each other at the same node, not crosswise.
             for number, plan in sorted(enumerate(chosen), key=lambda numbered: numbered[1].node.pk):
                 row = _operation(request, number, plan, until, now)
+                row.retry_of_id = (retries or {}).get(plan.node.pk)
                 try:
                     with transaction.atomic():
                         row.save(force_insert=True)

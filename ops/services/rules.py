@@ -41,10 +41,16 @@ class RuleNow:
 
 
 def rule_for(rules: Iterable[ApprovalRule], pool: str, kind: str) -> ApprovalRule | None:
-    """The closest rule: pool and kind, then pool, then kind, then the one for everything."""
+    """The closest rule: pool and kind, then pool, then kind, then the one for everything.
+
+    A rule of a pool that its own admin set does not loosen one for every pool: the stricter of the two counts then.
+    """
     found = {(rule.pool, rule.kind): rule for rule in rules}
-    places = ((pool, kind), (pool, ""), ("", kind), ("", ""))
-    return next((found[place] for place in places if place in found), None)
+    mine = next((found[place] for place in ((pool, kind), (pool, "")) if pool and place in found), None)
+    wide = next((found[place] for place in (("", kind), ("", "")) if place in found), None)
+    if mine is None or wide is None or mine.is_exception:
+        return mine or wide
+    return wide if wide.approvers > mine.approvers else mine
 
 
 def rules_seen_by(principal: Principal) -> list[RuleNow]:
@@ -104,12 +110,15 @@ def set_rule(
     _check(kind, approvers, expires_after_s)
     reason = reason.strip()[:300]
     before = ApprovalRule.objects.filter(pool=pool, kind=kind).first()
+    is_exception = bool(pool) and actor.may(PERMISSION)
+    if pool and not is_exception:
+        _check_not_looser(pool, kind, approvers)
     if approvers < (before.approvers if before else needed_without(pool, kind)) and not reason:
         raise _needs_reason()
     told: dict[str, Any] = {"approvers": approvers, "expires_after_s": expires_after_s}
     try:
         with transaction.atomic():
-            set_by = {"set_by": str(actor), "set_at": now, "reason": reason}
+            set_by = {"set_by": str(actor), "set_at": now, "reason": reason, "is_exception": is_exception}
             if before is None:
                 rule = ApprovalRule.objects.create(pool=pool, kind=kind, **told, **set_by)
             else:
@@ -177,6 +186,22 @@ def _check(kind: str, approvers: int, expires_after_s: int) -> None:
             field="expires_after_s",
             value=expires_after_s,
             mend=_("Give %(least)s to %(most)s seconds.") % {"least": LEAST_EXPIRY_S, "most": MOST_EXPIRY_S},
+        )
+
+
+def _check_not_looser(pool: str, kind: str, approvers: int) -> None:
+    """A pool's own admin asks for as many approvals as the rules for every pool do, or for more."""
+    wider = ApprovalRule.objects.filter(pool="")
+    # A rule for any kind stands above those for every pool and one kind too.
+    most = max((rule.approvers for rule in (wider.filter(kind__in=["", kind]) if kind else wider)), default=0)
+    if kind and (exact := wider.filter(kind=kind).first()):
+        most = exact.approvers
+    if approvers < most:
+        raise InvalidInput(
+            _("The rule for every pool asks for %(most)s approvers.") % {"most": most},
+            field="approvers",
+            value=approvers,
+            mend=_("Give %(most)s or more, or have it set by an admin of everything.") % {"most": most},
         )
 
 

@@ -224,3 +224,30 @@ class TestRules:
         assert not ApprovalRule.objects.exists()
         operator = signed_in(make_user("op", "operator"))
         assert operator.get("/operations/approval-rules/-/add/").status_code == 403
+
+
+class TestAdminsOfAPool:
+    def test_they_ask_for_as_many_approvals_as_every_pool_does_or_for_more(self, web: Pool, owner: Api) -> None:
+        owner.put("approval-rules/", {"approvers": 1})
+        owner.put("approval-rules/", {"kind": "upgrade", "approvers": 2})
+        mine = Api(make_user("webadmin", ("admin", web)))
+        for kind, least in (("reboot", 1), ("upgrade", 2), ("", 2)):
+            told = {**TOLD, "kind": kind, "reason": "small team"}
+            refused = mine.put("approval-rules/", {**told, "approvers": least - 1})
+            assert (refused.status_code, refused.json()["field"]) == (400, "approvers"), kind
+            assert f"asks for {least} approvers" in refused.content.decode()
+            assert mine.put("approval-rules/", {**told, "approvers": least}).status_code == 200
+
+    def test_a_rule_for_every_pool_that_comes_later_holds_where_they_asked_for_less(
+        self, web: Pool, owner: Api
+    ) -> None:
+        mine, anna = Api(make_user("webadmin", ("admin", web))), Api(make_user("anna", "operator"))
+        assert mine.put("approval-rules/", {**TOLD, "approvers": 0}).status_code == 200
+        owner.put("approval-rules/", {"approvers": 2})
+        assert {one["state"] for one in ask(anna)["operations"]} == {"awaiting_approval"}
+        assert OperationRequest.objects.get().approvals_needed == 2
+
+    def test_an_admin_of_everything_may_make_an_exception(self, web: Pool, owner: Api) -> None:
+        owner.put("approval-rules/", {"approvers": 2})
+        assert owner.put("approval-rules/", {**TOLD, "approvers": 0, "reason": "a lab"}).status_code == 200
+        assert {one["state"] for one in ask(Api(make_user("anna", "operator")))["operations"]} == {"queued"}

@@ -159,6 +159,20 @@ def test_a_soak_makes_the_checks_of_the_pool_and_keeps_what_each_found(monkeypat
 
 
 @pytest.mark.django_db
+def test_a_command_that_people_wrote_is_in_the_audit_log_once_in_each_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("reboot", monkeypatch, soak_s=60)
+    _in_pool(run, sshd=("command", {"argv": ["systemctl", "is-active", "sshd.service"]}), ssh=("tcp", {"port": 22}))
+    done = run.rounds()
+    assert done.state == "succeeded", (done.result, done.result_params)
+    (event,) = AuditEvent.objects.filter(action="operations.health_check")
+    assert (event.subject, event.actor) == (f"operation:{done.pk}", done.request.requester)
+    assert '"systemctl","is-active","sshd.service"' in event.after.replace(", ", ",")
+    page = signed_in(make_user("anna", "admin")).get(f"/operations/{done.pk}/").content.decode()
+    assert "health check on the host:" in page
+    run.machine.loop.close()
+
+
+@pytest.mark.django_db
 def test_a_check_that_fails_lets_the_host_go_back_and_what_it_said_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run("upgrade", monkeypatch, soak_s=0, roll_back=True)
     before = run.machine.host.booted.version

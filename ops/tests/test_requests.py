@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.models import Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops.models import Operation, OperationRequest
+from ops.services import control
 
 pytestmark = pytest.mark.django_db
 BODY = {"kind": "reboot", "selector": {"pool": "web"}}
@@ -98,6 +100,23 @@ class TestRetry:
         Operation.objects.update(state="failed", ended_at=clock.now(), wait_reason="", due_at=None)
         return str(made["request_id"])
 
+    def test_a_retry_knows_what_it_retries_from_its_first_moment(
+        self, owner: Api, failed: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process that dies after the request was stored leaves nothing that could be retried once more."""
+        asked = control.request_operations
+
+        def dies(**told: Any) -> Any:
+            asked(**told)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(control, "request_operations", dies)
+        rows = list(Operation.objects.filter(request=failed).select_related("request"))
+        with pytest.raises(KeyboardInterrupt):
+            control.retry(operations=rows, actor=SYSTEM, now=clock.now())
+        again = Operation.objects.exclude(request=failed)
+        assert {one.retry_of_id: one.node_id for one in again} == {one.pk: one.node_id for one in rows}
+
     def test_a_retry_that_is_sent_twice_makes_nothing_twice(self, owner: Api, failed: str) -> None:
         path = f"operations/bulk/{failed}/retry/"
         first = owner.post(path, {}, idempotency_key="again")
@@ -118,3 +137,17 @@ class TestRetry:
         assert "Retry the failed" not in page.get(f"/operations/requests/{failed}/").content.decode()
         again = owner.post(f"operations/{made[0]['id']}/retry/")
         assert (again.status_code, len(again.json()["operations"])) == (201, 1)
+
+
+@pytest.mark.parametrize("value", [["web", "db"], True, 5, {"is": "web"}])
+def test_a_filter_that_is_no_text_is_refused_with_the_way_to_write_it(owner: Api, value: object) -> None:
+    refused = owner.post("operations/", {**BODY, "selector": {"pool": value}})
+    assert refused.status_code == 400
+    assert refused.json()["field"] == "selector"
+    assert '"web,db" for several values' in refused.json()["mend"]
+
+
+def test_several_values_of_a_filter_are_one_text(web: Pool, owner: Api) -> None:
+    asked = owner.post("operations/", {**BODY, "selector": {"pool": "web,db"}, "dry_run": True})
+    assert asked.status_code == 200, asked.content
+    assert {one["node"] for one in asked.json()["operations"]} == {"web-0", "web-1"}

@@ -47,6 +47,7 @@ def _words(action: str) -> str:
         "operations.reject": _("rejected it"),
         "operations.start": _("started it"),
         "operations.effect": _("on the host:"),
+        "operations.health_check": _("health check on the host:"),
         "operations.cancel": _("cancelled it"),
         "operations.go_on": _("let it go on"),
         "operations.resolve": _("ended it as failed"),
@@ -57,7 +58,7 @@ def _words(action: str) -> str:
 
 def _command(event: AuditEvent) -> str:
     """The command of an effect; nothing for other events."""
-    if event.action != "operations.effect" or not event.after:
+    if event.action not in ("operations.effect", "operations.health_check") or not event.after:
         return ""
     words = json.loads(event.after).get("command")
     return shlex.join(map(str, words)) if isinstance(words, list) else ""

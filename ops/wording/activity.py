@@ -78,6 +78,7 @@ DEEDS: dict[str, Promise] = {
     "operations.set_rule": _("changed which operations need an approval:"),
     "operations.delete_rule": _("deleted the approval rule"),
     "operations.effect": _("changed the host with the operation"),
+    "operations.health_check": _("ran a health check's command with the operation"),
     "operations.hold_version": _("held a version back:"),
     "operations.lift_hold": _("no longer holds a version back:"),
     "pools.set_check": _("set a health check of the pool"),

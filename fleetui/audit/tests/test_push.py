@@ -76,6 +76,11 @@ def receiver() -> Iterator[Receiver]:
     thread.join(60)
 
 
+@pytest.fixture(autouse=True)
+def from_the_first_event(settings: Any) -> None:
+    settings.AUDIT_SEND_ALL = True
+
+
 def record(count: int) -> None:
     for number in range(count):
         record_alone(Entry(actor="user:ada", action="nodes.edit", subject=f"node:n{number}", after={"x": "ü"}))
@@ -97,6 +102,22 @@ def test_events_arrive_once_in_order_and_signed(receiver: Receiver) -> None:
     event = json.loads(body)["events"][0]
     stored = AuditEvent.objects.get(seq=1)
     assert (event["hash"], event["after"], event["subject"]) == (stored.hash, {"x": "ü"}, "node:n0")
+
+
+def test_a_new_receiver_gets_what_happens_from_then_on_unless_all_is_asked_for(
+    receiver: Receiver, settings: Any
+) -> None:
+    settings.AUDIT_SEND_ALL = False
+    settings.AUDIT_WEBHOOK_URL, settings.AUDIT_WEBHOOK_SECRET, settings.AUDIT_SYSLOG = receiver.url, SECRET, ""
+    record(3)
+    send()
+    assert (receiver.bodies, AuditPush.objects.get().seq) == ([], 3)
+    record(2)
+    send()
+    assert receiver.seqs == [[4, 5]]
+    call_command("audit", "resend", "--after", "0")
+    send()
+    assert receiver.seqs[1:] == [[1, 2, 3, 4, 5]]
 
 
 def test_a_receiver_that_fails_is_asked_again_later_and_gets_all_of_it(receiver: Receiver) -> None:

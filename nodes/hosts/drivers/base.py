@@ -62,13 +62,15 @@ class Capability:
 class Command:
     """One effect on a host. `long` ones belong in the fence; `stdin` is sent to the command.
 
-    `unchanged_statuses` are exit statuses that mean "nothing to do".
+    `unchanged_statuses` are exit statuses that mean "nothing to do". `is_told`: the audit log hears of it although it is
+    not meant to change anything, since people wrote it.
     """
 
     argv: tuple[str, ...]
     long: bool = False
     expects_disconnect: bool = False
     changes: bool = True
+    is_told: bool = False
     stdin: bytes = b""
     unchanged_statuses: frozenset[int] = frozenset()
 

@@ -124,12 +124,9 @@ def _apply(plan: ImportPlan, batch: list[ImportRow], now: datetime) -> list[Entr
     credentials = {row.name: row for row in Credential.objects.filter(name__in=names)}
     ways = {str(row.values["jump_host"]) for row in work if row.values.get("jump_host")}
     jump_hosts = {row.name: row for row in JumpHost.objects.filter(name__in=ways)} if ways else {}
-    present = {
-        node.name: node
-        for node in Node.objects.filter(name__in=[row.name for row in work]).select_related(
-            "pool__cluster", "credential"
-        )
-    }
+    # Held, so that no operation starts on them between the question and the change.
+    there = Node.objects.filter(name__in=[row.name for row in work]).held()
+    present = {node.name: node for node in there.select_related("pool__cluster", "credential")}
     moved = [present[row.name].pk for row in work if row.name in present and set(WHEREABOUTS) & set(row.values)]
     busy = worked_on(moved) if moved else {}
     nodes, keys, events, refused, repooled = [], [], [], [], []
