@@ -112,7 +112,7 @@ def test_an_operation_whose_address_is_being_changed_starts_after_the_change() -
     one = operation(FIRST, OperationRequest.objects.create(kind="refresh", requester="user:owner"), pool)
     other, found = in_a_thread(lambda: start_queued(NOW))
     with transaction.atomic():
-        edit_node(node=Node.objects.get(pk=one.node_id), changes={"address": "10.9.9.9"}, actor=SYSTEM, now=NOW)
+        edit_node(node=Node.objects.get(operations=one), changes={"address": "10.9.9.9"}, actor=SYSTEM, now=NOW)
         other.start()
         until_it_waits(other)
     other.join()
@@ -124,7 +124,7 @@ def test_an_operation_whose_address_is_being_changed_starts_after_the_change() -
 def test_an_address_is_not_changed_while_the_operation_is_being_started() -> None:
     pool = make_pool("web")
     one = operation(FIRST, OperationRequest.objects.create(kind="refresh", requester="user:owner"), pool)
-    node = Node.objects.get(pk=one.node_id)
+    node = Node.objects.get(operations=one)
     other, found = in_a_thread(lambda: edit_node(node=node, changes={"address": "10.9.9.9"}, actor=SYSTEM, now=NOW))
     with transaction.atomic():
         assert start_queued(NOW) == 1
@@ -132,4 +132,4 @@ def test_an_address_is_not_changed_while_the_operation_is_being_started() -> Non
         until_it_waits(other)
     other.join()
     assert [type(one) for one in found] == [Conflict]
-    assert Node.objects.get(pk=one.node_id).address != "10.9.9.9"
+    assert Node.objects.get(operations=one).address != "10.9.9.9"
