@@ -57,6 +57,7 @@ class Fleet:
         self.settings = settings
         self.catalog = Catalog()
         self.transaction_s = settings.transaction_s
+        self.born_dir = settings.directory / storage.BORN
         self.hosts: dict[str, Host] = {}
         self.servers: dict[str, HostServer] = {}
         self._state = storage.read_state(settings.directory) or {}
@@ -214,7 +215,10 @@ class Fleet:
         if not self.settings.demo:
             return {}
         plans = [host.plan for host in self.hosts.values()]
-        return {"past": past(plans, self.catalog, self.settings.seed, self.now())}
+        return {
+            "born_dir": str(self.born_dir.resolve()),
+            "past": past(plans, self.catalog, self.settings.seed, self.now()),
+        }
 
     def row(self, host: Host) -> dict[str, Any]:
         """One host in the manifest."""

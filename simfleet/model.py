@@ -92,6 +92,8 @@ class HostPlan:
     uptime_days: float | None = None
     os: str = "fcos"
     fell_back: bool = False
+    #: What somebody changed by hand of what Ignition made: names of simfleet.answers.born.TAMPERINGS.
+    tampered: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

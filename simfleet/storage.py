@@ -11,6 +11,8 @@ from typing import Any
 STATE = "state.json"
 MANIFEST = "manifest.json"
 LOCK = "lock"
+#: Configs with which hosts were born, as NAME.ign; whoever takes the fleet in may write them.
+BORN = "born"
 
 
 class FleetError(Exception):
@@ -21,6 +23,7 @@ def prepare(directory: Path) -> None:
     """Make the folder, for its owner only."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / BORN).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise FleetError(f"The folder {directory} cannot be made: {error.strerror}.") from None
     if not os.access(directory, os.W_OK):

@@ -1,5 +1,6 @@
 """What the answers of a host may ask of the fleet around it."""
 
+from pathlib import Path
 from typing import Protocol
 
 from simfleet.model import Host
@@ -10,6 +11,7 @@ class World(Protocol):
     """The fleet as one host's answers see it."""
 
     catalog: Catalog
+    born_dir: Path
     transaction_s: float
 
     def now(self) -> float:

@@ -13,7 +13,7 @@ from fleetui.core import clock
 from nodes.hosts.ssh import HostKey
 from nodes.models import Cluster, Credential, Node, Pool
 from nodes.services.credentials import add_credential
-from nodes.services.demo_ignition import write_config
+from nodes.services.demo_ignition import write_births, write_config
 from nodes.services.demo_past import write_past
 from nodes.services.groups import add_cluster, add_pool
 from nodes.services.nodes import add_node
@@ -66,6 +66,8 @@ def seed(manifest: Mapping[str, Any]) -> SeedOutcome:
         write_past(manifest, now=now)
         if DEMO_POOL in pools:
             write_config(pools[DEMO_POOL], now=now)
+            if "born_dir" in manifest:
+                write_births(pools[DEMO_POOL], Path(manifest["born_dir"]))
     return outcome
 
 

@@ -20,8 +20,9 @@ def test_it_is_written_once() -> None:
     assert config.name == DEMO_CONFIG
     assert write_config(pool, now=NOW) is None
     states = dict(IgnitionVersion.objects.values_list("number", "state"))
-    assert states == {1: "approved", 2: "in_review"}
+    assert states == {1: "superseded", 2: "approved", 3: "in_review"}
     stored = Pool.objects.get(pk=pool.pk).intended_version
-    assert stored == IgnitionVersion.objects.get(number=1)
-    assert Node.objects.filter(applied_version=stored).count() == 2, "one node waits to be noted"
+    assert stored == IgnitionVersion.objects.get(number=2)
+    born = dict(Node.objects.values_list("name", "applied_version__number"))
+    assert born == {"web-0": None, "web-1": 2, "web-2": 1}, "one node waits to be noted, one is behind"
     assert "data:,web-1" in render(stored, node=nodes[1]).text

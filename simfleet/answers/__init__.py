@@ -1,10 +1,22 @@
 """What a simulated host answers to commands."""
 
-from simfleet.answers import containers, files, flatcar, machine, rpmostree, services, shell, systemd, text_tools, units
+from simfleet.answers import (
+    born,
+    containers,
+    files,
+    flatcar,
+    machine,
+    rpmostree,
+    services,
+    shell,
+    systemd,
+    text_tools,
+    units,
+)
 from simfleet.answers.base import OWN, Answer, Call, answer
 
 __all__ = [
-    "Answer", "Call", "answer", "containers", "files", "flatcar", "machine", "rpmostree", "services", "shell", "systemd",
+    "Answer", "Call", "answer", "born", "containers", "files", "flatcar", "machine", "rpmostree", "services", "shell", "systemd",
     "text_tools", "units",
 ]  # fmt: skip
 

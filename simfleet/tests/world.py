@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import tempfile
 import time
+from pathlib import Path
 
 from simfleet import transitions
 from simfleet.answers import Answer, Call
@@ -18,6 +20,7 @@ class OneHost:
 
     def __init__(self, plan: HostPlan | None = None) -> None:
         self.catalog = Catalog()
+        self.born_dir = Path(tempfile.gettempdir()) / "no-host-was-born"
         self.transaction_s = 0.01
         self.created_at = time.time()
         self.saves = 0

@@ -108,6 +108,8 @@ _DATA_DISK = """\
 
 #: What the demo's pool should have.
 DEMO_SOURCE = _HEAD + _USERS + _FILES + _UNIT
+#: What it should have had before.
+DEMO_EARLIER_SOURCE = DEMO_SOURCE.replace("front:2.4", "front:2.3")
 #: What waits for review there: one more user, the containers on a disk of their own, a longer window.
 DEMO_NEXT_SOURCE = (
     _HEAD
