@@ -61,6 +61,10 @@ class FleetCollector(Collector):
         for (family, stream, version), nodes in sorted(counted.versions.items()):
             versions.add_metric([family, stream, version], nodes)
         yield versions
+        ignition = gauge("ignition_nodes", "Nodes in service by Ignition state.", ("state",))
+        for state, nodes in counted.ignition.items():
+            ignition.add_metric([state], nodes)
+        yield ignition
         failing = gauge("nodes_failing", "Nodes whose last poll failed, by the kind of failure.", ("kind",))
         for kind, nodes in sorted(counted.failing.items()):
             failing.add_metric([kind], nodes)

@@ -9,6 +9,7 @@ from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
 
 from nodes.models import CredentialTrial, ImportPlan, Node
+from nodes.services.drift.checks import wanted as drift_wanted
 
 
 @dataclass(frozen=True)
@@ -33,5 +34,6 @@ def backlog(now: datetime) -> list[Waiting]:
     trials = CredentialTrial.objects.filter(free, state="waiting", due_at__lte=now).aggregate(
         count=Count("pk"), oldest=Min("due_at")
     )
-    found = {"polls": polls, "imports": imports, "trials": trials}
+    drift = drift_wanted(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
+    found = {"polls": polls, "imports": imports, "trials": trials, "drift": drift}
     return [Waiting(kind, row["count"], row["oldest"]) for kind, row in found.items()]

@@ -12,6 +12,7 @@ from django.db.models import Count, Min, Q, Sum
 from fleetui.access.principals import Principal
 from nodes.axes import Lifecycle
 from nodes.models import Node, Pool, Tally
+from nodes.models.node import IgnitionState
 from nodes.querysets import NodeQuerySet
 from nodes.services.stats import AXES
 
@@ -36,6 +37,7 @@ class Census:
     pool_attention: Counter[PoolName] = field(default_factory=Counter)
     versions: Counter[Version] = field(default_factory=Counter)
     failing: Counter[str] = field(default_factory=Counter)
+    ignition: Counter[str] = field(default_factory=Counter)
     attention: int = 0
     unread_nodes: int = 0
     unread_sections: int = 0
@@ -66,6 +68,9 @@ def census(principal: Principal, now: datetime) -> Census:
     counted = visible.counted()
     versions = counted.values_list("os_family", "os_stream", "booted_version").annotate(total=Count("pk"))
     found.versions.update({(family, stream, version): nodes for family, stream, version, nodes in versions})
+    found.ignition.update({state.value: 0 for state in IgnitionState})
+    states = counted.values_list("ignition_state").annotate(total=Count("pk"))
+    found.ignition.update({state: nodes for state, nodes in states})
     for pool_id, nodes in visible.needing_attention().values_list("pool_id").annotate(total=Count("pk")):
         found.pool_attention[names.get(pool_id, _NO_POOL)] += nodes
     found.attention = sum(found.pool_attention.values())

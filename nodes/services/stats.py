@@ -13,6 +13,7 @@ from django.db.models.fields.json import KT
 from fleetui.access.principals import Principal
 from nodes.axes import Health, Reachability, UpdateState
 from nodes.models import Cluster, Node, Release, Tally
+from nodes.models.node import IgnitionState
 from nodes.querysets import NodeQuerySet
 from nodes.releases.support import end_of
 from nodes.releases.versions import fcos_stream_number, version_date, version_key
@@ -122,6 +123,14 @@ def attention(principal: Principal, *, cluster: Cluster | None = None) -> Attent
     ]
     found.sort(key=lambda one: (_WORST_FIRST.index(one.value), -one.count, one.reason))
     return Attention(total, found)
+
+
+def ignition_troubles(principal: Principal) -> list[tuple[str, int, datetime]]:
+    """(state, nodes, since) of the active nodes that are not as they were born, worst first. One query over an index."""
+    worst = (IgnitionState.NEEDS_REPLACEMENT.value, IgnitionState.DRIFTED.value)
+    nodes = Node.objects.visible_to(principal).filter(ignition_state__in=worst, lifecycle="active").order_by()
+    rows = nodes.values_list("ignition_state").annotate(count=Count("pk"), since=Min("ignition_state_since"))
+    return sorted(rows, key=lambda row: worst.index(row[0]))
 
 
 def trouble_names(principal: Principal, *, at_most: int) -> dict[tuple[str, str, str], list[str]]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from nodes.models import TimelineEvent
 from nodes.wording import timeline_sentence
+from nodes.wording.drift import STATE_LEVELS
 
 LEVELS = {
     "became_unreachable": "bad",
@@ -46,7 +47,7 @@ def entry(event: TimelineEvent, *, node: str = "") -> dict[str, Any]:
     reason = event.params.get("reason") if event.actor else ""
     found: dict[str, Any] = {
         "text": sentence(event.kind, event.params),
-        "level": LEVELS.get(event.kind, "none"),
+        "level": _level(event),
         "at": event.at,
         "actor": event.actor.partition(":")[2] or event.actor,
         "detail": reason if isinstance(reason, str) and event.kind.startswith(("host_key", "nodes_merged")) else "",
@@ -55,3 +56,9 @@ def entry(event: TimelineEvent, *, node: str = "") -> dict[str, Any]:
         found["node"] = node
         found["node_url"] = reverse("nodes:detail", args=[node])
     return found
+
+
+def _level(event: TimelineEvent) -> str:
+    if event.kind == "ignition_state_changed":
+        return STATE_LEVELS.get(str(event.params.get("after")), "none")
+    return LEVELS.get(event.kind, "none")

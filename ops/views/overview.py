@@ -28,6 +28,7 @@ from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
 from nodes.views.support import support_words
 from nodes.views.timeline_words import entry
+from nodes.wording.drift import state_words
 from ops.activity import activity
 
 CHANGES_SHOWN = 10
@@ -80,7 +81,23 @@ def _attention(principal: Principal, troubles: Iterable[stats.Trouble]) -> list[
         items.append(
             {"level": level, "count": one.count, "text": _capital(text), "names": few, "since": one.since, "url": url}
         )
-    return items
+    return items + _ignition(principal)
+
+
+def _ignition(principal: Principal) -> list[dict[str, Any]]:
+    """Nodes that are not as they were born."""
+    return [
+        {
+            "level": words["level"],
+            "count": count,
+            "text": _("Ignition: %(state)s") % {"state": words["word"]},
+            "names": "",
+            "since": since,
+            "url": nodes_url(lifecycle="active", ignition_state=state),
+        }
+        for state, count, since in stats.ignition_troubles(principal)
+        if (words := state_words(state))
+    ]
 
 
 def _capital(text: str) -> str:

@@ -58,6 +58,7 @@ DEEDS: dict[str, Promise] = {
     "ignition.withdraw": _("withdrew the Ignition version"),
     "ignition.intend": _("changed the intended Ignition version of"),
     "ignition.apply": _("settled the applied Ignition version of"),
+    "ignition.check_drift": _("asked for a comparison of"),
     "ignition.set_value": _("set values for the Ignition config of"),
     "ignition.delete_value": _("deleted a value for the Ignition config of"),
     "releases.import": _("imported releases of"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
@@ -125,11 +125,13 @@ def prepare_one(node: Node, now: datetime) -> None:
 
 def is_due(now: datetime) -> bool:
     """Whether a comparison waits for a worker."""
-    return Drift.objects.due(now).filter(_wanted()).exists()
+    return wanted(now).exists()
 
 
-def _wanted() -> Q:
-    return Q() if settings.DRIFT_INTERVAL_S else Q(requested_at__isnull=False)
+def wanted(now: datetime) -> QuerySet[Drift]:
+    """What is due; without an interval only what somebody asked for."""
+    due: QuerySet[Drift] = Drift.objects.due(now)
+    return due if settings.DRIFT_INTERVAL_S else due.filter(requested_at__isnull=False)
 
 
 def claim(now: datetime) -> tuple[uuid.UUID, list[uuid.UUID]]:
@@ -140,8 +142,7 @@ def claim(now: datetime) -> tuple[uuid.UUID, list[uuid.UUID]]:
         return lease, []
     # What somebody waits for goes first.
     order = (F("requested_at").asc(nulls_last=True), "due_at", "pk")
-    due = Drift.objects.due(now).filter(_wanted())
-    ids = list(due.order_by(*order).values_list("pk", flat=True)[:room])
+    ids = list(wanted(now).order_by(*order).values_list("pk", flat=True)[:room])
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     # Another worker may have read the same rows: each goes to the one whose update finds it free.
     Drift.objects.filter(free, pk__in=ids).update(lease=lease, lease_until=now + LEASE)

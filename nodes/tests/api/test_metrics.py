@@ -75,6 +75,8 @@ def test_the_fleet_by_axis_pool_and_version(cast: Cast) -> None:
     assert value(found, "pool_axis_nodes", pool="db", axis="health", value="unknown") == 0
     assert value(found, "version_nodes", os="fcos", stream="stable", version="43.1") == 1
     assert value(found, "nodes_failing", kind="refused") == 1
+    assert value(found, "ignition_nodes", state="unknown") == Node.objects.counted().count()
+    assert value(found, "ignition_nodes", state="drifted") == 0
     assert value(found, "unread_sections") == 2
     assert value(found, "host_keys_waiting") == 1
 
