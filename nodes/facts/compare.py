@@ -22,6 +22,7 @@ EXPECTED: Final = frozenset(
 #: Sections in the order in which they tell most.
 SECTIONS: Final = (
     "os", "deployments", "boot", "update", "agent", "health", "hardware", "network", "storage", "containers", "kubernetes",
+    "ignition",
     "security", "time", "sessions", "unread",
 )  # fmt: skip
 _MOST_VALUES = 500

@@ -294,6 +294,18 @@ class Kubernetes:
 
 
 @dataclass(frozen=True)
+class Ignition:
+    """What the note says that our rendered configs write: with which version the machine was born. `verbatim`: its text,
+    where it could not be understood."""
+
+    config: str | None = None
+    version: int | None = None
+    version_id: str | None = None
+    source_sha256: str | None = None
+    verbatim: str | None = None
+
+
+@dataclass(frozen=True)
 class Unread:
     """A part of the look that gave nothing, and why.
 
@@ -326,6 +338,7 @@ class Facts:
     storage: Storage = field(default_factory=Storage)
     containers: Containers = field(default_factory=Containers)
     kubernetes: Kubernetes = field(default_factory=Kubernetes)
+    ignition: Ignition = field(default_factory=Ignition)
     unread: tuple[Unread, ...] = ()
 
     def as_json(self) -> Json:

@@ -17,7 +17,8 @@ def events(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Event]
         return [("os_detected", {"name": name, "version": version, "family": new["os"]["family"]})]
     found = [*_boot(old, new), *_staging(old, new), *_units(old, new), *_driver(old, new)]
     if not found:
-        sections = sorted(name for name in new if name not in _SILENT and new[name] != old.get(name))
+        # A section that an earlier FleetUI did not read has not changed on the host.
+        sections = sorted(name for name in new if name in old and name not in _SILENT and new[name] != old[name])
         if sections:
             found = [("facts_changed", {"sections": sections})]
     return found

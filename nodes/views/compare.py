@@ -38,6 +38,7 @@ def section_word(name: str) -> str:
         "storage": _("Storage"),
         "containers": _("Containers"),
         "kubernetes": _("Kubernetes"),
+        "ignition": _("Ignition"),
         "security": _("Security"),
         "time": _("Time"),
         "sessions": _("Sessions"),

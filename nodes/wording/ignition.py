@@ -39,6 +39,15 @@ IGNITION_STATE_WORDS: dict[str, Promise] = {
     "needs_replacement": _("Needs replacement"),
     "unknown": _("Not known"),
 }
+#: What the note on the host says, beside what counts; by how that is known where they differ.
+MARKER_SENTENCES: dict[str, Promise] = {
+    "agrees": _("The marker on the host says the same."),
+    "fetch": _("The marker on the host says %(said)s. What was fetched counts: the host key of that config answered."),
+    "by_hand": _("The marker on the host says %(said)s. What was noted by hand counts."),
+    "unset": _("The marker on the host says %(said)s. It is taken over with the next facts."),
+    "unknown": _("The marker on the host says %(said)s, which is no version of this FleetUI."),
+    "unread": _("The marker on the host could not be understood."),
+}
 #: The parts of a config, by the words of nodes.ignition.effect.
 SECTION_WORDS: dict[str, Promise] = {
     "users": _("Users and keys"),

@@ -19,6 +19,7 @@ from nodes.api.ignition.shapes import NODE_IGNITION, POOL_IGNITION, VALUE, VALUE
 from nodes.models import IgnitionValue, IgnitionVersion, Node, Pool
 from nodes.querysets import IgnitionVersionQuerySet
 from nodes.services.ignition import intent, values
+from nodes.services.ignition.marker import marker_of
 
 _READ, _EDIT = "ignition.read", "ignition.edit"
 
@@ -54,6 +55,16 @@ class _Places(ApiView):
             mend = "Give the id of a version that you may see."
             raise InvalidInput("There is no such version.", field="version", value=str(version_id), mend=mend)
         return found
+
+
+def _marker(node: Node) -> dict[str, Any] | None:
+    """What the note on the host says, word for word, and how that stands to what counts."""
+    found = marker_of(node)
+    if found is None:
+        return None
+    said = found.said
+    told = {"config": said.get("config"), "number": said.get("version"), "id": said.get("version_id")}
+    return {"verdict": found.verdict, **told, **{name: said.get(name) for name in ("source_sha256", "verbatim")}}
 
 
 def _heavy(version: str) -> list[str]:
@@ -125,6 +136,7 @@ class NodeIgnition(_Places):
                 "applied": _named(node.applied_version),
                 "applied_how": node.applied_how or None,
                 "applied_at": node.applied_at,
+                "marker": _marker(node),
             }
         )
 

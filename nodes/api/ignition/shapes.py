@@ -179,6 +179,18 @@ NODE_IGNITION = Document(
             "applied": _VERSION_NAMED,
             "applied_how": nullable(one_of(APPLIED_HOW)),
             "applied_at": nullable(TIME),
+            "marker": nullable(
+                object_of(
+                    {
+                        "verdict": one_of(["agrees", "contradicts", "unknown", "unread"]),
+                        "config": nullable(TEXT),
+                        "number": nullable(INTEGER),
+                        "id": nullable(TEXT),
+                        "source_sha256": nullable(TEXT),
+                        "verbatim": nullable(TEXT),
+                    }
+                )
+            ),
         }
     ),
 )

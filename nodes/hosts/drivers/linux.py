@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from nodes.hosts.drivers.base import Look
+from nodes.hosts.drivers.born import read_marker
 from nodes.hosts.drivers.containers import parse_version, read_containers
 from nodes.hosts.drivers.documents import decimal, iso_time, number, plain
 from nodes.hosts.drivers.network import parse_interfaces, parse_nic_drivers, parse_routes
 from nodes.hosts.drivers.os_release import os_facts, parse_os_release
-from nodes.hosts.drivers.sections import KUBERNETES_PATHS
+from nodes.hosts.drivers.sections import KUBERNETES_PATHS, MARKER_PATH
 from nodes.hosts.drivers.storage import DfRow, filesystems_of, parse_df, parse_disks, use_of
 from nodes.hosts.drivers.systemd import (
     parse_failed,
@@ -60,6 +61,7 @@ def read_linux(look: Look) -> tuple[Facts, Measurement]:
         storage=Storage(filesystems_of(rows), look.read("disks", parse_disks, (), optional=True)),
         containers=read_containers(look),
         kubernetes=_kubernetes(look),
+        ignition=read_marker(look.output["dmi"]),
     )
     return facts, _measurement(look, memory, rows, inodes)
 
@@ -169,6 +171,8 @@ def _paths(text: str, _problems: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in text.splitlines()[:100]:
         path, colon, value = line.partition(":")
+        if path == MARKER_PATH:
+            continue
         value = plain(value.strip())
         if (
             colon

@@ -20,6 +20,7 @@ from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
+from nodes.services.ignition.marker import take_markers
 from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
@@ -285,6 +286,7 @@ class _Batch:
         if self.changed:
             # A machine that was just provisioned has facts that were not there before.
             proven([node.pk for node in self.changed], self.now)
+            take_markers({pk: facts.document["ignition"] for pk, facts in self.facts.items()}, self.now)
         Measurement.objects.bulk_create(
             self.measurements,
             batch_size=100,

@@ -9,10 +9,9 @@ from urllib.parse import quote
 from django.utils.translation import gettext as _
 
 from fleetui.core.errors import Conflict
+from nodes.hosts.drivers.sections import MARKER_PATH
 
 KEY_PATH = "/etc/ssh/ssh_host_ed25519_key"
-#: Read by polls: by this a host says which version it was born with, also where nobody saw it fetch.
-MARKER_PATH = "/etc/fleetui/ignition.json"
 
 
 def for_machine(rendered: str, *, private_key: str, public_key: str, marker: dict[str, Any]) -> str:

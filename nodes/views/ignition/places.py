@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -20,13 +21,14 @@ from nodes.models import IgnitionValue, IgnitionVersion, Node, Pool
 from nodes.models.ignition import ReviewState
 from nodes.services.ignition import intent, values
 from nodes.services.ignition.declarations import from_json
+from nodes.services.ignition.marker import marker_of
 from nodes.services.ignition.rendering import is_node_name, problems_of, values_for
 from nodes.services.provisioning.offer import NEEDED
 from nodes.views.ignition.drift import drift_context, state_segments
 from nodes.views.ignition.subject import version_url
 from nodes.views.pools import visible_pool
 from nodes.views.subject import node_for, principal_of
-from nodes.wording.ignition import APPLIED_WORDS
+from nodes.wording.ignition import APPLIED_WORDS, MARKER_SENTENCES
 
 #: Choices of one menu; older versions are found on the page of their config.
 MOST_CHOICES = 200
@@ -87,6 +89,7 @@ def node_ignition(request: HttpRequest, name: str) -> HttpResponse:
         "applied": applied,
         "applied_url": version_url(applied) if applied else "",
         "applied_how": APPLIED_WORDS.get(node.applied_how, node.applied_how),
+        "marker": _marker(node),
         "choices": [
             {"version": one, "value": f"{one.config.name}/{one.number}", "is_chosen": one.pk == node.applied_version_id}
             for one in versions.select_related("config").order_by("config__name", "-number")[:MOST_CHOICES]
@@ -99,6 +102,20 @@ def node_ignition(request: HttpRequest, name: str) -> HttpResponse:
         **_addresses("node", name),
     }
     return render(request, "nodes/ignition/place.html", context)
+
+
+def _marker(node: Node) -> dict[str, str] | None:
+    """What the note on the host says, as a sentence, and word for word where it is none of ours."""
+    found = marker_of(node)
+    if found is None:
+        return None
+    said = found.said
+    named = str(found.version or "") or " ".join(str(said[key]) for key in ("config", "version") if said.get(key))
+    key = (node.applied_how or "unset") if found.verdict == "contradicts" else found.verdict
+    sentence = MARKER_SENTENCES.get(key, MARKER_SENTENCES["unset"]) % {"said": named or said.get("version_id") or ""}
+    known = {name: said[name] for name in ("config", "version", "version_id", "source_sha256") if said.get(name)}
+    verbatim = said.get("verbatim") or (json.dumps(known) if found.verdict == "unknown" else "")
+    return {"sentence": sentence, "verbatim": verbatim, "level": "" if found.verdict == "agrees" else "warn"}
 
 
 def _addresses(kind: str, name: str) -> dict[str, str]:
