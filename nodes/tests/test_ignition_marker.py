@@ -12,6 +12,7 @@ from nodes.hosts.drivers.born import read_marker
 from nodes.hosts.facts import Ignition
 from nodes.hosts.probe import SectionOutput
 from nodes.models import Facts, IgnitionVersion, Node, TimelineEvent
+from nodes.services.differences import events
 from nodes.services.ignition.intent import set_applied
 from nodes.services.ignition.marker import take_markers
 from nodes.tests.api.client import Api
@@ -141,3 +142,11 @@ class TestTaking:
     def test_hosts_that_say_nothing_cost_no_query(self, cast: Cast, django_assert_num_queries: Any) -> None:
         with django_assert_num_queries(0):
             take_markers({cast.web_node.pk: {"version_id": None}}, LATER)
+
+
+def test_a_section_that_was_not_read_before_is_no_change_of_the_host() -> None:
+    """After an upgrade of FleetUI every host would else have an event of its own."""
+    before = {"deployments": [], "boot": {"boot_id": ""}, "health": {"failed_units": []}, "os": {}, "update": {}}
+    assert events(before, {**before, "ignition": {"version": 1}}) == []
+    after = {**before, "ignition": {"version": 1}}
+    assert events(after, {**after, "ignition": {"version": 2}}) == [("facts_changed", {"sections": ["ignition"]})]

@@ -136,7 +136,7 @@ class TestAdmitting:
         assert asked(text) is Refusal.NOT_READY
         source = (
             "variant: fcos\nversion: 1.6.0\n# fleetui:variable site string\nstorage:\n  files:\n"
-            "    - path: /etc/site\n      contents:\n        inline: ${site}\n"
+            "    - path: /etc/site\n      contents:\n        inline: ${fleetui:site}\n"
         )
         unset = make_version(version.config, source=source, state="approved")
         Pool.objects.filter(pk=cast.web.pk).update(intended_version=unset)
