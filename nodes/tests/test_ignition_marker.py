@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nodes.hosts.drivers.born import read_marker
+from nodes.hosts.facts import Facts as HostFacts
 from nodes.hosts.facts import Ignition
 from nodes.hosts.probe import SectionOutput
 from nodes.models import Facts, IgnitionVersion, Node, TimelineEvent
@@ -146,7 +147,8 @@ class TestTaking:
 
 def test_a_section_that_was_not_read_before_is_no_change_of_the_host() -> None:
     """After an upgrade of FleetUI every host would else have an event of its own."""
-    before = {"deployments": [], "boot": {"boot_id": ""}, "health": {"failed_units": []}, "os": {}, "update": {}}
+    before = HostFacts().as_json()
+    del before["ignition"]
     assert events(before, {**before, "ignition": {"version": 1}}) == []
     after = {**before, "ignition": {"version": 1}}
     assert events(after, {**after, "ignition": {"version": 2}}) == [("facts_changed", {"sections": ["ignition"]})]
