@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from ops.api import findings, governance, holds, pool_checks, requests
+from ops.api import findings, governance, holds, pool_checks, requests, schedules
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
@@ -59,4 +59,9 @@ urlpatterns: list[URLPattern] = [
     path("v1/limits/<slug:scope>/<str:name>/", governance.LimitDetail.as_view(), name="limit"),
     path("v1/approval-rules/", governance.RuleList.as_view(), name="approval-rules"),
     path("v1/approval-rules/<int:rule_id>/", governance.RuleDetail.as_view(), name="approval-rule"),
+    path("v1/schedules/", schedules.ScheduleList.as_view(), name="schedules"),
+    path("v1/schedules/next-runs/", schedules.NextRuns.as_view(), name="schedules-next"),
+    path("v1/schedules/<uuid:schedule_id>/", schedules.ScheduleDetail.as_view(), name="schedule"),
+    path("v1/schedules/<uuid:schedule_id>/pause/", schedules.SchedulePause.as_view(), name="schedule-pause"),
+    path("v1/schedules/<uuid:schedule_id>/runs/", schedules.ScheduleRuns.as_view(), name="schedule-runs"),
 ]

@@ -122,3 +122,23 @@ class HoldQuerySet(models.QuerySet[Any]):
         listed = list(nodes)
         pools = {node.pool_id for node in listed if node.pool_id}
         return self.filter(Q(node__in=[node.pk for node in listed]) | Q(pool__in=pools))
+
+
+class ScheduleQuerySet(models.QuerySet[Any]):
+    """Reads of schedules."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those that work in pools whose operations one sees."""
+        where = principal.where("operations.read")
+        return self if where.everywhere else self.filter(pool__in=where.pools)
+
+    def due(self, now: datetime) -> Self:
+        return self.filter(next_run_at__isnull=False, next_run_at__lte=now).order_by("next_run_at")
+
+
+class OfSchedule(models.QuerySet[Any]):
+    """Reads of what schedules did."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        where = principal.where("operations.read")
+        return self if where.everywhere else self.filter(schedule__pool__in=where.pools)

@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from fleetui.core import clock
 from ops.engine import claim_due, run_step, start_queued
 from ops.services.expire import expire_untouched
+from ops.services.schedule_runs import run_due
 
 log = structlog.get_logger(__name__)
 #: A worker goes on with an operation for so long; then others that wait for it have their turn.
@@ -26,6 +27,12 @@ def tick() -> None:
     start_queued(now)
     for operation, lease in claim_due(now):
         step.delay(str(operation), str(lease))
+
+
+@shared_task(name="ops.tasks.schedules", ignore_result=True)
+def schedules() -> None:
+    """Start what is due by schedule."""
+    run_due(clock.now())
 
 
 @shared_task(name="ops.tasks.step", ignore_result=True)

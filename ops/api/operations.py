@@ -8,7 +8,6 @@ from time import monotonic, sleep
 from typing import Any
 
 from django.db import connection
-from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +19,6 @@ from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import INTEGER, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
-from nodes.filters import NodeFilter
 from nodes.models import Node
 from ops import actions
 from ops.api import shapes
@@ -30,6 +28,7 @@ from ops.services import control
 from ops.services.approve import decide
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
+from ops.services.chosen import nodes_of
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
 from ops.states import ACTIVE, FINAL, State
 from ops.waiting import waiter
@@ -171,15 +170,7 @@ def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
                 mend="Look at nodes/.",
             )
         return [found[name] for name in dict.fromkeys(names)]
-    query = QueryDict(mutable=True)
-    query.update(selector or {})
-    unknown = sorted(set(selector or {}) - set(NodeFilter.base_filters))
-    narrowed = NodeFilter(query, queryset=visible if "lifecycle" in query else visible.counted())
-    problems = narrowed.problems()
-    if unknown or problems:
-        field, value, problem, mend = problems[0] if problems else (unknown[0], "", "It is not a filter.", "")
-        raise InvalidInput(f"The filter {field}: {problem}", field="selector", value=value, mend=mend or "See nodes/.")
-    return list(narrowed.qs.order_by("name")[: MOST_NODES + 1])
+    return nodes_of(principal, selector or {})
 
 
 def _plan(plans: list[NodePlan], kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
 from ops.models.pool_check import PoolCheck
 from ops.models.request import Approval, OperationRequest
+from ops.models.schedule import Schedule, ScheduleRun
 
 __all__ = [
     "Approval",
@@ -17,6 +18,8 @@ __all__ = [
     "Operation",
     "OperationRequest",
     "PoolCheck",
+    "Schedule",
+    "ScheduleRun",
     "StepRun",
     "Stop",
     "VersionHold",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 
 from fleetui.access.models import RoleBinding, Token, User
@@ -29,11 +30,27 @@ def principal_for_token(presented: str, *, address: str, now: datetime) -> Princ
         return None
     if token.networks and not within(address, token.networks):
         return None
+    found = _of_token(token)
+    if found is None:
+        return None
+    if token.last_used_at is None or now - token.last_used_at > _LAST_USED_STEP:
+        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+    return found
+
+
+def principal_again(*, user_id: int | None, token_id: uuid.UUID | None, by_token: bool, now: datetime) -> Principal | None:
+    """The rights that a person or a token has now, for what they left to be done later; None when it is not usable any more."""
+    if by_token:
+        token = Token.objects.usable(now).select_related("user").filter(pk=token_id).first()
+        return _of_token(token) if token is not None else None
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    return principal_for_user(user) if user is not None else None
+
+
+def _of_token(token: Token) -> Principal | None:
     pools = list(token.pools.values_list("pk", flat=True)) if token.limited_to_pools else []
     if token.limited_to_pools and not pools:
         return None  # every pool it was made for is gone: it must not widen to all of them
-    if token.last_used_at is None or now - token.last_used_at > _LAST_USED_STEP:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
     owner = principal_for_user(token.user)
     reach = cut(owner.reach, scopes=list(token.scopes), pools=pools)
     return Principal(

@@ -1,0 +1,109 @@
+"""What schedules can start. A job checks what it is told when a schedule is set, and starts it once per key when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal
+from fleetui.core.errors import InvalidInput
+from ops import wording
+from ops.models import OperationRequest, Schedule
+from ops.services.chosen import nodes_of
+from ops.services.reasons import checked_reason
+from ops.services.request import checked_params, request_operations
+
+_FIELDS = frozenset({"kind", "params", "selector", "reason"})
+
+
+@dataclass(frozen=True)
+class Started:
+    """What came of a run: the request, how many operations it made, and how many nodes were refused."""
+
+    request: OperationRequest | None = None
+    made: int = 0
+    refused: int = 0
+
+
+class Job(Protocol):
+    """`permission` is asked of the owner, on the schedule, when it is set and at each run."""
+
+    permission: str
+
+    def checked(self, task: Mapping[str, Any], *, actor: Principal) -> dict[str, Any]: ...
+
+    def start(
+        self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
+    ) -> Started: ...
+
+    def words(self, task: Mapping[str, Any]) -> str: ...
+
+
+class OperationJob:
+    """Asks for one kind of operation on the nodes that a selector finds at that time."""
+
+    permission = "operations.request"
+
+    def checked(self, task: Mapping[str, Any], *, actor: Principal) -> dict[str, Any]:
+        unknown = sorted(set(task) - _FIELDS)
+        if unknown:
+            raise InvalidInput(
+                _("%(field)s is not a part of a scheduled operation.") % {"field": unknown[0]},
+                field="task",
+                value=unknown[0],
+                mend=_("Use %(known)s.") % {"known": ", ".join(sorted(_FIELDS))},
+            )
+        selector = {str(name): str(value) for name, value in dict(task.get("selector") or {}).items()}
+        if "pool" in selector:
+            raise InvalidInput(
+                _("The pool of a schedule is not a filter."),
+                field="selector",
+                value=selector["pool"],
+                mend=_("Name it in pool; leave the filter out."),
+            )
+        nodes_of(actor, selector)
+        return {
+            "kind": str(task.get("kind", "")),
+            "params": checked_params(str(task.get("kind", "")), dict(task.get("params") or {})),
+            "selector": selector,
+            "reason": checked_reason(str(task.get("reason", ""))),
+        }
+
+    def start(
+        self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
+    ) -> Started:
+        selector = dict(task["selector"])
+        if schedule.pool is not None:
+            selector["pool"] = schedule.pool.name
+        answer = request_operations(
+            nodes=nodes_of(actor, selector),
+            kind=task["kind"],
+            params=task["params"],
+            reason=task["reason"],
+            selector=selector,
+            idempotency_key=key,
+            actor=actor,
+            now=now,
+        )
+        return Started(answer.request, len(answer.operations), len(answer.refused))
+
+    def words(self, task: Mapping[str, Any]) -> str:
+        return str(wording.kind_word(str(task.get("kind", ""))))
+
+
+JOBS: dict[str, Job] = {"operation": OperationJob()}
+
+
+def job_of(name: str) -> Job:
+    if name not in JOBS:
+        raise InvalidInput(
+            _("%(value)r is nothing that can be scheduled.") % {"value": name},
+            field="job",
+            value=name,
+            mend=_("Use %(known)s.") % {"known": ", ".join(sorted(JOBS))},
+        )
+    return JOBS[name]
