@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ops.palette import palette
-from ops.views import control, findings, holds, pool_checks
+from ops.views import control, findings, holds, pool_checks, schedules
 from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
 from ops.views.limits import limit_edit, limit_list
@@ -27,6 +27,12 @@ urlpatterns = [
     path("pools/<str:name>/checks/<uuid:check_id>/", pool_checks.check_edit, name="pool_check"),
     path("pools/<str:name>/checks/<uuid:check_id>/delete/", pool_checks.check_delete, name="pool_check_delete"),
     path("operations/-/stop/", control.stop, name="operation_stop"),
+    path("operations/schedules/", schedules.schedule_list, name="schedules"),
+    path("operations/schedules/-/add/", schedules.schedule_edit, name="schedule_add"),
+    path("operations/schedules/-/next/", schedules.next_shown, name="schedule_next"),
+    path("operations/schedules/<uuid:schedule_id>/", schedules.schedule_page, name="schedule"),
+    path("operations/schedules/<uuid:schedule_id>/edit/", schedules.schedule_edit, name="schedule_edit"),
+    path("operations/schedules/<uuid:schedule_id>/do/", schedules.schedule_do, name="schedule_do"),
     path("operations/approvals/", approval_queue, name="approvals"),
     path("operations/limits/", limit_list, name="limits"),
     path("operations/limits/<slug:scope>/<str:name>/", limit_edit, name="limit"),

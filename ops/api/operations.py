@@ -26,9 +26,9 @@ from ops.filters import OperationFilter
 from ops.models import LogLine, Operation
 from ops.services import control
 from ops.services.approve import decide
+from ops.services.chosen import nodes_of
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
-from ops.services.chosen import nodes_of
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
 from ops.states import ACTIVE, FINAL, State
 from ops.waiting import waiter

@@ -115,7 +115,9 @@ class _Schedules(ApiView):
         name, revision = values.pop("pool"), values.pop("revision", None)
         pool = Pool.objects.visible_to(self.principal).filter(name=name).first() if name else None
         if name and pool is None:
-            raise InvalidInput(f"There is no pool {name} that you may see.", field="pool", value=name, mend="See pools/.")
+            raise InvalidInput(
+                f"There is no pool {name} that you may see.", field="pool", value=name, mend="See pools/."
+            )
         return services.set_schedule(
             **values,
             pool=pool,
@@ -203,7 +205,9 @@ class ScheduleRuns(ApiView):
 
     def post(self, request: Request, schedule_id: uuid.UUID) -> Response:
         schedule = services.schedule_at(self.principal, schedule_id)
-        return Response(run_json(services.run_now(schedule=schedule, actor=self.principal, now=clock.now())), status=201)
+        return Response(
+            run_json(services.run_now(schedule=schedule, actor=self.principal, now=clock.now())), status=201
+        )
 
 
 class NextRuns(ApiView):

@@ -142,7 +142,9 @@ def _number(text: str, part: str, name: str) -> int:
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
     """The zones that this machine knows, by name."""
-    plain = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))}
+    plain = {
+        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
+    }
     return ("UTC", *sorted(plain))
 
 

@@ -143,7 +143,9 @@ def _stopped(schedule: Schedule, now: datetime, why: str) -> bool:
         if not _pause(schedule, why, now):
             return False
         due = schedule.next_run_at or now
-        run = ScheduleRun(schedule=schedule, due_at=due, task=schedule.task, state="failed", ended_at=now, why=why[:500])
+        run = ScheduleRun(
+            schedule=schedule, due_at=due, task=schedule.task, state="failed", ended_at=now, why=why[:500]
+        )
         run.save(force_insert=True)
         append([_entry(run, schedule.owner)])
     return True

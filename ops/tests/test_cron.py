@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.schedules.cron import CronRefused, Cron, next_after, next_runs, parse, zones
+from ops.schedules.cron import Cron, CronRefused, next_after, next_runs, parse, zones
 
 BERLIN, YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 

@@ -12,6 +12,7 @@ from fleetui.audit.models import AuditEvent
 from nodes.models import Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user, principal
+from nodes.tests.pages import signed_in
 from ops.models import Operation, OperationRequest, Schedule, ScheduleRun
 from ops.services import schedule_runs
 from ops.services.schedule_runs import run_due
@@ -88,9 +89,10 @@ def test_a_worker_that_dies_after_the_start_leaves_one_start(
     def die(*_: Any) -> bool:
         raise Killed
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(schedule_runs, "_ended", die)
-        run_due(SATURDAY)
+        with pytest.raises(Killed):
+            run_due(SATURDAY)
     assert states(schedule) == [("28 02:00", "due")]
     assert OperationRequest.objects.count() == 1
     # Whatever changed meanwhile: it was started.
@@ -225,3 +227,42 @@ def test_next_runs_are_said_before_it_is_saved(anna: User) -> None:
     api = Api(anna)
     assert len(api.get("schedules/next-runs/?cron=@hourly&zone=Europe/Berlin").json()["next_runs"]) == 5
     assert api.get("schedules/next-runs/?cron=nonsense").json()["field"] == "cron"
+
+
+def test_the_pages_add_run_pause_and_delete(web: Pool, anna: User) -> None:
+    page = signed_in(anna)
+    assert "Nothing recurs yet" in page.get("/operations/schedules/").content.decode()
+    assert "Add schedule" in page.get("/operations/schedules/-/add/").content.decode()
+    soon = page.get("/operations/schedules/-/next/?cron=0+2+*+*+sat&zone=Europe/Berlin").content.decode()
+    assert soon.count("<li>") == 5
+    assert "It goes from 0 to 59" in page.get("/operations/schedules/-/next/?cron=99+*+*+*+*&zone=UTC").content.decode()
+    form = {
+        "name": "weekly",
+        "kind": "reboot",
+        "pool": "web",
+        "cron": "0 2 * * sat",
+        "zone": "UTC",
+        "lateness_s": "600",
+    }
+    refused = page.post("/operations/schedules/-/add/", {**form, "cron": "0 2 * * funday"})
+    assert refused.status_code == 422
+    assert "funday cannot be read in the field day of week" in refused.content.decode()
+    assert page.post("/operations/schedules/-/add/", {**form, "params": "[]"}).status_code == 422
+    assert page.post("/operations/schedules/-/add/", form).status_code == 302
+    schedule = Schedule.objects.get()
+    path = f"/operations/schedules/{schedule.pk}/"
+    assert page.post(f"{path}edit/", {**form, "selector": "?q=node", "revision": "1"}).status_code == 302
+    assert "q=node" in page.get(path).content.decode()
+    for what in ("run", "pause", "resume"):
+        assert page.post(f"{path}do/", {"do": what}).status_code == 302
+    text = page.get(path).content.decode()
+    assert "anna" in text
+    assert "weekly" in page.get("/operations/schedules/").content.decode()
+    assert ScheduleRun.objects.get().made == 2
+    viewer = signed_in(make_user("viewer", ("viewer", web)))
+    assert viewer.get(path).status_code == 200
+    assert viewer.post(f"{path}do/", {"do": "delete"}).status_code == 403
+    outsider = signed_in(make_user("other", ("operator", Pool.objects.get(name="db"))))
+    assert outsider.get(path).status_code == 404
+    assert page.post(f"{path}do/", {"do": "delete"}).status_code == 302
+    assert not Schedule.objects.exists()

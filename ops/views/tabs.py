@@ -17,6 +17,7 @@ def operation_tabs(request: HttpRequest) -> list[dict[str, Any]]:
     known = [
         ("operations", _("Operations"), None),
         ("approvals", _("Approvals"), waiting or None),
+        ("schedules", _("Schedules"), None),
         ("version_holds", _("Held versions"), None),
         ("limits", _("Limits"), None),
         ("approval_rules", _("Approval rules"), None),

@@ -38,12 +38,14 @@ def principal_for_token(presented: str, *, address: str, now: datetime) -> Princ
     return found
 
 
-def principal_again(*, user_id: int | None, token_id: uuid.UUID | None, by_token: bool, now: datetime) -> Principal | None:
+def principal_again(
+    *, user_id: int | None, token_id: uuid.UUID | None, by_token: bool, now: datetime
+) -> Principal | None:
     """The rights that a person or a token has now, for what they left to be done later; None when it is not usable any more."""
     if by_token:
         token = Token.objects.usable(now).select_related("user").filter(pk=token_id).first()
         return _of_token(token) if token is not None else None
-    user = User.objects.filter(pk=user_id, is_active=True).first()
+    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id is not None else None
     return principal_for_user(user) if user is not None else None
 
 
