@@ -111,7 +111,7 @@ class ScheduleForm(forms.Form):
         return found
 
     def clean_selector(self) -> dict[str, str]:
-        return QueryDict(self.cleaned_data["selector"].strip().lstrip("?")).dict()  # type: ignore[return-value]
+        return QueryDict(self.cleaned_data["selector"].strip().lstrip("?")).dict()
 
 
 @require_safe
