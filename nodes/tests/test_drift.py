@@ -204,6 +204,14 @@ def test_what_a_late_worker_found_is_dropped(pool: Pool, version: IgnitionVersio
     assert not checks.store(node=node, lease=again, result=found(Sort.IN_PLACE), secrets=[], now=later)
 
 
+def test_what_was_found_on_a_host_that_was_another_one_by_then_is_dropped(pool: Pool, version: IgnitionVersion) -> None:
+    node = born(pool, version)
+    lease, _ids = checks.claim(NOW)
+    Node.objects.filter(pk=node.pk).update(address="10.9.9.9", revision=node.revision + 1)
+    assert not checks.store(node=node, lease=lease, result=found(), secrets=[], now=NOW)
+    assert state(node) == "unknown"
+
+
 def test_no_more_are_under_way_than_the_settings_allow(pool: Pool, version: IgnitionVersion, settings: Any) -> None:
     settings.DRIFT_THREADS = 2
     for number in range(3):

@@ -159,7 +159,8 @@ def next_due(now: datetime, *, failed: bool) -> datetime:
 def store(
     *, node: Node, lease: uuid.UUID, result: Comparison | Failure, secrets: Sequence[tuple[str, str]], now: datetime
 ) -> bool:
-    """Write what was found, if the lease still holds and the node is still the same machine of the same version.
+    """Write what was found, if the lease still holds and the node is still what it was: version, machine, and how it is
+    reached. What was dropped is done again when its lease has run out.
 
     `secrets` are (text, name): no text of theirs is kept, wherever it was found.
     """
@@ -171,7 +172,8 @@ def store(
         "due_at": next_due(now, failed=failed),
     }
     columns |= _failed(result, now) if isinstance(result, Failure) else _compared(result, secrets, now)
-    mine = Drift.objects.filter(pk=node.pk, lease=lease, version=node.applied_version_id, generation=node.generation)
+    same = {"version": node.applied_version_id, "generation": node.generation, "node__revision": node.revision}
+    mine = Drift.objects.filter(pk=node.pk, lease=lease, **same)
     with transaction.atomic():
         if not mine.update(**columns):
             return False
