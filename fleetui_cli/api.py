@@ -162,6 +162,8 @@ def _refusal(error: urllib.error.HTTPError) -> Problem:
     code = {401: Code.AUTH, 403: Code.AUTH, 404: Code.NOT_FOUND}.get(
         status, Code.UNREACHABLE if status >= 500 or status == 429 else Code.REFUSED
     )
+    if status == 400 and found.get("field") == "nodes" and isinstance(found.get("value"), str):
+        code = Code.NOT_FOUND  # a node that was named in the body
     if status == 401:
         message = message if found else "The token is not valid."
     return Problem(code, message, str(found.get("mend") or ""))

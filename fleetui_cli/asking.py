@@ -53,7 +53,8 @@ def params_of(given: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("version", "soak_s", "roll_back", "ignore_sessions"):
         value = getattr(given, name, None)
-        if value not in (None, False):
+        # 0 is a number of seconds, and equals False.
+        if value is not None and value is not False:
             found[name] = value
     for text in given.param or ():
         name, mark, value = text.partition("=")

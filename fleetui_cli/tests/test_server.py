@@ -190,8 +190,14 @@ def test_what_cannot_be_done_is_refused_with_the_reason(cli: Cli) -> None:
     # Some of them: done, unless --strict.
     cli("run", "pin", "web-1", "web-2", "--param", "deployment=booted")
     cli("run", "pin", "web-1", "web-3", "--param", "deployment=booted", "--strict", code=3)
+    assert "no node web-9" in cli("reboot", "web-1", "web-9", code=7)[1]
     assert "explode" in cli("run", "explode", "web-1", code=3)[1]
     assert Operation.objects.count() == 3
+
+
+def test_no_soak_time_is_a_soak_time(cli: Cli) -> None:
+    cli("reboot", "web-1", "--soak", "0")
+    assert Operation.objects.get().params == {"soak_s": 0}
 
 
 def test_more_than_ten_need_their_number(cli: Cli, web: Pool) -> None:

@@ -108,7 +108,7 @@ def test_a_refresh_waits_for_a_poll_that_is_under_way(runs: Any) -> None:
 
 def test_a_check_names_the_version_that_is_there_or_none(runs: Any) -> None:
     run = runs("check")
-    assert said(run.rounds()) == f"{run.machine.catalog.tip('stable').version} is there."
+    assert said(run.rounds()) == f"An update to {run.machine.catalog.tip('stable').version} is there."
     assert run.machine.host.pending is None
     transitions.stage(run.machine.host, run.machine.catalog.tip("stable"))
     poll(run.node, run.machine, run.now)
@@ -397,3 +397,21 @@ def test_without_a_digest_only_the_newest_of_the_tag_can_be_had() -> None:
     pinned = a_host_of_an_image(f"ostree-unverified-registry:quay.io/f/c@sha256:{'2' * 64}", name="web-2")
     (refused,) = preview(nodes=[pinned], kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
     assert refused.refused == "no_digest"
+
+
+def test_a_host_that_was_looked_at_once_was_not_healthy_for_no_seconds() -> None:
+    assert result_sentence("healthy", {"seconds": 0, "checks": 0}) == "Done; the host is healthy."
+    assert "for 60 s" in result_sentence("healthy", {"seconds": 60, "checks": 0})
+
+
+def test_what_never_began_says_that_nothing_was_changed() -> None:
+    never = result_sentence("deadline", {"waited_for": "turn", "untouched": True})
+    assert never.startswith(
+        "Nothing was changed: it could not start before its deadline. Until then: Waits for its turn"
+    )
+    assert result_sentence("deadline", {"waited_for": "unreachable"}).startswith("The deadline has passed.")
+
+
+def test_a_node_that_is_gone_and_one_that_was_replaced_differ() -> None:
+    assert "retired or deleted" in result_sentence("void", {})
+    assert "(generation 1, now 2)" in result_sentence("void", {"generation": 1, "now": 2})

@@ -81,6 +81,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     known = dict(params or {})
     if result in ("preflight", "unhealthy", "went_back", "back_failed"):
         known["why"] = _sentences(known)
+    if result == "healthy" and not known.get("seconds"):
+        known.pop("seconds", None)  # it was looked at once
     if result == "refreshed":
         told = [timeline_sentence(one["kind"], one.get("params")) for one in known.get("changes") or []]
         known["what"] = "; ".join(told)
@@ -96,6 +98,7 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
+        result = "deadline_untouched" if known.get("untouched") else result
     return (
         fill(RESULTS[result], known) if result in RESULTS else fill((_("Ended (%(code)s)."),), {"code": result or "-"})
     )

@@ -19,7 +19,7 @@ RESULTS: dict[str, Forms] = {
         ngettext_lazy("%(count)d change: %(what)s.", "%(count)d changes: %(what)s.", "count"),
         _("Read and stored; nothing has changed."),
     ),
-    "update_there": (_("%(version)s is there."), _("An update is there.")),
+    "update_there": (_("An update to %(version)s is there."), _("An update is there.")),
     "update_waits": (_("%(version)s is staged and waits for a restart."), _("An update is staged.")),
     "no_update": (_("No update: nothing newer than %(version)s is offered."), _("No update is offered.")),
     "check_failed": (
@@ -27,7 +27,11 @@ RESULTS: dict[str, Forms] = {
         _("The host could not look for an update (status %(status)s)."),
         _("The host could not look for an update."),
     ),
-    "check_unanswered": (_("The host was still looking for an update after %(minutes)s minutes."),),
+    "check_unanswered": (
+        _(
+            "After %(minutes)s minutes the host was still looking for an update. Look at its update agent, and ask again."
+        ),
+    ),
     "unit_active": (_("%(unit)s was restarted and is active (%(state)s)."), _("%(unit)s was restarted and is active.")),
     "unit_ran": (_("%(unit)s ran to its end."),),
     "unit_restarted": (_("The unit was restarted."),),
@@ -35,16 +39,28 @@ RESULTS: dict[str, Forms] = {
         _("%(unit)s failed after the restart (%(why)s, status %(status)s). Its last lines are in the log."),
         _("%(unit)s failed after the restart. Its last lines are in the log."),
     ),
-    "unit_stuck": (_("%(unit)s neither came up nor failed: it is still %(state)s."),),
-    "unit_unstable": (_("%(unit)s came up and was started anew within seconds: it does not stay up."),),
+    "unit_stuck": (
+        _(
+            "%(unit)s was restarted, and neither came up nor failed: it is still %(state)s. Look at its journal on the host."
+        ),
+    ),
+    "unit_unstable": (
+        _(
+            "%(unit)s came up and was started anew within seconds: it does not stay up. Look at its journal on the host."
+        ),
+    ),
     "unit_not_restarted": (
         _("%(unit)s was not restarted: %(said)s"),
         _("%(unit)s was not restarted."),
     ),
-    "unit_changed": (_("%(unit)s was started anew by someone else since this was decided. Nothing was done."),),
+    "unit_changed": (
+        _(
+            "Someone else restarted %(unit)s since it was looked at, and nothing was done. Ask again if it is still wanted."
+        ),
+    ),
     "unit_restart_failed": (
-        _("The restart could not be asked for (status %(status)s): %(said)s"),
-        _("The restart could not be asked for."),
+        _("The unit was not restarted: systemd did not take the command (status %(status)s): %(said)s"),
+        _("The unit was not restarted: systemd did not take the command."),
     ),
     "arguments_there": (_("Nothing to do: the kernel arguments are so already."),),
     "arguments_unread": (
@@ -52,10 +68,12 @@ RESULTS: dict[str, Forms] = {
         _("The kernel arguments could not be read."),
     ),
     "arguments_fell_back": (
-        _("The host did not boot the deployment with the new kernel arguments: %(said)s"),
-        _("The host did not boot the deployment with the new kernel arguments."),
+        _("The host did not boot with the new kernel arguments, and is back with those before: %(said)s"),
+        _("The host did not boot with the new kernel arguments, and is back with those before."),
     ),
-    "arguments_not_there": (_("The host booted, and its kernel arguments are not as asked for."),),
+    "arguments_not_there": (
+        _("The host is back, and its kernel arguments are not as asked for: compare them on the page of the node."),
+    ),
     "cancelled": (_("Cancelled by %(by)s: %(reason)s"), _("Cancelled by %(by)s."), _("Cancelled.")),
     "rejected": (_("Rejected by %(by)s: %(reason)s"), _("Rejected by %(by)s."), _("Rejected.")),
     "not_approved": (
@@ -66,39 +84,71 @@ RESULTS: dict[str, Forms] = {
         ),
         _("Nothing was changed: it was not approved in time."),
     ),
-    "deadline": (_("The deadline has passed. %(why)s"), _("The deadline has passed.")),
+    "deadline": (_("The deadline has passed. Until then: %(why)s"), _("The deadline has passed.")),
+    "deadline_untouched": (
+        _("Nothing was changed: it could not start before its deadline. Until then: %(why)s"),
+        _("Nothing was changed: it could not start before its deadline."),
+    ),
     "void": (
-        _("The machine was replaced since this was decided (generation %(generation)s, now %(now)s)."),
-        _("The node was retired or deleted since this was decided."),
+        _(
+            "Another machine has taken the place of this one since it was asked for, and nothing was done to that. Ask again."
+        ),
+        _("The node was retired or deleted since this was asked for. Nothing more is done to it."),
     ),
     "preflight": (_("Nothing was changed. %(why)s"), _("Nothing was changed: a check before the start failed.")),
     "contact_refused": (_("%(message)s %(mend)s"), _("The contact with the host was refused.")),
-    "boot_changed": (_("The host was restarted by someone else since this was decided. Nothing was started."),),
-    "boot_id_unknown": (_("The host does not say in which boot it is."),),
+    "boot_changed": (
+        _(
+            "Someone else restarted the host since it was looked at, and nothing was started. Ask again if it is still wanted."
+        ),
+    ),
+    "boot_id_unknown": (
+        _("The host does not give its boot id, by which a restart is recognised: look there whether it has restarted."),
+    ),
     "start_failed": (
         _("The command could not be started on the host: %(said)s"),
         _("The command could not be started."),
     ),
     "stage_failed": (
-        _("Staging failed (status %(status)s): %(said)s"),
-        _("Staging failed (status %(status)s)."),
-        _("Staging failed."),
+        _("Staging failed, and the host was not restarted (status %(status)s): %(said)s"),
+        _("Staging failed, and the host was not restarted (status %(status)s)."),
+        _("Staging failed, and the host was not restarted."),
     ),
-    "nothing_staged": (_("The host staged nothing: %(said)s"), _("The host staged nothing.")),
-    "other_staged": (_("The host staged %(version)s instead of %(wanted)s."), _("The host staged another version.")),
+    "nothing_staged": (
+        _("The host staged nothing, and was not restarted: %(said)s"),
+        _("The host staged nothing, and was not restarted."),
+    ),
+    "other_staged": (
+        _("The host staged %(version)s instead of %(wanted)s. It was dropped again, and the host was not restarted."),
+        _("The host staged another version. It was dropped again, and the host was not restarted."),
+    ),
     "held_staged": (_("The host found %(version)s, which is held back from it. It was dropped again."),),
     "hold_failed": (_("The update agent could not be held: %(said)s"), _("The update agent could not be held.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
-    "rollback_refused": (_("The host refused to roll back: %(said)s"), _("The host refused to roll back.")),
-    "reboot_refused": (_("The host refused to restart: %(said)s"), _("The host refused to restart.")),
-    "did_not_restart": (_("The host did not restart within %(minutes)s minutes. It is in its old boot."),),
+    "rollback_refused": (
+        _("The host refused to roll back, and runs what it ran: %(said)s"),
+        _("The host refused to roll back, and runs what it ran."),
+    ),
+    "reboot_refused": (
+        _("The host refused to restart, and runs what it ran: %(said)s"),
+        _("The host refused to restart, and runs what it ran."),
+    ),
+    "did_not_restart": (
+        _(
+            "The host was asked to restart, and had not begun to after %(minutes)s minutes. "
+            "Look there for what holds the shutdown up (systemctl list-jobs)."
+        ),
+    ),
     "did_not_return": (
-        _("The host has not come back %(minutes)s minutes after the restart was asked for: %(message)s"),
-        _("The host has not come back."),
+        _(
+            "The host has not come back %(minutes)s minutes after the restart was asked for: %(message)s "
+            "Look at its console; then choose Go on, or End as failed."
+        ),
+        _("The host has not come back. Look at its console; then choose Go on, or End as failed."),
     ),
     "restarted_again": (
-        _("The host restarted once more while it was watched; it runs %(version)s."),
-        _("The host restarted again."),
+        _("The host restarted once more while it was watched, and runs %(version)s: look for why (journalctl -b -1)."),
+        _("The host restarted once more while it was watched: look for why (journalctl -b -1)."),
     ),
     "fell_back": (
         _("The host booted %(booted)s instead of %(wanted)s: %(said)s"),
@@ -110,9 +160,9 @@ RESULTS: dict[str, Forms] = {
         _("The host did not mark its boot as good within %(minutes)s minutes: its next restart goes back."),
     ),
     "unhealthy": (
-        _("The host is not healthy after the restart. %(why)s"),
-        _("After the restart these units failed: %(units)s."),
-        _("The host is not healthy after the restart."),
+        _("The host is not healthy after the restart, and was left as it is. %(why)s"),
+        _("After the restart these units failed, and the host was left as it is: %(units)s."),
+        _("The host is not healthy after the restart, and was left as it is."),
     ),
     "went_back": (
         _("%(version)s was not healthy, so the host went back to %(booted)s. %(why)s"),
@@ -126,15 +176,26 @@ RESULTS: dict[str, Forms] = {
         _("The new version was not healthy, and going back failed."),
     ),
     "left_behind": (
-        _("The host does not answer, and this may still be on it: %(what)s. %(message)s"),
-        _("The host does not answer, and something of ours may still be on it."),
+        _(
+            "The host does not answer, and this may still be on it: %(what)s. %(message)s "
+            "When it answers, Go on takes it back."
+        ),
+        _(
+            "The host does not answer, and something of this operation may still be on it. When it answers, Go on takes it back."
+        ),
     ),
     "not_taken_back": (
-        _("For %(minutes)s minutes this could not be taken back from the host: %(what)s."),
-        _("Something of ours could not be taken back from the host."),
+        _("For %(minutes)s minutes this could not be taken back from the host: %(what)s. Go on tries it again."),
+        _("Something of this operation could not be taken back from the host: %(what)s. Go on tries it again."),
+        _("Something of this operation could not be taken back from the host. Go on tries it again."),
     ),
     "not_supported": (_("This host cannot do it: %(said)s"), _("This host cannot do it.")),
-    "fault": (_("FleetUI failed in this step (%(error)s). The log of the worker has the details."),),
+    "fault": (
+        _(
+            "FleetUI itself failed in this step (%(error)s), not the host. Look at the host before you ask again; "
+            "the log of the worker has the details."
+        ),
+    ),
     "ended_by_person": (
         _("%(by)s ended it: %(reason)s. What it left on the host was taken back. Before that: %(why)s"),
         _("%(by)s ended it. What it left on the host was taken back. Before that: %(why)s"),
