@@ -91,7 +91,8 @@ RESULTS: dict[str, Forms] = {
     ),
     "void": (
         _(
-            "Another machine has taken the place of this one since it was asked for, and nothing was done to that. Ask again."
+            "Another machine has taken the place of this one since it was asked for (generation %(generation)s, now %(now)s), "
+            "and nothing was done to that. Ask again."
         ),
         _("The node was retired or deleted since this was asked for. Nothing more is done to it."),
     ),
