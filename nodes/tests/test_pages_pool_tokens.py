@@ -119,7 +119,7 @@ def test_the_page_of_the_node_says_that_it_is_coming(cast: Cast, version: Igniti
     url = Api(cast.owner).post("pools/web/provisioning-tokens/", {"name": "asg"}).json()["url"]
     Client(REMOTE_ADDR="10.0.7.9").get(url.removeprefix("http://testserver") + "?id=i-0001", secure=True)
     client = signed_in(cast.owner)
-    assert "Provisioning: its machine has fetched the config" in client.get("/nodes/web-i-0001/").content.decode()
+    assert "Its machine has fetched the config" in client.get("/nodes/web-i-0001/").content.decode()
     assert "provisioning" in client.get("/nodes/?q=web-i-0001").content.decode()
     assert "fetched, not seen yet" in client.get("/nodes/web-i-0001/provision/").content.decode()
     timeline = client.get("/nodes/web-i-0001/?tab=timeline").content.decode()

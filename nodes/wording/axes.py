@@ -62,7 +62,7 @@ SENTENCES = {
 
 _REACHABILITY: dict[tuple[str, str], Forms] = {
     ("never_seen", "not_contacted"): (_("The node has not been contacted yet."),),
-    ("never_seen", "provisioning"): (_("Provisioning: its machine has fetched the config, and has not answered yet."),),
+    ("never_seen", "provisioning"): (_("Its machine has fetched the config, and has not answered yet."),),
 }
 
 _HEALTH: dict[tuple[str, str], Forms] = {
