@@ -23,6 +23,7 @@ from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
+from fleetui.notify import api as notify
 from nodes.api import (
     bulk,
     comparing,
@@ -176,6 +177,12 @@ _api = [
     path("v1/roles/<uuid:binding_id>/", access.RoleDetail.as_view(), name="role"),
     path("v1/retention/", RetentionList.as_view(), name="retention"),
     path("v1/retention/<slug:subject>/", RetentionDetail.as_view(), name="retention-of"),
+    path("v1/notifications/", notify.ChannelList.as_view(), name="notifications"),
+    path("v1/notifications/<uuid:channel_id>/", notify.ChannelDetail.as_view(), name="notification"),
+    path("v1/notifications/<uuid:channel_id>/test/", notify.ChannelTest.as_view(), name="notification-test"),
+    path(
+        "v1/notifications/<uuid:channel_id>/deliveries/", notify.ChannelDeliveries.as_view(), name="notification-sent"
+    ),
     path("v1/audit/export/", AuditExport.as_view(), name="audit-export"),
     path("v1/audit/", AuditList.as_view(), name="audit"),
     *ignition,

@@ -15,7 +15,7 @@ broker.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
 app = Celery("fleetui")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["nodes", "ops", "fleetui.audit", "fleetui.core"])
+app.autodiscover_tasks(["nodes", "ops", "fleetui.notify", "fleetui.audit", "fleetui.core"])
 
 # `expires` drops ticks that piled up while no worker ran; the next tick does the same work.
 app.conf.beat_schedule = {
@@ -26,6 +26,7 @@ app.conf.beat_schedule = {
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},
     "audit-send": {"task": "fleetui.audit.tasks.send", "schedule": 5.0, "options": {"expires": 5}},
+    "notify-send": {"task": "fleetui.notify.tasks.send", "schedule": 5.0, "options": {"expires": 5}},
     "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
 }
 

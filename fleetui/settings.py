@@ -163,6 +163,7 @@ INSTALLED_APPS = [
     "fleetui.core",
     "fleetui.audit",
     "fleetui.access",
+    "fleetui.notify",
     "fleetui.start",
     "fleetui.transfer",
     "nodes",

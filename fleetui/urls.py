@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("nodes.urls")),
     path("", include("fleetui.access.urls")),
     path("", include("fleetui.audit.urls")),
+    path("", include("fleetui.notify.urls")),
     path("", include("fleetui.api_urls")),
     path("accounts/", include("fleetui.access.sign_in_urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

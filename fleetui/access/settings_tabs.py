@@ -17,6 +17,7 @@ def settings_tabs(request: HttpRequest) -> list[dict[str, Any]]:
         (reverse("access:users"), _("Users and roles"), "users.read", principal.may("users.read")),
         (reverse("nodes:releases"), _("Releases"), "releases.read", True),
         (reverse("access:retention"), _("Retention"), "settings.read", True),
+        (reverse("notifications"), _("Notifications"), "settings.write", principal.may("settings.write")),
         (reverse("health"), _("Health"), "health.read", True),
         (reverse("access:preferences"), _("My preferences"), "settings.read", True),
     ]

@@ -20,8 +20,9 @@ from django.db.models import Q
 
 from fleetui.audit.chain import TEXT_FIELDS, iso
 from fleetui.audit.models import AuditEvent, AuditHead, AuditPush
-from fleetui.audit.sinks import Event, NotSent, Sink
+from fleetui.audit.sinks import Event, Sink
 from fleetui.core import clock
+from fleetui.core.posting import NotSent
 
 AT_ONCE = 200
 LONGEST_RUN_S = 20.0

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import http.client
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -18,15 +13,11 @@ from urllib.parse import urlsplit
 import orjson
 from django.conf import settings
 
+from fleetui.core.posting import TIMEOUT_S, NotSent, post, signature, why
+
 Event = dict[str, Any]
-TIMEOUT_S = 10.0
 #: Facility "log audit", severity "notice" (RFC 5424, 6.2.1).
 _PRIORITY = 13 * 8 + 5
-_SHOWN_CHARS = 250
-
-
-class NotSent(Exception):
-    """The receiver did not take it; the text says why. Nothing is known of what it kept of it."""
 
 
 class Sink(Protocol):
@@ -47,19 +38,6 @@ def sinks() -> list[Sink]:
     return found
 
 
-def signature(secret: str, at: int, body: bytes) -> str:
-    """What proves to a receiver that a body is ours, and when it was sent: HMAC-SHA-256 over time and body."""
-    signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={at},v1={signed}"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Events go where the settings say, and nowhere else."""
-
-    def redirect_request(self, *_details: Any, **_more: Any) -> None:
-        return None
-
-
 class Webhook:
     """POST of `{"events": [...]}`; any 2xx is a receipt."""
 
@@ -77,15 +55,7 @@ class Webhook:
             "X-FleetUI-Last-Seq": str(events[-1]["seq"]),
             "X-FleetUI-Signature": signature(self._secret, int(time.time()), body),
         }
-        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310  (checked in settings)
-        try:
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S) as answer:
-                answer.read(1024)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise NotSent(f"It answered with status {error.code}.") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise NotSent(_why(error)) from None
+        post(self._url, body, headers)
 
 
 class Syslog:
@@ -107,7 +77,7 @@ class Syslog:
                 if is_stream:
                     _drained(connection)
         except OSError as error:
-            raise NotSent(_why(error)) from None
+            raise NotSent(why(error)) from None
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
@@ -155,10 +125,3 @@ def _drained(connection: socket.socket) -> None:
 def _quoted(text: str) -> str:
     """A parameter value of structured data (RFC 5424, 6.3.3)."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
-
-
-def _why(error: BaseException) -> str:
-    found: Any = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(found, ssl.SSLCertVerificationError):
-        return f"Its certificate is not accepted: {found.verify_message}"[:_SHOWN_CHARS]
-    return (getattr(found, "strerror", None) or str(found) or type(found).__name__)[:_SHOWN_CHARS]

@@ -15,6 +15,7 @@ from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.services.holds import hold_after
+from ops.services.telling import tell_end
 from ops.states import FINAL, State, may_move
 
 AGAIN_AFTER = timedelta(seconds=10)
@@ -172,6 +173,7 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
                 generation=row.generation,
             )
         if ended:
+            tell_end(row, str(after), columns["result"], now=now)
             append([_entry(row, columns), *hold_after(row, columns, now)])
     return True
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from fleetui.audit.log import Entry, append
 from ops.models import Operation
+from ops.services.telling import tell_end
 from ops.states import UNTOUCHED, State
 
 
@@ -40,6 +41,7 @@ def expire_untouched(now: datetime) -> int:
                 wait_params={},
                 wait_since=None,
             ):
+                tell_end(row, State.TIMED_OUT.value, result, now=now)
                 what = {"state": "timed_out", "kind": row.kind, "node": row.node_name, "result": result}
                 entries.append(
                     Entry(

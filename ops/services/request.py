@@ -23,6 +23,7 @@ from ops.models import Operation, OperationRequest
 from ops.services.approve import needed_for
 from ops.services.plan import NodePlan, plan_for
 from ops.services.reasons import checked_reason
+from ops.services.telling import tell_approval_wanted
 from ops.states import State
 
 MOST_NODES = 2000
@@ -186,6 +187,8 @@ def request_operations(
             made.sort(key=lambda row: row.number)
             request.answer = {"refused": [one.as_json() for one in refused]}
             request.save(update_fields=["answer"])
+            if made and needed.approvals:
+                tell_approval_wanted(request, made, now=now)
             append([_entry(request, row, actor) for row in made])
     except IntegrityError:
         if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:

@@ -21,6 +21,7 @@ from ops.models import OperationRequest, Schedule, ScheduleRun
 from ops.schedules.cron import next_after
 from ops.services.schedule_jobs import Started, job_of
 from ops.services.schedules import checked_cron, checked_zone
+from ops.services.telling import tell_run
 
 AT_ONCE = 100
 _BY = "system:fleetui"
@@ -72,7 +73,10 @@ def _claim(schedule: Schedule, now: datetime) -> bool:
         if not mine.update(next_run_at=following):
             return False
         ScheduleRun.objects.bulk_create(runs)
-        append([_entry(run, _BY) for run in runs if run.state == "missed"])
+        missed = [run for run in runs if run.state == "missed"]
+        for run in missed:
+            tell_run(run, now=now)
+        append([_entry(run, _BY) for run in missed])
     return True
 
 
@@ -133,6 +137,8 @@ def _failed(run: ScheduleRun, why: str, now: datetime, *, pauses: bool) -> bool:
         run.state, run.why = "failed", why[:500]
         if pauses:
             _pause(run.schedule, why, now)
+            run.schedule.paused_at = now
+        tell_run(run, now=now)
         append([_entry(run, run.schedule.owner)])
     return False
 
@@ -147,6 +153,8 @@ def _stopped(schedule: Schedule, now: datetime, why: str) -> bool:
             schedule=schedule, due_at=due, task=schedule.task, state="failed", ended_at=now, why=why[:500]
         )
         run.save(force_insert=True)
+        schedule.paused_at = now
+        tell_run(run, now=now)
         append([_entry(run, schedule.owner)])
     return True
 

@@ -9,6 +9,7 @@ import pytest
 
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.audit.models import AuditEvent
+from fleetui.notify.models import Channel, Delivery, Rule
 from nodes.models import Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user, principal
@@ -266,3 +267,14 @@ def test_the_pages_add_run_pause_and_delete(web: Pool, anna: User) -> None:
     assert outsider.get(path).status_code == 404
     assert page.post(f"{path}do/", {"do": "delete"}).status_code == 302
     assert not Schedule.objects.exists()
+
+
+def test_a_schedule_that_fails_is_told_of(web: Pool, anna: User) -> None:
+    channel = Channel.objects.create(name="hook", kind="webhook", set_by="user:x")
+    Rule.objects.create(channel=channel, pool=web, severity="warning")
+    weekly(anna, web)
+    User.objects.filter(pk=anna.pk).update(is_active=False)
+    run_due(SATURDAY)
+    told = Delivery.objects.get()
+    assert (told.event, told.severity, told.document["pool"]) == ("schedule.failed", "critical", "web")
+    assert told.document["details"]["paused"] is True

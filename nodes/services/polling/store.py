@@ -15,6 +15,7 @@ import orjson
 from django.db import transaction
 
 from fleetui.audit.chain import canonical
+from fleetui.notify.outbox import Told, tell
 from nodes.axes import Contact, StoredAxis, carry, compute
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
@@ -26,6 +27,7 @@ from nodes.services.polling.columns import deployment_row, fact_columns, measure
 from nodes.services.polling.contact import Outcome
 from nodes.services.polling.due import back_off_s, interval_s, jittered
 from nodes.services.polling.durations import count_durations
+from nodes.services.polling.telling import told_of
 from nodes.services.provisioning.arrive import arrived, on_their_way, proven
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
@@ -40,7 +42,18 @@ _POLL_COLUMNS = ["poll_due_at", "poll_lease", "poll_lease_until", "poll_requeste
 _ERROR_COLUMNS = ["last_error_kind", "last_error_params", "failing_since", "failures"]
 #: What is read of a node before it is known whether anything changed.
 _COMPARED = [
-    *("name", "address", "labels", "pool", "revision", "generation", "machine_id", "os_family", "os_stream"),
+    *(
+        "name",
+        "address",
+        "labels",
+        "lifecycle",
+        "pool",
+        "revision",
+        "generation",
+        "machine_id",
+        "os_family",
+        "os_stream",
+    ),
     *(*_POLL_COLUMNS, *_ERROR_COLUMNS, *_AXIS_COLUMNS),
     *("facts__hash", "facts__generation", "measurement__at"),
 ]
@@ -138,6 +151,7 @@ class _Batch:
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
         self.certificates = SeenCertificates(now)
         self.coming: set[uuid.UUID] = set()
+        self.told: list[Told] = []
 
     def recall(self, nodes: Sequence[Node]) -> None:
         """Load what was known before of those that changed or failed."""
@@ -254,6 +268,8 @@ class _Batch:
         }
         if new.value in kinds and not (before == "never_seen" and new.value == "reachable"):
             self._event(node, kinds[new.value], {"reason": new.reason, **new.params})
+            if (told := told_of(node, before, new)) is not None:
+                self.told.append(told)
 
     def _measure(self, node: Node, measured: dict[str, Any], *, at_once: bool) -> None:
         old = getattr(node, "measurement", None)
@@ -282,6 +298,7 @@ class _Batch:
         if self.changed:
             replace_terms({pk: facts.document for pk, facts in self.facts.items()})
         TimelineEvent.objects.bulk_create(self.timeline, batch_size=100)
+        tell(self.told, now=self.now)
         self.certificates.write()
         if self.changed:
             # A machine that was just provisioned has facts that were not there before.

@@ -1,0 +1,1 @@
+"""Telling people and machines what happened: channels, rules, and an outbox that is written with the event itself."""

@@ -1,0 +1,74 @@
+"""What operations, requests and schedules tell of, in the words of the notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fleetui.notify.outbox import Told, tell
+from ops import wording
+from ops.models import Operation, OperationRequest, ScheduleRun
+from ops.states import State
+
+_FAILED = frozenset({State.FAILED, State.TIMED_OUT})
+
+
+def tell_end(row: Operation, state: str, result: str, *, now: datetime) -> None:
+    """An operation ended, or waits for a person. In its transaction."""
+    if state == State.NEEDS_ATTENTION:
+        event, severity, text = "operation.needs_attention", "critical", _("%(kind)s on %(node)s needs attention")
+    elif state in _FAILED:
+        event, severity, text = "operation.failed", "warning", _("%(kind)s on %(node)s failed")
+    else:
+        event, severity, text = "operation.finished", "info", _("%(kind)s on %(node)s ended")
+    words = {"kind": wording.kind_word(row.kind), "node": row.node_name}
+    one = Told(
+        event=event,
+        severity=severity,
+        text=text % words,
+        path=reverse("operation", args=[row.pk]),
+        subject=f"node:{row.node_name}",
+        pool_id=row.pool_id,
+        pool=row.pool_name,
+        details={"operation": str(row.pk), "kind": row.kind, "state": str(state), "result": result},
+    )
+    tell([one], now=now)
+
+
+def tell_approval_wanted(request: OperationRequest, rows: Iterable[Operation], *, now: datetime) -> None:
+    """Once per pool that the request touches."""
+    pools = {row.pool_id: row.pool_name for row in rows}
+    words = {"kind": wording.kind_word(request.kind), "who": request.requester.partition(":")[2]}
+    text = _("%(who)s asks for approval: %(kind)s") % words
+    path, details = reverse("operation_bulk", args=[request.pk]), {"request": str(request.pk), "kind": request.kind}
+    subject = f"request:{request.pk}"
+    wanted = [
+        Told("request.approval_wanted", "warning", text, path, subject, pool_id, pool, details)
+        for pool_id, pool in pools.items()
+    ]
+    tell(wanted, now=now)
+
+
+def tell_run(run: ScheduleRun, *, now: datetime) -> None:
+    """A schedule was missed, or failed."""
+    schedule = run.schedule
+    is_missed = run.state == "missed"
+    text = _("The schedule %(name)s was missed: %(why)s") if is_missed else _("The schedule %(name)s failed: %(why)s")
+    one = Told(
+        event="schedule.missed" if is_missed else "schedule.failed",
+        severity="warning" if is_missed else "critical",
+        text=text % {"name": schedule.name, "why": run.why},
+        path=reverse("schedule", args=[schedule.pk]),
+        subject=f"schedule:{schedule.name}",
+        pool_id=schedule.pool_id,
+        pool=schedule.pool.name if schedule.pool else schedule.pool_name,
+        details={
+            "schedule": str(schedule.pk),
+            "due_at": run.due_at.isoformat(),
+            "paused": schedule.paused_at is not None,
+        },
+    )
+    tell([one], now=now)
