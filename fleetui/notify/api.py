@@ -51,7 +51,7 @@ DELIVERIES = Document("NotificationDeliveryList", object_of({"results": list_of(
 TRIED = Document("NotificationTest", object_of({"taken": FLAG, "said": TEXT}))
 
 
-class RuleBody(serializers.Serializer[Any]):
+class ChannelRuleBody(serializers.Serializer[Any]):
     """Which events go to the channel: none named stands for all, no pool for all of them."""
 
     events = serializers.ListField(child=Text(max_length=40), default=list)
@@ -66,7 +66,7 @@ class ChannelBody(Body):
     kind = serializers.ChoiceField(choices=Channel.KINDS)
     settings = serializers.DictField(default=dict)
     credentials = serializers.DictField(child=Text(max_length=2000), default=dict)
-    rules = RuleBody(many=True, required=False)
+    rules = ChannelRuleBody(many=True, required=False)
     is_on = Flag(default=True)
     revision = Integer(required=False)
 
