@@ -14,7 +14,15 @@ new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/
 
 find_python() {
     local name
-    for name in "${PYTHON:-}" python3 python3.11 python3.12 python3.13 python3.14; do
+    if [ -n "${PYTHON:-}" ]; then
+        # What a person named is taken or refused: another one in its place would be a surprise.
+        if ! command -v "$PYTHON" >/dev/null 2>&1 || ! new_enough "$PYTHON"; then
+            fail "PYTHON=$PYTHON is not a Python 3.11 or newer. Name one that is, or leave PYTHON out to have one found."
+        fi
+        command -v "$PYTHON"
+        return
+    fi
+    for name in python3 python3.11 python3.12 python3.13 python3.14; do
         if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1 && new_enough "$name"; then
             command -v "$name"
             return
