@@ -94,6 +94,18 @@ def _syslog(value: str) -> str:
     return value
 
 
+def _folder(value: str) -> str:
+    if value and not Path(value).is_absolute():
+        raise ValidationError(f"{value!r} is not an absolute path.")
+    return value
+
+
+def _mebibytes(value: int) -> int:
+    if not 1 <= value <= 4096:
+        raise ValidationError(f"{value} is not between 1 and 4096.")
+    return value
+
+
 env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
 DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
@@ -132,6 +144,10 @@ AUDIT_WEBHOOK_SECRET = env.str("FLEETUI_AUDIT_WEBHOOK_SECRET", "") or _secret_fi
 AUDIT_SYSLOG = env.str("FLEETUI_AUDIT_SYSLOG", "", validate=_syslog)
 #: Whether a receiver that is new gets what happened before, too.
 AUDIT_SEND_ALL = bool(env.bool("FLEETUI_AUDIT_SEND_ALL", False))
+#: Git repositories that configs may follow besides those over https and ssh, and how much one may send.
+GIT_LOCAL_ROOT = env.str("FLEETUI_GIT_LOCAL_ROOT", "", validate=_folder)
+GIT_HTTP_HOSTS: list[str] = env.list("FLEETUI_GIT_HTTP_HOSTS", [])
+GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 128)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

@@ -11,6 +11,7 @@ from nodes.views.ignition.actions import approve, submit, withdraw
 from nodes.views.ignition.diff import diff_page
 from nodes.views.ignition.drift import drift_check
 from nodes.views.ignition.editing import check_source, config_add, config_delete, config_edit, write
+from nodes.views.ignition.git import git_act, git_edit, git_page
 from nodes.views.ignition.lists import config_list, config_page
 from nodes.views.ignition.places import (
     node_choose,
@@ -33,6 +34,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{_CONFIG}edit/", config_edit, name="ignition_edit"),
     path(f"{_CONFIG}write/", write, name="ignition_write"),
     path(f"{_CONFIG}delete/", config_delete, name="ignition_delete"),
+    path(f"{_CONFIG}git/", git_page, name="ignition_git"),
+    path(f"{_CONFIG}git/edit/", git_edit, name="ignition_git_edit"),
+    path(f"{_CONFIG}git/<slug:act>/", git_act, name="ignition_git_act"),
     path(_VERSION, version_page, name="ignition_version"),
     path(f"{_VERSION}raw/", version_raw, name="ignition_raw"),
     path(f"{_VERSION}diff/", diff_page, name="ignition_diff"),

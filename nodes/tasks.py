@@ -22,6 +22,7 @@ from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
 from nodes.services.bulk import end_maintenance
 from nodes.services.drift import checks, compare, states
+from nodes.services.git import syncing
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
@@ -68,6 +69,8 @@ def tick() -> None:
             task.delay(str(lease))
     for plan_id in _again(lambda: importing.resume(clock.now())):
         apply_import.delay(str(plan_id))
+    for follow_id, git_lease in _again(lambda: syncing.claim_due(clock.now())):
+        sync_git.delay(str(follow_id), str(git_lease))
     if _again(lambda: trials.is_due(clock.now())):
         try_credentials.apply_async(expires=TRIALS_FOR_S)
     if _again(lambda: checks.is_due(clock.now())):
@@ -166,12 +169,34 @@ def sweep() -> None:
     _again(lambda: forget_expired(clock.now()))
     settle_ignition()
     _again(tally.fold)
+    _again(syncing.forget_orphans)
 
 
 @shared_task(name="nodes.tasks.sample", ignore_result=True)
 def sample() -> None:
     """Count the fleet for the charts. Sent several times a minute: each time is written once, a missed one is a gap."""
     _again(lambda: take_samples(now=clock.now()))
+
+
+@shared_task(name="nodes.tasks.sync_git", ignore_result=True)
+def sync_git(follow_id: str, lease: str) -> None:
+    """Look at one followed repository. A repeated message finds its lease gone; a lost one costs one lease time."""
+    syncing.sync(uuid.UUID(follow_id), uuid.UUID(lease))
+
+
+def nudge_git() -> None:
+    """Tell the workers that repositories are due now. Without a broker the next tick finds them."""
+    try:
+        begin_git.delay()
+    except (BrokerError, OSError) as error:
+        log.warning("git_not_announced", error=str(error))
+
+
+@shared_task(name="nodes.tasks.begin_git", ignore_result=True)
+def begin_git() -> None:
+    """Claim what is due in Git before the next tick does."""
+    for follow_id, lease in _again(lambda: syncing.claim_due(clock.now())):
+        sync_git.delay(str(follow_id), str(lease))
 
 
 def nudge_import(plan_id: uuid.UUID) -> None:

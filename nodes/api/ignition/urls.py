@@ -6,15 +6,20 @@ from django.urls import URLPattern, path
 
 from fleetui.core.api import converters
 from nodes.api import drift
-from nodes.api.ignition import configs, places, versions
+from nodes.api.ignition import configs, git, places, versions
 
 converters.register()
 
+_GIT = "v1/ignition/configs/<name:name>/git/"
 _VERSION = "v1/ignition/versions/<uuid:version_id>/"
 
 urlpatterns: list[URLPattern] = [
     path("v1/ignition/configs/", configs.ConfigList.as_view(), name="ignition-configs"),
     path("v1/ignition/configs/<name:name>/", configs.ConfigDetail.as_view(), name="ignition-config"),
+    path(_GIT, git.ConfigGit.as_view(), name="ignition-config-git"),
+    path(f"{_GIT}sync/", git.ConfigGitSync.as_view(), name="ignition-config-git-sync"),
+    path(f"{_GIT}accept-history/", git.ConfigGitHistory.as_view(), name="ignition-config-git-history"),
+    path(f"{_GIT}trust-host-key/", git.ConfigGitHostKey.as_view(), name="ignition-config-git-host-key"),
     path("v1/ignition/versions/", versions.VersionList.as_view(), name="ignition-versions"),
     path(_VERSION, versions.VersionDetail.as_view(), name="ignition-version"),
     path(f"{_VERSION}rendered/", versions.VersionRendered.as_view(), name="ignition-version-rendered"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nodes.hosts.ssh.certificates import HostCertificate, parse_authority
 from nodes.hosts.ssh.command import CommandResult
 from nodes.hosts.ssh.deadline import Deadline, Interrupted
+from nodes.hosts.ssh.exchange import Exchange
 from nodes.hosts.ssh.handshake import Authorities, Endpoint
 from nodes.hosts.ssh.host_keys import HostKey, known_hosts_lookup
 from nodes.hosts.ssh.identity import Identity, generate_identity, load_identity, private_text
@@ -23,6 +24,7 @@ __all__ = [
     "ContactForbidden",
     "Deadline",
     "Endpoint",
+    "Exchange",
     "Hop",
     "HostCertificate",
     "HostKey",

@@ -61,7 +61,7 @@ def run_command(
     `opened_by` is when the host must have answered that it takes the command.
     """
     started = time.monotonic()
-    channel = _open_session(transport, address, opened_by)
+    channel = open_session(transport, address, opened_by)
     running = _Running(transport, channel, address, line, stdin, deadline, max_bytes)
     try:
         status = running.finish(expect_disconnect=expect_disconnect)
@@ -71,7 +71,8 @@ def run_command(
     return CommandResult(status, bytes(running.stdout), bytes(running.stderr), time.monotonic() - started)
 
 
-def _open_session(transport: QuietTransport, address: str, deadline: Deadline) -> paramiko.Channel:
+def open_session(transport: QuietTransport, address: str, deadline: Deadline) -> paramiko.Channel:
+    """A channel for one command, or the reason why there is none."""
     deadline.check("channel", address)
     try:
         return transport.open_session(timeout=deadline.remaining_s)

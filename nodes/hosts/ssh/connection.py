@@ -12,9 +12,10 @@ from typing import Self
 import nodes.hosts.ssh as package
 from nodes.hosts.errors import CommandFailed, TimedOut
 from nodes.hosts.ssh.certificates import HostCertificate, is_certificate
-from nodes.hosts.ssh.command import CommandResult, command_line, run_command
+from nodes.hosts.ssh.command import CommandResult, command_line, open_session, run_command
 from nodes.hosts.ssh.deadline import Deadline
 from nodes.hosts.ssh.dial import dial
+from nodes.hosts.ssh.exchange import Exchange
 from nodes.hosts.ssh.handshake import Authorities, Endpoint, check_host, exchange_keys, log_in
 from nodes.hosts.ssh.host_keys import KEY_TYPES, HostKey
 from nodes.hosts.ssh.identity import Identity
@@ -113,6 +114,21 @@ class Connection:
         if check and result.exit_status:
             raise CommandFailed(line[:200], result.exit_status, result.stderr.decode("utf-8", "replace"))
         return result
+
+    @contextlib.contextmanager
+    def exchange(self, line: str, *, deadline: Deadline) -> Iterator[Exchange]:
+        """Start one command line, quoted by the caller, and talk with it. Nothing else runs on the connection meanwhile."""
+        _refuse_if_forbidden()
+        if not self._one_at_a_time.acquire(timeout=deadline.remaining_s):
+            raise TimedOut("channel", self.endpoint.address, deadline.span_s)
+        try:
+            for transport in self._transports:
+                transport.set_deadline(deadline)
+            channel = open_session(self._transports[-1], self.endpoint.address, deadline)
+            with contextlib.closing(Exchange(channel, self.endpoint.address, line, deadline)) as talk:
+                yield talk
+        finally:
+            self._one_at_a_time.release()
 
     def rest(self) -> None:
         """Wait for the next contact: nothing is sent meanwhile, the kernel watches whether the host is still there."""

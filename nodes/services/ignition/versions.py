@@ -12,7 +12,7 @@ from fleetui.access.principals import Principal
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, StaleEdit
 from fleetui.core.text import clean
-from nodes.models import IgnitionConfig, IgnitionVersion
+from nodes.models import GitFollow, IgnitionConfig, IgnitionVersion
 from nodes.services.ignition.check import check, checked_source
 from nodes.services.ignition.declarations import as_json
 from nodes.services.ignition.embedded import Files, checked_files
@@ -39,6 +39,11 @@ def save_version(
     version is not stored again, unless another commit says it.
     """
     require(actor, "ignition.edit", config)
+    if not commit_id and GitFollow.objects.filter(config=config).exists():
+        raise Conflict(
+            _("%(name)s follows a Git repository.") % {"name": config.name},
+            mend=_("Push the change there, or stop following first."),
+        )
     source = checked_source(source)
     kept = checked_files(files or {})
     content_hash = hash_of(source, kept)

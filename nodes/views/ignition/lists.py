@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
-from nodes.models import IgnitionConfig, IgnitionVersion, Node, Pool
+from nodes.models import GitFollow, IgnitionConfig, IgnitionVersion, Node, Pool
 from nodes.services.ignition import rights
 from nodes.views.ignition.subject import version_url, versions_light, visible_config
 from nodes.views.ignition.words import author_of, state_of
@@ -114,6 +114,7 @@ def config_page(request: HttpRequest, name: str) -> HttpResponse:
         "page": page,
         "pools": pools,
         "may_edit": rights.may(principal, "ignition.edit", config),
+        "follows": GitFollow.objects.filter(config=config).exists(),
         "write_url": reverse("nodes:ignition_write", args=[config.name]),
     }
     return render(request, "nodes/ignition/config.html", context)

@@ -1,0 +1,118 @@
+"""A commit made into a version of its config, once, however often it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from fleetui.core.errors import Conflict, FleetError, InvalidInput, StaleEdit
+from fleetui.core.text import clean
+from nodes.git.errors import GitProblem
+from nodes.git.history import CommitInfo
+from nodes.git.reading import Found
+from nodes.models import GitCommit, GitFollow, IgnitionVersion
+from nodes.models.ignition import ReviewState
+from nodes.services.git.vouching import Vouched
+from nodes.services.ignition.check import checked_source
+from nodes.services.ignition.embedded import checked_files, file_of
+from nodes.services.ignition.review import submit
+from nodes.services.ignition.versions import hash_of, save_version
+from nodes.wording.git import sentence_of
+
+_TRIES = 3
+
+
+def store_commit(follow: GitFollow, commit: CommitInfo, vouched: Vouched, content: Callable[[], Found]) -> str:
+    """Keep what the commit says, and note what became of it; the outcome."""
+    if not vouched.is_good:
+        return _note(follow, commit, vouched, "unsigned", None, vouched.reason)
+    try:
+        found = content()
+        source = _source(found.source, follow.path)
+        files = checked_files({path: file_of(data, executable=runs) for path, (data, runs) in found.files.items()})
+        version, is_new = _version(follow, commit, source, files)
+    except GitProblem as problem:
+        if problem.kind == "hostile":
+            raise
+        why = sentence_of(problem.kind, problem.reason, problem.params)
+        return _note(follow, commit, vouched, "broken", None, why)
+    except InvalidInput as error:
+        return _note(follow, commit, vouched, "broken", None, f"{error.message} {error.mend}".strip())
+    if not version.is_valid:
+        return _note(follow, commit, vouched, "broken", version, version.failure)
+    if version.state == ReviewState.DRAFT and is_new:
+        _submit(version)
+    return _note(follow, commit, vouched, "stored" if version.commit_id == commit.sha else "same", version, "")
+
+
+def _source(raw: bytes, path: str) -> str:
+    try:
+        return checked_source(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            _("%(path)s holds bytes that are no text.") % {"path": path}, field="source", mend=_("Save it as UTF-8.")
+        ) from error
+
+
+def _version(
+    follow: GitFollow, commit: CommitInfo, source: str, files: dict[str, dict[str, object]]
+) -> tuple[IgnitionVersion, bool]:
+    """The version of this content: the one that the commit was stored as before, the newest when it reads the same and
+    the repository is only just followed, or a new one; and whether nobody has noted it yet."""
+    content_hash = hash_of(source, files)
+    versions = IgnitionVersion.objects.filter(config=follow.config).select_related("config")
+    for _try in range(_TRIES):
+        stored = versions.filter(commit_id=commit.sha, content_hash=content_hash).first()
+        if stored is not None:
+            return stored, not stored.commits.exists()
+        newest = versions.order_by("-number").first()
+        if not follow.seen_commit and newest is not None and newest.content_hash == content_hash:
+            return newest, False
+        try:
+            made = save_version(
+                config=follow.config,
+                source=source,
+                files=files,
+                message=commit.message,
+                author=commit.author or _("unknown"),
+                commit_id=commit.sha,
+                source_path=follow.path,
+                actor=SYSTEM,
+                now=clock.now(),
+            )
+        except (StaleEdit, IntegrityError):
+            # Another worker, or a person, was first: look again.
+            continue
+        return made, True
+    raise FleetError(f"{follow.config} is written to by others all the time.")
+
+
+def _submit(version: IgnitionVersion) -> None:
+    """What was pushed is meant to be used: it waits for its review."""
+    try:
+        submit(version=version, actor=SYSTEM, now=clock.now())
+    except Conflict:
+        # Somebody moved it on already.
+        version.refresh_from_db(fields=["state"])
+
+
+def _note(
+    follow: GitFollow, commit: CommitInfo, vouched: Vouched, outcome: str, version: IgnitionVersion | None, reason: str
+) -> str:
+    values = {
+        "version": version,
+        "author": clean(commit.author)[:200],
+        "message": clean(commit.message)[:2000],
+        "committed_at": commit.committed_at,
+        "outcome": outcome,
+        "signer": clean(vouched.signer)[:200],
+        "reason": clean(reason).strip()[:500],
+        "seen_at": clock.now(),
+    }
+    with transaction.atomic():
+        GitCommit.objects.update_or_create(follow=follow, sha=commit.sha, defaults=values)
+    return outcome

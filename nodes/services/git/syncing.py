@@ -1,0 +1,244 @@
+"""One look at a followed repository, from the claim to what is written of it.
+
+Rows are the truth: a worker that dies leaves a lease that ends. What it had stored is found again by commit and content.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.log import Entry, append
+from fleetui.core import clock
+from nodes.git.address import parse
+from nodes.git.errors import GitProblem
+from nodes.git.fetch import fetch
+from nodes.git.history import info_of, new_commits
+from nodes.git.mirror import Mirror
+from nodes.git.reading import Wanted, key_of, read
+from nodes.models import GitCommit, GitFollow, GitSync
+from nodes.models.git import FollowState
+from nodes.services.git import access
+from nodes.services.git.commits import store_commit
+from nodes.services.git.vouching import vouch
+
+log = structlog.get_logger(__name__)
+#: Longer than a fetch and the conversion of a commit take; renewed with each commit.
+LEASE = timedelta(minutes=6)
+#: After failures it is tried again ever more seldom, but never more seldom than this.
+LONGEST_WAIT = timedelta(hours=1)
+KEEP_SYNCS = 20
+KEEP_COMMITS = 200
+CLAIM_AT_ONCE = 20
+_GOOD = {FollowState.FOLLOWING, FollowState.BROKEN, FollowState.UNSIGNED}
+
+
+def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """Take what is due and nobody works on; ids with their leases. Each is taken once, whoever asks at the same time."""
+    free = Q(lease_until=None) | Q(lease_until__lte=now)
+    due = GitFollow.objects.filter(free, is_paused=False, due_at__lte=now).order_by("due_at")
+    claimed = []
+    for pk, lease_until in due.values_list("pk", "lease_until")[:CLAIM_AT_ONCE]:
+        lease = uuid.uuid4()
+        same = GitFollow.objects.filter(pk=pk, is_paused=False, lease_until=lease_until)
+        if same.update(lease=lease, lease_until=now + LEASE):
+            claimed.append((pk, lease))
+    return claimed
+
+
+def forget_orphans() -> int:
+    """Throw mirrors away whose rows are gone."""
+    folder = access.mirrors()
+    found = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
+    if not found:
+        return 0
+    known = {str(pk) for pk in GitFollow.objects.values_list("pk", flat=True)}
+    gone = [one for one in found if one.name not in known]
+    for one in gone:
+        Mirror(one, access.limits()).forget()
+    return len(gone)
+
+
+@dataclass
+class _Round:
+    """What one look came to."""
+
+    follow: GitFollow
+    lease: uuid.UUID
+    started_at: datetime
+    state: FollowState = FollowState.FAILED
+    detail: dict[str, Any] = field(default_factory=dict)
+    head: str = ""
+    seen: str = ""
+    commits: int = 0
+    versions: int = 0
+    received: int = 0
+
+    def is_held(self) -> bool:
+        """Renew the lease; False when it is somebody else's by now, or the settings were changed."""
+        mine = GitFollow.objects.filter(pk=self.follow.pk, lease=self.lease)
+        return bool(mine.update(lease_until=clock.now() + LEASE))
+
+
+def sync(follow_id: uuid.UUID, lease: uuid.UUID) -> None:
+    """Look at the repository, and store what is new. A repeated message, or one whose lease is gone, does nothing."""
+    follow = GitFollow.objects.select_related("config").filter(pk=follow_id, lease=lease).first()
+    if follow is None:
+        return
+    done = _Round(follow, lease, clock.now(), seen=follow.seen_commit)
+    if not done.is_held():
+        return
+    try:
+        _look(done)
+    except GitProblem as problem:
+        done.state, done.detail = FollowState(problem.kind), {"reason": problem.reason, **problem.params}
+        if done.state in (FollowState.HOSTILE, FollowState.TOO_LARGE):
+            # Nothing of it is built upon: the next look begins anew.
+            Mirror(access.mirror_of(follow), access.limits()).forget()
+    except Exception:
+        log.exception("git_sync_failed", follow=str(follow.pk))
+        _finish(done)
+        raise
+    _finish(done)
+
+
+def _look(done: _Round) -> None:
+    follow, limits = done.follow, access.limits()
+    try:
+        address = parse(follow.url, access.allowed())
+    except GitProblem as problem:
+        # What the operator allowed once may not be allowed any more.
+        raise GitProblem("refused", "not_allowed") from problem
+    folder = access.mirror_of(follow)
+    fetched = fetch(address, follow.branch, folder, access.sign_in_of(follow), limits)
+    done.head, done.received = fetched.head, fetched.received
+    mirror = Mirror(folder, limits)
+    try:
+        _take(done, mirror, _new_of(follow, mirror, fetched.head))
+        _settle(done, mirror)
+    finally:
+        mirror.close()
+
+
+def _new_of(follow: GitFollow, mirror: Mirror, head: str) -> list[str]:
+    found = new_commits(mirror, follow.seen_commit, head)
+    if found is not None:
+        return found
+    accepted = follow.accepted_commit
+    if accepted and new_commits(mirror, accepted, head) is not None:
+        return [head]
+    raise GitProblem("rewritten", "", seen=follow.seen_commit[:10], head=head[:10], new_head=head)
+
+
+def _take(done: _Round, mirror: Mirror, commits: Collection[str]) -> None:
+    """Each new commit that changes what the config reads, oldest first."""
+    follow, wanted = done.follow, wanted_of(done.follow)
+    last = _last_key(follow, mirror, wanted)
+    for sha in commits:
+        key = key_of(mirror, sha, wanted)
+        if key is not None and key != last:
+            if not done.is_held():
+                return
+            info = info_of(mirror, sha)
+            vouched = vouch(follow, info)
+            outcome = store_commit(follow, info, vouched, lambda sha=sha: read(mirror, sha, wanted))  # type: ignore[misc]
+            done.commits += 1
+            done.versions += outcome in ("stored", "broken")
+            if vouched.is_good:
+                # What nobody vouched for is looked at again in a commit that somebody does.
+                last = key
+        done.seen = sha
+
+
+def wanted_of(follow: GitFollow) -> Wanted:
+    return Wanted(follow.path, follow.files_dir, follow.files_pattern)
+
+
+def _last_key(follow: GitFollow, mirror: Mirror, wanted: Wanted) -> Any:
+    if not follow.seen_commit:
+        return None
+    taken = follow.commits.exclude(outcome="unsigned").order_by("-seen_at").values_list("sha", flat=True).first()
+    try:
+        return key_of(mirror, taken, wanted) if taken else None
+    except GitProblem as problem:
+        if problem.reason != "missing":
+            raise
+        return None
+
+
+def _settle(done: _Round, mirror: Mirror) -> None:
+    """The state is that of the newest commit."""
+    if key_of(mirror, done.head, wanted_of(done.follow)) is None:
+        read(mirror, done.head, wanted_of(done.follow))
+    newest = done.follow.commits.order_by("-seen_at").first()
+    done.state = FollowState.FOLLOWING
+    if newest is not None and newest.outcome in ("broken", "unsigned"):
+        done.state = FollowState(newest.outcome)
+        done.detail = {"sha": newest.sha[:10], "why": newest.reason}
+
+
+def _finish(done: _Round) -> None:
+    follow, now = done.follow, clock.now()
+    is_good = done.state in _GOOD
+    failures = 0 if is_good else min(follow.failures + 1, 30)
+    wait = timedelta(seconds=follow.interval_s)
+    if failures > 1:
+        wait = max(wait, min(wait * 2 ** min(failures - 1, 10), LONGEST_WAIT))
+    columns: dict[str, Any] = {
+        "state": done.state,
+        "detail": done.detail,
+        "failures": failures,
+        "last_sync_at": now,
+        "due_at": now + wait,
+        "requested_by": "schedule",
+        "lease": None,
+        "lease_until": None,
+        "seen_commit": done.seen,
+    }
+    if is_good:
+        columns |= {"last_good_at": now, "accepted_commit": ""}
+    if done.state != follow.state:
+        columns["state_since"] = now
+    with transaction.atomic():
+        if not GitFollow.objects.filter(pk=follow.pk, lease=done.lease).update(**columns):
+            # Set up anew, or stopped, meanwhile: what was found is not about it any more.
+            return
+        GitSync.objects.create(
+            follow=follow,
+            trigger=follow.requested_by,
+            started_at=done.started_at,
+            ended_at=now,
+            state=done.state,
+            detail=done.detail,
+            head=done.head,
+            commits=done.commits,
+            versions=done.versions,
+            received_bytes=done.received,
+        )
+        _forget_old(follow)
+        if done.state != follow.state:
+            after = {"state": done.state.value, "reason": done.detail.get("reason", ""), "head": done.head}
+            subject = f"ignition-config:{follow.config}"
+            append([Entry(str(SYSTEM), "git.state", subject, before={"state": follow.state}, after=after)])
+
+
+def _forget_old(follow: GitFollow) -> None:
+    for rows, keep, order in ((follow.syncs, KEEP_SYNCS, "-pk"), (follow.commits, KEEP_COMMITS, "-seen_at")):
+        old = list(rows.order_by(order).values_list("pk", flat=True)[keep : keep + 100])  # type: ignore[attr-defined]
+        if old:
+            rows.filter(pk__in=old).delete()  # type: ignore[attr-defined]
+
+
+def newest_commits(follow: GitFollow, most: int = 20) -> list[GitCommit]:
+    return list(follow.commits.select_related("version").defer(*_HEAVY).order_by("-seen_at")[:most])
+
+
+_HEAVY = [f"version__{name}" for name in ("source", "files", "declarations", "rendered", "report", "failure")]

@@ -1,0 +1,268 @@
+"""The repository that a config follows: how it goes, what was found, and the form that sets it up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError
+from fleetui.core.form_errors import sentence, submitted
+from nodes.forms import PLAIN
+from nodes.hosts.ssh import HostKey
+from nodes.models import GitFollow, IgnitionConfig
+from nodes.models.git import AUTHS, FORGES
+from nodes.services.git import following
+from nodes.services.git.secrets import SECRETS
+from nodes.services.git.syncing import newest_commits
+from nodes.services.git.trying import try_follow
+from nodes.services.ignition import rights
+from nodes.tasks import nudge_git
+from nodes.views.ignition.subject import version_url, visible_config
+from nodes.views.subject import principal_of
+from nodes.wording.git import OUTCOME_WORDS, STATE_WORDS, TRIGGER_WORDS, mend_of, sentence_of
+
+_LEVELS = {"new": "none", "following": "ok", "broken": "warn", "unreachable": "warn", "unsigned": "warn"}
+_OUTCOME_LEVELS = {"stored": "ok", "same": "none", "broken": "bad", "unsigned": "warn"}
+_AUTH_WORDS = {
+    "none": gettext_lazy("none: anybody may read it"),
+    "token": gettext_lazy("an access token"),
+    "basic": gettext_lazy("user name and password"),
+    "key": gettext_lazy("a deploy key, over SSH"),
+}
+_FORGE_WORDS = {"none": gettext_lazy("another"), "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
+_FORGE_WORDS |= {"forgejo": "Forgejo"}
+_NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
+
+
+class FollowForm(forms.Form):
+    """What is followed. Secrets are never filled in: an empty one stays as it is."""
+
+    url = forms.CharField(
+        label=gettext_lazy("Repository"),
+        max_length=500,
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "https://git.example.org/team/configs.git"}),
+        help_text=gettext_lazy("As git clone takes it: https, or ssh with a deploy key."),
+    )
+    branch = forms.CharField(label=gettext_lazy("Branch"), max_length=200, initial="main")
+    path = forms.CharField(
+        label=gettext_lazy("Main file"),
+        max_length=300,
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "hosts/web.bu"}),
+        help_text=gettext_lazy("The Butane source, from the top of the repository."),
+    )
+    files_dir = forms.CharField(
+        label=gettext_lazy("Folder of files"),
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "hosts/files"}),
+        help_text=gettext_lazy("What local: and trees: of the source read. A dot is the whole repository."),
+    )
+    files_pattern = forms.CharField(
+        label=gettext_lazy("Only these files"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "*.conf"}),
+        help_text=gettext_lazy("A pattern for paths in that folder. Empty: all of them."),
+    )
+    auth = forms.ChoiceField(label=gettext_lazy("Sign-in"), choices=[(name, _AUTH_WORDS[name]) for name in AUTHS])
+    username = forms.CharField(label=gettext_lazy("User name"), max_length=100, required=False)
+    secret = forms.CharField(
+        label=gettext_lazy("Token or password"),
+        required=False,
+        strip=False,
+        max_length=20_000,
+        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+        help_text=gettext_lazy("Sealed, and never shown. Empty: the one that is stored. A deploy key is made here."),
+    )
+    interval_s = forms.IntegerField(
+        label=gettext_lazy("Looked at every"),
+        initial=300,
+        min_value=following.LEAST_INTERVAL_S,
+        max_value=following.MOST_INTERVAL_S,
+        help_text=gettext_lazy("Seconds, 60 to 86400. A webhook makes it at once."),
+    )
+    forge = forms.ChoiceField(label=gettext_lazy("Forge"), choices=[(name, _FORGE_WORDS[name]) for name in FORGES])
+    webhook_secret = forms.CharField(
+        label=gettext_lazy("Secret of the webhook"),
+        required=False,
+        max_length=500,
+        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+    )
+    status_token = forms.CharField(
+        label=gettext_lazy("Token for commit statuses"),
+        required=False,
+        max_length=2000,
+        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+    )
+    require_signed = forms.BooleanField(label=gettext_lazy("Signed commits only"), required=False)
+    allowed_signers = forms.CharField(
+        label=gettext_lazy("Allowed signers"),
+        required=False,
+        strip=False,
+        max_length=following.MOST_SIGNERS,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+
+
+@require_safe
+@needs("ignition.read")
+def git_page(request: HttpRequest, name: str) -> HttpResponse:
+    config = visible_config(request, name)
+    found = GitFollow.objects.filter(config=config).first()
+    context: dict[str, Any] = {
+        "config": config,
+        "follow": found,
+        "may_edit": rights.may(principal_of(request), "ignition.edit", config),
+    }
+    if found is not None:
+        found.config = config
+        context |= _shown(found)
+    return render(request, "nodes/ignition/git.html", context)
+
+
+def _shown(found: GitFollow) -> dict[str, Any]:
+    reason = str(found.detail.get("reason", ""))
+    commits = []
+    for commit in newest_commits(found):
+        version = commit.version
+        if version is not None:
+            version.config = found.config
+        commits.append(
+            {
+                "commit": commit,
+                "word": OUTCOME_WORDS[commit.outcome],
+                "level": _OUTCOME_LEVELS[commit.outcome],
+                "version": version,
+                "url": version_url(version) if version else "",
+            }
+        )
+    syncs = [
+        {
+            "sync": one,
+            "word": STATE_WORDS[one.state],
+            "level": _LEVELS.get(one.state, "bad"),
+            "trigger": TRIGGER_WORDS[one.trigger],
+            "sentence": sentence_of(one.state, str(one.detail.get("reason", "")), one.detail),
+        }
+        for one in found.syncs.order_by("-pk")[:20]
+    ]
+    return {
+        "level": _LEVELS.get(found.state, "bad"),
+        "word": STATE_WORDS[found.state],
+        "sentence": sentence_of(found.state, reason, found.detail),
+        "mend": mend_of(found.state, reason, found.detail),
+        "auth_word": _AUTH_WORDS[found.auth],
+        "fingerprint": HostKey.parse(found.host_key).fingerprint if found.host_key else "",
+        "offered": found.detail.get("fingerprint", "") if found.state == "host_key" else "",
+        "new_head": found.detail.get("new_head", "") if found.state == "rewritten" else "",
+        "is_under_way": found.lease_until is not None and found.lease_until > clock.now(),
+        "commits": commits,
+        "syncs": syncs,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("ignition.edit")
+def git_edit(request: HttpRequest, name: str) -> HttpResponse:
+    """Set up what is followed, or change it. The button for a test stores nothing."""
+    principal = principal_of(request)
+    config = visible_config(request, name, "ignition.edit")
+    found = GitFollow.objects.filter(config=config).first()
+    first = {field: getattr(found, field) for field in FollowForm.base_fields if hasattr(found, field)} if found else {}
+    form = FollowForm(request.POST or None, initial=first)
+    trial: dict[str, Any] = {}
+
+    def save(given: dict[str, Any]) -> HttpResponse:
+        values = {field: value for field, value in given.items() if field not in SECRETS or value}
+        if "test" in request.POST:
+            trial["found"] = try_follow(follow=_unsaved(config, found, values), actor=principal)
+            return HttpResponse(status=204)
+        if found is None:
+            following.follow(config=config, values=values, actor=principal, now=clock.now())
+        else:
+            found.config = config
+            following.edit_follow(follow=found, changes=values, actor=principal, now=clock.now())
+        nudge_git()
+        messages.info(request, _("%(name)s follows the repository. It is looked at now.") % {"name": config.name})
+        return redirect("nodes:ignition_git", name=name)
+
+    answer, status = submitted(request, form, save)
+    if answer and not trial:
+        return answer
+    tried = trial.get("found")
+    problem = tried.problem if tried else None
+    context = {
+        "config": config,
+        "form": form,
+        "follow": found,
+        "tried": tried,
+        "trial_sentence": sentence_of(problem.kind, problem.reason, problem.params) if problem else "",
+        "trial_mend": mend_of(problem.kind, problem.reason, problem.params) if problem else "",
+        "back_url": reverse("nodes:ignition_git", args=[name]),
+    }
+    return render(request, "nodes/ignition/git_form.html", context, status=status)
+
+
+def _unsaved(config: IgnitionConfig, found: GitFollow | None, values: dict[str, Any]) -> GitFollow:
+    """The row as it would be, which is not stored."""
+    row = found if found is not None else GitFollow()
+    row.config = config
+    following.fill(row, values, is_new=found is None)
+    return row
+
+
+def _followed(request: HttpRequest, name: str) -> GitFollow:
+    config = visible_config(request, name, "ignition.edit")
+    found: GitFollow | None = GitFollow.objects.filter(config=config).first()
+    if found is None:
+        raise Http404(name)
+    found.config = config
+    return found
+
+
+@require_POST
+@needs("ignition.edit")
+def git_act(request: HttpRequest, name: str, act: str) -> HttpResponse:
+    """The buttons of the page."""
+    found, actor, now = _followed(request, name), principal_of(request), clock.now()
+    said = {
+        "sync": _("The repository is looked at now."),
+        "pause": _("Following is paused."),
+        "resume": _("Following goes on."),
+        "unfollow": _("%(name)s follows no repository any more.") % {"name": name},
+        "accept-history": _("The new history is followed."),
+        "trust": _("The host key is trusted."),
+        "new-key": _("There is a new deploy key. Put its public half into the repository."),
+    }
+    if act not in said:
+        raise PermissionDenied(act)
+    try:
+        if act == "sync":
+            following.sync_now(follow=found, actor=actor, now=now)
+        elif act == "unfollow":
+            following.unfollow(follow=found, actor=actor, now=now)
+        elif act == "accept-history":
+            following.accept_history(follow=found, head=request.POST.get("head", ""), actor=actor, now=now)
+        elif act == "trust":
+            fingerprint = request.POST.get("fingerprint", "")
+            following.trust_host_key(follow=found, fingerprint=fingerprint, actor=actor, now=now)
+        else:
+            changes: dict[str, Any] = {"new_key": True} if act == "new-key" else {"is_paused": act == "pause"}
+            following.edit_follow(follow=found, changes=changes, actor=actor, now=now)
+    except FleetError as error:
+        messages.error(request, sentence(error))
+        return redirect("nodes:ignition_git", name=name)
+    nudge_git()
+    messages.info(request, said[act])
+    return redirect("nodes:ignition_config" if act == "unfollow" else "nodes:ignition_git", name=name)
