@@ -106,7 +106,7 @@ class _Asked:
         have = mirror.head
         heads = [have.encode()] if have else []
         self.have = have
-        self.walker: Any = ObjectStoreGraphWalker(heads, lambda sha: mirror.store[sha].parents)  # type: ignore[arg-type, attr-defined, return-value, list-item]
+        self.walker: Any = ObjectStoreGraphWalker(heads, lambda sha: mirror.store[sha].parents)  # type: ignore[arg-type, attr-defined]
 
     def wants(self, refs: Mapping[Any, Any], depth: int | None = None) -> list[Any]:
         if len(refs) > self.limits.refs:
@@ -182,10 +182,11 @@ def _from_folder(
     if not (control / "HEAD").is_file() or not (control / "objects").is_dir() or (control / "objects").is_symlink():
         raise GitProblem("refused", "not_found")
     refs = {name: sha for name, sha in client.get_refs(path).refs.items() if sha is not None}
-    if not asked.wants(refs):
+    wanted = asked.wants(refs)
+    if not wanted:
         return None
     walker = asked.walker
-    return client.fetch_pack(path, lambda found, depth=None: [refs[asked.ref]], walker, keep)  # type: ignore[union-attr]
+    return client.fetch_pack(path, lambda found, depth=None: wanted, walker, keep)
 
 
 def _client(address: Address, sign_in: SignIn, meter: Meter) -> tuple[GitClient, str]:

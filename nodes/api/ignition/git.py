@@ -13,6 +13,7 @@ from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.api.actions import IF_MATCH, Action
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
+from fleetui.core.api.etag import expected_revision
 from fleetui.core.api.shapes import (
     FLAG,
     INTEGER,
@@ -26,7 +27,7 @@ from fleetui.core.api.shapes import (
     nullable,
     one_of,
 )
-from fleetui.core.api.views import ApiView, expected_revision
+from fleetui.core.api.views import ApiView
 from fleetui.core.errors import NotFound
 from nodes.models import GitFollow, IgnitionConfig
 from nodes.models.git import AUTHS, FORGES, FollowState

@@ -192,7 +192,7 @@ def fill(row: GitFollow, values: Mapping[str, Any], *, is_new: bool) -> None:
 def _keep_secrets(row: GitFollow, values: Mapping[str, Any], *, is_moved: bool) -> None:
     for name in ("webhook_secret", "status_token"):
         if name in values and values[name] is not None:
-            keep(row, name, str(values[name]))  # type: ignore[arg-type]
+            keep(row, name, str(values[name]))
         elif is_moved and name == "status_token":
             keep(row, name, "")
     secret = values.get("secret") or ""

@@ -231,10 +231,12 @@ def _finish(done: _Round) -> None:
 
 
 def _forget_old(follow: GitFollow) -> None:
-    for rows, keep, order in ((follow.syncs, KEEP_SYNCS, "-pk"), (follow.commits, KEEP_COMMITS, "-seen_at")):
-        old = list(rows.order_by(order).values_list("pk", flat=True)[keep : keep + 100])  # type: ignore[attr-defined]
-        if old:
-            rows.filter(pk__in=old).delete()  # type: ignore[attr-defined]
+    syncs = list(follow.syncs.order_by("-pk").values_list("pk", flat=True)[KEEP_SYNCS : KEEP_SYNCS + 100])
+    if syncs:
+        follow.syncs.filter(pk__in=syncs).delete()
+    newest = follow.commits.order_by("-seen_at").values_list("pk", flat=True)
+    if commits := list(newest[KEEP_COMMITS : KEEP_COMMITS + 100]):
+        follow.commits.filter(pk__in=commits).delete()
 
 
 def newest_commits(follow: GitFollow, most: int = 20) -> list[GitCommit]:

@@ -118,16 +118,18 @@ def test_the_page_costs_the_same_for_any_number(
 class TestApi:
     ADDRESS = "/api/v1/ignition/configs/edge/git/"
 
-    def send(self, browser: Client, method: str, path: str = "", **body: Any) -> Any:
+    def send(self, browser: Client, method: str, below: str = "", **body: Any) -> Any:
         call = getattr(browser, method)
         return (
-            call(f"{self.ADDRESS}{path}", body, content_type="application/json") if body else call(self.ADDRESS + path)
+            call(f"{self.ADDRESS}{below}", body, content_type="application/json")
+            if body
+            else call(self.ADDRESS + below)
         )
 
     def test_follow_read_change_and_end(self, config: IgnitionConfig, cast: Cast) -> None:
         browser = signed_in(cast.operator)
         assert self.send(browser, "get").status_code == 404
-        given = {"url": GIVEN["url"], "path": "host.bu", "auth": "token", "secret": "s3cret-token"}
+        given: dict[str, Any] = {"url": GIVEN["url"], "path": "host.bu", "auth": "token", "secret": "s3cret-token"}
         answer = self.send(browser, "put", **given)
         assert answer.status_code == 201, answer.content
         assert (answer.json()["state"], answer.json()["has_secret"]) == ("new", True)
