@@ -58,6 +58,9 @@ class Drift(models.Model):
         verbose_name = _("drift")
         indexes = [
             models.Index(fields=["due_at"], name="drift_due"),
+            models.Index(
+                fields=["requested_at"], name="drift_asked_for", condition=models.Q(requested_at__isnull=False)
+            ),
             models.Index(fields=["lease_until"], name="drift_leased", condition=models.Q(lease_until__isnull=False)),
         ]
 

@@ -220,6 +220,17 @@ def test_no_more_are_under_way_than_the_settings_allow(pool: Pool, version: Igni
     assert len(checks.claim(NOW + checks.LEASE)[1]) == 2
 
 
+def test_what_somebody_asked_for_goes_first(pool: Pool, version: IgnitionVersion, settings: Any) -> None:
+    settings.DRIFT_THREADS = 1
+    nodes = [born(pool, version, f"web-{number}") for number in range(3)]
+    checks.request_check(node=nodes[2], actor=SYSTEM, now=NOW)
+    claimed = [checks.claim(NOW)[1]]
+    settings.DRIFT_THREADS = 4
+    claimed.append(checks.claim(NOW)[1])
+    assert claimed[0] == [nodes[2].pk]
+    assert set(claimed[1]) == {nodes[0].pk, nodes[1].pk}
+
+
 @pytest.mark.parametrize("over", [{"reachability": "unreachable"}, {"lifecycle": "retired"}])
 def test_nodes_that_do_not_answer_are_left_alone(pool: Pool, version: IgnitionVersion, over: dict[str, str]) -> None:
     node = born(pool, version)

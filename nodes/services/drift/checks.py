@@ -140,9 +140,12 @@ def claim(now: datetime) -> tuple[uuid.UUID, list[uuid.UUID]]:
     room = settings.DRIFT_THREADS - Drift.objects.filter(lease_until__gt=now).count()
     if room <= 0:
         return lease, []
-    # What somebody waits for goes first.
-    order = (F("requested_at").asc(nulls_last=True), "due_at", "pk")
-    ids = list(wanted(now).order_by(*order).values_list("pk", flat=True)[:room])
+    # What somebody waits for goes first. Each by an index of its own: one order over both would sort all that is due.
+    asked = wanted(now).filter(requested_at__isnull=False).order_by("requested_at")
+    ids = list(asked.values_list("pk", flat=True)[:room])
+    if len(ids) < room:
+        others = wanted(now).exclude(pk__in=ids).order_by("due_at")
+        ids += others.values_list("pk", flat=True)[: room - len(ids)]
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     # Another worker may have read the same rows: each goes to the one whose update finds it free.
     Drift.objects.filter(free, pk__in=ids).update(lease=lease, lease_until=now + LEASE)
