@@ -172,8 +172,12 @@ class DriftQuerySet(_OfNode):
     def due(self, now: datetime) -> Self:
         """To compare now: due, free, of nodes in use that answer, and whose host key stands."""
         free = Q(lease_until=None) | Q(lease_until__lte=now)
-        in_use = {"node__lifecycle__in": ["active", "maintenance"], "node__reachability": "reachable"}
-        return self.filter(free, due_at__lte=now, **in_use)
+        nodes = self.model._meta.get_field("node").related_model._default_manager
+        answers = nodes.filter(
+            pk=models.OuterRef("pk"), lifecycle__in=["active", "maintenance"], reachability="reachable"
+        )
+        # Not a join: SQLite would begin with all nodes that answer, where few are due.
+        return self.filter(free, models.Exists(answers), due_at__lte=now)
 
 
 class TallyQuerySet(models.QuerySet[Any]):
