@@ -236,6 +236,7 @@ def test_the_pages_add_run_pause_and_delete(web: Pool, anna: User) -> None:
     assert "Add schedule" in page.get("/operations/schedules/-/add/").content.decode()
     soon = page.get("/operations/schedules/-/next/?cron=0+2+*+*+sat&zone=Europe/Berlin").content.decode()
     assert soon.count("<li>") == 5
+    assert soon.count("02:00 CE") == 5, soon
     assert "It goes from 0 to 59" in page.get("/operations/schedules/-/next/?cron=99+*+*+*+*&zone=UTC").content.decode()
     form = {
         "name": "weekly",
