@@ -26,11 +26,11 @@ NAMESPACE: Final = "git"
 LEAST_RSA_BITS: Final = 2048
 _MAGIC: Final = b"SSHSIG"
 _ARMOUR = re.compile(rb"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)\n-----END SSH SIGNATURE-----\n?")
-_RSA: Final = {b"rsa-sha2-256": hashes.SHA256, b"rsa-sha2-512": hashes.SHA512}
-_CURVES: Final = {
-    b"ecdsa-sha2-nistp256": hashes.SHA256,
-    b"ecdsa-sha2-nistp384": hashes.SHA384,
-    b"ecdsa-sha2-nistp521": hashes.SHA512,
+_RSA: Final[dict[bytes, hashes.HashAlgorithm]] = {b"rsa-sha2-256": hashes.SHA256(), b"rsa-sha2-512": hashes.SHA512()}
+_CURVES: Final[dict[bytes, hashes.HashAlgorithm]] = {
+    b"ecdsa-sha2-nistp256": hashes.SHA256(),
+    b"ecdsa-sha2-nistp384": hashes.SHA384(),
+    b"ecdsa-sha2-nistp521": hashes.SHA512(),
 }
 _KEY_TYPE = re.compile(r"(?:ssh|sk-ssh|ecdsa|sk-ecdsa)-[A-Za-z0-9@.-]+")
 _FIELD = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^\s"])+')
@@ -193,12 +193,12 @@ def _check(key: bytes, signature: bytes, signed: bytes) -> None:
     elif isinstance(public, rsa.RSAPublicKey):
         if public.key_size < LEAST_RSA_BITS:
             raise _Unsupported(f"RSA {public.key_size}")
-        public.verify(body, signed, padding.PKCS1v15(), _RSA[algorithm]())
+        public.verify(body, signed, padding.PKCS1v15(), _RSA[algorithm])
     elif isinstance(public, ec.EllipticCurvePublicKey):
         numbers = _Reader(body)
         pair = encode_dss_signature(numbers.positive(), numbers.positive())
         numbers.end()
-        public.verify(pair, signed, ec.ECDSA(_CURVES[algorithm]()))
+        public.verify(pair, signed, ec.ECDSA(_CURVES[algorithm]))
     else:
         raise _Unsupported(_word(kind))
 
