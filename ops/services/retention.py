@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core.retention import History, register
-from ops.models import LogLine, Operation
+from ops.models import LogLine, Operation, ScheduleRun
 
 #: Operations whose lines are looked for at once.
 OPERATIONS_AT_ONCE = 50
@@ -53,3 +53,29 @@ def install() -> None:
             rows_at_once=2000,
         )
     )
+    register(
+        History(
+            subject="schedule-runs",
+            label=_("Runs of schedules"),
+            about=_("When each schedule was due, and what became of it. The operations stay."),
+            default_days=365,
+            least_days=7,
+            oldest=_oldest_run,
+            count=lambda before, limit: _runs(before)[:limit].count(),
+            prune=_prune_runs,
+        )
+    )
+
+
+def _runs(before: datetime) -> QuerySet[ScheduleRun]:
+    found: QuerySet[ScheduleRun] = ScheduleRun.objects.filter(ended_at__lt=before).order_by()
+    return found
+
+
+def _prune_runs(before: datetime, limit: int) -> int:
+    return ScheduleRun.objects.filter(pk__in=list(_runs(before).values_list("pk", flat=True)[:limit])).delete()[0]
+
+
+def _oldest_run() -> datetime | None:
+    found: datetime | None = ScheduleRun.objects.order_by("due_at").values_list("due_at", flat=True).first()
+    return found

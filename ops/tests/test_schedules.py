@@ -9,6 +9,7 @@ import pytest
 
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.audit.models import AuditEvent
+from fleetui.core.retention import prune
 from fleetui.notify.models import Channel, Delivery, Rule
 from nodes.models import Pool
 from nodes.tests.api.client import Api
@@ -279,3 +280,11 @@ def test_a_schedule_that_fails_is_told_of(web: Pool, anna: User) -> None:
     told = Delivery.objects.get()
     assert (told.event, told.severity, told.document["pool"]) == ("schedule.failed", "critical", "web")
     assert told.document["details"]["paused"] is True
+
+
+def test_old_runs_are_removed(web: Pool, anna: User) -> None:
+    weekly(anna, web)
+    run_due(SATURDAY)
+    assert prune(SATURDAY + timedelta(days=364))["schedule-runs"] == 0
+    assert prune(SATURDAY + timedelta(days=366))["schedule-runs"] == 1
+    assert Operation.objects.count() == 2

@@ -13,6 +13,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.posting import NotSent, post, refuse_link_local, signature
+from fleetui.core.retention import prune
 from fleetui.notify import sender
 from fleetui.notify.channels import rotate_seals, secrets_of, set_channel
 from fleetui.notify.events import EVENTS, GATHER_S
@@ -317,3 +318,13 @@ def test_secrets_are_sealed_again(heard: Heard, settings: Any) -> None:
 
 def test_every_event_has_a_sentence() -> None:
     assert all((said and "." in name) or name == "test" for name, said in EVENTS.items())
+
+
+def test_old_messages_are_removed_and_those_that_wait_stay(heard: Heard) -> None:
+    webhook(heard)
+    happens(count=2)
+    Delivery.objects.filter(pk=Delivery.objects.earliest("pk").pk).update(
+        state="sent", ended_at=clock.now() - timedelta(days=91)
+    )
+    assert prune(clock.now())["messages"] == 1
+    assert Delivery.objects.get().state == "waiting"
