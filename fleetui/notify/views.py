@@ -95,6 +95,9 @@ class ChannelForm(forms.Form):
             del self.fields[name]
         self.fields["events"].choices = [(one, f"{one}: {said}") for one, said in EVENTS.items() if one != "test"]  # type: ignore[attr-defined]
         self.fields["pool"].choices = [("", _("Every pool")), *pools]  # type: ignore[attr-defined]
+        wanted = {"url", "host", "sender", "recipients", "secret"} & set(self.fields)
+        for name in wanted if channel is None else wanted - set(SECRETS[kind]):
+            self.fields[name].required = True
         if channel is not None:
             for name in SECRETS[kind]:
                 self.fields[name].help_text = _("Empty: as it is. It has to be given anew when the address changes.")
