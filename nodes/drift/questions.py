@@ -103,7 +103,8 @@ def _text(question: Question, answer: Answer) -> str:
 def _wrong(question: Question, answer: Answer, why: str) -> NotUnderstood:
     # Never the contents of files: they may be secrets.
     said = answer.err if question.name == "read" else answer.err + b"\n" + answer.out
-    return NotUnderstood(question.name, why, said[:8192].decode("utf-8", "replace").strip())
+    # Whole: whoever keeps it looks for secrets first, and would not find half of one at the end.
+    return NotUnderstood(question.name, why, said.decode("utf-8", "replace").strip())
 
 
 def read_stat(question: Question, answer: Answer) -> tuple[dict[str, Node], str]:

@@ -304,6 +304,18 @@ def test_an_answer_that_is_not_understood_is_kept_as_it_came(
     assert (row.error_kind, row.error_params["question"], row.raw) == ("not_understood", "stat", "who are you?")
 
 
+def test_what_was_not_understood_keeps_no_secret_either(pool: Pool, version: IgnitionVersion) -> None:
+    """A path or the target of a link may hold one; so may what is cut off in the middle."""
+    node = born(pool, version)
+    raw = f"/etc/{SECRET}/x\n{'a' * (checks.MOST_RAW - 20)}{SECRET}"
+    failure = Failure("not_understood", {"question": "stat", "why": f"'/etc/{SECRET}' is no line of it"}, raw)
+    assert stored(node, failure, secrets=[(SECRET, "join")])
+    row = Drift.objects.get(pk=node.pk)
+    assert (row.error_params["question"], row.raw[:24]) == ("stat", "/etc/[secret join]/x\naaa")
+    assert len(row.raw) == checks.MOST_RAW
+    assert SECRET[:4] not in row.raw + row.error_params["why"]
+
+
 def test_a_host_that_refuses_is_tried_again(pool: Pool, version: IgnitionVersion, host: Callable[[Any], None]) -> None:
     node = born(pool, version)
     host(ConnectionRefused("10.0.0.1", 22))

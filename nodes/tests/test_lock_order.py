@@ -12,9 +12,12 @@ from django.db import connection, transaction
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
+from nodes.drift import Comparison
 from nodes.models import Node, Pool
 from nodes.services.bulk import change_many
+from nodes.services.drift import checks
 from nodes.services.groups import edit_pool
+from nodes.services.ignition.intent import set_applied
 from nodes.services.nodes import request_poll
 from nodes.services.provisioning.ending import end_open
 from nodes.services.provisioning.offer import provision
@@ -100,3 +103,32 @@ def test_a_machine_fetches_while_somebody_offers_anew() -> None:
         end_open(node, "replaced", clock.now())
     other.join()
     assert found == [Refusal.GONE]
+
+
+def test_a_comparison_is_stored_while_somebody_deletes_the_node() -> None:
+    """Both take the node first: otherwise one holds what was found and waits for the node, and the other the reverse."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    pool = make_pool("web")
+    version = make_version(make_config("edge", pool), state="approved")
+    node = set_applied(node=make_node("a", pool=pool), version=version, actor=SYSTEM, now=clock.now())
+    lease, _ids = checks.claim(clock.now())
+    found: list[object] = []
+
+    def work() -> None:
+        try:
+            clean = Comparison((), ())
+            found.append(checks.store(node=node, lease=lease, result=clean, secrets=[], now=clock.now()))
+        except Exception as error:
+            found.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=work)
+    with transaction.atomic():
+        Node.objects.filter(pk=node.pk).held()
+        other.start()
+        until_it_waits(other)
+        Node.objects.filter(pk=node.pk).delete()
+    other.join()
+    assert found == [False]

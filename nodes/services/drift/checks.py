@@ -174,19 +174,23 @@ def store(
         "requested_at": None,
         "due_at": next_due(now, failed=failed),
     }
-    columns |= _failed(result, now) if isinstance(result, Failure) else _compared(result, secrets, now)
+    columns |= _failed(result, secrets, now) if isinstance(result, Failure) else _compared(result, secrets, now)
     same = {"version": node.applied_version_id, "generation": node.generation, "node__revision": node.revision}
     mine = Drift.objects.filter(pk=node.pk, lease=lease, **same)
     with transaction.atomic():
+        # The node first, as everywhere.
+        Node.objects.filter(pk=node.pk).keeping()
         if not mine.update(**columns):
             return False
         settle(now, [node.pk])
     return True
 
 
-def _failed(failure: Failure, now: datetime) -> dict[str, Any]:
-    params = {name: clean(value)[:500] if isinstance(value, str) else value for name, value in failure.params.items()}
-    raw = clean(failure.raw)[:MOST_RAW]
+def _failed(failure: Failure, secrets: Sequence[tuple[str, str]], now: datetime) -> dict[str, Any]:
+    found = without(failure.params, secrets)
+    params = {name: value[:500] if isinstance(value, str) else value for name, value in found.items()}
+    # Cut last: half of a secret would not be found.
+    raw = without(failure.raw, secrets)[:MOST_RAW]
     return {"failed_at": now, "error_kind": failure.kind[:30], "error_params": params, "raw": raw}
 
 
