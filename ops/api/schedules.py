@@ -68,7 +68,12 @@ class ScheduleBody(Body):
     cron = Text(max_length=200, help_text="Five fields, or @daily and the like.")
     zone = Text(max_length=60, default="UTC")
     is_late_run = Flag(default=False, help_text="Run once what was missed, however late.")
-    lateness_s = Integer(default=600, min_value=0, max_value=services.MOST_LATE_S, help_text="Later than this: missed.")
+    lateness_s = Integer(
+        default=600,
+        min_value=services.LEAST_LATE_S,
+        max_value=services.MOST_LATE_S,
+        help_text="Later than this: missed.",
+    )
     revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
 
 

@@ -54,7 +54,7 @@ class ScheduleRun(models.Model):
     """One time at which a schedule was due, or run by hand.
 
     It is written before the work starts: a run that is still `due` is started by whoever finds it, and its id is the
-    idempotency key of the work. `task` is copied, so that an edit does not change what was due.
+    idempotency key of the work. `task` and the owner (`asked_by`) are copied, so that an edit does not change what was due.
     """
 
     STATES = ("due", "started", "empty", "missed", "failed")

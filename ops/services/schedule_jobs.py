@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput
+from fleetui.core.text import clean
 from ops import wording
 from ops.models import OperationRequest, Schedule
 from ops.services.chosen import nodes_of
@@ -57,7 +58,16 @@ class OperationJob:
                 value=unknown[0],
                 mend=_("Use %(known)s.") % {"known": ", ".join(sorted(_FIELDS))},
             )
-        selector = {str(name): str(value) for name, value in dict(task.get("selector") or {}).items()}
+        kind, reason = _part(task, "kind", str), clean(_part(task, "reason", str))
+        selector, params = _part(task, "selector", dict), _part(task, "params", dict)
+        no_text = next((name for name, value in selector.items() if not isinstance(value, str)), None)
+        if no_text is not None:
+            raise InvalidInput(
+                _("The filter %(name)s is not text.") % {"name": no_text},
+                field="selector",
+                value=selector[no_text],
+                mend=_("Write it as in a query: several values are one text with commas."),
+            )
         if "pool" in selector:
             raise InvalidInput(
                 _("The pool of a schedule is not a filter."),
@@ -67,10 +77,10 @@ class OperationJob:
             )
         nodes_of(actor, selector)
         return {
-            "kind": str(task.get("kind", "")),
-            "params": checked_params(str(task.get("kind", "")), dict(task.get("params") or {})),
+            "kind": kind,
+            "params": checked_params(kind, params),
             "selector": selector,
-            "reason": checked_reason(str(task.get("reason", ""))),
+            "reason": checked_reason(reason),
         }
 
     def start(
@@ -93,6 +103,21 @@ class OperationJob:
 
     def words(self, task: Mapping[str, Any]) -> str:
         return str(wording.kind_word(str(task.get("kind", ""))))
+
+
+def _part(task: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    """A part of a task; what is left out is empty."""
+    found = task.get(name)
+    if found is None:
+        return kind()
+    if not isinstance(found, kind):
+        raise InvalidInput(
+            _("%(field)s of a scheduled operation cannot be read.") % {"field": name},
+            field="task",
+            value=found,
+            mend=_("Write it as text.") if kind is str else _("Write it as an object, such as {}."),
+        )
+    return found
 
 
 JOBS: dict[str, Job] = {"operation": OperationJob()}

@@ -156,6 +156,57 @@ def test_what_is_too_late_is_missed_and_a_later_time_that_is_not_runs(web: Pool,
     assert schedule.next_run_at == NOW + timedelta(hours=4)
 
 
+def test_what_is_late_by_a_moment_is_missed_once_and_keeps_no_other_back(web: Pool, anna: User) -> None:
+    schedule = weekly(anna, web, lateness_s=60)
+    other = weekly(anna, web, name="nightly", cron="1 2 * * *", lateness_s=60)
+    Schedule.objects.update(next_run_at=SATURDAY)
+    assert run_due(SATURDAY + timedelta(seconds=60, milliseconds=300)) == 1
+    assert states(schedule) == [("28 02:00", "missed")]
+    assert states(other) == [("28 02:00", "missed"), ("28 02:01", "started")]
+
+
+def test_a_schedule_that_cannot_be_claimed_keeps_no_other_back(
+    web: Pool, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = weekly(anna, web, name="broken"), weekly(anna, web)
+    claim = schedule_runs._claim
+
+    def claimed(schedule: Schedule, now: datetime) -> bool:
+        if schedule == broken:
+            raise RuntimeError("ours")
+        return claim(schedule, now)
+
+    monkeypatch.setattr(schedule_runs, "_claim", claimed)
+    with pytest.raises(RuntimeError):
+        run_due(SATURDAY)
+    assert states(whole) == [("28 02:00", "started")]
+
+
+def test_what_one_had_set_up_is_not_done_with_the_rights_of_who_saves_it_next(web: Pool, anna: User) -> None:
+    schedule = weekly(anna, web)
+    assert schedule_runs._claim(schedule, SATURDAY)
+    schedule.refresh_from_db()
+    admin = principal(make_user("root", ("admin", None)))
+    told: dict[str, Any] = {"name": "weekly", "cron": "@daily", "zone": "UTC", "task": TASK}
+    set_schedule(**told, pool=None, schedule=schedule, actor=admin, now=SATURDAY)
+    assert run_due(SATURDAY + timedelta(seconds=5)) == 0
+    run = ScheduleRun.objects.get()
+    assert (run.state, run.asked_by, run.why) == (
+        "failed",
+        "user:anna",
+        "root saved the schedule before it was started.",
+    )
+    assert not OperationRequest.objects.exists()
+
+
+def test_only_the_newest_runs_are_kept(web: Pool, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule_runs, "RUNS_KEPT", 2)
+    schedule = weekly(anna, web, cron="@daily", task={**TASK, "selector": {"q": "no-such-node"}})
+    for day in range(1, 5):
+        run_due(NOW.replace(hour=0) + timedelta(days=day))
+    assert states(schedule) == [("27 00:00", "empty"), ("28 00:00", "empty"), ("29 00:00", "empty")]
+
+
 def test_what_is_missed_runs_once_when_it_may_be_late(web: Pool, anna: User) -> None:
     schedule = weekly(anna, web, cron="0 * * * *", is_late_run=True)
     Schedule.objects.update(next_run_at=NOW)
@@ -208,8 +259,13 @@ def test_schedules_over_rest(web: Pool, anna: User) -> None:
         ({"task": {**TASK, "selector": {"pool": "db"}}}, "selector"),
         ({"task": {**TASK, "selector": {"colour": "red"}}}, "selector"),
         ({"task": {**TASK, "what": 1}}, "task"),
+        ({"task": {**TASK, "selector": "q=web"}}, "task"),
+        ({"task": {**TASK, "selector": {"q": ["web", "db"]}}}, "selector"),
+        ({"task": {**TASK, "params": [1]}}, "task"),
+        ({"task": {**TASK, "reason": 5}}, "task"),
         ({"pool": "nowhere"}, "pool"),
-        ({"lateness_s": -1}, "lateness_s"),
+        # What is due is looked for every few seconds: it would always count as missed.
+        ({"lateness_s": 0}, "lateness_s"),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused(web: Pool, anna: User, over: dict[str, Any], field: str) -> None:
@@ -256,6 +312,12 @@ def test_the_pages_add_run_pause_and_delete(web: Pool, anna: User) -> None:
     path = f"/operations/schedules/{schedule.pk}/"
     assert page.post(f"{path}edit/", {**form, "selector": "?q=node", "revision": "1"}).status_code == 302
     assert "q=node" in page.get(path).content.decode()
+    # What the form shows reads back as it was, so that another hour does not mean other nodes.
+    hard = {**TASK, "params": {}, "selector": {"q": "a&b+c", "label": "rack:7"}}
+    Schedule.objects.filter(pk=schedule.pk).update(task=hard)
+    shown = page.get(f"{path}edit/").content.decode()
+    assert 'value="q=a%26b%2Bc&amp;label=rack:7"' in shown
+    Schedule.objects.filter(pk=schedule.pk).update(task=schedule.task)
     for what in ("run", "pause", "resume"):
         assert page.post(f"{path}do/", {"do": what}).status_code == 302
     text = page.get(path).content.decode()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -37,7 +39,7 @@ RUNS_SHOWN = 50
 _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off", "class": "form-control ui-mono"}
 _LEVELS = {"started": "ok", "empty": "none", "missed": "warn", "failed": "bad", "due": "info"}
 LATENESS = {
-    0: gettext_lazy("At once"),
+    60: gettext_lazy("1 minute"),
     600: gettext_lazy("10 minutes"),
     3600: gettext_lazy("1 hour"),
     14_400: gettext_lazy("4 hours"),
@@ -183,7 +185,7 @@ def schedule_page(request: HttpRequest, schedule_id: uuid.UUID) -> HttpResponse:
         **_shown(schedule),
         "next_runs": runs,
         "zone": schedule.zone,
-        "selector": "&".join(f"{name}={value}" for name, value in schedule.task.get("selector", {}).items()),
+        "selector": _query(schedule.task.get("selector", {})),
         "params": json.dumps(schedule.task.get("params", {})) if schedule.task.get("params") else "",
         "lateness": LATENESS.get(schedule.lateness_s, f"{schedule.lateness_s} s"),
         "runs": [_run(one) for one in schedule.runs.all()[:RUNS_SHOWN]],
@@ -252,6 +254,11 @@ def schedule_edit(request: HttpRequest, schedule_id: uuid.UUID | None = None) ->
     return render(request, "ops/schedule_form.html", context, status=status)
 
 
+def _query(selector: Mapping[str, str]) -> str:
+    """As the form reads it back: a value may hold & and +."""
+    return urlencode(selector, safe=":,/")
+
+
 def _initial(schedule: Schedule | None) -> dict[str, Any]:
     if schedule is None:
         return {"zone": timezone.get_current_timezone_name(), "kind": "reboot", "cron": ""}
@@ -260,7 +267,7 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
         "name": schedule.name,
         "kind": task.get("kind"),
         "pool": schedule.pool.name if schedule.pool else "",
-        "selector": "&".join(f"{name}={value}" for name, value in task.get("selector", {}).items()),
+        "selector": _query(task.get("selector", {})),
         "params": json.dumps(task["params"]) if task.get("params") else "",
         "reason": task.get("reason", ""),
         "cron": schedule.cron,
