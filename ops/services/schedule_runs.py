@@ -24,7 +24,6 @@ from ops.services.schedules import checked_cron, checked_zone
 from ops.services.telling import tell_run
 
 AT_ONCE = 100
-RUNS_KEPT = 1000
 _BY = "system:fleetui"
 log = structlog.get_logger(__name__)
 
@@ -84,15 +83,7 @@ def _claim(schedule: Schedule, now: datetime) -> bool:
         for run in missed:
             tell_run(run, now=now)
         append([_entry(run, _BY) for run in missed])
-    _forget_old(schedule)
     return True
-
-
-def _forget_old(schedule: Schedule) -> None:
-    """Only the newest runs are kept: one that is due every minute makes half a million a year."""
-    old = schedule.runs.exclude(state="due").order_by("-due_at").values_list("pk", flat=True)
-    if ids := list(old[RUNS_KEPT : RUNS_KEPT + AT_ONCE]):
-        ScheduleRun.objects.filter(pk__in=ids).delete()
 
 
 def _missed_words(due: datetime, now: datetime) -> str:

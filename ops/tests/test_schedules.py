@@ -186,7 +186,7 @@ def test_what_one_had_set_up_is_not_done_with_the_rights_of_who_saves_it_next(we
     schedule = weekly(anna, web)
     assert schedule_runs._claim(schedule, SATURDAY)
     schedule.refresh_from_db()
-    admin = principal(make_user("root", ("admin", None)))
+    admin = principal(make_user("root", "admin"))
     told: dict[str, Any] = {"name": "weekly", "cron": "@daily", "zone": "UTC", "task": TASK}
     set_schedule(**told, pool=None, schedule=schedule, actor=admin, now=SATURDAY)
     assert run_due(SATURDAY + timedelta(seconds=5)) == 0
@@ -197,14 +197,6 @@ def test_what_one_had_set_up_is_not_done_with_the_rights_of_who_saves_it_next(we
         "root saved the schedule before it was started.",
     )
     assert not OperationRequest.objects.exists()
-
-
-def test_only_the_newest_runs_are_kept(web: Pool, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_runs, "RUNS_KEPT", 2)
-    schedule = weekly(anna, web, cron="@daily", task={**TASK, "selector": {"q": "no-such-node"}})
-    for day in range(1, 5):
-        run_due(NOW.replace(hour=0) + timedelta(days=day))
-    assert states(schedule) == [("27 00:00", "empty"), ("28 00:00", "empty"), ("29 00:00", "empty")]
 
 
 def test_what_is_missed_runs_once_when_it_may_be_late(web: Pool, anna: User) -> None:
