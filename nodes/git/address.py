@@ -60,10 +60,10 @@ def parse(text: str, allowed: Allowed) -> Address:
     host = (parts.hostname or "").lower()
     if parts.scheme not in ("https", "http", "ssh"):
         raise GitProblem("address", "scheme", scheme=parts.scheme or text.split(":", 1)[0])
-    if not _HOST.match(host) or not parts.path.strip("/") or parts.query or parts.fragment:
-        raise GitProblem("address", "unreadable")
     if parts.password is not None or (parts.username and parts.scheme != "ssh"):
         raise GitProblem("address", "credentials")
+    if not _HOST.match(host) or not parts.path.strip("/") or parts.query or parts.fragment:
+        raise GitProblem("address", "unreadable")
     if parts.scheme == "http" and host not in allowed.http_hosts:
         raise GitProblem("address", "http", host=host)
     if parts.scheme == "ssh":

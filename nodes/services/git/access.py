@@ -40,7 +40,7 @@ def address_of(url: str) -> address.Address:
             sentence_of(problem.kind, problem.reason, problem.params),
             field="url",
             # Somebody may have put a password into it.
-            value=None if problem.reason == "credentials" else url[:300],
+            value=None if "@" in url else url[:300],
             mend=mend_of(problem.kind, problem.reason, problem.params),
         ) from problem
 

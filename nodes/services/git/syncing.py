@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.log import Entry, append
@@ -37,16 +37,20 @@ LEASE = timedelta(minutes=6)
 LONGEST_WAIT = timedelta(hours=1)
 KEEP_SYNCS = 20
 KEEP_COMMITS = 200
-CLAIM_AT_ONCE = 20
+#: More are not under way: each may wait for its server for minutes, on a thread that operations need too.
+UNDER_WAY = 4
 _GOOD = {FollowState.FOLLOWING, FollowState.BROKEN, FollowState.UNSIGNED}
 
 
 def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
     """Take what is due and nobody works on; ids with their leases. Each is taken once, whoever asks at the same time."""
+    room = UNDER_WAY - GitFollow.objects.filter(lease_until__gt=now).count()
+    if room <= 0:
+        return []
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     due = GitFollow.objects.filter(free, is_paused=False, due_at__lte=now).order_by("due_at")
     claimed = []
-    for pk, lease_until in due.values_list("pk", "lease_until")[:CLAIM_AT_ONCE]:
+    for pk, lease_until in due.values_list("pk", "lease_until")[:room]:
         lease = uuid.uuid4()
         same = GitFollow.objects.filter(pk=pk, is_paused=False, lease_until=lease_until)
         if same.update(lease=lease, lease_until=now + LEASE):
@@ -197,8 +201,9 @@ def _finish(done: _Round) -> None:
         "detail": done.detail,
         "failures": failures,
         "last_sync_at": now,
-        "due_at": now + wait,
-        "requested_by": "schedule",
+        # A push or a person during this look made it due anew: what they wait for may have come after it.
+        "due_at": Case(When(due_at=follow.due_at, then=Value(now + wait)), default=F("due_at")),
+        "requested_by": Case(When(due_at=follow.due_at, then=Value("schedule")), default=F("requested_by")),
         "lease": None,
         "lease_until": None,
         "seen_commit": done.seen,

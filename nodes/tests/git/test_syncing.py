@@ -240,6 +240,37 @@ def test_claims_and_messages_are_taken_once(work: Work, cast: Cast) -> None:
     assert GitSync.objects.count() == 1
 
 
+def test_a_push_during_a_look_is_looked_at_next(work: Work, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.commit("first", host_bu=GOOD)
+    work.push()
+    row = follow(work, cast)
+    settle = syncing._settle
+
+    def pushed_meanwhile(*given: Any) -> None:
+        settle(*given)
+        GitFollow.objects.filter(pk=row.pk).update(due_at=clock.now(), requested_by="push")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(syncing, "_settle", pushed_meanwhile)
+        look(row)
+    assert (row.state, row.requested_by) == ("following", "push")
+    assert [pk for pk, _lease in syncing.claim_due(clock.now())] == [row.pk]
+
+
+def test_few_are_under_way_at_once(work: Work, cast: Cast) -> None:
+    """Each may wait for minutes on a thread that operations and ticks need too."""
+    made = [following.follow(
+        config=make_config(f"edge-{number}", cast.web),
+        values={"url": str(work.bare), "path": "host.bu"},
+        actor=principal(cast.operator),
+        now=clock.now(),
+    ) for number in range(syncing.UNDER_WAY + 1)]  # fmt: skip
+    assert len(syncing.claim_due(clock.now())) == syncing.UNDER_WAY
+    assert syncing.claim_due(clock.now()) == []
+    GitFollow.objects.filter(lease__isnull=False).update(lease=None, lease_until=None, due_at=None)
+    assert len(syncing.claim_due(clock.now())) == len(made) - syncing.UNDER_WAY
+
+
 def test_the_database_keeps_one_version_of_a_commit(work: Work, cast: Cast) -> None:
     work.commit("first", host_bu=GOOD)
     work.push()
@@ -295,6 +326,22 @@ def test_what_cannot_be_followed_names_its_field(work: Work, cast: Cast, values:
         follow(work, cast, **values)
     assert refused.value.field == field
     assert refused.value.mend
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://anna:hunter2@git.example/x.git",
+        "https://anna:hunter2@git.example/x.git?ref=main",
+        "https://anna:hunter2@git.example/",
+        "ftp://anna:hunter2@git.example/x.git",
+        "https://anna:hunter2@git.example/x y.git",
+    ],
+)
+def test_a_password_in_an_address_is_not_said_again(work: Work, cast: Cast, url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        follow(work, cast, url=url)
+    assert "hunter2" not in f"{refused.value.message} {refused.value.value} {refused.value.mend}"
 
 
 def test_a_config_that_follows_is_not_written_by_hand(work: Work, cast: Cast) -> None:
