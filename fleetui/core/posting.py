@@ -54,7 +54,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float 
         with error:
             said = _shown(error.read(1024))
             raise NotSent(f"It answered with status {error.code}.{' ' if said else ''}{said}") from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # ValueError: a name of a host that no DNS could hold, say.
         raise NotSent(why(error)) from None
 
 

@@ -18,6 +18,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
+from fleetui.core.text import clean
 from fleetui.notify.events import EVENTS, SEVERITIES
 from fleetui.notify.models import Channel, Rule
 
@@ -140,7 +141,7 @@ def delete_channel(*, channel: Channel, actor: Principal) -> None:
 
 
 def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {one: given.get(one) for one in SETTINGS[kind]}
+    found: dict[str, Any] = {one: _clean(given.get(one)) for one in SETTINGS[kind]}
     if unknown := sorted(set(given) - set(found)):
         mend = _("Use %(known)s.") % {"known": ", ".join(found) or "-"}
         raise InvalidInput(_("A channel of this kind has no such setting."), field=unknown[0], value=None, mend=mend)
@@ -167,6 +168,10 @@ def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if "username" in found:
         found["username"] = str(found["username"] or "")
     return found
+
+
+def _clean(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else value
 
 
 def _several(value: Any) -> list[Any]:

@@ -68,7 +68,7 @@ def _mail(settings: Settings, password: str, message: Message) -> str:
             if settings["username"]:
                 server.login(str(settings["username"]), password)
             refused = server.send_message(mail)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         raise NotSent(_why_mail(error)) from None
     if refused:
         return f"taken, but not for {', '.join(sorted(refused))}"[:SHOWN_CHARS]

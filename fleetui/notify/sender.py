@@ -42,7 +42,9 @@ def send_due(now: datetime, *, stop: Callable[[], bool] = lambda: False) -> int:
     busy = True
     while busy and monotonic() < until_s and not stop():
         busy = False
-        free = _free(now).filter(channel__is_on=True, due_at__lte=now)
+        # A channel that another worker waits for is left alone: a slow one does not take every thread.
+        at_work = Delivery.objects.filter(state="waiting", lease_until__gt=now).values("channel")
+        free = _free(now).filter(channel__is_on=True, due_at__lte=now).exclude(channel__in=at_work)
         for channel_id in free.order_by().values_list("channel", flat=True).distinct():
             rows = _claim(channel_id, now)
             if rows:

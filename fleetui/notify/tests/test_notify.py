@@ -328,3 +328,32 @@ def test_old_messages_are_removed_and_those_that_wait_stay(heard: Heard) -> None
     )
     assert prune(clock.now())["messages"] == 1
     assert Delivery.objects.get().state == "waiting"
+
+
+@pytest.mark.parametrize("kind", ["webhook", "email"])
+def test_a_host_name_that_no_dns_holds_keeps_no_other_channel_back(heard: Heard, kind: str) -> None:
+    host = f"{'a' * 64}.example"
+    mail = {"host": host, "port": 25, "security": "none", "sender": "a@b.example", "recipients": ["c@d.example"]}
+    settings = mail if kind == "email" else {"url": f"http://{host}/"}
+    webhook(heard, name="a-bad", kind=kind, settings=settings, secrets={} if kind == "email" else {"secret": SECRET})
+    webhook(heard)
+    happens()
+    assert send_due(clock.now()) == 1
+    bad = Delivery.objects.get(channel__name="a-bad")
+    assert (bad.state, bad.attempts) == ("waiting", 1)
+    assert bad.said
+
+
+def test_a_channel_that_another_worker_waits_for_is_left_alone(heard: Heard) -> None:
+    webhook(heard)
+    happens(count=2)
+    slow = Delivery.objects.order_by("pk").first()
+    assert slow is not None
+    Delivery.objects.filter(pk=slow.pk).update(lease_until=clock.now() + timedelta(seconds=60))
+    assert send_due(clock.now()) == 0
+    Delivery.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    assert send_due(clock.now()) == 2
+
+
+def test_control_characters_in_settings_reach_no_database(heard: Heard) -> None:
+    assert webhook(heard, settings={"url": f"{heard.url}/in\0"}).settings == {"url": f"{heard.url}/in"}
