@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from nodes.git.errors import GitProblem
-from nodes.git.mirror import Mirror
+from nodes.git.mirror import Mirror, taken_apart
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,14 @@ def _reachable(mirror: Mirror, start: str, without: frozenset[str]) -> set[str]:
 
 def info_of(mirror: Mirror, sha: str) -> CommitInfo:
     commit = mirror.commit(sha)
-    return CommitInfo(
-        sha=sha,
-        author=_text(commit.author, 200),
-        message=_text(commit.message, 2000),
-        committed_at=_time(commit.commit_time, commit.commit_timezone),
-        raw=commit.as_raw_string(),
-    )
+    with taken_apart():
+        return CommitInfo(
+            sha=sha,
+            author=_text(commit.author, 200),
+            message=_text(commit.message, 2000),
+            committed_at=_time(commit.commit_time, commit.commit_timezone),
+            raw=commit.as_raw_string(),
+        )
 
 
 def _text(raw: bytes, most: int) -> str:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
+from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, ShaFile
+from dulwich.pack import UnresolvedDeltas
 
 from nodes.git.errors import GitProblem
 from nodes.git.limits import GitLimits
 from nodes.git.packs import look_over
 
 SHA = re.compile(r"[0-9a-f]{40}\Z")
+_BROKEN = (
+    *(ApplyDeltaError, ChecksumMismatch, FileFormatException, UnresolvedDeltas, zlib.error),
+    *(AssertionError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError),
+)
+
+
+@contextlib.contextmanager
+def taken_apart() -> Iterator[None]:
+    """dulwich takes objects apart without asking; what falls over there is not Git."""
+    try:
+        yield
+    except _BROKEN:
+        raise GitProblem("hostile", "objects") from None
 
 
 class Mirror:
@@ -71,7 +87,8 @@ class Mirror:
         except BaseException:
             abort()
             raise
-        commit()
+        with taken_apart():
+            commit()
 
     def commit(self, sha: str) -> Commit:
         found = self.get(sha)
@@ -81,10 +98,11 @@ class Mirror:
 
     def get(self, sha: str | bytes) -> ShaFile:
         name = sha.encode() if isinstance(sha, str) else sha
-        try:
-            return self.store[ObjectID(name)]
-        except KeyError:
-            raise GitProblem("hostile", "missing") from None
+        with taken_apart():
+            try:
+                return self.store[ObjectID(name)]
+            except KeyError:
+                raise GitProblem("hostile", "missing") from None
 
     def parents(self, sha: str) -> list[str]:
         return [parent.decode("ascii", "replace") for parent in self.commit(sha).parents]

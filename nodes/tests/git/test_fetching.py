@@ -249,6 +249,48 @@ def test_packs_that_lie_are_found_before_anything_is_made_of_them(tmp_path: Path
     assert _refused(problem) == said
 
 
+_TREE = b"tree " + b"0" * 40 + b"\n"
+
+
+def _delta(base: bytes, delta: bytes) -> bytes:
+    """A pack of the blob `hello world` and of a delta; the id of its base stands between its head and its data."""
+    body = _pack((3, 11, b"hello world"), (7, len(delta), delta))[:-20]
+    at = body.index(zlib.compress(delta))
+    whole = body[:at] + base + body[at:]
+    return whole + sha1(whole).digest()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        _delta(b"\1" * 20, b"\1\1\1x"),
+        _delta(sha1(b"blob 11\0hello world").digest(), b"\x0b\5\1x"),
+        _pack((1, 1, b"x")),
+        _pack((1, 59, _TREE + b"parent zz\n\nhi")),
+        _pack((2, 1, b"x")),
+        _pack((2, 30, b"100644 a\0" + b"1" * 21)),
+    ],
+    ids=["no base", "no delta", "no commit", "no parent", "no tree", "no entry"],
+)
+def test_objects_that_are_none_are_hostile_and_no_fault_of_ours(tmp_path: Path, pack: bytes) -> None:
+    (tmp_path / "pack").write_bytes(pack)
+    mirror = Mirror(tmp_path / "m", DEFAULT)
+    with (tmp_path / "pack").open("rb") as file, pytest.raises(GitProblem) as problem:
+        mirror.take(file, lambda: None)
+    assert _refused(problem) == "hostile.objects"
+
+
+def test_a_commit_of_nobody_is_hostile(tmp_path: Path) -> None:
+    raw = _TREE + b"\nhi"
+    (tmp_path / "pack").write_bytes(_pack((1, len(raw), raw)))
+    mirror = Mirror(tmp_path / "m", DEFAULT)
+    with (tmp_path / "pack").open("rb") as file:
+        mirror.take(file, lambda: None)
+    with pytest.raises(GitProblem) as problem:
+        info_of(mirror, sha1(b"commit %d\0" % len(raw) + raw).hexdigest())
+    assert _refused(problem) == "hostile.objects"
+
+
 def test_a_delta_that_would_grow_beyond_bounds_is_found(tmp_path: Path) -> None:
     grown = b"\x01" + b"\x80\x80\x80\x80\x10" + b"\x90\x01"
     body = _pack((3, 1, b"x"), (7, len(grown), grown))
