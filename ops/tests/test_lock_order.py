@@ -86,7 +86,7 @@ def _rename(_request: OperationRequest, pool: Pool) -> object:
 @pytest.mark.parametrize(
     ("write", "wanted"),
     [(_expire, 2), (_approve, True), (_reject, False), (_rename, True)],
-    ids=lambda value: str(value),
+    ids=["expire", "approve", "reject", "rename"],
 )
 def test_two_writers_of_the_same_operations_end_both(
     write: Callable[[OperationRequest, Pool], object], wanted: object
