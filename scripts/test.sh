@@ -113,7 +113,7 @@ case "${1:-all}" in
         stage "Debian packages and test hosts" system_packages
         lint
         # Real hosts wait most of the time, for boots and timers.
-        start_beside pytest -q -p no:randomly -m "rig and not soak"
+        start_beside env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak"
         stage "unit and integration, SQLite" tests -m "not ($slow)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
