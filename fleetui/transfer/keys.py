@@ -8,15 +8,17 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.db.models.functions import Left
 
 from fleetui.access.models import Token
 from fleetui.access.token_text import pepper_name
 from fleetui.audit.models import AuditEvent
 from fleetui.core.crypto import key_id
 from fleetui.core.keys import KEYS, key_folder, read_keys
+from fleetui.notify.models import Channel
 from fleetui.transfer.archive import KeysNeeded, Manifest
 from fleetui.transfer.errors import TransferRefused
-from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue
+from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue, PoolToken, Provisioning
 
 _SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
 
@@ -25,8 +27,9 @@ def needed() -> KeysNeeded:
     """The keys of sealed values and of tokens that were not revoked, and the key of the audit log if it holds anything."""
     sealed = {found for value in _sealed_values() for found in _ids(value)}
     peppers: set[str] = set()
-    for model in (Token, EnrolmentToken):
+    for model in (Token, EnrolmentToken, PoolToken):
         peppers |= set(model._base_manager.filter(revoked_at=None).values_list("pepper", flat=True))
+    peppers |= set(Provisioning.objects.filter(ended_at=None).values_list("pepper", flat=True))
     audit = key_id(settings.AUDIT_KEY) if AuditEvent.objects.exists() else ""
     return KeysNeeded(sorted(sealed), sorted(peppers), audit)
 
@@ -36,6 +39,10 @@ def _sealed_values() -> Iterator[Any]:
     yield from IgnitionValue.objects.order_by().values_list("sealed_value", flat=True)
     for column in ("sealed_secret", "sealed_webhook_secret", "sealed_status_token"):
         yield from GitFollow.objects.order_by().values_list(column, flat=True)
+    yield from Channel.objects.order_by().values_list("sealed", flat=True)
+    # Its head names the key; the rest may be megabytes.
+    offers = Provisioning.objects.exclude(sealed_config="").order_by()
+    yield from offers.values_list(Left("sealed_config", len("v1:01234567:")), flat=True)
     yield from Authenticator.objects.order_by().values_list("data", flat=True)
 
 
