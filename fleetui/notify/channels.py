@@ -40,6 +40,7 @@ SECRETS: Final[dict[str, tuple[str, ...]]] = {
 }
 SECURITY: Final = ("none", "starttls", "tls")
 LEAST_SECRET = 16
+_HERE: Final = ("127.0.0.1", "localhost", "::1")
 MOST_RECIPIENTS = 20
 _ADDRESS = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
 
@@ -218,10 +219,25 @@ def _check_secrets(kind: str, shown: Mapping[str, Any], sealed: dict[str, str]) 
     if kind in ("email", "alertmanager") and bool(shown["username"]) != bool(sealed["password"]):
         mend = _("Give both, or neither; give the password anew when the address changes.")
         raise InvalidInput(_("A user name needs a password."), field="password", value=None, mend=mend)
+    if sealed.get("password") and _is_in_clear(kind, shown):
+        mend = _("Choose TLS or STARTTLS.") if kind == "email" else _("Give one that begins with https://.")
+        raise InvalidInput(
+            _("The password would travel in clear."),
+            field="security" if kind == "email" else "url",
+            value=None,
+            mend=mend,
+        )
+
+
+def _is_in_clear(kind: str, shown: Mapping[str, Any]) -> bool:
+    """Over a network; not to this machine itself."""
+    if kind == "email":
+        return bool(shown["security"] == "none") and shown["host"] not in _HERE
+    return urlsplit(shown["url"]).scheme != "https" and not _is_here(shown["url"])
 
 
 def _is_here(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return urlsplit(url).hostname in _HERE
 
 
 def _rule(given: Mapping[str, Any]) -> dict[str, Any]:

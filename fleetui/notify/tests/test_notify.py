@@ -12,6 +12,7 @@ from django.db import transaction
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
+from fleetui.core.errors import InvalidInput
 from fleetui.core.posting import NotSent, post, refuse_link_local, signature
 from fleetui.core.retention import prune
 from fleetui.notify import sender
@@ -357,3 +358,27 @@ def test_a_channel_that_another_worker_waits_for_is_left_alone(heard: Heard) -> 
 
 def test_control_characters_in_settings_reach_no_database(heard: Heard) -> None:
     assert webhook(heard, settings={"url": f"{heard.url}/in\0"}).settings == {"url": f"{heard.url}/in"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "field"),
+    [
+        ("alertmanager", {"url": "http://alerts.example", "username": "anna"}, "url"),
+        (
+            "email",
+            {
+                "host": "mail.example",
+                "port": 25,
+                "security": "none",
+                "username": "anna",
+                "sender": "a@b.example",
+                "recipients": ["c@d.example"],
+            },
+            "security",
+        ),
+    ],
+)
+def test_a_password_does_not_travel_in_clear(heard: Heard, kind: str, settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        webhook(heard, kind=kind, settings=settings, secrets={"password": "hunter2"})
+    assert refused.value.field == field
