@@ -102,7 +102,6 @@ def run_json(run: ScheduleRun) -> dict[str, Any]:
 def schedule_json(one: Schedule) -> dict[str, Any]:
     columns = ("name", "job", "task", "cron", "zone", "is_late_run", "lateness_s", "owner", "next_run_at", "paused_at")
     found = {name: getattr(one, name) for name in columns}
-    runs = [] if one.paused_at else services.upcoming(one.cron, one.zone, clock.now())
     return {
         "id": one.pk,
         **found,
@@ -110,7 +109,7 @@ def schedule_json(one: Schedule) -> dict[str, Any]:
         "paused_by": one.paused_by or None,
         "paused_why": one.paused_why,
         "revision": one.revision,
-        "next_runs": runs,
+        "next_runs": services.upcoming_of(one, clock.now()),
     }
 
 

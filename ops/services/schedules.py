@@ -53,6 +53,14 @@ def upcoming(cron: str, zone: str, now: datetime, count: int = 5) -> list[dateti
     return [one.astimezone(place) for one in next_runs(checked_cron(cron), place, now, count)]
 
 
+def upcoming_of(schedule: Schedule, now: datetime) -> list[datetime]:
+    """The next times of one that is stored: none while it is paused, nor in a zone that this machine does not know any more."""
+    try:
+        return [] if schedule.paused_at else upcoming(schedule.cron, schedule.zone, now)
+    except InvalidInput:
+        return []
+
+
 def schedule_at(principal: Principal, schedule_id: uuid.UUID) -> Schedule:
     """A schedule that this principal sees; NotFound otherwise."""
     found: Schedule | None = (

@@ -266,6 +266,16 @@ def test_what_cannot_be_scheduled_is_refused(web: Pool, anna: User, over: dict[s
     assert (answer.status_code, answer.json()["field"]) == (400, field), answer.content
 
 
+def test_a_zone_that_is_gone_takes_no_page_away(web: Pool, anna: User) -> None:
+    schedule = weekly(anna, web)
+    Schedule.objects.update(zone="Mars/Base")
+    assert Api(anna).get("schedules/").json()["results"][0]["next_runs"] == []
+    assert signed_in(anna).get(f"/operations/schedules/{schedule.pk}/").status_code == 200
+    run_due(SATURDAY)
+    schedule.refresh_from_db()
+    assert "Mars/Base is no time zone" in schedule.paused_why
+
+
 def test_a_pool_operator_schedules_nothing_elsewhere(web: Pool, anna: User) -> None:
     body = {"name": "nightly", "task": TASK, "cron": "@daily"}
     assert Api(anna).post("schedules/", body).status_code == 403

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -159,9 +160,8 @@ def _run(run: ScheduleRun) -> dict[str, Any]:
     return {"run": run, "level": _LEVELS[run.state], "word": words[run.state], "by": run.asked_by.partition(":")[2]}
 
 
-def _next(cron: str, zone: str) -> list[dict[str, Any]]:
-    """The next five times as the clock of the zone shows them: a template would turn them to the reader's."""
-    found = services.upcoming(cron, zone, clock.now())
+def _next(found: Iterable[datetime]) -> list[dict[str, Any]]:
+    """The next times as the clock of the zone shows them: a template would turn them to the reader's."""
     return [{"at": one, "text": dateformat.format(one, "D Y-m-d H:i T")} for one in found]
 
 
@@ -180,10 +180,9 @@ def _may(principal: Principal, schedule: Schedule) -> bool:
 @needs("operations.read")
 def schedule_page(request: HttpRequest, schedule_id: uuid.UUID) -> HttpResponse:
     schedule = _schedule(request, schedule_id)
-    runs = [] if schedule.paused_at else _next(schedule.cron, schedule.zone)
     context = {
         **_shown(schedule),
-        "next_runs": runs,
+        "next_runs": _next(services.upcoming_of(schedule, clock.now())),
         "zone": schedule.zone,
         "selector": _query(schedule.task.get("selector", {})),
         "params": json.dumps(schedule.task.get("params", {})) if schedule.task.get("params") else "",
@@ -202,7 +201,7 @@ def next_shown(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"zone": zone}
     if cron:
         try:
-            context["next_runs"] = _next(cron, zone)
+            context["next_runs"] = _next(services.upcoming(cron, zone, clock.now()))
         except InvalidInput as error:
             context["problem"] = sentence(error)
     return render(request, "ops/partials/next_runs.html", context)
@@ -248,7 +247,8 @@ def schedule_edit(request: HttpRequest, schedule_id: uuid.UUID | None = None) ->
         return answer
     context: dict[str, Any] = {"form": form, "schedule": schedule, "zones": zones(), "zone": form["zone"].value()}
     try:
-        context["next_runs"] = _next(str(form["cron"].value() or ""), str(form["zone"].value()))
+        cron, zone = str(form["cron"].value() or ""), str(form["zone"].value())
+        context["next_runs"] = _next(services.upcoming(cron, zone, clock.now()))
     except InvalidInput:
         context["next_runs"] = []
     return render(request, "ops/schedule_form.html", context, status=status)
