@@ -255,6 +255,15 @@ def test_a_comparison_is_asked_for_by_those_who_may_and_where_there_is_something
         checks.request_check(node=cast.web_node, actor=principal(cast.viewer), now=NOW)
 
 
+def test_a_node_that_does_not_answer_is_not_said_to_be_compared(pool: Pool, version: IgnitionVersion) -> None:
+    node = born(pool, version)
+    node.reachability = "unreachable"
+    node.save()
+    with pytest.raises(Conflict, match="does not answer"):
+        checks.request_check(node=node, actor=SYSTEM, now=NOW)
+    assert not Drift.objects.filter(requested_at__isnull=False).exists()
+
+
 def test_a_whole_comparison_names_what_was_changed_and_keeps_no_secret(
     tmp_path: Path, pool: Pool, host: Callable[[Machine], None]
 ) -> None:

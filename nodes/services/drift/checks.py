@@ -104,6 +104,11 @@ def request_check(*, node: Node, actor: Principal, now: datetime) -> Drift:
         )
     if node.lifecycle == "retired":
         raise Conflict(_("%(name)s is retired.") % {"name": node.name}, mend=_("Take it back into service first."))
+    if node.reachability != "reachable":
+        raise Conflict(
+            _("%(name)s does not answer, so there is nothing to compare with.") % {"name": node.name},
+            mend=_("Mend that first: it is compared by itself when it answers."),
+        )
     with transaction.atomic():
         prepare_one(node, now)
         Drift.objects.filter(pk=node.pk).update(due_at=now, requested_at=now)
