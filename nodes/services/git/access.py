@@ -19,6 +19,8 @@ from nodes.wording.git import mend_of, sentence_of
 
 #: Forges take any user name beside a token, and this one all of them.
 _SIGNS_IN_AS = "oauth2"
+#: Folders of tests of a connection, beside that of the mirrors, begin with this.
+TRIAL = "trial-"
 
 
 def allowed() -> address.Allowed:

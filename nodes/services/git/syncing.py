@@ -5,6 +5,8 @@ Rows are the truth: a worker that dies leaves a lease that ends. What it had sto
 
 from __future__ import annotations
 
+import shutil
+import time
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=6)
 #: After failures it is tried again ever more seldom, but never more seldom than this.
 LONGEST_WAIT = timedelta(hours=1)
+#: Far longer than a test takes.
+TRIAL_KEPT_S = 3600
 KEEP_SYNCS = 20
 KEEP_COMMITS = 200
 #: More are not under way: each may wait for its server for minutes, on a thread that operations need too.
@@ -59,8 +63,11 @@ def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
 
 
 def forget_orphans() -> int:
-    """Throw mirrors away whose rows are gone."""
+    """Throw mirrors away whose rows are gone, and what tests of a connection left that were killed."""
     folder = access.mirrors()
+    for left in folder.parent.glob(f"{access.TRIAL}*"):
+        if time.time() - left.stat().st_mtime > TRIAL_KEPT_S:
+            shutil.rmtree(left, ignore_errors=True)
     found = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
     if not found:
         return 0

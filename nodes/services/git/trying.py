@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleetui.access.principals import Principal
@@ -15,6 +15,8 @@ from nodes.models import GitFollow
 from nodes.services.git import access
 from nodes.services.git.syncing import wanted_of
 from nodes.services.ignition.rights import require
+
+TRIAL_S = 25.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def try_follow(*, follow: GitFollow, actor: Principal) -> Trial:
     """Fetch the branch into a folder that is gone thereafter, and read what the config would. Nothing is stored."""
     require(actor, "ignition.edit", follow.config)
     address = access.address_of(follow.url)
-    limits = access.limits()
+    # Somebody waits for the page.
+    limits = replace(access.limits(), seconds=TRIAL_S)
     branches: tuple[str, ...] = ()
     try:
         sign_in = access.sign_in_of(follow)
@@ -48,7 +51,7 @@ def try_follow(*, follow: GitFollow, actor: Principal) -> Trial:
             raise GitProblem("no_branch", "gone", branch=follow.branch)
         root = access.mirrors()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix="trial-", dir=root.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=access.TRIAL, dir=root.parent) as folder:
             got = fetch(address, follow.branch, Path(folder), sign_in, limits)
             mirror = Mirror(Path(folder), limits)
             try:

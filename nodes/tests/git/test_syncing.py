@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -360,6 +361,16 @@ def test_mirrors_of_nobody_go_with_the_sweep(work: Work, cast: Cast) -> None:
     assert syncing.forget_orphans() == 0
     following.unfollow(follow=row, actor=principal(cast.operator), now=clock.now())
     assert syncing.forget_orphans() == 1
+
+
+def test_a_trial_that_was_killed_leaves_nothing_for_long(work: Work, settings: Any) -> None:
+    now, old = (settings.DATA_DIR / name for name in ("trial-now", "trial-old"))
+    for one in (now, old):
+        one.mkdir(parents=True)
+        (one / "pack").write_text("half of it")
+    os.utime(old, (0, 0))
+    syncing.forget_orphans()
+    assert (now.exists(), old.exists()) == (True, False)
 
 
 def test_a_pause_is_kept_and_another_path_is_read_anew(work: Work, cast: Cast) -> None:
