@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,17 @@ def test_counts_and_times_of_a_page_are_thai() -> None:
         assert count_words(1, "node") == "1 โหนด"
         assert count_words(1204, "node") == "1,204 โหนด"
         assert age_words(300) == "5 นาทีที่แล้ว"
+
+
+def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "th" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "django.po").write_bytes((ROOT / "locale" / "th" / "LC_MESSAGES" / "django.po").read_bytes())
+    code = "import sys, pathlib; from fleetui.core.translations import compile_stale; compile_stale(pathlib.Path(sys.argv[1]))"
+    argv = [sys.executable, "-c", code, str(tmp_path)]
+    both = [subprocess.Popen(argv, cwd=ROOT) for _number in range(2)]
+    assert [one.wait(120) for one in both] == [0, 0]
+    assert sorted(path.name for path in folder.iterdir()) == ["django.mo", "django.po"]
 
 
 @pytest.mark.django_db

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -145,8 +146,8 @@ def compile_stale(locale_folder: Path) -> list[Path]:
         target = source.with_suffix(".mo")
         if target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
             continue
-        # Another process may read it meanwhile: a whole file replaces the old one at once.
-        part = target.with_suffix(".mo.part")
+        # Another process may read or write it meanwhile: a whole file of our own replaces the old one at once.
+        part = target.with_suffix(f".mo.{os.getpid()}.part")
         with part.open("wb") as file:
             write_mo(file, read_catalog(source))
         part.replace(target)
