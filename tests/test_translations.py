@@ -46,7 +46,6 @@ ENGLISH_TERMS = {
     "Facts",
     "Fingerprint",
     "FleetUI",
-    "Forge",
     "Host certificate",
     "Host key",
     "Ignition config",

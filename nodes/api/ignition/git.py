@@ -30,7 +30,7 @@ from fleetui.core.api.shapes import (
 from fleetui.core.api.views import ApiView
 from fleetui.core.errors import NotFound
 from nodes.models import GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS, FORGES, FollowState
+from nodes.models.git import AUTHS, FollowState
 from nodes.services.git import following
 from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S, MOST_SIGNERS
 from nodes.tasks import nudge_git
@@ -61,12 +61,9 @@ GIT = Shape(
         "username": column("username", TEXT),
         "public_key": known("public_key", TEXT),
         "host_key": known("host_key", TEXT),
-        "forge": column("forge", one_of(FORGES)),
         "require_signed": column("require_signed", FLAG),
         "allowed_signers": column("allowed_signers", TEXT),
         "has_secret": Field(FLAG, ("sealed_secret",), lambda row: bool(row["sealed_secret"])),
-        "has_webhook_secret": Field(FLAG, ("sealed_webhook_secret",), lambda row: bool(row["sealed_webhook_secret"])),
-        "has_status_token": Field(FLAG, ("sealed_status_token",), lambda row: bool(row["sealed_status_token"])),
         "interval_s": column("interval_s", INTEGER),
         "is_paused": column("is_paused", FLAG),
         "state": column("state", one_of([one.value for one in FollowState])),
@@ -87,7 +84,7 @@ GIT = Shape(
 class GitBody(Body):
     """What a config follows. Secrets that are left out stay as they are; an empty one is taken away."""
 
-    secrets = frozenset({"secret", "webhook_secret", "status_token"})
+    secrets = frozenset({"secret"})
 
     url = Text(min_length=1, max_length=500)
     branch = Text(max_length=200, default="main")
@@ -99,9 +96,6 @@ class GitBody(Body):
     secret = Text(max_length=20_000, allow_blank=True, required=False, help_text="Token, password or private key.")
     new_key = Flag(default=False, help_text="Make a new deploy key; its public half is in the answer.")
     host_key = Text(max_length=2000, allow_blank=True, required=False, help_text="The SSH host key that is trusted.")
-    forge = serializers.ChoiceField(choices=FORGES, default="none")
-    webhook_secret = Text(max_length=500, allow_blank=True, required=False)
-    status_token = Text(max_length=2000, allow_blank=True, required=False)
     require_signed = Flag(default=False)
     allowed_signers = Text(max_length=MOST_SIGNERS, allow_blank=True, default="", trim_whitespace=False)
     interval_s = Integer(min_value=LEAST_INTERVAL_S, max_value=MOST_INTERVAL_S, default=300)

@@ -21,7 +21,7 @@ from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import PLAIN
 from nodes.hosts.ssh import HostKey
 from nodes.models import GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS, FORGES
+from nodes.models.git import AUTHS
 from nodes.services.git import following
 from nodes.services.git.secrets import SECRETS
 from nodes.services.git.syncing import newest_commits
@@ -40,8 +40,6 @@ _AUTH_WORDS = {
     "basic": gettext_lazy("user name and password"),
     "key": gettext_lazy("a deploy key, over SSH"),
 }
-_FORGE_WORDS = {"none": gettext_lazy("another"), "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
-_FORGE_WORDS |= {"forgejo": "Forgejo"}
 _NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
 
 
@@ -90,20 +88,7 @@ class FollowForm(forms.Form):
         initial=300,
         min_value=following.LEAST_INTERVAL_S,
         max_value=following.MOST_INTERVAL_S,
-        help_text=gettext_lazy("Seconds, 60 to 86400. A webhook makes it at once."),
-    )
-    forge = forms.ChoiceField(label=gettext_lazy("Forge"), choices=[(name, _FORGE_WORDS[name]) for name in FORGES])
-    webhook_secret = forms.CharField(
-        label=gettext_lazy("Secret of the webhook"),
-        required=False,
-        max_length=500,
-        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
-    )
-    status_token = forms.CharField(
-        label=gettext_lazy("Token for commit statuses"),
-        required=False,
-        max_length=2000,
-        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+        help_text=gettext_lazy("Seconds, 60 to 86400."),
     )
     require_signed = forms.BooleanField(label=gettext_lazy("Signed commits only"), required=False)
     allowed_signers = forms.CharField(
