@@ -10,14 +10,19 @@ from django.utils.translation import gettext as _
 
 from fleetui.core import clock
 from fleetui.core.frame import Banner
+from fleetui.core.heartbeats import signs_of
 from fleetui.notify.models import Delivery
+from fleetui.notify.sender import GAVE_UP
 
 SHOWN_FOR = timedelta(days=1)
 
 
 def deliveries_given_up(request: HttpRequest) -> list[Banner]:
-    """One indexed look, for those who can mend it."""
+    """For those who can mend it; asked of the deliveries only after the sender gave one up, so that other pages cost nothing."""
     if not request.principal.may("settings.write"):  # type: ignore[attr-defined]
+        return []
+    sign = signs_of(request).job(GAVE_UP)
+    if sign is None or sign.age_s > SHOWN_FOR.total_seconds():
         return []
     since = clock.now() - SHOWN_FOR
     dead = Delivery.objects.filter(state="dead", ended_at__gt=since).order_by("-ended_at").select_related("channel")

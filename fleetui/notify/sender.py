@@ -14,10 +14,12 @@ from time import monotonic
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from fleetui.core import clock
 from fleetui.core.errors import SealBroken
+from fleetui.core.heartbeats import mark
 from fleetui.core.posting import NotSent
 from fleetui.core.text import clean
 from fleetui.notify.channels import secrets_of
@@ -33,6 +35,8 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 3600.0
 #: With these pauses about half a day.
 MOST_ATTEMPTS = 18
+#: The sign that this was last done at all (fleetui.core.heartbeats).
+GAVE_UP = "notification given up"
 log = structlog.get_logger(__name__)
 
 
@@ -107,7 +111,9 @@ def _send(rows: list[Delivery]) -> int:
         now, why = clock.now(), clean(str(error))[:300]
         log.warning("notification_failed", channel=channel.name, attempts=attempts, error=why)
         if attempts >= MOST_ATTEMPTS:
-            mine.update(**free, state="dead", ended_at=now, attempts=attempts, said=why)
+            with transaction.atomic():
+                mine.update(**free, state="dead", ended_at=now, attempts=attempts, said=why)
+                mark(GAVE_UP, {})
         else:
             pause_s = min(FIRST_PAUSE_S * 2 ** (attempts - 1), LONGEST_PAUSE_S) * random.uniform(0.8, 1.2)  # noqa: S311
             mine.update(**free, attempts=attempts, said=why, due_at=now + timedelta(seconds=pause_s))

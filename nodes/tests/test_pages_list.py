@@ -217,7 +217,7 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(admin: Client) -> No
         make_node(f"n{number}", pool=pool if number % 2 else None, health="degraded" if number % 3 else "healthy")
     with CaptureQueriesContext(connection) as many:
         admin.get("/nodes/?per_page=100")
-    assert len(few) == len(many) <= 12
+    assert len(few) == len(many) <= 11
 
 
 def test_the_filter_panel_counts_what_a_person_may_see(cast: Cast) -> None:
