@@ -35,3 +35,11 @@ def _english() -> Iterator[None]:
     """A request leaves its language in its thread, which tests share: each begins in English."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_releases_of_others() -> None:
+    """A process keeps its view of the releases for a minute, longer than their rows last in tests."""
+    from nodes.services.releases import view_of
+
+    view_of.cache.clear()

@@ -97,7 +97,7 @@ class Fleet:
     # starting and stopping
 
     def start(self) -> None:
-        """Make the hosts, listen on all of them, write the manifest."""
+        """Make the hosts and listen on all of them."""
         _raise_file_limit()
         plans = (
             demo_plans(self.settings.seed)
@@ -111,7 +111,6 @@ class Fleet:
         for row in self._published:
             self.catalog.publish(row["version"], datetime.fromtimestamp(row["at"], UTC), bad=row["bad"])
         self.save()
-        self._write_manifest()
         self.started = True
 
     def _open_all(self, plans: list[HostPlan], client_public: bytes) -> str:
@@ -233,7 +232,8 @@ class Fleet:
             "story": host.plan.story,
         }
 
-    def _write_manifest(self) -> None:
+    def write_manifest(self) -> None:
+        """Say where the hosts are: last of a start, so that whoever sees it can also command the fleet."""
         manifest = self.manifest()
         storage.write_text(self.settings.directory / inventory.INVENTORY, inventory.ansible(manifest))
         storage.write_text(self.settings.directory / inventory.KNOWN_HOSTS, inventory.known_hosts(manifest))
@@ -307,7 +307,7 @@ class Fleet:
         release = self.catalog.publish(version, datetime.fromtimestamp(now, UTC), bad=bad)
         self._published.append({"version": version, "at": int(now), "bad": bad})
         self.save()
-        self._write_manifest()
+        self.write_manifest()
         return release.stream
 
 

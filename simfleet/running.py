@@ -32,6 +32,7 @@ async def _serve_locked(settings: Settings, stop: asyncio.Event, report: Report)
     try:
         fleet.start()
         await control.start()
+        fleet.write_manifest()
         first = next(iter(fleet.hosts.values()), None)
         where = f", the first at {first.address}:{first.port}" if first else ""
         report(f"{len(fleet.hosts)} simulated hosts listen{where}; manifest {settings.directory / storage.MANIFEST}")

@@ -35,6 +35,7 @@ async def running(directory: Path, **given: Any) -> AsyncIterator[Fleet]:
     control = ControlServer(fleet, directory)
     fleet.start()
     await control.start()
+    fleet.write_manifest()
     try:
         yield fleet
     finally:
