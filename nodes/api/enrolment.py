@@ -11,63 +11,26 @@ from rest_framework.response import Response
 
 from fleetui.access.api.shapes import shown_once
 from fleetui.access.api.throttles import EnrolmentThrottle
-from fleetui.access.token_text import state_at
 from fleetui.core import clock, context
 from fleetui.core.api.actions import PUBLIC, Action
 from fleetui.core.api.bodies import Body, Integer, Text, checked_body, read_body
-from fleetui.core.api.pagination import Sort
 from fleetui.core.api.renderers import BodyTooLarge, OrjsonParser
 from fleetui.core.api.shapes import (
     INTEGER,
     TEXT,
-    TEXTS,
-    TIME,
-    UUID,
     Document,
-    Field,
     PageOf,
-    Row,
     Shape,
-    column,
-    known,
-    nullable,
     object_of,
     one_of,
 )
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import FleetError, NotFound
-from nodes.api.groups import PoolBase
-from nodes.models import EnrolmentToken, Pool
+from nodes.api.token_fields import HEAD, SORTS, TAIL, PoolTokens, TokenBody
+from nodes.models import EnrolmentToken
 from nodes.services import enrolment
 
-
-def _token_state(row: Row) -> str:
-    is_used_up = row["max_uses"] is not None and row["uses"] >= row["max_uses"]
-    return state_at(clock.now(), revoked_at=row["revoked_at"], expires_at=row["expires_at"], is_used_up=is_used_up)
-
-
-ENROLMENT_TOKEN = Shape(
-    "EnrolmentToken",
-    {
-        "id": column("id", UUID),
-        "pool": column("pool__name", TEXT),
-        "name": column("name", TEXT),
-        "prefix": column("prefix", TEXT),
-        "state": Field(
-            one_of(["active", "used_up", "expired", "revoked"]),
-            ("revoked_at", "expires_at", "max_uses", "uses"),
-            _token_state,
-        ),
-        "networks": column("networks", TEXTS),
-        "max_uses": column("max_uses", nullable(INTEGER)),
-        "uses": column("uses", INTEGER),
-        "created_at": column("created_at", TIME),
-        "created_by": known("created_by", TEXT),
-        "expires_at": column("expires_at", TIME),
-        "last_used_at": column("last_used_at", nullable(TIME)),
-        "revoked_at": column("revoked_at", nullable(TIME)),
-    },
-)
+ENROLMENT_TOKEN = Shape("EnrolmentToken", {**HEAD, **TAIL})
 NEW_ENROLMENT_TOKEN = shown_once("NewEnrolmentToken", ENROLMENT_TOKEN)
 ENROLLED = Document(
     "Enrolled",
@@ -86,24 +49,11 @@ ENROLLED = Document(
 
 #: An announcement has a few hundred bytes; RSA keys and long names included, this is far above.
 MAX_BYTES = 32 * 1024
-TOKENS = Listing(
-    ENROLMENT_TOKEN,
-    {
-        "created_at": Sort("created_at", kind="time"),
-        "expires_at": Sort("expires_at", kind="time"),
-        "name": Sort("name"),
-    },
-    "-created_at",
-)
+TOKENS = Listing(ENROLMENT_TOKEN, SORTS, "-created_at")
 
 
-class EnrolmentTokenBody(Body):
+class EnrolmentTokenBody(TokenBody):
     """A token by which machines enrol in the pool. `max_uses` null: any number; `networks` empty: from anywhere."""
-
-    name = Text(min_length=1, max_length=100)
-    days = Integer(min_value=1, max_value=366, default=90)
-    max_uses = Integer(min_value=1, max_value=100_000, allow_null=True, default=None)
-    networks = serializers.ListField(child=Text(max_length=50), default=list)
 
 
 class AnnouncementBody(Body):
@@ -124,13 +74,7 @@ class AnnouncementBody(Body):
     os_family = Text(max_length=30, allow_blank=True, default="", help_text="Empty: detected.")
 
 
-class _Tokens(PoolBase):
-    def pool(self, name: str) -> Pool:
-        found: Pool = self.one(name)
-        return found
-
-
-class EnrolmentTokenList(_Tokens):
+class EnrolmentTokenList(PoolTokens):
     """The enrolment tokens of a pool."""
 
     actions = {
@@ -162,7 +106,7 @@ class EnrolmentTokenList(_Tokens):
         return Response(body, status=201, headers={"Location": f"{request.path}{token.pk}/"})
 
 
-class EnrolmentTokenDetail(_Tokens):
+class EnrolmentTokenDetail(PoolTokens):
     """One enrolment token. Deleting it revokes it; the row stays for the record."""
 
     actions = {

@@ -9,70 +9,39 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleetui.access.token_text import MAX_DAYS, state_at
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
-from fleetui.core.api.bodies import Body, Integer, Text, read_body
-from fleetui.core.api.pagination import Sort
+from fleetui.core.api.bodies import Integer, Text, read_body
 from fleetui.core.api.shapes import (
     FLAG,
     INTEGER,
     TEXT,
-    TEXTS,
-    TIME,
-    UUID,
     Document,
     Field,
     PageOf,
-    Row,
     Shape,
     column,
-    known,
-    nullable,
-    one_of,
 )
 from fleetui.core.api.views import Listing, asked_fields, fields_param
 from fleetui.core.errors import NotFound
-from nodes.api.groups import PoolBase
-from nodes.models import Pool, PoolToken
+from nodes.api.token_fields import HEAD, SORTS, TAIL, PoolTokens, TokenBody
+from nodes.models import PoolToken
 from nodes.services.provisioning.pool_tokens import (
     DEFAULT_PATTERN,
     LEAST_MINUTES,
-    MAX_LIMIT,
     MOST_MINUTES,
     add_pool_token,
     revoke_pool_token,
 )
 
-
-def _state(row: Row) -> str:
-    is_used_up = row["max_uses"] is not None and row["uses"] >= row["max_uses"]
-    return state_at(clock.now(), revoked_at=row["revoked_at"], expires_at=row["expires_at"], is_used_up=is_used_up)
-
-
 POOL_TOKEN = Shape(
     "ProvisioningToken",
     {
-        "id": column("id", UUID),
-        "pool": column("pool__name", TEXT),
-        "name": column("name", TEXT),
-        "prefix": column("prefix", TEXT),
-        "state": Field(
-            one_of(["active", "used_up", "expired", "revoked"]),
-            ("revoked_at", "expires_at", "max_uses", "uses"),
-            _state,
-        ),
-        "networks": column("networks", TEXTS),
+        **HEAD,
         "name_pattern": column("name_pattern", TEXT),
         "needs_id": column("needs_id", FLAG),
         "arrive_within_minutes": Field(INTEGER, ("arrive_within_s",), lambda row: row["arrive_within_s"] // 60),
-        "max_uses": column("max_uses", nullable(INTEGER)),
-        "uses": column("uses", INTEGER),
-        "created_at": column("created_at", TIME),
-        "created_by": known("created_by", TEXT),
-        "expires_at": column("expires_at", TIME),
-        "last_used_at": column("last_used_at", nullable(TIME)),
-        "revoked_at": column("revoked_at", nullable(TIME)),
+        **TAIL,
     },
 )
 _SCHEMA = POOL_TOKEN.schema()
@@ -87,24 +56,12 @@ NEW_POOL_TOKEN = Document(
         "required": ["url"],
     },
 )
-TOKENS = Listing(
-    POOL_TOKEN,
-    {
-        "created_at": Sort("created_at", kind="time"),
-        "expires_at": Sort("expires_at", kind="time"),
-        "name": Sort("name"),
-    },
-    "-created_at",
-)
+TOKENS = Listing(POOL_TOKEN, SORTS, "-created_at")
 
 
-class PoolTokenBody(Body):
+class PoolTokenBody(TokenBody):
     """`max_uses` null: any number of nodes; `networks` empty: from anywhere. `needs_id`: a fetch has to give `?id=`."""
 
-    name = Text(min_length=1, max_length=100)
-    days = Integer(min_value=1, max_value=MAX_DAYS, default=90)
-    max_uses = Integer(min_value=1, max_value=MAX_LIMIT, allow_null=True, default=None)
-    networks = serializers.ListField(child=Text(max_length=50), default=list)
     name_pattern = Text(
         min_length=1, max_length=60, default=DEFAULT_PATTERN, help_text="With {pool}, {id} and {n} in it."
     )
@@ -117,13 +74,7 @@ class PoolTokenBody(Body):
     )
 
 
-class _Tokens(PoolBase):
-    def pool(self, name: str) -> Pool:
-        found: Pool = self.one(name)
-        return found
-
-
-class PoolTokenList(_Tokens):
+class PoolTokenList(PoolTokens):
     """Tokens by which new machines of a pool fetch its config."""
 
     actions = {
@@ -158,7 +109,7 @@ class PoolTokenList(_Tokens):
         return Response({**POOL_TOKEN.render(row), "url": url}, status=201, headers=headers)
 
 
-class PoolTokenDetail(_Tokens):
+class PoolTokenDetail(PoolTokens):
     """One provisioning token. Deleting it revokes it; the row stays for the record."""
 
     actions = {

@@ -21,10 +21,11 @@ from nodes.services.nodes import delete_node, edit_node, set_lifecycle
 from nodes.services.polling import Outcome
 from nodes.services.provisioning.ending import end_open
 from nodes.services.provisioning.instance import checked_id, name_part
-from nodes.services.provisioning.pool_tokens import add_pool_token, pool_token_state, revoke_pool_token
+from nodes.services.provisioning.pool_tokens import add_pool_token, revoke_pool_token
 from nodes.services.provisioning.refusal import Refusal
 from nodes.services.provisioning.serve import fetch
 from nodes.services.provisioning.unseen import retire_unseen
+from nodes.services.token_terms import token_state
 from nodes.tests.cast import Cast
 from nodes.tests.enrolling import enrol, make_enrolment
 from nodes.tests.make import NOW, make_config, make_node, make_version, principal
@@ -102,7 +103,7 @@ class TestAdmitting:
         got(text, "i-0001"), got(text, "i-0002")
         assert asked(text, "i-0003") is Refusal.USED_UP
         assert got(text, "i-0002")
-        assert pool_token_state(PoolToken.objects.get(), LATER) == "used_up"
+        assert token_state(PoolToken.objects.get(), LATER) == "used_up"
 
     def test_networks_and_ids(self, cast: Cast, version: IgnitionVersion) -> None:
         text = token_of(cast, networks=["10.0.0.0/8"], needs_id=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,47 +15,30 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from fleetui.access.forms import NetworksField
 from fleetui.access.guards import needs
-from fleetui.access.token_text import MAX_DAYS
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
 from nodes.models import Credential, EnrolmentToken, Pool
 from nodes.services import enrolment
 from nodes.services.enrolment import butane
-from nodes.services.enrolment.tokens import MAX_LIMIT
 from nodes.views.enrolment_words import may_enrol
 from nodes.views.pools import visible_pool
 from nodes.views.subject import principal_of
+from nodes.views.token_forms import TokenForm
 
 VARIANT_WORDS = {"fcos": "Fedora CoreOS", "flatcar": "Flatcar"}
 
 
-class EnrolmentTokenForm(forms.Form):
+class EnrolmentTokenForm(TokenForm):
     """A token by which machines enrol in a pool."""
 
-    name = forms.CharField(
-        label=gettext_lazy("Name"),
-        max_length=100,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "placeholder": "workers-2026"}),
-        help_text=gettext_lazy("Say which image or group of machines carries it."),
-    )
-    days = forms.IntegerField(
-        label=gettext_lazy("Valid for days"),
-        initial=90,
-        min_value=1,
-        max_value=MAX_DAYS,
-        help_text=gettext_lazy("1 to 366"),
-    )
-    max_uses = forms.IntegerField(
-        label=gettext_lazy("Machines at most"),
-        required=False,
-        min_value=1,
-        max_value=MAX_LIMIT,
-        help_text=gettext_lazy("Counts every machine that is admitted, gone ones too. Empty: any number."),
-    )
-    networks = NetworksField(help_text=gettext_lazy("Where machines may announce themselves from, one a line."))
+    example = "workers-2026"
+    helps = {
+        "name": gettext_lazy("Say which image or group of machines carries it."),
+        "max_uses": gettext_lazy("Counts every machine that is admitted, gone ones too. Empty: any number."),
+        "networks": gettext_lazy("Where machines may announce themselves from, one a line."),
+    }
 
 
 @never_cache

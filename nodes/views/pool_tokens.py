@@ -16,9 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from fleetui.access.forms import NetworksField
 from fleetui.access.guards import needs
-from fleetui.access.token_text import MAX_DAYS
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
@@ -27,7 +25,6 @@ from nodes.services.provisioning.offer import NEEDED
 from nodes.services.provisioning.pool_tokens import (
     DEFAULT_PATTERN,
     LEAST_MINUTES,
-    MAX_LIMIT,
     MOST_MINUTES,
     add_pool_token,
     revoke_pool_token,
@@ -35,32 +32,18 @@ from nodes.services.provisioning.pool_tokens import (
 from nodes.services.provisioning.snippets import ID_PLACE, pool_snippets
 from nodes.views.pools import visible_pool
 from nodes.views.subject import principal_of
+from nodes.views.token_forms import TokenForm
 
 
-class PoolTokenForm(forms.Form):
+class PoolTokenForm(TokenForm):
     """A token by which new machines of a pool fetch its config."""
 
-    name = forms.CharField(
-        label=gettext_lazy("Name"),
-        max_length=100,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "placeholder": "autoscaling-2026"}),
-        help_text=gettext_lazy("Say which group of machines boots by it."),
-    )
-    days = forms.IntegerField(
-        label=gettext_lazy("Valid for days"),
-        initial=90,
-        min_value=1,
-        max_value=MAX_DAYS,
-        help_text=gettext_lazy("1 to 366"),
-    )
-    max_uses = forms.IntegerField(
-        label=gettext_lazy("Machines at most"),
-        required=False,
-        min_value=1,
-        max_value=MAX_LIMIT,
-        help_text=gettext_lazy("Counts every node that is made, gone ones too. Empty: any number."),
-    )
-    networks = NetworksField(help_text=gettext_lazy("Where machines may fetch from, one a line."))
+    example = "autoscaling-2026"
+    helps = {
+        "name": gettext_lazy("Say which group of machines boots by it."),
+        "max_uses": gettext_lazy("Counts every node that is made, gone ones too. Empty: any number."),
+        "networks": gettext_lazy("Where machines may fetch from, one a line."),
+    }
     name_pattern = forms.CharField(
         label=gettext_lazy("Names of the nodes"),
         initial=DEFAULT_PATTERN,

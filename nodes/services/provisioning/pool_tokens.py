@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
-from fleetui.access.services import latest_end
-from fleetui.access.token_text import check_days, checked_networks, matches, new_text, state_at, taken_apart
+from fleetui.access.token_text import matches, new_text, taken_apart
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput
-from fleetui.core.text import clean
 from nodes.models import Node, Pool, PoolToken, Provisioning
 from nodes.services.provisioning.ending import trust_no_more
 from nodes.services.provisioning.offer import NEEDED
+from nodes.services.token_terms import checked_terms
 
 POOL_START = "fleetui-pool_"
-MAX_LIMIT = 100_000
 LEAST_MINUTES, MOST_MINUTES = 10, 7 * 24 * 60
 DEFAULT_PATTERN = "{pool}-{id}"
 #: What a name may be made of: the pool, the id or address of the machine, the number of the machine by this token.
@@ -43,27 +41,18 @@ def add_pool_token(
 ) -> tuple[PoolToken, str]:
     """Make a token by which new machines of the pool fetch its config; returns the row and the text that is shown this once.
 
-    `max_uses` is how many nodes it makes (None: any number), `networks` where a fetch may come from. A token that makes one
-    hands on no more than its own life time and networks.
+    `max_uses` is how many nodes it makes (None: any number), `networks` where a fetch may come from.
     """
-    for permission in NEEDED:
-        require(actor, permission, pool)
-    name = clean(name).strip()
-    if not name or len(name) > 100 or not name.isprintable():
-        raise InvalidInput(
-            _("The name is empty, too long, or holds control characters."),
-            field="name",
-            value=name,
-            mend=_("Give 1 to 100 characters."),
-        )
-    check_days(days)
-    if max_uses is not None and not 1 <= max_uses <= MAX_LIMIT:
-        raise InvalidInput(
-            _("%(value)s machines is not a limit.") % {"value": max_uses},
-            field="max_uses",
-            value=max_uses,
-            mend=_("Give 1 to %(limit)s, or none.") % {"limit": f"{MAX_LIMIT:,}"},
-        )
+    terms = checked_terms(
+        pool=pool,
+        name=name,
+        days=days,
+        max_uses=max_uses,
+        networks=networks,
+        needed=NEEDED,
+        actor=actor,
+        now=now,
+    )
     if not LEAST_MINUTES <= arrive_within_minutes <= MOST_MINUTES:
         raise InvalidInput(
             _("%(value)s minutes is not a time in which machines boot.") % {"value": arrive_within_minutes},
@@ -71,18 +60,15 @@ def add_pool_token(
             value=arrive_within_minutes,
             mend=_("Give %(least)s to %(most)s.") % {"least": LEAST_MINUTES, "most": f"{MOST_MINUTES:,}"},
         )
-    checked = checked_networks(networks)
-    wanted = now + timedelta(days=days)
-    expires_at = latest_end(actor=actor, scopes=NEEDED, pools=[pool.pk], networks=checked, wanted=wanted)
     made = new_text(POOL_START)
     given = {
-        "name": name,
+        "name": terms.name,
         "name_pattern": checked_pattern(name_pattern),
         "needs_id": needs_id,
         "arrive_within_s": arrive_within_minutes * 60,
         "max_uses": max_uses,
-        "networks": checked,
-        "expires_at": expires_at,
+        "networks": terms.networks,
+        "expires_at": terms.expires_at,
     }
     try:
         with transaction.atomic():
@@ -98,9 +84,9 @@ def add_pool_token(
             append([Entry(str(actor), "pools.add_provisioning_token", f"pool:{pool.name}", after=given)])
     except IntegrityError as error:
         raise Conflict(
-            _("The pool %(pool)s has a provisioning token named %(name)s.") % {"pool": pool.name, "name": name},
+            _("The pool %(pool)s has a provisioning token named %(name)s.") % {"pool": pool.name, "name": terms.name},
             field="name",
-            value=name,
+            value=terms.name,
             mend=_("Choose another name; that of a revoked token is kept for the record."),
         ) from error
     return token, made.text
@@ -148,12 +134,6 @@ def revoke_pool_token(*, token: PoolToken, actor: Principal, now: datetime) -> N
             trust_no_more(row, now)
         before = {"name": token.name, "uses": token.uses, "on_their_way": len(rows)}
         append([Entry(str(actor), "pools.revoke_provisioning_token", f"pool:{token.pool.name}", before=before)])
-
-
-def pool_token_state(token: PoolToken, now: datetime) -> str:
-    """active, used_up, expired or revoked."""
-    is_used_up = token.max_uses is not None and token.uses >= token.max_uses
-    return state_at(now, revoked_at=token.revoked_at, expires_at=token.expires_at, is_used_up=is_used_up)
 
 
 def presented_pool_token(text: str) -> PoolToken | None:
