@@ -22,6 +22,7 @@ app.conf.beat_schedule = {
     "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": 4}},
     "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": 5}},
+    "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": 5}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},

@@ -6,15 +6,20 @@ class OpsConfig(AppConfig):
 
     def ready(self) -> None:
         from fleetui.core.frame import add_banner_source, add_tool_source
+        from fleetui.core.rotation import register
         from nodes.services.changes import follow_renames
+        from nodes.services.guard import in_transaction
         from nodes.services.merging import follow_merges
         from nodes.services.whereabouts import guard_whereabouts
-        from nodes.views.extras import add_node_extra, add_pool_extra
+        from nodes.views.extras import add_cluster_extra, add_node_extra, add_pool_extra
         from ops.frame import everything_stopped, operations_tool
+        from ops.kubernetes import transport
         from ops.services import retention
+        from ops.services.clusters.access import rotate_seals
         from ops.services.merging import follow_merge
         from ops.services.renaming import follow_rename
         from ops.services.whereabouts import at_work
+        from ops.views.clusters import cluster_api, node_in_cluster
         from ops.views.node import node_operations
         from ops.views.pool import pool_operations
 
@@ -25,4 +30,8 @@ class OpsConfig(AppConfig):
         follow_merges(follow_merge)
         follow_renames(follow_rename)
         guard_whereabouts(at_work)
+        add_node_extra(node_in_cluster)
+        add_cluster_extra(cluster_api)
+        register("clusters", rotate_seals)
+        transport.forbid = in_transaction
         retention.install()

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from ops import actions
-from ops.models import Operation, VersionHold
+from ops.models import ClusterNode, Operation, VersionHold
 from ops.states import ACTIVE, State
 
 
@@ -60,4 +60,29 @@ class HoldFilter(FilterSet):
 
     class Meta:
         model = VersionHold
+        fields: list[str] = []
+
+
+def _known(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(node__isnull=not wanted)
+
+
+def _is_ready(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(ready="True") if wanted else rows.exclude(ready="True")
+
+
+def _is_cordoned(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
+    return rows.filter(is_cordoned=wanted)
+
+
+class ClusterNodeFilter(FilterSet):
+    """Filters of the nodes of a cluster."""
+
+    node = ListFilter("node__name", help_text="Names of nodes of FleetUI.")
+    known = FlagFilter(_known, help_text="Whether it is a node of FleetUI.")
+    ready = FlagFilter(_is_ready, help_text="Whether it is ready.")
+    cordoned = FlagFilter(_is_cordoned, help_text="Whether it is cordoned.")
+
+    class Meta:
+        model = ClusterNode
         fields: list[str] = []

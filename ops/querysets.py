@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from nodes.querysets import CappedCount
 from ops.states import ACTIVE, FINAL, STARTED, State
@@ -142,3 +142,16 @@ class OfSchedule(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> Self:
         where = principal.where("operations.read")
         return self if where.everywhere else self.filter(schedule__pool__in=where.pools)
+
+
+class ClusterNodeQuerySet(models.QuerySet[Any]):
+    """Reads of what clusters say of their nodes."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those that are nodes one sees; whoever sees everything also sees those that FleetUI does not know."""
+        where = principal.where("nodes.read")
+        return self if where.everywhere else self.filter(node__pool_id__in=where.pools)
+
+    def of(self, nodes: Iterable[Any]) -> Self:
+        """The rows of these nodes, each in the cluster that its pool is in now."""
+        return self.filter(node__in=[node.pk for node in nodes], access__cluster=F("node__pool__cluster"))

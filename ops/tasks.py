@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock
 from ops.engine import claim_due, run_step, start_queued
+from ops.services.clusters import refresh as clusters
 from ops.services.expire import expire_untouched
 from ops.services.schedule_runs import run_due
 
@@ -49,6 +50,27 @@ def step(operation: str, lease: str) -> None:
             _send(one, mine)
             return
         is_ours = True
+
+
+@shared_task(name="ops.tasks.look_at_clusters", ignore_result=True)
+def look_at_clusters() -> None:
+    """Claim the clusters that are due, and send each. A lost message costs one lease time, a repeated one nothing."""
+    for access, lease in clusters.claim_due(clock.now()):
+        look_at_cluster.delay(str(access), str(lease))
+
+
+@shared_task(name="ops.tasks.look_at_cluster", ignore_result=True)
+def look_at_cluster(access: str, lease: str) -> None:
+    """Look at one cluster, and store what it says of its nodes."""
+    clusters.refresh(uuid.UUID(access), uuid.UUID(lease))
+
+
+def nudge_clusters() -> None:
+    """Tell the workers that a cluster is due now. Without a broker the next round finds it."""
+    try:
+        look_at_clusters.delay()
+    except (BrokerError, OSError) as error:
+        log.warning("clusters_not_announced", error=str(error))
 
 
 def _send(operation: uuid.UUID, lease: uuid.UUID) -> None:

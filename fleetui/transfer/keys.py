@@ -19,6 +19,7 @@ from fleetui.notify.models import Channel
 from fleetui.transfer.archive import KeysNeeded, Manifest
 from fleetui.transfer.errors import TransferRefused
 from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue, PoolToken, Provisioning
+from ops.models import ClusterAccess
 
 _SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
 
@@ -39,6 +40,7 @@ def _sealed_values() -> Iterator[Any]:
     yield from IgnitionValue.objects.order_by().values_list("sealed_value", flat=True)
     for column in ("sealed_secret", "sealed_webhook_secret", "sealed_status_token"):
         yield from GitFollow.objects.order_by().values_list(column, flat=True)
+    yield from ClusterAccess.objects.order_by().values_list("sealed", flat=True)
     yield from Channel.objects.order_by().values_list("sealed", flat=True)
     # Its head names the key; the rest may be megabytes.
     offers = Provisioning.objects.exclude(sealed_config="").order_by()

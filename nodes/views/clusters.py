@@ -28,6 +28,7 @@ from nodes.services import groups
 from nodes.services.clusters import KUBELET, ClusterCounts, cluster_counts
 from nodes.services.history import history
 from nodes.services.stats import attention, version_ages
+from nodes.views.extras import cluster_extras_for
 from nodes.views.group_words import phrase
 from nodes.views.links import axis_bars, nodes_url
 from nodes.views.over_time import range_links, range_of, versions_chart, versions_of
@@ -110,6 +111,7 @@ def cluster_page(request: HttpRequest, name: str) -> HttpResponse:
         "nodes_url": nodes_url(cluster=cluster.name),
         "attention_url": nodes_url(cluster=cluster.name, needs_attention="true"),
         "may_write": principal.may("clusters.write"),
+        **cluster_extras_for(principal, cluster, request.GET),
     }
     return render(request, "nodes/cluster.html", context)
 

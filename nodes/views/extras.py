@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.http import QueryDict
+
 from fleetui.access.principals import Principal
-from nodes.models import Node, Pool
+from nodes.models import Cluster, Node, Pool
 
 #: (principal, node or None for the list) -> context for the templates.
 Extra = Callable[[Principal, Node | None], Mapping[str, Any]]
@@ -40,3 +42,18 @@ def add_pool_extra(extra: PoolExtra) -> None:
 
 def pool_extras_for(principal: Principal, pool: Pool) -> dict[str, Any]:
     return {name: value for extra in _POOL_EXTRAS for name, value in extra(principal, pool).items()}
+
+
+#: (principal, cluster, query of the address) -> context for the page of the cluster.
+ClusterExtra = Callable[[Principal, Cluster, QueryDict], Mapping[str, Any]]
+_CLUSTER_EXTRAS: list[ClusterExtra] = []
+
+
+def add_cluster_extra(extra: ClusterExtra) -> None:
+    """As for nodes: what stands on the page of a cluster and is known elsewhere."""
+    if extra not in _CLUSTER_EXTRAS:
+        _CLUSTER_EXTRAS.append(extra)
+
+
+def cluster_extras_for(principal: Principal, cluster: Cluster, query: QueryDict) -> dict[str, Any]:
+    return {name: value for extra in _CLUSTER_EXTRAS for name, value in extra(principal, cluster, query).items()}

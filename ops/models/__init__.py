@@ -1,6 +1,7 @@
 """What we do about it: requests, the operations that carry them out, their logs, approvals and limits."""
 
 from ops.models.attachment import Attachment
+from ops.models.cluster import ClusterAccess, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
@@ -13,6 +14,9 @@ __all__ = [
     "Approval",
     "ApprovalRule",
     "Attachment",
+    "ClusterAccess",
+    "ClusterNode",
+    "Cordon",
     "Limit",
     "LogLine",
     "Operation",

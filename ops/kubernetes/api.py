@@ -1,0 +1,185 @@
+"""The few requests that FleetUI makes of an API server. Each is one request, or the pages of one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from nodes.axes.reading import at, mapping, objects, text
+from ops.kubernetes.access import Access
+from ops.kubernetes.errors import SAID_CHARS, Blocked, ClusterError
+from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod
+from ops.kubernetes.transport import HttpsTransport, Transport
+
+JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
+PAGE = 250
+_NODES = "/api/v1/nodes"
+_KINDS: Final[Mapping[int, str]] = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    410: "conflict",
+    429: "busy",
+}
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Right:
+    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, or force."""
+
+    verb: str
+    resource: str
+    use: str
+    group: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        """As `kubectl auth can-i` takes it."""
+        whole = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {whole}" + (f"/{self.subresource}" if self.subresource else "")
+
+
+RIGHTS: Final = (
+    Right("list", "nodes", "look"),
+    Right("get", "nodes", "look"),
+    Right("list", "pods", "look"),
+    Right("list", "poddisruptionbudgets", "look", group="policy"),
+    Right("patch", "nodes", "drain"),
+    Right("create", "pods", "drain", subresource="eviction"),
+    Right("delete", "pods", "force"),
+)
+
+
+def connect(access: Access) -> Api:
+    """An Api over HTTPS; nothing is sent yet. Raises ClusterError where the certificates cannot be used."""
+    return Api(HttpsTransport(access))
+
+
+class Api:
+    """Raises ClusterError, and Blocked for an eviction that a disruption budget does not allow now."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def version(self) -> str:
+        return text(self._ask("GET", "/version"), "gitVersion")
+
+    def missing(self) -> list[Right]:
+        """The rights that this sign-in does not have, by what the API itself decides."""
+        return [right for right in RIGHTS if not self._may(right)]
+
+    def _may(self, right: Right) -> bool:
+        asked = {"verb": right.verb, "group": right.group, "resource": right.resource, "subresource": right.subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {name: value for name, value in asked.items() if value}},
+        }
+        answer = self._ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
+        return at(answer, "status", "allowed") is True
+
+    def nodes(self) -> Iterator[ClusterNode]:
+        return self._list(_NODES, ClusterNode.read)
+
+    def node(self, name: str) -> ClusterNode:
+        return ClusterNode.read(self._ask("GET", f"{_NODES}/{name}"))
+
+    def pods(self, node: str = "") -> Iterator[Pod]:
+        """Of one node, or of all."""
+        return self._list("/api/v1/pods", Pod.read, {"fieldSelector": f"spec.nodeName={node}"} if node else {})
+
+    def budgets(self) -> list[Budget]:
+        return list(self._list("/apis/policy/v1/poddisruptionbudgets", Budget.read))
+
+    def cordon(self, node: ClusterNode, by: str) -> None:
+        """Mark a node, as it was looked at, as unschedulable and as ours. `conflict` when it has changed since then."""
+        self._patch(node, {"annotations": {CORDONED_BY: by}}, unschedulable=True)
+
+    def uncordon(self, node: ClusterNode) -> None:
+        """Take both marks away, likewise."""
+        self._patch(node, {"annotations": {CORDONED_BY: None}}, unschedulable=None)
+
+    def forget_mark(self, node: ClusterNode) -> None:
+        """Take our mark from a node that somebody else uncordoned."""
+        self._patch(node, {"annotations": {CORDONED_BY: None}})
+
+    def _patch(self, node: ClusterNode, metadata: Mapping[str, Any], **spec: Any) -> None:
+        # The revision makes a worker who wakes up late, and whoever is quicker, meet a conflict instead of each other.
+        body = {"metadata": {**metadata, "uid": node.uid, "resourceVersion": node.revision}}
+        self._ask("PATCH", f"{_NODES}/{node.name}", body={**body, "spec": spec} if spec else body, kind=MERGE)
+
+    def evict(self, pod: Pod, *, grace_s: int | None = None, dry_run: bool = False) -> None:
+        """Ask for the eviction of exactly this pod; `not_found` or `conflict` when it is gone, or another of its name is there."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+            "deleteOptions": {**_deletion(pod, grace_s), **({"dryRun": ["All"]} if dry_run else {})},
+        }
+        self._ask("POST", f"{_path(pod)}/eviction", body=body)
+
+    def delete(self, pod: Pod, *, grace_s: int | None = None) -> None:
+        """Delete exactly this pod, whatever budgets say."""
+        self._ask("DELETE", _path(pod), body=_deletion(pod, grace_s))
+
+    def _list(
+        self, path: str, read: Callable[[Mapping[str, Any]], Read], query: Mapping[str, str] | None = None
+    ) -> Iterator[Read]:
+        """Page by page, so that a cluster of thousands of nodes is never in memory as a whole."""
+        asked = {**(query or {}), "limit": str(PAGE)}
+        while True:
+            page = self._ask("GET", path, query=asked)
+            yield from map(read, objects(page, "items"))
+            # Longer than a text of a sentence: taken as it is.
+            following = at(page, "metadata", "continue")
+            if not isinstance(following, str) or not following:
+                return
+            asked["continue"] = following
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        kind: str = JSON,
+    ) -> Mapping[str, Any]:
+        sent = orjson.dumps(body) if body is not None else b""
+        status, raw = self._transport.send(method, path, query=query, body=sent, kind=kind if sent else "")
+        try:
+            answer = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            answer = None
+        if 200 <= status < 300 and isinstance(answer, dict):
+            return answer
+        raise _error(status, answer if isinstance(answer, dict) else {})
+
+
+def _path(pod: Pod) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+
+
+def _deletion(pod: Pod, grace_s: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"preconditions": {"uid": pod.uid}}
+    return found if grace_s is None else {**found, "gracePeriodSeconds": grace_s}
+
+
+def _error(status: int, answer: Mapping[str, Any]) -> ClusterError:
+    said = str(mapping(answer).get("message") or "")[:SAID_CHARS]
+    causes = [one for one in objects(answer, "details", "causes") if text(one, "reason") == "DisruptionBudget"]
+    if status == 429 and causes:
+        return Blocked(text(causes[0], "message") or said)
+    if 200 <= status < 400:
+        return ClusterError("garbled", said=f"HTTP {status}")
+    kind = _KINDS.get(status, "server_error" if status >= 500 else "refused")
+    return ClusterError(kind, status=status, said=said)

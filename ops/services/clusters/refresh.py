@@ -1,0 +1,232 @@
+"""Looks at clusters again and again: what is due is claimed by compare-and-swap, read without a transaction, and stored whole."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Case, F, Q, Value, When
+
+from fleetui.core import clock
+from fleetui.core.errors import SealBroken
+from fleetui.core.text import clean
+from nodes.models import Node
+from ops.kubernetes import Api, ClusterError
+from ops.kubernetes import ClusterNode as Seen
+from ops.kubernetes.drain import doubly_covered, hindrances, sort_pods
+from ops.kubernetes.objects import Budget, Pod
+from ops.models import ClusterAccess, ClusterNode
+from ops.services.clusters.access import api_of, opened
+from ops.services.clusters.cordons import settle
+from ops.services.clusters.matching import Ours, pair
+
+log = structlog.get_logger(__name__)
+EVERY = timedelta(seconds=30)
+#: A look that takes long is made the more seldom: no cluster is asked for more than a tenth of the time.
+SHARE = 10
+LONGEST_WAIT = timedelta(minutes=5)
+#: Longer than the lists of the largest cluster take.
+LEASE = timedelta(minutes=5)
+UNDER_WAY = 4
+NAMES_KEPT = 5
+_COLUMNS = (
+    "uid",
+    "node_id",
+    "matched_by",
+    "ready",
+    "ready_said",
+    "is_cordoned",
+    "is_control_plane",
+    "version",
+    "pods",
+    "taints",
+    "stands_against",
+)
+
+
+def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """Take what is due and nobody works on; ids with their leases. Each is taken once, whoever asks at the same time."""
+    room = UNDER_WAY - ClusterAccess.objects.filter(lease_until__gt=now).count()
+    if room <= 0:
+        return []
+    free = Q(lease_until=None) | Q(lease_until__lte=now)
+    claimed = []
+    due = ClusterAccess.objects.filter(free, due_at__lte=now).order_by("due_at")
+    for pk, lease_until in due.values_list("pk", "lease_until")[:room]:
+        lease = uuid.uuid4()
+        if ClusterAccess.objects.filter(pk=pk, lease_until=lease_until).update(lease=lease, lease_until=now + LEASE):
+            claimed.append((pk, lease))
+    return claimed
+
+
+@dataclass
+class OnNode:
+    """What runs on one node, counted as its pods come."""
+
+    pods: int = 0
+    going: int = 0
+    left: int = 0
+    local: list[str] = field(default_factory=list)
+    unmanaged: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    budgets: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, pod: Pod, budgets: list[Budget]) -> None:
+        self.pods += not pod.is_over
+        found = sort_pods([pod], delete_emptydir=False, delete_unmanaged=False)
+        self.left += len(found.left)
+        if found.left:
+            return
+        self.going += 1
+        for names, named in ((self.local, found.local), (self.unmanaged, found.unmanaged)):
+            names += [one.place for one in named]
+        self.doubled += [one.place for one in doubly_covered([pod], budgets)]
+        self.budgets += [
+            {"pod": one.pod.place, "budget": one.budget.place, "never": one.budget.never_allows}
+            for one in hindrances([pod], budgets)
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts of all, and the first few by name."""
+        found: dict[str, Any] = {"going": self.going, "left": self.left}
+        for name in ("local", "unmanaged", "doubled", "budgets"):
+            rows = getattr(self, name)
+            if rows:
+                found |= {name: rows[:NAMES_KEPT], f"{name}_count": len(rows)}
+        return found
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a cluster said of itself."""
+
+    version: str
+    missing: list[str]
+    nodes: list[Seen]
+    on: dict[str, OnNode]
+
+
+def read(api: Api) -> Look:
+    """Budgets first: then each pod is counted as it comes, and the pods of a large cluster are never in memory at once."""
+    version, missing = api.version(), [str(right) for right in api.missing()]
+    budgets, on = api.budgets(), {}
+    nodes = list(api.nodes())
+    for one in nodes:
+        on[one.name] = OnNode()
+    for pod in api.pods():
+        if pod.node in on:
+            on[pod.node].take(pod, budgets)
+    return Look(version, missing, nodes, on)
+
+
+def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
+    """Look at one cluster; whether what was seen was stored. A repeated message finds its lease gone."""
+    row = ClusterAccess.objects.select_related("cluster").filter(pk=access_id, lease=lease).first()
+    if row is None:
+        return False
+    began = clock.now()
+    try:
+        with api_of(opened(row)) as api:
+            look = read(api)
+            settle(row, api)
+    except ClusterError as error:
+        return _failed(row, lease, error.kind, error.params)
+    except SealBroken as error:
+        return _failed(row, lease, "seal_broken", {"said": error.message})
+    except Exception:
+        log.exception("cluster_not_read", access=str(row.pk))
+        _failed(row, lease, "fault", {})
+        raise
+    return _store(row, lease, look, began)
+
+
+def _store(row: ClusterAccess, lease: uuid.UUID, look: Look, began: datetime) -> bool:
+    now = clock.now()
+    rows = list(_rows(row, look))
+    columns: dict[str, Any] = {
+        "state": "good",
+        "problem": "",
+        "problem_params": {},
+        "version": clean(look.version)[:60],
+        "missing": look.missing,
+        "checked_at": began,
+        "failures": 0,
+    }
+    if row.state != "good":
+        columns["state_since"] = now
+    with transaction.atomic():
+        if not _release(row, lease, columns, now, max(EVERY, SHARE * (now - began))):
+            return False
+        before = {one.name: one for one in ClusterNode.objects.select_for_update().filter(access=row)}
+        changed = [one for one in rows if one.name not in before or _differs(before[one.name], one)]
+        ClusterNode.objects.bulk_create(
+            changed, update_conflicts=True, unique_fields=["access", "name"], update_fields=_FIELDS, batch_size=500
+        )
+        gone = [before[name].pk for name in before.keys() - {one.name for one in rows}]
+        ClusterNode.objects.filter(pk__in=gone).delete()
+    return True
+
+
+_FIELDS = ["node" if name == "node_id" else name for name in _COLUMNS]
+
+
+def _differs(before: ClusterNode, after: ClusterNode) -> bool:
+    return any(getattr(before, name) != getattr(after, name) for name in _COLUMNS)
+
+
+def _rows(row: ClusterAccess, look: Look) -> Iterable[ClusterNode]:
+    pairs = pair(look.nodes, _ours(row))
+    for one in look.nodes:
+        node, how = pairs.get(one.name, (None, ""))
+        on = look.on[one.name]
+        yield ClusterNode(
+            access=row,
+            name=one.name,
+            uid=one.uid[:64],
+            node_id=node,
+            matched_by=how,
+            ready=one.ready[:10],
+            ready_said="" if one.is_ready else clean(one.ready_said)[:300],
+            is_cordoned=one.cordoned,
+            is_control_plane=one.is_control_plane,
+            version=one.version[:60],
+            pods=on.pods,
+            taints=list(one.taints),
+            stands_against=on.as_json(),
+        )
+
+
+def _ours(row: ClusterAccess) -> Iterable[Ours]:
+    nodes = Node.objects.filter(pool__cluster=row.cluster_id).counted()
+    found = nodes.values_list("pk", "name", "address", "machine_id", "facts__document__network__hostname", "labels")
+    for pk, name, address, machine_id, hostname, labels in found.iterator():
+        yield Ours(pk, name, address, machine_id, hostname if isinstance(hostname, str) else "", labels or {})
+
+
+def _failed(row: ClusterAccess, lease: uuid.UUID, kind: str, params: dict[str, Any]) -> bool:
+    """What was seen before stays, with its age; it is tried again ever more seldom."""
+    now, failures = clock.now(), min(row.failures + 1, 30)
+    told = {name: clean(value) if isinstance(value, str) else value for name, value in params.items()}
+    columns: dict[str, Any] = {
+        "state": "failing",
+        "problem": kind,
+        "problem_params": {**told, "server": row.server},
+        "failures": failures,
+    }
+    if row.state != "failing":
+        columns["state_since"] = now
+    _release(row, lease, columns, now, min(EVERY * 2 ** min(failures - 1, 10), LONGEST_WAIT))
+    return False
+
+
+def _release(row: ClusterAccess, lease: uuid.UUID, columns: dict[str, Any], now: datetime, wait: timedelta) -> bool:
+    """Give the claim back with what was found; False when somebody else has it by now, or the access was changed."""
+    # Whoever asked for a look during this one waits for what comes after it.
+    due = Case(When(due_at=row.due_at, then=Value(now + wait)), default=F("due_at"))
+    mine = ClusterAccess.objects.filter(pk=row.pk, lease=lease, revision=row.revision)
+    return bool(mine.update(**columns, due_at=due, lease=None, lease_until=None))
