@@ -27,6 +27,7 @@ from fleetui.notify import api as notify
 from nodes.api import (
     bulk,
     comparing,
+    containers,
     duplicates,
     enrolment,
     exporting,
@@ -115,6 +116,9 @@ _api = [
         name="provisioning",
     ),
     path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
+    path("v1/nodes/<name:name>/containers/", containers.NodeContainers.as_view(), name="node-containers"),
+    path("v1/containers/", containers.ContainerList.as_view(), name="containers"),
+    path("v1/containers/images/", containers.ImageList.as_view(), name="container-images"),
     path("v1/views/", saved_views.ViewList.as_view(), name="views"),
     path("v1/views/<uuid:view_id>/", saved_views.ViewDetail.as_view(), name="view"),
     path("v1/views/<uuid:view_id>/default/", saved_views.ViewDefault.as_view(), name="view-default"),

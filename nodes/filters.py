@@ -19,6 +19,7 @@ from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
 from nodes.facts.query import parse
 from nodes.models import (
     Cluster,
+    ContainerOnNode,
     Credential,
     HostKey,
     IgnitionConfig,
@@ -368,3 +369,27 @@ class FleetTimelineFilter(TimelineFilter):
     node = ListFilter("node__name", help_text="Names of nodes.")
     pool = ListFilter("node__pool__name", help_text="Names of pools.")
     cluster = ListFilter("node__pool__cluster__name", help_text="Names of clusters.")
+
+
+def _container_text(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return rows.filter(Q(name__icontains=text) | Q(repository__icontains=text) | Q(unit__icontains=text))
+
+
+class ContainerFilter(FilterSet):
+    """Filters of containers. Several values of one filter are joined with "or", filters with "and"."""
+
+    q = TextFilter(_container_text, help_text="Part of the name, the image or the unit.")
+    repository = ListFilter("repository", help_text="Images without tag, such as quay.io/prometheus/node-exporter.")
+    tag = ListFilter("tag", help_text="Tags of images.")
+    digest = ListFilter("digest", help_text="Digests of images, whole.")
+    state = ListFilter("state", help_text="States, such as running; absent for a unit whose container is not there.")
+    health = ListFilter("health", allowed=["healthy", "unhealthy", "starting"], help_text="What the health check says.")
+    managed_by = ListFilter("managed_by", allowed=list(ContainerOnNode.MANAGERS), help_text="By whom it is run.")
+    unit = ListFilter("unit", help_text="Systemd units.")
+    runtime = ListFilter("runtime", help_text="podman, podman-user, docker or containerd.")
+    node = ListFilter("node__name", help_text="Names of nodes.")
+    pool = ListFilter("node__pool__name", help_text="Names of pools.")
+
+    class Meta:
+        model = ContainerOnNode
+        fields: list[str] = []

@@ -166,6 +166,40 @@ class DeploymentQuerySet(_OfNode):
     """Reads of deployments."""
 
 
+class ContainerQuerySet(_OfNode):
+    """Reads of containers."""
+
+    def with_names(self) -> Self:
+        """With `node_name` and `pool_name`, looked up row by row: a join would make SQLite go through every node there is."""
+        nodes = apps.get_model("nodes", "Node")._default_manager.filter(pk=models.OuterRef("node_id"))
+        return self.annotate(
+            node_name=models.Subquery(nodes.values("name")), pool_name=models.Subquery(nodes.values("pool__name"))
+        )
+
+    def by_image(self, after: tuple[str, str, str] | None = None) -> models.QuerySet[Any, dict[str, Any]]:
+        """One row per image and digest, in their order: on how many nodes, in how many containers, how many of these run.
+
+        `after` is the image that was shown last.
+        """
+        found = self.exclude(repository="")
+        if after is not None:
+            repository, tag, digest = after
+            same = Q(repository=repository)
+            later = Q(repository__gt=repository) | (same & Q(tag__gt=tag)) | (same & Q(tag=tag, digest__gt=digest))
+            found = found.filter(Q(repository__gte=repository) & later)
+        rows: models.QuerySet[Any, dict[str, Any]] = (
+            found.order_by()
+            .values("repository", "tag", "digest")
+            .annotate(
+                nodes=models.Count("node", distinct=True),
+                containers=models.Count("pk"),
+                running=models.Count("pk", filter=Q(state="running")),
+            )
+            .order_by("repository", "tag", "digest")
+        )
+        return rows
+
+
 class TimelineQuerySet(_OfNode):
     """Reads of the timeline."""
 

@@ -155,6 +155,9 @@ class Host:
     #: Flatcar: this boot is the first of its slot, and is marked as good some time after it.
     first_boot_of_slot: bool = False
     unit_states: dict[str, str] = field(default_factory=dict)
+    #: Names of images that were pulled, tagged or removed, with their digests; and what containers were started with.
+    images: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
     units: dict[str, TransientUnit] = field(default_factory=dict)
     #: How often each name was started with systemd-run since the fleet runs, over all boots.
     unit_starts: dict[str, int] = field(default_factory=dict)
@@ -227,6 +230,8 @@ class Host:
             "first_boot_of_slot": self.first_boot_of_slot,
             "starts": self.starts,
             "unit_states": self.unit_states,
+            "images": self.images,
+            "runs": self.runs,
             "units": [asdict(row) for row in self.units.values()],
         }
 
@@ -245,5 +250,7 @@ class Host:
         self.first_boot_of_slot = bool(row.get("first_boot_of_slot"))
         self.starts = dict(row.get("starts", {}))
         self.unit_states = dict(row.get("unit_states", {}))
+        self.images = dict(row.get("images", {}))
+        self.runs = dict(row.get("runs", {}))
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

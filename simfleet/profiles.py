@@ -51,6 +51,10 @@ IMAGES = {
     "edge": (("haproxy", "docker.io/library/haproxy:3.2-alpine"), ("cache", "docker.io/library/varnish:7.7")),
     "db": (("postgres", "docker.io/library/postgres:17.{0}"), ("pgbackrest", "registry.sim.example/db/pgbackrest:2.5{0}")),
 }  # fmt: skip
+#: By whom containers are run: all others are Quadlets.
+PLAIN_UNITS = frozenset({"node-exporter"})
+BY_HAND = frozenset({"pgbackrest"})
+PORTS = {"caddy": 443, "haproxy": 443, "postgres": 5432}
 EXPORTER = ("node-exporter", "quay.io/prometheus/node-exporter:v1.9.1")
 PODS = {
     "k8s-control": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-proxy"),
@@ -68,6 +72,11 @@ class Container:
     image_id: str
     size_bytes: int
     state: str
+
+    @property
+    def unit(self) -> str:
+        """The unit that runs it; empty for one that a person started."""
+        return "" if self.name in BY_HAND else f"{self.name}.service"
 
 
 @dataclass(frozen=True, slots=True)

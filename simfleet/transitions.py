@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from simfleet import seeds
+from simfleet import boxes, seeds
 from simfleet.model import Deployment, Fault, Host, HostPlan, Origin
 from simfleet.releases import Catalog, Release
 
@@ -146,6 +146,10 @@ def boot(host: Host, catalog: Catalog, up_at: float) -> None:
     host.units.clear()
     host.starts.clear()
     host.unit_states.clear()
+    host.runs.clear()
+    for row in boxes.containers(host):
+        if boxes.wanted(host, row) != row.image:
+            boxes.start(host, row)
     host.written = {path: text for path, text in host.written.items() if not path.startswith(("/run/", "/tmp/"))}  # noqa: S108
     host.transaction = None
     for gone in (Fault.SESSION, Fault.STUCK_TRANSACTION):

@@ -43,12 +43,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def opener() -> urllib.request.OpenerDirector:
+    """What opens addresses that somebody set: no redirect is followed, and nothing goes to link-local addresses."""
+    return urllib.request.build_opener(_NoRedirect, _Plain, _Secured)
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Answer:
     """The answer, when it is a 2xx; raises NotSent otherwise."""
     request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310  (checked where it was set)
-    opener = urllib.request.build_opener(_NoRedirect, _Plain, _Secured)
     try:
-        with opener.open(request, timeout=timeout_s) as answer:
+        with opener().open(request, timeout=timeout_s) as answer:
             return Answer(answer.status, _shown(answer.read(1024)))
     except urllib.error.HTTPError as error:
         with error:

@@ -34,7 +34,7 @@ from fleetui.core.api.shapes import (
 from nodes import wording
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import HostKey
+from nodes.models import ContainerOnNode, HostKey
 from nodes.models.node import IgnitionState
 from nodes.services.history import RANGES
 from nodes.services.samples import KINDS as HISTORY_KINDS
@@ -210,6 +210,42 @@ DEPLOYMENT = Shape(
         "document": json_column("document", ANY_OBJECT),
     },
 )
+
+CONTAINER_FIELDS = {
+    "id": column("id", INTEGER),
+    "runtime": column("runtime", TEXT),
+    "name": column("name", TEXT),
+    "image": Field(
+        TEXT,
+        ("repository", "tag"),
+        lambda row: f"{row['repository']}:{row['tag']}" if row["tag"] else row["repository"],
+    ),
+    "repository": column("repository", TEXT),
+    "tag": known("tag", TEXT),
+    "digest": known("digest", TEXT),
+    "state": column("state", TEXT),
+    "health": known("health", TEXT),
+    "unit": known("unit", TEXT),
+    "managed_by": column("managed_by", one_of(ContainerOnNode.MANAGERS)),
+    "started_at": column("started_at", nullable(TIME)),
+    "ports": json_column("ports", TEXTS),
+}
+NODE_CONTAINER = Shape("NodeContainer", CONTAINER_FIELDS)
+CONTAINER = Shape(
+    "Container",
+    {"node": column("node_name", TEXT), "pool": column("pool_name", nullable(TEXT)), **CONTAINER_FIELDS},
+)
+IMAGE = object_of(
+    {
+        "repository": TEXT,
+        "tag": nullable(TEXT),
+        "digest": nullable(TEXT),
+        "nodes": INTEGER,
+        "containers": INTEGER,
+        "running": INTEGER,
+    }
+)
+IMAGES = Document("ContainerImages", object_of({"results": list_of(IMAGE), "next": nullable(TEXT)}))
 
 TIMELINE = Shape(
     "TimelineEvent",

@@ -258,18 +258,30 @@ class Storage:
 
 @dataclass(frozen=True)
 class Container:
+    """`image_id` names one of the runtime's images. `unit` is the systemd unit that the container says it belongs to.
+
+    `ports` are as they are written: HOST:PORT->PORT/PROTOCOL.
+    """
+
     id: str
     name: str
     image: str | None = None
+    image_id: str | None = None
     state: str | None = None
+    health: str | None = None
+    unit: str | None = None
+    ports: tuple[str, ...] = ()
     started_at: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Image:
+    """`digests` are REPOSITORY@DIGEST, as registries know it."""
+
     id: str
     names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
     size_bytes: int | None = None
 
 
@@ -282,8 +294,24 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class ContainerUnit:
+    """A systemd unit that runs a container of Podman. `kind` is quadlet or unit, `source` the file that a person wrote.
+
+    `image` is as the unit names it, where it does. `dropins` are files that change it.
+    """
+
+    name: str
+    kind: str
+    source: str
+    container: str
+    image: str | None = None
+    dropins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Containers:
     runtimes: tuple[Runtime, ...] = ()
+    units: tuple[ContainerUnit, ...] = ()
 
 
 @dataclass(frozen=True)

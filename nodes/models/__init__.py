@@ -1,5 +1,6 @@
 """What is out there: nodes, where they belong, how they are reached, and what polls read from them."""
 
+from nodes.models.container import ContainerOnNode
 from nodes.models.credential import Credential
 from nodes.models.drift import Drift
 from nodes.models.enrolment import EnrolmentToken, KnownDistinct
@@ -19,6 +20,7 @@ from nodes.models.view import ColumnChoice, SavedView
 __all__ = [
     "Cluster",
     "ColumnChoice",
+    "ContainerOnNode",
     "Credential",
     "CredentialTrial",
     "Deployment",

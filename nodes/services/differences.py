@@ -18,10 +18,26 @@ def events(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Event]
     found = [*_boot(old, new), *_staging(old, new), *_units(old, new), *_driver(old, new)]
     if not found:
         # A section that an earlier FleetUI did not read has not changed on the host.
-        sections = sorted(name for name in new if name in old and name not in _SILENT and new[name] != old[name])
+        sections = sorted(name for name in new if name in old and name not in _SILENT and _differs(name, old, new))
         if sections:
             found = [("facts_changed", {"sections": sections})]
     return found
+
+
+def _differs(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    if old[section] == new[section]:
+        return False
+    # What an earlier FleetUI did not read of containers has not changed on the host either.
+    return section != "containers" or not _holds(old[section], new[section])
+
+
+def _holds(old: Any, new: Any) -> bool:
+    """Whether all that was read before is read again."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return all(name in new and _holds(value, new[name]) for name, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_holds, old, new))
+    return bool(old == new)
 
 
 def _booted(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from nodes.facts.containers import described, digest_of
+from nodes.hosts.references import parse
 from nodes.models import HostCertificate
 from nodes.services.routes import authority_keys
 from nodes.views import raw
+from nodes.views.containers import words_of
 from nodes.views.timeline import node_timeline
 
 if TYPE_CHECKING:
@@ -116,8 +119,34 @@ def _storage(known: Known, query: QueryDict) -> dict[str, Any]:
 
 
 def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
+    """Containers of all runtimes in one table, with the units that run them, then the images of each runtime."""
     runtimes = _at(known.document, "containers", "runtimes") or []
-    return {"runtimes": runtimes, "has_containers": any(one.get("containers") or one.get("images") for one in runtimes)}
+    units = {one["name"]: one for one in _at(known.document, "containers", "units") or []}
+    found = described(known.document)
+    used = {str(one.get("image_id") or "").removeprefix("sha256:") for one in found} - {""}
+    return {
+        "runtimes": runtimes,
+        "containers": [
+            {
+                **one,
+                **words_of(one.get("state") or "", one.get("health") or "", one["managed_by"]),
+                "tag": one["reference"].tag if one["reference"] else "",
+                "repository": one["reference"].repository if one["reference"] else one.get("image") or "",
+                "dropins": units.get(one["unit"], {}).get("dropins") or [],
+            }
+            for one in sorted(found, key=lambda one: (one.get("name") or "", one["runtime"]))
+        ],
+        "images": [
+            {
+                **image,
+                "runtime": runtime["name"],
+                "digest": digest_of(image, parse((image.get("names") or [""])[0])),
+                "is_used": str(image.get("id") or "").removeprefix("sha256:") in used,
+            }
+            for runtime in runtimes
+            for image in runtime.get("images") or []
+        ],
+    }
 
 
 def _timeline(known: Known, query: QueryDict) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ops.actions.base import Action
+from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
+from ops.actions.container_power import POWER
+from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
 from ops.actions.looking import CHECK, REFRESH
 from ops.actions.ostree import ROLLBACK, UPGRADE
@@ -10,7 +13,11 @@ from ops.actions.simple import RESTART, SIMPLE
 from ops.actions.unit import UNIT_RESTART
 
 _ALL: dict[str, Action] = {
-    action.kind: action for action in (REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, *SIMPLE)
+    action.kind: action
+    for action in (
+        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, *SIMPLE),
+        *(CONTAINER_UPDATE, CONTAINER_ROLLBACK, *POWER, IMAGE_PULL, IMAGE_PRUNE, AUTO_UPDATE_CHECK, AUTO_UPDATE),
+    )
 }
 
 

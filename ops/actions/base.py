@@ -99,6 +99,8 @@ Checks = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], Mapp
 Commands = Callable[[Driver, Mapping[str, Any], Mapping[str, Any]], Sequence[Command]]
 
 
+#: (params) -> what is asked of others than the host when a plan is made, once for all its nodes. Goes into each target.
+Outside = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 #: (facts, params) -> what the plan says beyond the version: what is there before, and what will be.
 Target = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
 
@@ -125,6 +127,7 @@ class Action:
     checks: Checks = field(default=lambda _facts, _measured, _params, _plan: ())
     commands: Commands = field(default=lambda _driver, _params, _plan: ())
     target: Target = field(default=lambda _facts, _params: {})
+    outside: Outside = field(default=lambda _params: {})
     capabilities: tuple[str, ...] = ()
     is_disruptive: bool = False
     changes: bool = True

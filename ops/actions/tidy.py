@@ -1,7 +1,8 @@
 """The last step of every operation, however it ends: nothing of ours stays behind on the host.
 
 What there is to take back stands in the memory: `staged` (the key of what we staged; taken back unless the operation
-went well), `order` (the id of the deployment that we put first; likewise), `hold` (the file that keeps the update
+went well), `order` (the id of the deployment that we put first; likewise), `image` (the drop-in of a container's unit;
+likewise), `hold` (the file that keeps the update
 agent still), `units` (transient units that ran our commands).
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
+from ops.actions.container_image import back_command
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import key_of
 from ops.states import State
@@ -36,6 +38,8 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
         found.append("staged")
     if memory.get("order") and _ending(memory) != State.SUCCEEDED:
         found.append("order")
+    if memory.get("image") and _ending(memory) != State.SUCCEEDED:
+        found.append("image")
     if memory.get("hold"):
         found.append("hold")
     return [*found, "units"] if memory.get("units") else found
@@ -55,7 +59,7 @@ def tidy(ctx: Context) -> Outcome:
     left = leftovers(ctx.memory)
     if not left:
         return Done(finish=True)
-    found = {"staged": _staged, "order": _order, "hold": _hold, "units": _units}[left[0]](ctx)
+    found = {"staged": _staged, "order": _order, "image": _image, "hold": _hold, "units": _units}[left[0]](ctx)
     if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
         return Fail(
@@ -108,6 +112,25 @@ def _order(ctx: Context) -> Outcome:
         return Wait(ctx.now + timedelta(seconds=30), "tidies")
     ctx.log.note("order_restored")
     return Wait(ctx.now, "tidies", memory=forgotten)
+
+
+def _image(ctx: Context) -> Outcome:
+    """The unit of a container gets back the image that it had; it is started anew only where it was before."""
+    left, unit = dict(ctx.memory["image"]), str(ctx.params["unit"])
+    if _runs(ctx):
+        return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": ", ".join(ctx.memory["units"])})
+    result = effect(ctx, back_command(ctx.driver, unit, left))
+    if result.exit_status == BOOT_CHANGED_STATUS:
+        facts, _measured = ctx.host.look()
+        return Wait(ctx.now, "tidies", memory={"boot_id": facts.boot.boot_id, "units": []})
+    if result.exit_status:
+        ctx.log.note("image_not_restored", status=result.exit_status, said=said(result))
+        return Wait(ctx.now + timedelta(seconds=30), "tidies")
+    if left.get("restarted"):
+        # Once more does no harm, so that no fence is needed; and what it waits for need not be waited for here.
+        effect(ctx, Command(("sudo", "-n", "systemctl", "--no-block", "restart", unit)))
+    ctx.log.note("image_taken_back", path=left["path"])
+    return Wait(ctx.now, "tidies", memory={"image": {}})
 
 
 def _names(ctx: Context) -> list[str]:

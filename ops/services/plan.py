@@ -56,6 +56,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         busy={} if action.beside_changes else _busy(ids),
         held=held_on(nodes) if action.kind == "upgrade" else {},
         expected=expected(kind, {node.pool_id for node in nodes}, params, now),
+        outside=action.outside(params),
     )
     return [_plan(node, action, params, known, now) for node in nodes]
 
@@ -69,6 +70,7 @@ class _Known:
     busy: Mapping[Any, Operation]
     held: Mapping[Any, Mapping[str, VersionHold]]
     expected: Mapping[Any, Expected]
+    outside: Mapping[str, Any]
 
 
 def _busy(ids: Sequence[Any]) -> dict[Any, Operation]:
@@ -101,7 +103,7 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
         "booted_checksum": booted.get("checksum") or "",
         "booted_version": booted.get("version") or "",
     }
-    target = dict(action.target(facts, params))
+    target = {**action.target(facts, params), **known.outside}
     checks = [contact(node.reachability, node.last_seen_at, now)]
     if action.kind == "upgrade":
         aim = upgrade_target(node, booted, params, now, held)

@@ -12,13 +12,17 @@ from django.db import OperationalError
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
+from nodes.hosts.drivers.podman_commands import kept_name
 from nodes.models import Node
+from ops import registry
 from ops.engine import claim_due, record, run_step, start_queued, work
 from ops.models import Operation, StepRun
 from ops.services import control
 from ops.services.plan import NodePlan
 from ops.services.request import preview, request_operations
 from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
+from simfleet import boxes
+from simfleet.model import Host as SimulatedHost
 from simfleet.model import HostPlan
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +41,15 @@ PARAMS: dict[str, dict[str, Any]] = {
     "check": {},
     "unit_restart": {"unit": UNIT},
     "kargs": {"append": ["panic=10"], "delete": ["mitigations=auto,nosmt"], "soak_s": 0},
+    "container_update": {"unit": "caddy.service", "image": "docker.io/library/caddy:2.11", "soak_s": 0},
+    "container_rollback": {"unit": "caddy.service", "soak_s": 0},
+    "container_restart": {"container": "caddy"},
+    "container_start": {"container": "shop-api"},
+    "container_stop": {"container": "shop-frontend"},
+    "image_pull": {"image": "docker.io/library/caddy:2.12"},
+    "image_prune": {},
+    "auto_update_check": {},
+    "auto_update": {},
     "zincati_pause": {},
     "zincati_resume": {},
 }
@@ -52,7 +65,18 @@ FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
 }
 #: With each of these on both databases; what the others write is written by these too.
 BOTH = ("upgrade", "reboot", "refresh")
+#: How often the unit that is named is started: once, whoever dies.
+STARTS = {"unit_restart": 1, "container_update": 1, "container_rollback": 1}
+#: What goes the way of another one; these die before one call and after the next.
+ALIKE = ("kargs", "container_rollback", "container_restart", "container_start", "container_stop", "auto_update_check")
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
+
+
+def with_containers(host: SimulatedHost) -> None:
+    """An image that was kept, one that nothing uses, and a container that does not run."""
+    host.images[kept_name("caddy.service")] = boxes.digest_of("docker.io/library/caddy:2.9")
+    host.images["docker.io/library/unused:1"] = boxes.digest_of("docker.io/library/unused:1")
+    host.unit_states["shop-api.service"] = "inactive"
 
 
 class Run:
@@ -66,6 +90,8 @@ class Run:
             # A boot is marked as good after a while.
             self.machine.ahead_s = lambda: (self.now - START).total_seconds()
         patch.setattr(work, "SshHost", host_of(self.machine))
+        patch.setattr(registry, "ask", lambda reference: registry.Found("there", boxes.digest_of(str(reference))))
+        with_containers(self.machine.host)
         Node.objects.all().delete()
         self.node = make_hosted_node(self.machine, self.now)
         self.ask(kind, **(params or (FLATCAR_PARAMS if host else PARAMS)[kind]))
@@ -112,9 +138,8 @@ class Run:
         assert operation.state == "succeeded", stand
         assert self.machine.reboots == RESTARTS.get(self.kind, 0), stand
         assert self.machine.left_behind() == [], stand
-        assert self.machine.host.starts.get(self.operation.params.get("unit", UNIT), 0) == (
-            self.kind == "unit_restart"
-        ), stand
+        unit = self.operation.params.get("unit", UNIT)
+        assert self.machine.host.starts.get(unit, 0) == STARTS.get(self.kind, 0), stand
         assert ("panic=10" in self.machine.host.booted.kargs) == (self.kind == "kargs"), stand
         assert operation.lease_id is None
         assert not StepRun.objects.filter(operation=operation, ended_at=None).exists()
@@ -133,7 +158,7 @@ def test_a_worker_may_die_at_every_call(kind: str, host: HostPlan | None, monkey
     for call in itertools.count():
         died = False
         # What goes the way of an upgrade again dies before one call and after the next.
-        for before_effect in (call % 2 == 0,) if host or kind == "kargs" else (True, False):
+        for before_effect in (call % 2 == 0,) if host or kind in ALIKE else (True, False):
             run = Run(kind, monkeypatch, host)
             run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
             run.rounds()

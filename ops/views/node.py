@@ -23,6 +23,15 @@ _ICONS = {
     "reboot": "power",
     "unit_restart": "rotate-clockwise",
     "kargs": "terminal-2",
+    "container_update": "arrow-up",
+    "container_rollback": "arrow-back-up",
+    "container_restart": "rotate-clockwise",
+    "container_start": "player-play",
+    "container_stop": "player-pause",
+    "image_pull": "box",
+    "image_prune": "trash",
+    "auto_update_check": "search",
+    "auto_update": "refresh",
     "pin": "pin",
     "unpin": "pin",
     "cleanup_pending": "trash",
@@ -33,7 +42,10 @@ _ICONS = {
     "zincati_resume": "player-play",
 }
 #: Offered on the list, where hosts of several systems may be selected.
-_ON_LIST = ("refresh", "upgrade", "reboot", "rollback", "unit_restart")
+_ON_LIST = (
+    *("refresh", "upgrade", "reboot", "rollback", "unit_restart"),
+    *("container_update", "container_rollback", "image_prune", "auto_update"),
+)
 LAST_SHOWN = 5
 
 

@@ -19,7 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
-from nodes.models import Facts, Node
+from nodes.models import ContainerOnNode, Facts, Node
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
@@ -50,9 +50,26 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "unpin": ("deployment",),
     "unit_restart": ("unit",),
     "kargs": ("append", "delete", "replace", "soak_s", "roll_back", "ignore_sessions", "ignore_managers"),
+    "container_update": ("unit", "image", "soak_s", "roll_back"),
+    "container_rollback": ("unit", "soak_s"),
+    "container_restart": ("container",),
+    "container_start": ("container",),
+    "container_stop": ("container",),
+    "image_pull": ("image",),
 }
 #: Without these nothing can be planned: the form is asked for them first.
-ASKED_FIRST = {"unit_restart": ("unit",), "kargs": ("append", "delete", "replace")}
+ASKED_FIRST = {
+    "unit_restart": ("unit",),
+    "kargs": ("append", "delete", "replace"),
+    "container_update": ("image",),
+    "container_rollback": ("unit",),
+    "container_restart": ("container",),
+    "container_start": ("container",),
+    "container_stop": ("container",),
+    "image_pull": ("image",),
+}
+#: Kinds that do so by themselves unless told otherwise: what is not ticked is said.
+_BACK_BY_ITSELF = ("container_update",)
 _WORDS = ("append", "delete", "replace")
 _INITIAL = {"hours": 4, "soak_s": 60, "deployment": "booted"}
 
@@ -82,6 +99,20 @@ class PlanForm(forms.Form):
         max_length=200,
         widget=forms.TextInput(attrs={"list": "plan-units", "spellcheck": "false", "autocapitalize": "off"}),
         help_text=gettext_lazy("A service, socket, timer or path, such as kubelet.service."),
+    )
+    container = forms.CharField(
+        label=gettext_lazy("Container"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off"}),
+        help_text=gettext_lazy("Its name, as podman ps shows it."),
+    )
+    image = forms.CharField(
+        label=gettext_lazy("Image"),
+        required=False,
+        max_length=500,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}),
+        help_text=gettext_lazy("With its registry, and with a tag or a digest, such as quay.io/team/app:1.2."),
     )
     append = _words(gettext_lazy("Append"), gettext_lazy("NAME or NAME=VALUE, apart by spaces or lines."))
     delete = _words(gettext_lazy("Delete"), gettext_lazy("Exactly as they stand now."))
@@ -133,7 +164,10 @@ class PlanForm(forms.Form):
         """What the kind takes, without what was left empty."""
         found = {name: self.cleaned_data.get(name) for name in FIELDS.get(self.cleaned_data["kind"], ())}
         found |= {name: str(found[name]).split() for name in _WORDS if name in found}
-        return {name: value for name, value in found.items() if value not in (None, "", False, [])}
+        given = {name: value for name, value in found.items() if value not in (None, "", False, [])}
+        if self.cleaned_data["kind"] in _BACK_BY_ITSELF:
+            given["roll_back"] = bool(found["roll_back"])
+        return given
 
 
 @require_POST
@@ -159,6 +193,8 @@ def plan(request: HttpRequest) -> HttpResponse:
             messages.warning(request, said)
             return redirect("nodes:list")
         given = {name: request.POST[name] for name in FIELDS.get(kind, ()) if name in request.POST}
+        if kind in _BACK_BY_ITSELF:
+            given.setdefault("roll_back", "on")
         form = PlanForm({**_INITIAL, **given, "ids": ",".join(ids), "kind": kind}, kind=kind)
     return _answer(request, form, kind, len(ids))
 
@@ -207,9 +243,12 @@ def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
     return True
 
 
-def _known_units(nodes: list[Node]) -> list[str]:
-    """Units that the facts of the nodes name, failed ones first."""
+def _known_units(nodes: list[Node], kind: str) -> list[str]:
+    """Units that the facts of the nodes name, failed ones first; those of containers where only they will do."""
     facts = Facts.objects.filter(pk__in=[node.facts_id for node in nodes[:MOST_READ] if node.facts_id])
+    if kind in ("container_update", "container_rollback"):
+        rows = ContainerOnNode.objects.filter(node__in=nodes[:MOST_READ], managed_by__in=("quadlet", "unit"))
+        return sorted(set(rows.exclude(unit="").order_by().values_list("unit", flat=True).distinct()))
     parts = ("document__health__failed_units", "document__kubernetes__role", "document__containers__runtimes")
     failed: set[str] = set()
     others: set[str] = set()
@@ -241,7 +280,7 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "is_planned": bool(plans),
         "is_disruptive": actions.get(kind).is_disruptive,
         "restarts": "reboot" in [step.name for step in actions.get(kind).steps],
-        "known_units": _known_units(nodes) if "unit" in form.fields else [],
+        "known_units": _known_units(nodes, kind) if "unit" in form.fields else [],
         "one_command": [shlex.join(command) for command in next(iter(commands))] if len(commands) == 1 else [],
         "rows": [_row(one) for one in applicable[:SHOWN_TARGETS]],
         "more": max(len(applicable) - SHOWN_TARGETS, 0),
@@ -272,7 +311,7 @@ def _row(plan: NodePlan) -> dict[str, Any]:
     worst = sorted(plan.checks, key=lambda check: ("block", "warn", "ok").index(check.level))
     return {
         "node": plan.node,
-        "before": plan.frozen.get("booted_version", ""),
+        "before": plan.target.get("before", plan.frozen.get("booted_version", "")),
         "after": plan.target.get("version", ""),
         "expected": time_word(plan.expected.seconds) if plan.expected else "",
         "runs": plan.expected.runs if plan.expected else 0,

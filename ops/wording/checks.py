@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
+from ops.wording.containers import CONTAINER_CHECKS
 
 CHECKS: dict[str, Forms] = {
     "booted_known": (_("It runs %(version)s."), _("What it runs is known.")),
@@ -137,6 +138,7 @@ CHECKS: dict[str, Forms] = {
         _("%(command)s ended with status %(status)s."),
     ),
     "command_late": (_("%(command)s did not end in time."),),
+    **CONTAINER_CHECKS,
     "no_other_manager": (_("No other reboot manager is active on it."),),
     "other_manager": (
         ngettext_lazy(

@@ -55,6 +55,20 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     ),
     "unit_stops_host": (_("%(value)s takes the host down."), _("Ask for a reboot.")),
     "unit_ours": (_("%(value)s runs a command of FleetUI."), _("Cancel that operation.")),
+    "not_a_container_unit": (_("%(value)s runs no container."), _("Give a service, such as web.service.")),
+    "not_a_container": (_("%(value)s is not the name of a container."), _("Give it as podman ps shows it.")),
+    "not_an_image": (
+        _("%(value)s is not a reference of an image."),
+        _("Give one such as quay.io/team/app:1.2 or quay.io/team/app@sha256:…"),
+    ),
+    "image_without_registry": (
+        _("%(value)s names no registry, so which image is meant depends on the host."),
+        _("Put the registry in front, such as docker.io/library/ or quay.io/team/."),
+    ),
+    "image_without_tag": (
+        _("%(value)s has neither a tag nor a digest."),
+        _("Add the tag, such as :latest, or the digest."),
+    ),
     "not_a_list": (_("%(value)s is not a list of kernel arguments."), _("Give a list of texts.")),
     "no_arguments": (_("No kernel argument is named."), _("Give some to append, to delete or to replace.")),
     "too_many_arguments": (_("%(value)s kernel arguments are too many at once."), _("Give at most %(most)s.")),

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
+from ops.wording.containers import CONTAINER_RESULTS
 
 RESULTS: dict[str, Forms] = {
     "done": (_("Done."),),
@@ -62,6 +63,7 @@ RESULTS: dict[str, Forms] = {
         _("The unit was not restarted: systemd did not take the command (status %(status)s): %(said)s"),
         _("The unit was not restarted: systemd did not take the command."),
     ),
+    **CONTAINER_RESULTS,
     "arguments_there": (_("Nothing to do: the kernel arguments are so already."),),
     "arguments_unread": (
         _("The kernel arguments could not be read (status %(status)s): %(said)s"),
@@ -210,6 +212,7 @@ RESULTS: dict[str, Forms] = {
 LEFTOVERS: dict[str, Promise] = {
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
+    "image": _("the changed image of a container"),
     "hold": _("the hold on the update agent"),
     "units": _("units that ran its commands"),
 }

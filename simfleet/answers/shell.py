@@ -7,11 +7,13 @@ import shlex
 from functools import lru_cache
 
 from simfleet.answers.base import Answer, Call, answer, command, fail
+from simfleet.answers.containers import OF_CONTAINERS, written_units
 from simfleet.answers.machine import nic_drivers
 from simfleet.answers.services import connect
 from simfleet.answers.units import unit
 
 NIC_LOOP = "for nic in /sys/class/net/*"
+CONTAINER_UNITS = "for file in /etc/containers/systemd/*.container.d/*.conf"
 PARTITION_TABLE = 'exec sudo -n cgpt show "$disk"'
 INVOCATION = "now=$(systemctl show --property=InvocationID"
 GUARD = "</proc/sys/kernel/random/boot_id;"
@@ -175,6 +177,8 @@ class Script:
 async def shell(call: Call) -> Answer:
     """`sh -c SCRIPT`, or the probe script on standard input."""
     if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
+        if call.args[2:3] and call.args[2].startswith(("fleetui-image", "fleetui-power")):
+            return await OF_CONTAINERS[call.args[2]](call)
         if call.args[1].startswith(INVOCATION):
             return await same_invocation(call)
         if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):
@@ -212,6 +216,8 @@ async def run_script(call: Call, script: str, given: tuple[str, ...] = ()) -> An
     """Run a short script."""
     if script.lstrip().startswith(NIC_LOOP):
         return nic_drivers(call)
+    if CONTAINER_UNITS in script:
+        return written_units(call)
     if script.rstrip().endswith(PARTITION_TABLE):
         return await answer(call.other(("cgpt", "show"), root=True))
     try:

@@ -6,12 +6,13 @@ import asyncio
 import re
 from fnmatch import fnmatch
 
-from simfleet import seeds
+from simfleet import boxes, seeds
 from simfleet.answers import flatcar
 from simfleet.answers.base import AGAIN, Answer, Call, answer, command, fail, options, say
 from simfleet.answers.files import day, kernel
 from simfleet.answers.units import Unit, failed_units, unit
 from simfleet.model import Fault, Host, TransientUnit
+from simfleet.profiles import Container
 from simfleet.transitions import agent_text
 
 NO_AUTH = "Interactive authentication required."
@@ -82,6 +83,8 @@ def _change(call: Call, verb: str, words: list[str]) -> Answer:
         elif found.name in call.host.units:
             _change_transient(call, verb, found.name)
             continue
+        elif row := boxes.of_unit(call.host, found.name):
+            _change_container(call.host, verb, row)
         elif found.active == "failed":
             if verb in {"start", "restart"} and call.host.faults.get(Fault.FAILED_UNIT.value, 0) >= FAILS_AGAIN:
                 _started(call.host, found.name)
@@ -97,6 +100,13 @@ def _change(call: Call, verb: str, words: list[str]) -> Answer:
             _started(call.host, found.name)
     call.world.changed(call.host)
     return Answer()
+
+
+def _change_container(host: Host, verb: str, row: Container) -> None:
+    if verb in {"start", "restart"}:
+        host.unit_states[row.unit] = "active" if boxes.start(host, row) else "failed"
+    elif verb == "stop" or (verb == "reset-failed" and host.unit_states.get(row.unit) == "failed"):
+        host.unit_states[row.unit] = "inactive"
 
 
 def _started(host: Host, name: str) -> None:

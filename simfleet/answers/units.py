@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from simfleet import seeds
+from simfleet import boxes, seeds
 from simfleet.model import Fault, Host
 from simfleet.transitions import agent_text
 
@@ -32,6 +32,7 @@ class Unit:
             "MainPID": str(self.main_pid),
             "StatusText": self.status_text,
             "Result": self.result,
+            "NRestarts": "0",
             "ExecMainStatus": str(self.exit_status),
             "ExecMainCode": "0" if self.main_pid or self.active == "inactive" else "1",
             "InvocationID": self.invocation,
@@ -117,7 +118,8 @@ def unit(host: Host, name: str, now: float) -> Unit:
     if found.load == "loaded" and (state := host.unit_states.get(name)):
         sub = {"active": "running", "masked": "dead"}.get(state, "dead")
         load = "masked" if state == "masked" else "loaded"
-        found = replace(found, load=load, active="inactive" if state == "masked" else state, sub=sub)
+        sub, result = ("failed", "exit-code") if state == "failed" else (sub, found.result)
+        found = replace(found, load=load, active="inactive" if state == "masked" else state, sub=sub, result=result)
     starts = host.starts.get(name, 0)
     if found.load == "not-found" or (found.active == "inactive" and not starts):
         return found
@@ -151,6 +153,9 @@ def _unit(host: Host, name: str, now: float) -> Unit:
         return broken
     if name == "kubelet.service" and host.plan.role.startswith("k8s"):
         return Unit(name, "kubelet: The Kubernetes Node Agent", main_pid=1702)
+    if row := boxes.of_unit(host, name):
+        state = ("active", "running") if row.state == "running" else ("inactive", "dead")
+        return Unit(name, f"Container {row.name}", active=state[0], sub=state[1], enabled="generated")
     if name in PLAIN:
         description, active, sub, enabled = PLAIN[name]
         return Unit(name, description, active=active, sub=sub, enabled=enabled)
@@ -162,4 +167,5 @@ def failed_units(host: Host) -> list[Unit]:
     broken = broken_unit(host)
     rows = [broken] if broken else []
     rows += [unit(host, name, 0.0) for name, row in host.units.items() if row.active == "failed"]
+    rows += [unit(host, name, 0.0) for name, state in host.unit_states.items() if state == "failed"]
     return rows

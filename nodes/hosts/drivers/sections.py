@@ -20,6 +20,30 @@ _ROOT_PODMAN = "command -v podman >/dev/null && test -d /var/lib/containers/stor
 _USER_PODMAN = (
     'command -v podman >/dev/null && test -d "$HOME/.local/share/containers/storage" || exit 127; exec podman '
 )
+# Of units that call podman only what is needed leaves the host: their commands may hold secrets. Lines that go on are
+# joined; of each command the name of the container and the words that look like an image are printed.
+IMAGE_WORD = "^[a-z0-9.-]+(:[0-9]+)?([/][a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]+)?$"
+_READ_UNITS = (
+    r'FNR == 1 { rest = "" }'
+    r' { line = rest $0; if (line ~ /\\$/) { rest = substr(line, 1, length(line) - 1); next } rest = "" }'
+    r' line ~ /^SourcePath=/ { print FILENAME "\t" line }'
+    r" line ~ /^ExecStart=.*podman / && line !~ /podman (pod|kube|image|network|volume|build) / {"
+    r' count = split(line, word, /[ \t]+/); said = ""; verb = "";'
+    r' for (i = 1; i <= count; i++) { if (verb == "start" && word[i] !~ /^-/) { said = said "\tname=" word[i]; verb = "started" }'
+    r' else if (verb == "" && (word[i] == "run" || word[i] == "start")) verb = word[i];'
+    r' else if (word[i] == "--name" && i < count) said = said "\tname=" word[i + 1];'
+    r' else if (word[i] ~ /^--name=/) said = said "\tname=" substr(word[i], 8);'
+    rf' else if (word[i] ~ "{IMAGE_WORD}") said = said "\timage=" word[i] }}'
+    r' if (verb != "") print FILENAME "\tExecStart" said }'
+)
+_PODMAN_UNITS = (
+    "command -v podman >/dev/null || exit 127;"
+    " for file in /etc/containers/systemd/*.container.d/*.conf; do"
+    r""" [ -f "$file" ] && printf '%s\tdropin\n' "$file"; done;"""
+    " for file in /run/systemd/generator/*.service /usr/local/lib/systemd/system/*.service /etc/systemd/system/*.service"
+    ' /etc/systemd/system/*.service.d/*.conf; do [ -f "$file" ] && [ ! -L "$file" ] && set -- "$@" "$file"; done;'
+    ' [ $# -gt 0 ] || exit 0; grep -slZ -e podman -- "$@" | xargs -0 -r awk \'' + _READ_UNITS + "'"
+)
 _DOCKER = (
     "command -v docker >/dev/null && systemctl is-active -q docker.service || exit 127;"
     " if test -w /run/docker.sock; then exec docker {0}; else exec sudo -n docker {0}; fi"
@@ -102,9 +126,10 @@ def _containers() -> tuple[Section, ...]:
         Section("podman_root_images", _shell(_ROOT_PODMAN + images), 10, 96 * KIB),
         Section("podman_user_ps", _shell(_USER_PODMAN + listing), 10, 96 * KIB),
         Section("podman_user_images", _shell(_USER_PODMAN + images), 10, 64 * KIB),
+        Section("podman_units", _shell(_PODMAN_UNITS), 5, 64 * KIB),
         Section("docker_version", ("docker", "--version"), 5, 4 * KIB),
         Section("docker_ps", _shell(_DOCKER.format(f"ps -a {lines}")), 10, 192 * KIB),
-        Section("docker_images", _shell(_DOCKER.format(f"images {lines}")), 10, 96 * KIB),
+        Section("docker_images", _shell(_DOCKER.format(f"images --digests {lines}")), 10, 96 * KIB),
         Section("crictl_version", ("crictl", "--version"), 5, 4 * KIB),
         Section("crictl_ps", _shell(_CRICTL + "ps -a -o json"), 10, 192 * KIB),
         Section("crictl_images", _shell(_CRICTL + "images -o json"), 10, 96 * KIB),

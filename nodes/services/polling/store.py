@@ -19,6 +19,7 @@ from fleetui.notify.outbox import Told, tell
 from nodes.axes import Contact, StoredAxis, carry, compute
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
+from nodes.services.containers import replace_containers
 from nodes.services.differences import events
 from nodes.services.host_keys import offer
 from nodes.services.ignition.marker import take_markers
@@ -297,6 +298,7 @@ class _Batch:
         Deployment.objects.bulk_create(self.deployments, batch_size=60)
         if self.changed:
             replace_terms({pk: facts.document for pk, facts in self.facts.items()})
+            replace_containers({pk: facts.document for pk, facts in self.facts.items()})
         TimelineEvent.objects.bulk_create(self.timeline, batch_size=100)
         tell(self.told, now=self.now)
         self.certificates.write()

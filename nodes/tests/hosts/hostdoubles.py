@@ -36,6 +36,7 @@ HEALTHY = {
     "boots": " -1 11111111111111111111111111111111 Wed 2026-06-24 10:00:00 UTC Wed 2026-07-01 09:00:00 UTC\n"
     "  0 22222222222222222222222222222222 Wed 2026-07-01 10:00:00 UTC Wed 2026-07-01 12:00:00 UTC\n",
     "hostname": "host-one\n",
+    "podman_units": "",
     "system_state": "running\n",
     "failed_units": "",
     "failed_details": "",

@@ -1,0 +1,91 @@
+"""Containers as facts tell of them: each with its image, its unit, and by whom it is run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nodes.hosts.references import Reference, parse
+
+#: Runtimes whose containers a cluster starts.
+_OF_CLUSTERS = "containerd"
+#: The state of a unit whose container is not there: with Quadlet a stopped one is removed.
+ABSENT = "absent"
+
+
+def described(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every container with its image, its unit and by whom it is run, then units whose container is not there."""
+    section = document.get("containers") or {}
+    units = section.get("units") or []
+    runtimes = section.get("runtimes") or []
+    found = [one for runtime in runtimes for one in _of_runtime(runtime, units)]
+    there = {one["unit"] for one in found}
+    return [*found, *(_absent(unit, runtimes) for unit in units if unit.get("name") not in there)]
+
+
+def _of_runtime(runtime: Mapping[str, Any], units: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Units that were read are root's, as is the runtime `podman`."""
+    name = str(runtime.get("name") or "")
+    mine = units if name == "podman" else []
+    by_unit = {unit.get("name"): unit for unit in mine}
+    by_container = {unit.get("container"): unit for unit in mine}
+    images = {image.get("id"): image for image in runtime.get("images") or []}
+    for one in runtime.get("containers") or []:
+        unit = by_unit.get(one.get("unit")) or by_container.get(one.get("name"))
+        reference = parse(str(one.get("image") or ""))
+        image = images.get(_known(one.get("image_id"), images)) or {}
+        yield {
+            **one,
+            "runtime": name,
+            "reference": reference,
+            "digest": digest_of(image, reference),
+            "unit": str((unit or {}).get("name") or one.get("unit") or ""),
+            "source": str((unit or {}).get("source") or ""),
+            "managed_by": _managed_by(name, unit, one),
+        }
+
+
+def _known(image_id: Any, images: Mapping[Any, Any]) -> Any:
+    """Docker and containerd write ids with their algorithm in one place and without it in another."""
+    text = str(image_id or "")
+    return text if text in images else text.removeprefix("sha256:") if ":" in text else f"sha256:{text}"
+
+
+def digest_of(image: Mapping[str, Any], reference: Reference | None) -> str:
+    """The digest under which the registry of the reference knows the image, else any."""
+    if reference is not None and reference.digest:
+        return reference.digest
+    digests = [str(one) for one in image.get("digests") or []]
+    own = [one for one in digests if reference is not None and one.partition("@")[0] == reference.repository]
+    return next((one.partition("@")[2] for one in (*own, *digests)), "")
+
+
+def _managed_by(runtime: str, unit: Mapping[str, Any] | None, one: Mapping[str, Any]) -> str:
+    if unit is not None:
+        return "quadlet" if unit.get("kind") == "quadlet" else "unit"
+    if runtime == _OF_CLUSTERS or "io.kubernetes.pod.name" in (one.get("labels") or {}):
+        return "cluster"
+    return "unit" if one.get("unit") else "hand"
+
+
+def _absent(unit: Mapping[str, Any], runtimes: list[Mapping[str, Any]]) -> dict[str, Any]:
+    reference = parse(str(unit.get("image") or ""))
+    podman = next((one for one in runtimes if one.get("name") == "podman"), {})
+    wanted = unit.get("image")
+    image: Mapping[str, Any] = next(
+        (one for one in podman.get("images") or [] if wanted and wanted in (one.get("names") or [])), {}
+    )
+    return {
+        "runtime": "podman",
+        "name": str(unit.get("container") or ""),
+        "image": unit.get("image"),
+        "reference": reference,
+        "digest": digest_of(image, reference),
+        "state": ABSENT,
+        "health": None,
+        "unit": str(unit.get("name") or ""),
+        "source": str(unit.get("source") or ""),
+        "managed_by": "quadlet" if unit.get("kind") == "quadlet" else "unit",
+        "started_at": None,
+        "ports": [],
+    }

@@ -1,0 +1,210 @@
+"""Images on a host: pull one, remove what nothing uses, and what `podman auto-update` finds and does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nodes.axes.reading import objects, text
+from nodes.facts.containers import described
+from nodes.hosts.drivers import podman_commands
+from nodes.hosts.drivers.base import Command, Driver
+from ops import preflight as checks
+from ops.actions.base import Action, Context, Step
+from ops.actions.container_image import asked_of_registry, pull
+from ops.actions.containers import (
+    CAPABILITY,
+    DISKS,
+    image_param,
+    podman_of,
+    podman_there,
+    reference_of,
+    said_by_registry,
+)
+from ops.actions.fenced import run_fenced
+from ops.actions.ostree import nothing_left
+from ops.actions.ready import preflight
+from ops.outcomes import Done, Fail, Outcome
+from ops.preflight import Check
+
+MOST_REMOVED = 200
+MOST_TOLD = 5
+
+
+def _pull_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(params)
+    found = {"image": image_param(given)}
+    nothing_left(given)
+    return found
+
+
+def _ready_to_pull(
+    facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
+) -> Sequence[Check]:
+    return [podman_there(facts), *said_by_registry(plan), *checks.space(measured, DISKS)]
+
+
+def _pulled(ctx: Context) -> Outcome:
+    found = pull(ctx)
+    if isinstance(found, Done):
+        return Done("image_pulled", {"image": ctx.params["image"]}, found.memory, finish=True)
+    return found
+
+
+def _pull_commands(driver: Driver, params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
+    wanted, digest = reference_of(params), text(plan, "target", "registry", "digest")
+    return [driver.command("image_pull", image=f"{wanted.repository}@{digest}" if digest else str(wanted))]
+
+
+def unused(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Images that no container uses, no unit names, and that are not kept for the way back."""
+    podman = podman_of(facts)
+    used = {str(one.get("image_id") or "") for one in objects(podman, "containers")}
+    named = {str(one.get("image") or "") for one in described(facts)}
+    return [
+        image
+        for image in objects(podman, "images")
+        if image.get("id") not in used
+        and not named & {*(image.get("names") or []), *(image.get("digests") or [])}
+        and not any(str(name).startswith(podman_commands.KEPT) for name in image.get("names") or [])
+    ][:MOST_REMOVED]
+
+
+def _prune_target(facts: Mapping[str, Any], _params: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes is frozen: an image that comes meanwhile stays."""
+    return {"images": [{"id": one["id"], "names": list(one.get("names") or [])} for one in unused(facts)]}
+
+
+def _ready_to_prune(
+    facts: Mapping[str, Any], _measured: Mapping[str, Any], _params: Mapping[str, Any], plan: Mapping[str, Any]
+) -> Sequence[Check]:
+    """What the plan names and is still unused; images that are used meanwhile are left out by the first step."""
+    found = _chosen(facts, plan)
+    if not found:
+        return [podman_there(facts), Check("nothing_unused")]
+    names = [(one.get("names") or [str(one.get("id"))[:12]])[0] for one in found]
+    size = sum(int(one.get("size_bytes") or 0) for one in found)
+    told = {"count": len(found), "images": ", ".join(names[:MOST_TOLD]), "megabytes": round(size / 1_000_000)}
+    return [podman_there(facts), Check("images_unused", "warn", told)]
+
+
+def _chosen(facts: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    frozen = {str(one.get("id")) for one in (plan.get("target") or {}).get("images") or ()}
+    return [one for one in unused(facts) if one.get("id") in frozen]
+
+
+def _prune(ctx: Context) -> Outcome:
+    """Looked at once more: what is used since, or gone already, is no reason to fail."""
+    if "removes" not in ctx.memory:
+        facts, _measured = ctx.host.look()
+        removes = [str(one["id"]) for one in _chosen(facts.as_json(), ctx.plan)]
+        if not removes:
+            return Done("nothing_unused", finish=True)
+    else:
+        removes = list(ctx.memory["removes"])
+
+    def done(_status: int, memory: Mapping[str, Any]) -> Outcome:
+        return Done("images_removed", {"count": len(removes)}, memory, finish=True)
+
+    return run_fenced(
+        ctx,
+        ctx.driver.command("images_removed", images=removes),
+        waits="removes_images",
+        fails="prune_failed",
+        done=done,
+        leaves={"removes": removes},
+    )
+
+
+def _prune_commands(driver: Driver, _params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
+    images = [one["id"] for one in (plan.get("target") or {}).get("images") or ()]
+    return [driver.command("images_removed", images=images)] if images else []
+
+
+def _ready_for_auto_update(
+    facts: Mapping[str, Any], _measured: Mapping[str, Any], _params: Mapping[str, Any], _plan: Mapping[str, Any]
+) -> Sequence[Check]:
+    found = [
+        str(one.get("name"))
+        for one in objects(podman_of(facts), "containers")
+        if (one.get("labels") or {}).get("io.containers.autoupdate")
+    ]
+    told = {"count": len(found), "containers": ", ".join(found[:MOST_TOLD])}
+    return [
+        podman_there(facts),
+        Check("auto_update_of", params=told) if found else Check("auto_update_of_none", "warn"),
+    ]
+
+
+def read_auto_update(printed: str) -> list[dict[str, str]]:
+    """Lines of unit, container, image, policy and what became of it; anything else that was printed is left out."""
+    names = ("unit", "container", "image", "policy", "updated")
+    rows = [line.split("\t") for line in printed.splitlines()]
+    return [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
+
+
+def _auto_update(ctx: Context) -> Outcome:
+    def done(_status: int, memory: Mapping[str, Any]) -> Outcome:
+        rows = read_auto_update(str(memory.get("printed", "")))
+        kept = {**memory, "printed": ""}
+        back = [row["container"] for row in rows if row["updated"] == "rolled back"]
+        failed = [row["container"] for row in rows if row["updated"] == "failed"]
+        fresh = [row["container"] for row in rows if row["updated"] == "true"]
+        if back or failed:
+            told = {"back": ", ".join(back), "failed": ", ".join(failed), "updated": ", ".join(fresh)}
+            return Fail("auto_update_failed", told, kept)
+        told_of = {"count": len(fresh), "containers": ", ".join(fresh[:MOST_TOLD])}
+        return Done("auto_updated" if fresh else "auto_update_nothing", told_of, kept, finish=True)
+
+    command = ctx.driver.command("auto_update")
+    return run_fenced(ctx, command, waits="auto_updates", fails="auto_update_refused", done=done, keep_printed=True)
+
+
+def _auto_update_check(ctx: Context) -> Outcome:
+    def done(_status: int, memory: Mapping[str, Any]) -> Outcome:
+        rows = [row for row in read_auto_update(str(memory.get("printed", ""))) if row["updated"] == "pending"]
+        told = {
+            "count": len(rows),
+            "containers": ", ".join(f"{row['container']} ({row['image']})" for row in rows[:MOST_TOLD]),
+        }
+        return Done(
+            "auto_update_pending" if rows else "auto_update_nothing", told, {**memory, "printed": ""}, finish=True
+        )
+
+    command = ctx.driver.command("auto_update_shown")
+    return run_fenced(ctx, command, waits="asks_auto_update", fails="auto_update_refused", done=done, keep_printed=True)
+
+
+IMAGE_PULL = Action(
+    kind="image_pull",
+    checks=_ready_to_pull,
+    commands=_pull_commands,
+    outside=asked_of_registry,
+    steps=(preflight(_ready_to_pull), Step("pull", _pulled)),
+    capabilities=(CAPABILITY,),
+    check_params=_pull_params,
+)
+IMAGE_PRUNE = Action(
+    kind="image_prune",
+    checks=_ready_to_prune,
+    commands=_prune_commands,
+    target=_prune_target,
+    steps=(preflight(_ready_to_prune), Step("remove_images", _prune)),
+    capabilities=(CAPABILITY,),
+)
+AUTO_UPDATE_CHECK = Action(
+    kind="auto_update_check",
+    checks=_ready_for_auto_update,
+    commands=lambda driver, _params, _plan: [driver.command("auto_update_shown")],
+    steps=(preflight(_ready_for_auto_update), Step("auto_update", _auto_update_check)),
+    capabilities=(CAPABILITY,),
+    changes=False,
+)
+AUTO_UPDATE = Action(
+    kind="auto_update",
+    checks=_ready_for_auto_update,
+    commands=lambda driver, _params, _plan: [driver.command("auto_update")],
+    steps=(preflight(_ready_for_auto_update), Step("auto_update", _auto_update)),
+    capabilities=(CAPABILITY,),
+    is_disruptive=True,
+)
