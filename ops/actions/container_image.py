@@ -88,8 +88,13 @@ def update_target(facts: Mapping[str, Any], params: Mapping[str, Any]) -> dict[s
 
 
 def rollback_target(facts: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    image = image_by_name(facts, podman_commands.kept_name(params["unit"]))
-    return {**update_target(facts, params), "version": _way_back(image.get("id") or "", image.get("digests") or (), "")}
+    target = update_target(facts, params)
+    return {**target, "version": _kept_reference(facts, params["unit"], target["before"])}
+
+
+def _kept_reference(facts: Mapping[str, Any], unit: str, current: str) -> str:
+    image = image_by_name(facts, podman_commands.kept_name(unit))
+    return _way_back(image.get("id") or "", image.get("digests") or (), current)
 
 
 def ready_to_update(
@@ -110,11 +115,9 @@ def ready_to_roll_back(
     facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
     unit = params["unit"]
-    kept = image_by_name(facts, podman_commands.kept_name(unit))
+    kept = _kept_reference(facts, unit, str(update_target(facts, params)["before"]))
     there = (
-        Check("previous_there", params={"image": _way_back(kept.get("id") or "", kept.get("digests") or (), "")})
-        if kept
-        else Check("previous_absent", "block", {"unit": unit})
+        Check("previous_there", params={"image": kept}) if kept else Check("previous_absent", "block", {"unit": unit})
     )
     return [podman_there(facts), *unit_runs_container(facts, unit), there, *moved_by_podman(facts, unit)]
 
@@ -192,11 +195,15 @@ def find_previous(ctx: Context) -> Outcome:
 
 
 def _way_back(image_id: str, digests: Sequence[str], current: str) -> str:
-    """By digest, of the repository that the unit runs now where that knows it; by id for an image of no registry."""
+    """By digest, of the repository that the unit runs now where that knows it. An image whose tag has gone to another one
+    has no name but the one that it is kept by, and gets one of ours in that repository."""
     reference = parse(current)
     own = [one for one in digests if reference is not None and one.startswith(f"{reference.repository}@")]
     real = [one for one in digests if not one.startswith(podman_commands.KEPT)]
-    return next(iter((*own, *real)), image_id)
+    if found := next(iter((*own, *real)), ""):
+        return found
+    repository = reference.repository if reference is not None else f"{podman_commands.KEPT}image"
+    return f"{repository}:fleetui-{image_id.removeprefix('sha256:')[:12]}" if image_id else ""
 
 
 def _as_written(ctx: Context) -> str:
