@@ -50,7 +50,8 @@ def resolve(host: Host, reference: str) -> str:
     if reference in known:
         return known[reference]
     wanted = reference.partition("@")[2]
-    return next((one for one in known.values() if one == wanted or id_of(one) == reference), "")
+    there = (*known.values(), *filter(None, host.kept))
+    return next((one for one in there if one == wanted or id_of(one) == reference), "")
 
 
 def digests(host: Host, digest: str) -> list[str]:

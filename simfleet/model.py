@@ -158,6 +158,8 @@ class Host:
     #: Names of images that were pulled, tagged or removed, with their digests; and what containers were started with.
     images: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
+    #: Digests of images that lost their last name, and are there still.
+    kept: list[str] = field(default_factory=list)
     units: dict[str, TransientUnit] = field(default_factory=dict)
     #: How often each name was started with systemd-run since the fleet runs, over all boots.
     unit_starts: dict[str, int] = field(default_factory=dict)
@@ -232,6 +234,7 @@ class Host:
             "unit_states": self.unit_states,
             "images": self.images,
             "runs": self.runs,
+            "kept": self.kept,
             "units": [asdict(row) for row in self.units.values()],
         }
 
@@ -252,5 +255,6 @@ class Host:
         self.unit_states = dict(row.get("unit_states", {}))
         self.images = dict(row.get("images", {}))
         self.runs = dict(row.get("runs", {}))
+        self.kept = list(row.get("kept", []))
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

@@ -140,6 +140,7 @@ def _see(ctx: Context) -> dict[str, Any]:
             "image": now.get("image") or unit.get("image") or "",
             "image_id": now.get("image_id") or "",
             "digest": now.get("digest") or "",
+            "kept_id": image_by_name(document, podman_commands.kept_name(name)).get("id") or "",
             "invocation": shown.get("InvocationID", ""),
             "was_active": shown.get("ActiveState", "") == "active",
         }
@@ -227,6 +228,7 @@ def write_image(ctx: Context) -> Outcome:
             "before": box["image_id"],
             # A tag that was pulled anew is given back to the image that it meant.
             "name": box["image"] if reference is not None and reference.tag and not reference.digest else "",
+            "kept_id": box["kept_id"],
             "restarted": False,
         }
         return Wait(ctx.now, "writes_image", {"path": box["path"]}, {"image": left})
@@ -373,8 +375,8 @@ def _back_command(ctx: Context) -> Command:
 
 def back_command(driver: Driver, unit: str, left: Mapping[str, Any]) -> Command:
     """Takes back what stands in the memory as `image`."""
-    kept = {name: left[name] for name in ("path", "mark", "before", "name")}
-    return driver.command("container_image_back", unit=unit, **kept)
+    given = {name: left[name] for name in ("path", "mark", "before", "name", "kept_id")}
+    return driver.command("container_image_back", unit=unit, kept=podman_commands.kept_name(unit), **given)
 
 
 def restart_back(ctx: Context) -> Outcome:

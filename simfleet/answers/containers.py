@@ -222,6 +222,8 @@ async def _image_set(call: Call) -> Answer:
     host = call.host
     if not host.written.get(path, "").startswith(mark + "\n"):
         if before:
+            # The image that loses its last name is there still, by its id.
+            host.kept.append(host.images.get(kept, ""))
             host.images[kept] = boxes.resolve(host, before)
         if path in host.written:
             host.written[path + ".before"] = host.written[path]
@@ -230,7 +232,7 @@ async def _image_set(call: Call) -> Answer:
 
 
 async def _image_back(call: Call) -> Answer:
-    path, mark, before, name, unit = call.args[3:8]
+    path, mark, before, name, unit, kept, kept_id = call.args[3:10]
     host = call.host
     if host.written.get(path, "").startswith(mark + "\n"):
         earlier = host.written.pop(path + ".before", None)
@@ -239,6 +241,9 @@ async def _image_back(call: Call) -> Answer:
             host.written[path] = earlier
     if name:
         host.images[name] = boxes.resolve(host, before)
+    host.images[kept] = next(
+        (one for one in (*boxes.names(host).values(), *host.kept) if boxes.id_of(one) == kept_id), ""
+    )
     return await answer(call.other(("systemctl", "reset-failed", unit)))
 
 
@@ -252,7 +257,7 @@ async def _power_once(call: Call) -> Answer:
     """`sh -c SCRIPT NAME VERB WHAT SEEN`: unless it was started or stopped meanwhile."""
     verb, name, seen = call.args[3:6]
     is_unit = name.endswith(".service")
-    shown = ("systemctl", "show", "--property=InvocationID", "--value", name)
+    shown: tuple[str, ...] = ("systemctl", "show", "--property=InvocationID", "--value", name)
     if not is_unit:
         shown = ("podman", "container", "inspect", "--format", "{{.State.StartedAt.Unix}}", name)
     now = (await answer(call.other(shown))).out.decode().strip()

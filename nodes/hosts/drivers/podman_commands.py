@@ -46,7 +46,10 @@ _TAKE_BACK = (
     'set -e; if [ "$(head -n 1 "$1" 2>/dev/null)" = "$2" ]; then'
     ' if [ -e "$1.before" ]; then mv "$1.before" "$1";'
     ' else rm -f "$1"; rmdir "${1%/*}" 2>/dev/null || true; fi; fi;'
-    ' [ -z "$4" ] || podman tag "$3" "$4"; systemctl daemon-reload;'
+    ' [ -z "$4" ] || podman tag "$3" "$4";'
+    # What was kept before is kept again.
+    ' if [ -n "$7" ]; then podman tag "$7" "$6"; else podman untag "$6" "$6" 2>/dev/null || true; fi;'
+    " systemctl daemon-reload;"
     # What was started too often is not started any more before this.
     ' systemctl reset-failed "$5" 2>/dev/null || true'
 )
@@ -156,7 +159,7 @@ def _image_set(params: dict[str, object]) -> Command:
     """`how` is quadlet or unit; `before` is the id of the image that is kept as `kept`."""
     image, how = _reference(params, "image"), params.pop("how", None)
     path, source, mark = _path(params, "path"), _path(params, "source"), _mark(params)
-    before = _reference(params, "before") if params.get("before") else str(params.pop("before", "") or "")
+    before = _optional(params, "before")
     kept = _reference(params, "kept")
     if how not in ("quadlet", "unit"):
         raise CommandRefused("The parameter how is quadlet or unit.")
@@ -165,24 +168,16 @@ def _image_set(params: dict[str, object]) -> Command:
 
 
 def _image_unset(params: dict[str, object]) -> Command:
-    """`before` and `name`: the image that ran before, and the tag that meant it, where there was one."""
-    path, mark = _path(params, "path"), _mark(params)
-    before = _reference(params, "before") if params.get("before") else str(params.pop("before", "") or "")
-    name = _reference(params, "name") if params.get("name") else str(params.pop("name", "") or "")
-    return Command(
-        (
-            *_SUDO,
-            "sh",
-            "-c",
-            _TAKE_BACK,
-            "fleetui-image-back",
-            path,
-            mark,
-            before,
-            name if before else "",
-            _unit(params),
-        )
-    )
+    """`before` and `name`: the image that ran before, and the tag that meant it, where there was one; `kept` and `kept_id`
+    likewise of the one before that."""
+    path, mark, kept = _path(params, "path"), _mark(params), _reference(params, "kept")
+    before, name, kept_id = (_optional(params, one) for one in ("before", "name", "kept_id"))
+    words = (path, mark, before, name if before else "", _unit(params), kept, kept_id)
+    return Command((*_SUDO, "sh", "-c", _TAKE_BACK, "fleetui-image-back", *words))
+
+
+def _optional(params: dict[str, object], name: str) -> str:
+    return _reference(params, name) if params.get(name) else str(params.pop(name, "") or "")
 
 
 def _image_settled(params: dict[str, object]) -> Command:
