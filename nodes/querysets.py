@@ -161,6 +161,11 @@ class HostKeyQuerySet(_OfNode):
 class FactsQuerySet(_OfNode):
     """Reads of facts."""
 
+    def container_units(self, facts_id: int | None) -> list[Any]:
+        """Of these facts, what files of units say of containers."""
+        found = self.filter(pk=facts_id).order_by().values_list("document__containers__units", flat=True)
+        return list(next(iter(found), None) or [])
+
 
 class DeploymentQuerySet(_OfNode):
     """Reads of deployments."""

@@ -23,7 +23,8 @@ from fleetui.core.api.shapes import (
 from nodes.api import shapes
 from nodes.api.nodes import OneNode
 from nodes.drift import Sort, What
-from nodes.models import Drift, Node
+from nodes.facts.containers import on_purpose
+from nodes.models import Drift, Facts, Node
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
 from nodes.tasks import nudge_drift
@@ -57,6 +58,10 @@ DRIFT = Document(
             "counts": object_of({one.value: INTEGER for one in Sort}),
             "differences": list_of(DIFFERENCE),
             "not_looked_at": list_of(object_of({"section": _SECTIONS, "subject": TEXT, "why": one_of(list(UNLOOKED))})),
+            "on_purpose": {
+                **list_of(object_of({"path": TEXT, "unit": TEXT, "image": TEXT})),
+                "description": "Files that FleetUI wrote beside units, which give their containers another image.",
+            },
             "failure": nullable(object_of({"kind": TEXT, "message": TEXT, "mend": TEXT, "at": TIME, "raw": TEXT})),
         }
     ),
@@ -104,6 +109,7 @@ def shown(node: Node) -> dict[str, Any]:
         "counts": counts,
         "differences": row.differences if row else [],
         "not_looked_at": row.unlooked if row else [],
+        "on_purpose": on_purpose(Facts.objects.container_units(node.facts_id)),
         "failure": _failure(row) if row and row.failed_at else None,
     }
 

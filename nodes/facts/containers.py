@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nodes.hosts.drivers.podman_commands import DROPIN
 from nodes.hosts.references import Reference, parse
 
 #: Runtimes whose containers a cluster starts.
@@ -30,10 +31,13 @@ def _of_runtime(runtime: Mapping[str, Any], units: list[Mapping[str, Any]]) -> I
     by_unit = {unit.get("name"): unit for unit in mine}
     by_container = {unit.get("container"): unit for unit in mine}
     images = {image.get("id"): image for image in runtime.get("images") or []}
+    # Docker does not say the id of the image.
+    by_name = {name: image for image in runtime.get("images") or [] for name in image.get("names") or []}
     for one in runtime.get("containers") or []:
         unit = by_unit.get(one.get("unit")) or by_container.get(one.get("name"))
         reference = parse(str(one.get("image") or ""))
-        image = images.get(_known(one.get("image_id"), images)) or {}
+        given = one.get("image_id")
+        image = (images.get(_known(given, images)) if given else by_name.get(one.get("image"))) or {}
         yield {
             **one,
             "runtime": name,
@@ -89,3 +93,13 @@ def _absent(unit: Mapping[str, Any], runtimes: list[Mapping[str, Any]]) -> dict[
         "started_at": None,
         "ports": [],
     }
+
+
+def on_purpose(units: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Drop-ins of FleetUI beside units of containers: what they say differs from any config, and is meant to."""
+    return [
+        {"path": str(path), "unit": str(unit.get("name") or ""), "image": str(unit.get("image") or "")}
+        for unit in units
+        for path in unit.get("dropins") or []
+        if str(path).endswith(f"/{DROPIN}")
+    ]

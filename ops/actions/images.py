@@ -93,18 +93,24 @@ def _chosen(facts: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Mapping[s
     return [one for one in unused(facts) if one.get("id") in frozen]
 
 
+def _words(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """By which the images are removed: all of their names, or the id."""
+    return [str(word) for one in images for word in one.get("names") or [one["id"]]][:MOST_REMOVED]
+
+
 def _prune(ctx: Context) -> Outcome:
     """Looked at once more: what is used since, or gone already, is no reason to fail."""
     if "removes" not in ctx.memory:
         facts, _measured = ctx.host.look()
-        removes = [str(one["id"]) for one in _chosen(facts.as_json(), ctx.plan)]
-        if not removes:
+        chosen = _chosen(facts.as_json(), ctx.plan)
+        if not chosen:
             return Done("nothing_unused", finish=True)
+        removes, count = _words(chosen), len(chosen)
     else:
-        removes = list(ctx.memory["removes"])
+        removes, count = list(ctx.memory["removes"]), int(ctx.memory["removes_count"])
 
     def done(_status: int, memory: Mapping[str, Any]) -> Outcome:
-        return Done("images_removed", {"count": len(removes)}, memory, finish=True)
+        return Done("images_removed", {"count": count}, memory, finish=True)
 
     return run_fenced(
         ctx,
@@ -112,12 +118,12 @@ def _prune(ctx: Context) -> Outcome:
         waits="removes_images",
         fails="prune_failed",
         done=done,
-        leaves={"removes": removes},
+        leaves={"removes": removes, "removes_count": count},
     )
 
 
 def _prune_commands(driver: Driver, _params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:
-    images = [one["id"] for one in (plan.get("target") or {}).get("images") or ()]
+    images = _words((plan.get("target") or {}).get("images") or ())
     return [driver.command("images_removed", images=images)] if images else []
 
 

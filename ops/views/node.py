@@ -47,6 +47,9 @@ _ON_LIST = (
     *("container_update", "container_rollback", "image_prune", "auto_update"),
 )
 LAST_SHOWN = 5
+#: Offered beside each container of Podman; the first ones only where a unit runs it.
+_OF_UNITS = ("container_update", "container_rollback")
+_OF_CONTAINERS = (*_OF_UNITS, "container_restart", "container_start", "container_stop")
 
 
 def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
@@ -61,7 +64,14 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
     rows = Operation.objects.filter(node=node).select_related("request").order_by("-created_at")[:LAST_SHOWN]
     return {
         "operation_plan_url": plan_url,
-        "operation_kinds": [_kind(kind) for kind in actions.kinds() if _is_supported(node, kind)] if may else [],
+        "operation_kinds": [
+            _kind(kind) for kind in actions.kinds() if kind not in _OF_CONTAINERS and _is_supported(node, kind)
+        ]
+        if may
+        else [],
+        "container_kinds": [{**_kind(kind), "needs_unit": kind in _OF_UNITS} for kind in _OF_CONTAINERS]
+        if may and _is_supported(node, _OF_CONTAINERS[0])
+        else [],
         "last_operations": [shown(row) for row in rows],
         "holds": holds_shown(principal, node=node),
         "may_hold": principal.may(PERMISSION, node),

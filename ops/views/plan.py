@@ -111,7 +111,14 @@ class PlanForm(forms.Form):
         label=gettext_lazy("Image"),
         required=False,
         max_length=500,
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}),
+        widget=forms.TextInput(
+            attrs={
+                "list": "plan-images",
+                "spellcheck": "false",
+                "autocapitalize": "off",
+                "class": "form-control ui-mono",
+            }
+        ),
         help_text=gettext_lazy("With its registry, and with a tag or a digest, such as quay.io/team/app:1.2."),
     )
     append = _words(gettext_lazy("Append"), gettext_lazy("NAME or NAME=VALUE, apart by spaces or lines."))
@@ -261,10 +268,18 @@ def _known_units(nodes: list[Node], kind: str) -> list[str]:
     return [*sorted(failed), *sorted(others - failed)]
 
 
+def _known_images(nodes: list[Node], unit: str) -> list[str]:
+    """Images that containers of the nodes run now, those of the unit where one is named."""
+    rows = ContainerOnNode.objects.filter(node__in=nodes[:MOST_READ], **({"unit": unit} if unit else {}))
+    found = rows.exclude(tag="").order_by().values_list("repository", "tag").distinct()[:MOST_READ]
+    return sorted(f"{repository}:{tag}" for repository, tag in found)
+
+
 def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan], count: int) -> dict[str, Any]:
     form.fields["reason"].required = is_reason_required()
-    if "unit" in form.fields:
-        form.fields["unit"].required = True
+    for name in ("unit", "image", "container"):
+        if name in form.fields:
+            form.fields[name].required = True
     applicable = [one for one in plans if not one.refused]
     refused = [one for one in plans if one.refused]
     blocked = sum(1 for one in applicable if any(check.level == "block" for check in one.checks))
@@ -281,6 +296,7 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "is_disruptive": actions.get(kind).is_disruptive,
         "restarts": "reboot" in [step.name for step in actions.get(kind).steps],
         "known_units": _known_units(nodes, kind) if "unit" in form.fields else [],
+        "known_images": _known_images(nodes, str(form.data.get("unit", ""))) if "image" in form.fields else [],
         "one_command": [shlex.join(command) for command in next(iter(commands))] if len(commands) == 1 else [],
         "rows": [_row(one) for one in applicable[:SHOWN_TARGETS]],
         "more": max(len(applicable) - SHOWN_TARGETS, 0),

@@ -288,9 +288,9 @@ def docker(call: Call) -> Answer:
 
 def _flatcar_docker(call: Call) -> Answer:
     """`ps` and `images` as a JSON object a line, for root and the group docker."""
-    _, words = options(call.args, VALUED)
+    flags, words = options(call.args, VALUED)
     if words[:1] == ["images"]:
-        rows = [_docker_image(row) for row in _containers(call)]
+        rows = [_docker_image(row, digests="--digests" in flags) for row in _containers(call)]
     else:
         rows = [_docker_row(call, row) for row in _containers(call)]
     return say("".join(json.dumps(row) + "\n" for row in rows))
@@ -316,13 +316,13 @@ def _docker_row(call: Call, row: Container) -> dict[str, str]:
     }
 
 
-def _docker_image(row: Container) -> dict[str, str]:
+def _docker_image(row: Container, *, digests: bool) -> dict[str, str]:
     repository, _, tag = row.image.rpartition(":")
     return {
         "Containers": "N/A",
         "CreatedAt": "2026-09-01 10:00:00 +0000 UTC",
         "CreatedSince": "2 months ago",
-        "Digest": "<none>",
+        "Digest": boxes.digest_of(row.image) if digests else "<none>",
         "ID": "sha256:" + row.image_id,
         "Repository": repository,
         "Tag": tag,

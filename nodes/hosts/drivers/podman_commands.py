@@ -185,12 +185,13 @@ def _image_settled(params: dict[str, object]) -> Command:
 
 
 def _images_removed(params: dict[str, object]) -> Command:
-    """Never forced: an image that a container uses meanwhile stays."""
+    """By every name, or by id where an image has none: Podman refuses the id of one with several names, and forcing it would
+    remove containers. One that a container uses meanwhile stays."""
     images = params.pop("images", ())
     if not isinstance(images, list | tuple) or not 0 < len(images) <= _MOST_IMAGES:
-        raise CommandRefused("The parameter images is a list of ids of images.")
-    if not all(isinstance(one, str) and _ID.fullmatch(one) for one in images):
-        raise CommandRefused("The parameter images holds what is no id of an image.")
+        raise CommandRefused("The parameter images is a list of names or ids of images.")
+    if not all(isinstance(one, str) and (parse(one) or _ID.fullmatch(one)) for one in images):
+        raise CommandRefused("The parameter images holds what is no image.")
     return Command((*_SUDO, "podman", "image", "rm", "--ignore", *images), long=True)
 
 

@@ -17,7 +17,8 @@ from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence
-from nodes.models import Drift, Node, Pool
+from nodes.facts.containers import on_purpose
+from nodes.models import Drift, Facts, Node, Pool
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
 from nodes.tasks import nudge_drift
@@ -55,7 +56,7 @@ def drift_check(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
-    """What the section on the page of a node shows: one query."""
+    """What the section on the page of a node shows: two queries."""
     rows = Drift.objects.select_related("version__config").defer(*Drift.HEAVY_VERSION)
     row: Drift | None = rows.filter(node=node).first()
     failure = None
@@ -74,6 +75,7 @@ def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
             {"subject": one["subject"], "why": UNLOOKED.get(one["why"], one["why"])}
             for one in (row.unlooked if row else [])
         ],
+        "drift_on_purpose": on_purpose(Facts.objects.container_units(node.facts_id)),
         "drift_failure": failure,
         "may_check": principal.may("nodes.poll", node) and node.lifecycle != "retired" and node.applied_version_id,
     }
