@@ -190,3 +190,21 @@ def test_the_tab_of_a_node_shows_containers_units_and_images(fleet: Cast) -> Non
         "a1a1a1a1a1a1",
     ):
         assert text in page
+
+
+def test_a_drop_in_of_ours_is_told_with_the_drift_and_counts_for_none(fleet: Cast) -> None:
+    path = "/etc/containers/systemd/web.container.d/50-fleetui-image.conf"
+    other = "/etc/containers/systemd/web.container.d/10-memory.conf"
+    node = make_node("changed", pool=fleet.web)
+    make_facts(node, **section(container("web"), units=[unit("web", dropins=[other, path], image=f"{APP}:v2")]))
+    told = Api(fleet.owner).get("nodes/changed/drift/").json()
+    assert told["on_purpose"] == [{"path": path, "unit": "web.service", "image": f"{APP}:v2"}]
+    assert told["differences"] == []
+    page = signed_in(fleet.owner).get("/nodes/changed/ignition/").content.decode()
+    assert path in page
+    assert other not in page
+
+
+def test_a_digest_is_found_by_name_where_the_runtime_says_no_id() -> None:
+    (row,) = rows_of(make_id(), section(container("web", image_id=None), runtime="docker"))
+    assert row.digest == V1

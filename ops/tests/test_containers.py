@@ -16,6 +16,8 @@ from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.hosts.drivers.podman_commands import dropin_path, kept_name
 from nodes.hosts.references import Reference, parse
+from nodes.tests.make import make_user
+from nodes.tests.pages import signed_in
 from ops import registry
 from ops.actions.images import read_auto_update
 from ops.services.request import checked_params
@@ -306,3 +308,30 @@ def test_without_tls_only_where_the_settings_say_so() -> None:
     assert registry._base("localhost:5000") == "http://localhost:5000"
     assert registry._base("docker.io") == "https://registry-1.docker.io"
     assert registry._path(Reference("docker.io/caddy")) == "library/caddy"
+
+
+@pytest.mark.django_db
+def test_the_page_asks_for_the_image_first_and_then_shows_the_plan(runs: Runs) -> None:
+    run = runs("refresh")
+    client = signed_in(make_user("owner", "admin"))
+    asked = client.post("/operations/-/plan/", {"kind": "container_update", "id": str(run.node.pk), "unit": UNIT})
+    page = asked.content.decode()
+    assert 'name="image"' in page
+    assert "Show the plan" in page
+    assert "checked" in page.partition('name="roll_back"')[2][:80]
+    given = {
+        "kind": "container_update",
+        "ids": str(run.node.pk),
+        "hours": "4",
+        "unit": UNIT,
+        "image": NEW,
+        "again": "1",
+    }
+    plan = client.post("/operations/-/plan/", {**given, "roll_back": "on"}).content.decode()
+    assert NEW in plan
+    assert OLD in plan
+    wrong = client.post("/operations/-/plan/", {**given, "image": "caddy:2"})
+    assert wrong.status_code == 422
+    assert "names no registry" in wrong.content.decode()
+    for kind in ("container_update", "container_restart", "image_pull"):
+        assert client.post("/operations/-/plan/", {"kind": kind, "id": str(run.node.pk)}).status_code == 200
