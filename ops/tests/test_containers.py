@@ -141,7 +141,12 @@ def test_what_the_registry_says_is_in_the_plan(
 ) -> None:
     run = runs("refresh")
     asked: list[Reference] = []
-    monkeypatch.setattr(registry, "ask", lambda reference: (asked.append(reference), found)[1])
+
+    def ask(reference: Reference) -> registry.Found:
+        asked.append(reference)
+        return found
+
+    monkeypatch.setattr(registry, "ask", ask)
     (plan,) = run.plan("container_update", unit=UNIT, image=NEW)
     assert (code, level) in [(check.code, check.level) for check in plan.checks]
     assert len(asked) == 1
@@ -234,7 +239,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        port = self.server.server_address[1]
+        port = int(self.headers["Host"].rpartition(":")[2])
         if self.path.startswith("/token"):
             return self._say(200, json.dumps({"token": "t0ken"}).encode())
         if self.path.startswith("/v2/locked/") and self.headers["Authorization"] != "Bearer t0ken":
@@ -268,7 +273,7 @@ def place() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Registry)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
+    yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
