@@ -22,7 +22,7 @@ from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
 from nodes.services.bulk import end_maintenance
 from nodes.services.drift import checks, compare, states
-from nodes.services.git import syncing
+from nodes.services.git import status, syncing
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
 from nodes.services.polling.batch import Contacts
 from nodes.services.polling.claim import Lane
@@ -71,6 +71,8 @@ def tick() -> None:
         apply_import.delay(str(plan_id))
     for follow_id, git_lease in _again(lambda: syncing.claim_due(clock.now())):
         sync_git.delay(str(follow_id), str(git_lease))
+    if _again(lambda: status.is_due(clock.now())):
+        send_git_statuses.apply_async(expires=TRIALS_FOR_S)
     if _again(lambda: trials.is_due(clock.now())):
         try_credentials.apply_async(expires=TRIALS_FOR_S)
     if _again(lambda: checks.is_due(clock.now())):
@@ -182,6 +184,22 @@ def sample() -> None:
 def sync_git(follow_id: str, lease: str) -> None:
     """Look at one followed repository. A repeated message finds its lease gone; a lost one costs one lease time."""
     syncing.sync(uuid.UUID(follow_id), uuid.UUID(lease))
+    if _again(lambda: status.is_due(clock.now())):
+        nudge_git_statuses()
+
+
+@shared_task(name="nodes.tasks.send_git_statuses", ignore_result=True)
+def send_git_statuses() -> None:
+    """Tell forges what became of commits, for a while. The message says nothing: what is due stands in the rows."""
+    status.send_due(stop=_stopping.is_set)
+
+
+def nudge_git_statuses() -> None:
+    """Tell the workers that there is a status to send. Without a broker the next tick finds it."""
+    try:
+        send_git_statuses.apply_async(expires=TRIALS_FOR_S)
+    except (BrokerError, OSError) as error:
+        log.warning("git_statuses_not_announced", error=str(error))
 
 
 def nudge_git() -> None:

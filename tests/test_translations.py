@@ -46,6 +46,7 @@ ENGLISH_TERMS = {
     "Facts",
     "Fingerprint",
     "FleetUI",
+    "Forge",
     "Host certificate",
     "Host key",
     "Ignition config",

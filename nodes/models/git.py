@@ -17,6 +17,8 @@ FORGES: Final = ("none", "github", "gitlab", "gitea", "forgejo")
 TRIGGERS: Final = ("schedule", "person", "push")
 #: What became of a commit: a version, one with errors, nothing new in what the config reads, or one that nobody vouches for.
 OUTCOMES: Final = ("stored", "broken", "same", "unsigned")
+#: Whether the forge was told what became of a commit: there is nothing to tell it with, not yet, told, or given up.
+STATUSES: Final = ("none", "waiting", "sent", "dead")
 
 
 class FollowState(StrEnum):
@@ -103,7 +105,11 @@ class GitFollow(models.Model):
 
 
 class GitCommit(models.Model):
-    """A commit of the followed branch that was looked at, and what became of it. The version is that of its content."""
+    """A commit of the followed branch that was looked at, and what became of it. The version is that of its content.
+
+    What the forge is told of it stands here too: when that is due, who works on it, since when it is so, and why not, in
+    the words of the forge.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     follow = models.ForeignKey(GitFollow, on_delete=models.CASCADE, related_name="commits")
@@ -116,12 +122,22 @@ class GitCommit(models.Model):
     signer = models.CharField(max_length=200, blank=True, default="")
     reason = models.CharField(max_length=500, blank=True, default="")
     seen_at = models.DateTimeField(default=clock.now)
+    status = models.CharField(max_length=10, choices=[(name, name) for name in STATUSES], default="none")
+    status_attempts = models.PositiveIntegerField(default=0)
+    status_at = models.DateTimeField(null=True)
+    status_due_at = models.DateTimeField(null=True)
+    status_lease = models.UUIDField(null=True, editable=False)
+    status_lease_until = models.DateTimeField(null=True, editable=False)
+    status_said = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         ordering = ["-seen_at"]
         verbose_name = _("commit")
         constraints = [models.UniqueConstraint(fields=["follow", "sha"], name="one_row_per_git_commit")]
-        indexes = [models.Index(fields=["follow", "-seen_at"], name="git_commit_newest")]
+        indexes = [
+            models.Index(fields=["follow", "-seen_at"], name="git_commit_newest"),
+            models.Index(fields=["status_due_at"], name="git_status_due", condition=Q(status="waiting")),
+        ]
 
     def __str__(self) -> str:
         return self.sha

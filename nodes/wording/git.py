@@ -38,6 +38,13 @@ OUTCOME_WORDS: dict[str, Promise] = {
     "unsigned": _("not signed by anybody allowed"),
 }
 
+STATUS_WORDS: dict[str, Promise] = {
+    "none": _("not told"),
+    "waiting": _("waits"),
+    "sent": _("sent"),
+    "dead": _("given up"),
+}
+
 _CONVERTS = _("Push a commit that converts. It is looked at by itself.")
 _SMALLER = _("Follow a smaller repository, or have the operator raise FLEETUI_GIT_MAX_MIB.")
 _BY_ITSELF = _("It is tried again by itself.")
@@ -157,6 +164,22 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "hostile.missing": (_("Objects of the repository are missing."), _BY_ITSELF),
     "hostile.names": (_("A folder holds a name that leads out of it."), _("Rename it in the repository.")),
     "hostile.elsewhere": (_("The repository leads to another place on this machine."), _("Give the place itself.")),
+    "status.no_forge": (
+        _("A token for commit statuses needs a forge that takes them."),
+        _("Choose GitHub, GitLab, Gitea or Forgejo, or leave the token out."),
+    ),
+    "status.path": (
+        _("%(path)s is no project of this forge."),
+        _("Give the address as the forge shows it: https://host/owner/repository.git."),
+    ),
+    "status.in_clear": (
+        _("The token for commit statuses would travel in clear to %(host)s."),
+        _("Follow the repository over https, or leave the token out."),
+    ),
+    "status.token": (
+        _("The token for commit statuses holds characters that no header may."),
+        _("Copy it anew from the forge: letters, digits and signs, without spaces."),
+    ),
     "failed": (_("It could not be looked at, for a reason that is ours."), _("Look at the log of the worker.")),
 }
 

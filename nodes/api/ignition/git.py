@@ -14,12 +14,15 @@ from fleetui.core import clock
 from fleetui.core.api.actions import IF_MATCH, Action
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
 from fleetui.core.api.etag import expected_revision
+from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import (
     FLAG,
     INTEGER,
     TEXT,
     TIME,
+    UUID,
     Field,
+    PageOf,
     Row,
     Shape,
     column,
@@ -27,10 +30,10 @@ from fleetui.core.api.shapes import (
     nullable,
     one_of,
 )
-from fleetui.core.api.views import ApiView
+from fleetui.core.api.views import ApiView, Listing
 from fleetui.core.errors import NotFound
-from nodes.models import GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS, FollowState
+from nodes.models import GitCommit, GitFollow, IgnitionConfig
+from nodes.models.git import AUTHS, FORGES, OUTCOMES, STATUSES, FollowState
 from nodes.services.git import following
 from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S, MOST_SIGNERS
 from nodes.tasks import nudge_git
@@ -61,9 +64,11 @@ GIT = Shape(
         "username": column("username", TEXT),
         "public_key": known("public_key", TEXT),
         "host_key": known("host_key", TEXT),
+        "forge": column("forge", one_of(FORGES)),
         "require_signed": column("require_signed", FLAG),
         "allowed_signers": column("allowed_signers", TEXT),
         "has_secret": Field(FLAG, ("sealed_secret",), lambda row: bool(row["sealed_secret"])),
+        "has_status_token": Field(FLAG, ("sealed_status_token",), lambda row: bool(row["sealed_status_token"])),
         "interval_s": column("interval_s", INTEGER),
         "is_paused": column("is_paused", FLAG),
         "state": column("state", one_of([one.value for one in FollowState])),
@@ -81,10 +86,37 @@ GIT = Shape(
 )
 
 
+COMMITS = Listing(
+    Shape(
+        "IgnitionConfigCommit",
+        {
+            "id": column("id", UUID),
+            "sha": column("sha", TEXT),
+            "author": column("author", TEXT),
+            "message": column("message", TEXT),
+            "committed_at": column("committed_at", TIME),
+            "seen_at": column("seen_at", TIME),
+            "outcome": column("outcome", one_of(OUTCOMES)),
+            "reason": column("reason", TEXT),
+            "signer": column("signer", TEXT),
+            "version_id": column("version_id", nullable(UUID)),
+            "version_number": column("version__number", nullable(INTEGER)),
+            "status": column("status", one_of(STATUSES)),
+            "status_at": column("status_at", nullable(TIME)),
+            "status_attempts": column("status_attempts", INTEGER),
+            "status_next_at": column("status_due_at", nullable(TIME)),
+            "status_message": column("status_said", TEXT),
+        },
+    ),
+    {"seen_at": Sort("seen_at", kind="time")},
+    "-seen_at",
+)
+
+
 class GitBody(Body):
     """What a config follows. Secrets that are left out stay as they are; an empty one is taken away."""
 
-    secrets = frozenset({"secret"})
+    secrets = frozenset({"secret", "status_token"})
 
     url = Text(min_length=1, max_length=500)
     branch = Text(max_length=200, default="main")
@@ -96,6 +128,8 @@ class GitBody(Body):
     secret = Text(max_length=20_000, allow_blank=True, required=False, help_text="Token, password or private key.")
     new_key = Flag(default=False, help_text="Make a new deploy key; its public half is in the answer.")
     host_key = Text(max_length=2000, allow_blank=True, required=False, help_text="The SSH host key that is trusted.")
+    forge = serializers.ChoiceField(choices=FORGES, default="none")
+    status_token = Text(max_length=2000, allow_blank=True, required=False)
     require_signed = Flag(default=False)
     allowed_signers = Text(max_length=MOST_SIGNERS, allow_blank=True, default="", trim_whitespace=False)
     interval_s = Integer(min_value=LEAST_INTERVAL_S, max_value=MOST_INTERVAL_S, default=300)
@@ -191,6 +225,23 @@ class ConfigGit(_Git):
         )
         nudge_git()
         return self.shown(found)
+
+
+class ConfigGitCommits(_Git):
+    """The commits that were looked at, and whether the forge was told what became of them."""
+
+    actions = {
+        "GET": Action(
+            _READ,
+            "ignition_configs_git_commits",
+            "List the commits that a config followed",
+            {200: PageOf(COMMITS.shape)},
+            query=COMMITS.params,
+        )
+    }
+
+    def get(self, request: Request, name: str) -> Response:
+        return COMMITS.answer(GitCommit.objects.filter(follow=self.follow(name)), request)
 
 
 class ConfigGitSync(_Git):

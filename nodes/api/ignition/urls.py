@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("v1/ignition/configs/", configs.ConfigList.as_view(), name="ignition-configs"),
     path("v1/ignition/configs/<name:name>/", configs.ConfigDetail.as_view(), name="ignition-config"),
     path(_GIT, git.ConfigGit.as_view(), name="ignition-config-git"),
+    path(f"{_GIT}commits/", git.ConfigGitCommits.as_view(), name="ignition-config-git-commits"),
     path(f"{_GIT}sync/", git.ConfigGitSync.as_view(), name="ignition-config-git-sync"),
     path(f"{_GIT}accept-history/", git.ConfigGitHistory.as_view(), name="ignition-config-git-history"),
     path(f"{_GIT}trust-host-key/", git.ConfigGitHostKey.as_view(), name="ignition-config-git-host-key"),

@@ -16,6 +16,7 @@ from nodes.git.history import CommitInfo
 from nodes.git.reading import Found
 from nodes.models import GitCommit, GitFollow, IgnitionVersion
 from nodes.models.ignition import ReviewState
+from nodes.services.git.status import queued
 from nodes.services.git.vouching import Vouched
 from nodes.services.ignition.check import checked_source
 from nodes.services.ignition.embedded import checked_files, file_of
@@ -103,6 +104,7 @@ def _submit(version: IgnitionVersion) -> None:
 def _note(
     follow: GitFollow, commit: CommitInfo, vouched: Vouched, outcome: str, version: IgnitionVersion | None, reason: str
 ) -> str:
+    now = clock.now()
     values = {
         "version": version,
         "author": clean(commit.author)[:200],
@@ -111,8 +113,14 @@ def _note(
         "outcome": outcome,
         "signer": clean(vouched.signer)[:200],
         "reason": clean(reason).strip()[:500],
-        "seen_at": clock.now(),
+        "seen_at": now,
     }
     with transaction.atomic():
+        # As the settings are now: a token may have come or gone during the look.
+        held = GitFollow.objects.select_for_update().only("forge", "sealed_status_token").filter(pk=follow.pk).first()
+        if held is None:
+            # Nobody follows it any more: there is nobody to tell, and nothing to tell of.
+            return outcome
+        values |= queued(held, now)
         GitCommit.objects.update_or_create(follow=follow, sha=commit.sha, defaults=values)
     return outcome

@@ -13,7 +13,9 @@ from fleetui.access.principals import Principal
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput
 from fleetui.core.text import clean
+from nodes.git import forges
 from nodes.git.address import Address
+from nodes.git.errors import GitProblem
 from nodes.hosts import ssh
 from nodes.hosts.errors import BadIdentity, HostError
 from nodes.hosts.ssh import HostKey, generate_identity, load_identity
@@ -21,8 +23,10 @@ from nodes.models import GitFollow, IgnitionConfig
 from nodes.models.git import AUTHS, FORGES, FollowState
 from nodes.services import changes as rows
 from nodes.services.git.access import address_of
-from nodes.services.git.secrets import SECRETS, keep
+from nodes.services.git.secrets import SECRETS, Secret, keep
+from nodes.services.git.status import ask_again
 from nodes.services.ignition.rights import require
+from nodes.wording.git import mend_of, sentence_of
 
 LEAST_INTERVAL_S, MOST_INTERVAL_S = 60, 86_400
 MOST_SIGNERS = 65_536
@@ -79,6 +83,10 @@ def edit_follow(
         same = GitFollow.objects.filter(pk=follow.pk, revision=follow.revision)
         if not same.update(**columns, revision=follow.revision + 1, lease=None, lease_until=None):
             raise rows.stale("git", str(follow.config))
+        if {"url", "forge", "has_status_token"} & {name for name in after if before[name] != after[name]} or (
+            "status_token" in given
+        ):
+            ask_again(follow, now, is_elsewhere=was["url"] != follow.url)
         told = {name: value for name, value in after.items() if before[name] != value}
         old = {name: before[name] for name in told}
         append([Entry(str(actor), "git.edit", subject_of(follow), before=old, after={**told, "secrets": given})])
@@ -186,13 +194,15 @@ def fill(row: GitFollow, values: Mapping[str, Any], *, is_new: bool) -> None:
     _check_host_key(row)
     _check_sign_in(row, address)
     _keep_secrets(row, values, is_moved=moved)
+    _check_status(row, address, is_given=bool(values.get("status_token")))
     rows.checked(row, exclude={field.name for field in GitFollow._meta.fields} - set(FIELDS))
 
 
 def _keep_secrets(row: GitFollow, values: Mapping[str, Any], *, is_moved: bool) -> None:
-    for name in ("webhook_secret", "status_token"):
+    names: tuple[Secret, ...] = ("webhook_secret", "status_token")
+    for name in names:
         if name in values and values[name] is not None:
-            keep(row, name, str(values[name]))
+            keep(row, name, _sendable(name, str(values[name])))
         elif is_moved and name == "status_token":
             keep(row, name, "")
     secret = values.get("secret") or ""
@@ -211,6 +221,15 @@ def _keep_secrets(row: GitFollow, values: Mapping[str, Any], *, is_moved: bool) 
                 field="secret",
                 mend=_("Give the token or the password for this server."),
             )
+
+
+def _sendable(name: Secret, text: str) -> str:
+    """A token for a header; what was pasted with a line end around it is one still."""
+    token = text.strip() if name == "status_token" else text
+    if name == "status_token" and token and not forges.is_sendable(token):
+        told = sentence_of("status", "token", {})
+        raise InvalidInput(told, field="status_token", mend=mend_of("status", "token", {}))
+    return token
 
 
 def _was_key(row: GitFollow) -> bool:
@@ -264,6 +283,22 @@ def _check_sign_in(row: GitFollow, address: Address) -> None:
         raise _refused("username", "", _("Give the user name that belongs to the password."))
     if ":" in row.username:
         raise _refused("username", row.username, _("A user name holds no colon."))
+
+
+def _check_status(row: GitFollow, address: Address, *, is_given: bool) -> None:
+    """A token for statuses has to lead somewhere. Without a forge to tell, one that was stored is thrown away."""
+    if not row.sealed_status_token:
+        return
+    if row.forge == "none" and not is_given:
+        keep(row, "status_token", "")
+        return
+    try:
+        forges.endpoint(row.forge, address)
+    except GitProblem as problem:
+        told = sentence_of(problem.kind, problem.reason, problem.params)
+        mend = mend_of(problem.kind, problem.reason, problem.params)
+        field = "forge" if problem.reason == "no_forge" else "url"
+        raise InvalidInput(told, field=field, value=getattr(row, field), mend=mend) from problem
 
 
 def _check_host_key(row: GitFollow) -> None:

@@ -284,7 +284,7 @@ def test_the_database_keeps_one_version_of_a_commit(work: Work, cast: Cast) -> N
 
 def test_secrets_are_sealed_and_told_to_nobody(work: Work, cast: Cast) -> None:
     given = {"auth": "token", "secret": "s3cret-token", "webhook_secret": "hook-secret", "status_token": "status-token"}
-    row = follow(work, cast, url="https://git.example.org/x.git", **given)
+    row = follow(work, cast, url="https://git.example.org/team/x.git", forge="gitea", **given)
     stored = " ".join(str(value) for value in GitFollow.objects.values().get().values())
     told = " ".join(f"{one.before} {one.after}" for one in AuditEvent.objects.all())
     for secret in ("s3cret-token", "hook-secret", "status-token"):

@@ -21,7 +21,7 @@ from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import PLAIN
 from nodes.hosts.ssh import HostKey
 from nodes.models import GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS
+from nodes.models.git import AUTHS, FORGES
 from nodes.services.git import following
 from nodes.services.git.secrets import SECRETS
 from nodes.services.git.syncing import newest_commits
@@ -30,16 +30,19 @@ from nodes.services.ignition import rights
 from nodes.tasks import nudge_git
 from nodes.views.ignition.subject import version_url, visible_config
 from nodes.views.subject import principal_of
-from nodes.wording.git import OUTCOME_WORDS, STATE_WORDS, TRIGGER_WORDS, mend_of, sentence_of
+from nodes.wording.git import OUTCOME_WORDS, STATE_WORDS, STATUS_WORDS, TRIGGER_WORDS, mend_of, sentence_of
 
 _LEVELS = {"new": "none", "following": "ok", "broken": "warn", "unreachable": "warn", "unsigned": "warn"}
 _OUTCOME_LEVELS = {"stored": "ok", "same": "none", "broken": "bad", "unsigned": "warn"}
+_STATUS_LEVELS = {"waiting": "warn", "sent": "ok", "dead": "bad"}
 _AUTH_WORDS = {
     "none": gettext_lazy("none: anybody may read it"),
     "token": gettext_lazy("an access token"),
     "basic": gettext_lazy("user name and password"),
     "key": gettext_lazy("a deploy key, over SSH"),
 }
+_FORGE_WORDS = {"none": gettext_lazy("another"), "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
+_FORGE_WORDS |= {"forgejo": "Forgejo"}
 _NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
 
 
@@ -90,6 +93,17 @@ class FollowForm(forms.Form):
         max_value=following.MOST_INTERVAL_S,
         help_text=gettext_lazy("Seconds, 60 to 86400."),
     )
+    forge = forms.ChoiceField(label=gettext_lazy("Forge"), choices=[(name, _FORGE_WORDS[name]) for name in FORGES])
+    status_token = forms.CharField(
+        label=gettext_lazy("Token for commit statuses"),
+        required=False,
+        max_length=2000,
+        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+        help_text=gettext_lazy(
+            "With one the forge shows at each commit whether it converts. Empty: the one that is stored. "
+            "The forge “another” takes it away."
+        ),
+    )
     require_signed = forms.BooleanField(label=gettext_lazy("Signed commits only"), required=False)
     allowed_signers = forms.CharField(
         label=gettext_lazy("Allowed signers"),
@@ -118,7 +132,7 @@ def git_page(request: HttpRequest, name: str) -> HttpResponse:
 
 def _shown(found: GitFollow) -> dict[str, Any]:
     reason = str(found.detail.get("reason", ""))
-    commits = []
+    commits: list[dict[str, Any]] = []
     for commit in newest_commits(found):
         version = commit.version
         if version is not None:
@@ -130,6 +144,9 @@ def _shown(found: GitFollow) -> dict[str, Any]:
                 "level": _OUTCOME_LEVELS[commit.outcome],
                 "version": version,
                 "url": version_url(version) if version else "",
+                "status_word": STATUS_WORDS[commit.status],
+                "status_level": _STATUS_LEVELS.get(commit.status, "none"),
+                "next_try": commit.status_attempts + 1,
             }
         )
     syncs = [
@@ -147,6 +164,8 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         "word": STATE_WORDS[found.state],
         "sentence": sentence_of(found.state, reason, found.detail),
         "mend": mend_of(found.state, reason, found.detail),
+        "tells_forge": any(one["commit"].status != "none" for one in commits) or bool(found.sealed_status_token),
+        "forge_word": _FORGE_WORDS[found.forge],
         "auth_word": _AUTH_WORDS[found.auth],
         "fingerprint": HostKey.parse(found.host_key).fingerprint if found.host_key else "",
         "offered": found.detail.get("fingerprint", "") if found.state == "host_key" else "",
