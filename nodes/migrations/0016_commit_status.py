@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0014_drift_asked_for'),
+        ('nodes', '0015_containers'),
     ]
 
     operations = [
