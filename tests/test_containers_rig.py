@@ -102,5 +102,8 @@ def test_a_container_is_updated_crashes_and_goes_back(tmp_path: Path, rig: Rig) 
         pruned = fleet.end(fleet.start("image_prune", host))
         assert (pruned["state"], pruned["result"]) == ("succeeded", "images_removed"), pruned
         assert "crash" not in rig.ssh(host, "sudo podman images")
+        read = fleet.end(fleet.start("container_logs", host, container="web", lines=20, seconds=3))
+        assert (read["state"], read["result"]) == ("succeeded", "logs_read"), read
+        assert "listening" in fleet.log(read["id"])
         asked = fleet.end(fleet.start("auto_update_check", host))
         assert (asked["state"], asked["result"]) == ("succeeded", "auto_update_nothing"), asked

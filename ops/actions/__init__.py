@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.actions.base import Action
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
+from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
 from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
@@ -16,7 +17,16 @@ _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
         *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, *SIMPLE),
-        *(CONTAINER_UPDATE, CONTAINER_ROLLBACK, *POWER, IMAGE_PULL, IMAGE_PRUNE, AUTO_UPDATE_CHECK, AUTO_UPDATE),
+        *(
+            CONTAINER_UPDATE,
+            CONTAINER_ROLLBACK,
+            *POWER,
+            CONTAINER_LOGS,
+            IMAGE_PULL,
+            IMAGE_PRUNE,
+            AUTO_UPDATE_CHECK,
+            AUTO_UPDATE,
+        ),
     )
 }
 

@@ -22,7 +22,7 @@ _UP = ("running", "paused")
 SETTLES_WITHIN = timedelta(minutes=2)
 
 
-def _params(params: Mapping[str, Any]) -> dict[str, Any]:
+def container_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """`container`: the name of a container of root, or of one that a unit would run."""
     if others := sorted(set(params) - {"container"}):
         raise ParamsRefused(others[0], "unknown_param")
@@ -123,7 +123,7 @@ def _action(verb: str) -> Action:
         steps=(preflight(_ready, _see), Step("container_power", run), Step("watch_container", look)),
         capabilities=(CAPABILITY,),
         is_disruptive=True,
-        check_params=_params,
+        check_params=container_params,
     )
 
 

@@ -20,6 +20,7 @@ from nodes.tests.make import make_user
 from nodes.tests.pages import signed_in
 from ops import registry
 from ops.actions.images import read_auto_update
+from ops.models import LogLine
 from ops.services.request import checked_params
 from ops.tests.test_engine_kills import Run
 from simfleet import boxes
@@ -340,3 +341,13 @@ def test_the_page_asks_for_the_image_first_and_then_shows_the_plan(runs: Runs) -
     assert "names no registry" in wrong.content.decode()
     for kind in ("container_update", "container_restart", "image_pull"):
         assert client.post("/operations/-/plan/", {"kind": kind, "id": str(run.node.pk)}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_what_a_container_writes_is_in_the_log_of_the_operation(runs: Runs) -> None:
+    run = runs("container_logs", container="caddy", seconds=5, lines=10)
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", "logs_read")
+    assert LogLine.objects.filter(operation=done, text__contains="caddy listens").exists()
+    with pytest.raises(InvalidInput):
+        checked_params("container_logs", {"container": "caddy", "seconds": 100_000})

@@ -46,6 +46,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "container_restart": {"container": "caddy"},
     "container_start": {"container": "shop-api"},
     "container_stop": {"container": "shop-frontend"},
+    "container_logs": {"container": "caddy", "seconds": 30},
     "image_pull": {"image": "docker.io/library/caddy:2.12"},
     "image_prune": {},
     "auto_update_check": {},
@@ -68,7 +69,15 @@ BOTH = ("upgrade", "reboot", "refresh")
 #: How often the unit that is named is started: once, whoever dies.
 STARTS = {"unit_restart": 1, "container_update": 1, "container_rollback": 1}
 #: What goes the way of another one; these die before one call and after the next.
-ALIKE = ("kargs", "container_rollback", "container_restart", "container_start", "container_stop", "auto_update_check")
+ALIKE = (
+    "kargs",
+    "container_rollback",
+    "container_restart",
+    "container_start",
+    "container_stop",
+    "auto_update_check",
+    "container_logs",
+)
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
 
 

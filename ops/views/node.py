@@ -28,6 +28,7 @@ _ICONS = {
     "container_restart": "rotate-clockwise",
     "container_start": "player-play",
     "container_stop": "player-pause",
+    "container_logs": "terminal-2",
     "image_pull": "box",
     "image_prune": "trash",
     "auto_update_check": "search",
@@ -49,7 +50,7 @@ _ON_LIST = (
 LAST_SHOWN = 5
 #: Offered beside each container of Podman; the first ones only where a unit runs it.
 _OF_UNITS = ("container_update", "container_rollback")
-_OF_CONTAINERS = (*_OF_UNITS, "container_restart", "container_start", "container_stop")
+_OF_CONTAINERS = (*_OF_UNITS, "container_restart", "container_start", "container_stop", "container_logs")
 
 
 def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:

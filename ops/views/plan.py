@@ -19,6 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
+from nodes.hosts.drivers.podman_commands import LONGEST_FOLLOW_S, MOST_LOG_LINES
 from nodes.models import ContainerOnNode, Facts, Node
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
@@ -55,6 +56,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "container_restart": ("container",),
     "container_start": ("container",),
     "container_stop": ("container",),
+    "container_logs": ("container", "lines", "seconds"),
     "image_pull": ("image",),
 }
 #: Without these nothing can be planned: the form is asked for them first.
@@ -66,12 +68,13 @@ ASKED_FIRST = {
     "container_restart": ("container",),
     "container_start": ("container",),
     "container_stop": ("container",),
+    "container_logs": ("container",),
     "image_pull": ("image",),
 }
 #: Kinds that do so by themselves unless told otherwise: what is not ticked is said.
 _BACK_BY_ITSELF = ("container_update",)
 _WORDS = ("append", "delete", "replace")
-_INITIAL = {"hours": 4, "soak_s": 60, "deployment": "booted"}
+_INITIAL = {"hours": 4, "lines": 200, "seconds": 60, "soak_s": 60, "deployment": "booted"}
 
 
 def _words(label: Any, help_text: Any) -> forms.CharField:
@@ -120,6 +123,12 @@ class PlanForm(forms.Form):
             }
         ),
         help_text=gettext_lazy("With its registry, and with a tag or a digest, such as quay.io/team/app:1.2."),
+    )
+    lines = forms.IntegerField(
+        label=gettext_lazy("Lines of before"), required=False, min_value=1, max_value=MOST_LOG_LINES
+    )
+    seconds = forms.IntegerField(
+        label=gettext_lazy("Follow it for seconds"), required=False, min_value=0, max_value=LONGEST_FOLLOW_S
     )
     append = _words(gettext_lazy("Append"), gettext_lazy("NAME or NAME=VALUE, apart by spaces or lines."))
     delete = _words(gettext_lazy("Delete"), gettext_lazy("Exactly as they stand now."))

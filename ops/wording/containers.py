@@ -91,6 +91,11 @@ CONTAINER_RESULTS: dict[str, Forms] = {
         _("%(container)s was told to stop, and runs still: %(said)s"),
         _("%(container)s was told to stop, and runs still."),
     ),
+    "logs_read": (_("What %(container)s wrote is in the log of this operation."),),
+    "logs_not_read": (
+        _("The log could not be read (status %(status)s): %(said)s"),
+        _("The log could not be read."),
+    ),
     "nothing_unused": (_("Nothing to do: every image is used, or kept for the way back."),),
     "images_removed": (
         ngettext_lazy("%(count)d unused image was removed.", "%(count)d unused images were removed.", "count"),

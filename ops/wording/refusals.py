@@ -57,6 +57,7 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     "unit_ours": (_("%(value)s runs a command of FleetUI."), _("Cancel that operation.")),
     "not_a_container_unit": (_("%(value)s runs no container."), _("Give a service, such as web.service.")),
     "not_a_container": (_("%(value)s is not the name of a container."), _("Give it as podman ps shows it.")),
+    "not_a_number_to": (_("%(value)s is not such a number."), _("Give a whole number from %(least)s to %(most)s.")),
     "not_an_image": (
         _("%(value)s is not a reference of an image."),
         _("Give one such as quay.io/team/app:1.2 or quay.io/team/app@sha256:…"),

@@ -18,6 +18,7 @@ KINDS: dict[str, Promise] = {
     "container_restart": _("Restart a container"),
     "container_start": _("Start a container"),
     "container_stop": _("Stop a container"),
+    "container_logs": _("Follow the log of a container"),
     "image_pull": _("Pull an image"),
     "image_prune": _("Remove unused images"),
     "auto_update_check": _("Ask what podman auto-update would do"),

@@ -11,7 +11,7 @@ from simfleet.answers.files import day
 from simfleet.model import Host
 from simfleet.profiles import MIB, PLAIN_UNITS, PORTS, Container, profile
 
-VALUED = frozenset(["--format", "-o", "--output", "--filter"])
+VALUED = frozenset(["--format", "-o", "--output", "--filter", "--tail"])
 
 
 def _containers(call: Call) -> tuple[Container, ...]:
@@ -197,6 +197,13 @@ def _power(call: Call, words: list[str]) -> Answer:
     return say(f"{row.name}\n")
 
 
+def _logs(call: Call, words: list[str]) -> Answer:
+    row = _named(call, words[-1])
+    if row is None:
+        return fail(f'Error: no container with name or ID "{words[-1]}" found: no such container', 125)
+    return say(f"{day(_started(call, row), '%Y-%m-%dT%H:%M:%S')}.120000000Z {row.name} listens\n")
+
+
 def _auto_update(call: Call, _words: list[str]) -> Answer:
     """One container is looked after, and has nothing new."""
     rows = [row for row in boxes.containers(call.host) if row.name in PORTS]
@@ -212,6 +219,7 @@ _CHANGES = {
     "start": _power,
     "stop": _power,
     "restart": _power,
+    "logs": _logs,
     "auto-update": _auto_update,
 }
 

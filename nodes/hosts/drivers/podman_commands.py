@@ -22,6 +22,10 @@ _ID = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _PATH = re.compile(r"/[A-Za-z0-9:_.@/-]{1,400}")
 _MOST_IMAGES = 200
+MOST_LOG_LINES = 1000
+LONGEST_FOLLOW_S = 600
+#: How `timeout` ends what it ended.
+TIME_IS_OVER = frozenset({124, 143})
 
 # Looked at first: a repeat finds its own mark, and does nothing but let systemd read it. The words of a plain unit are
 # taken from its file on the host, since they may hold secrets.
@@ -207,6 +211,20 @@ def _auto_update_shown(_params: dict[str, object]) -> Command:
     return Command((*_SUDO, "podman", "auto-update", "--dry-run", "--format", _AUTO_UPDATE), long=True, changes=False)
 
 
+def _logs(params: dict[str, object]) -> Command:
+    """The last `lines`, and what comes within `seconds`; 0 for nothing more. It ends by itself."""
+    name, lines, seconds = _container(params), params.pop("lines", None), params.pop("seconds", None)
+    if not isinstance(lines, int) or not 0 < lines <= MOST_LOG_LINES:
+        raise CommandRefused(f"The parameter lines is a number up to {MOST_LOG_LINES}.")
+    if not isinstance(seconds, int) or not 0 <= seconds <= LONGEST_FOLLOW_S:
+        raise CommandRefused(f"The parameter seconds is a number up to {LONGEST_FOLLOW_S}.")
+    shown = ("podman", "logs", "--timestamps", "--tail", str(lines))
+    if not seconds:
+        return Command((*_SUDO, *shown, name), long=True, changes=False)
+    argv = (*_SUDO, "timeout", str(seconds), *shown, "--follow", name)
+    return Command(argv, long=True, changes=False, unchanged_statuses=TIME_IS_OVER)
+
+
 _VERBS = ("start", "stop", "restart")
 
 
@@ -239,4 +257,5 @@ MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "auto_update": _auto_update,
     "auto_update_shown": _auto_update_shown,
     "container_power": _power,
+    "container_logs": _logs,
 }
