@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.asking import fetched
 from tests.installation import installation
 from tests.rig import Rig
 from tests.test_operations_rig import Fleet
-from tests.test_provisioning_rig import approved, fetched
+from tests.test_provisioning_rig import approved
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 SOURCE = """\

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
+from tests.asking import Asked, fetched, file_in
 from tests.installation import Installation, installation, manage
 from tests.sshd import keygen, real_sshd
 
@@ -31,45 +25,6 @@ storage:
       contents:
         inline: ${fleetui:hostname}
 """
-
-
-class Asked:
-    """The API as one person asks it."""
-
-    def __init__(self, started: Installation, token: str) -> None:
-        self.started, self.token = started, token
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(f"{self.started.url}/api/v1/{path}", method=method)
-        request.add_header("Authorization", f"Bearer {self.token}")
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def until(self, true: Callable[[], bool], within_s: float = 120) -> None:
-        deadline = time.monotonic() + within_s
-        while not true():
-            assert time.monotonic() < deadline, self.started.output
-            time.sleep(0.5)
-
-
-def fetched(url: str) -> tuple[int, bytes]:
-    """As Ignition asks: no session, no token but that in the address."""
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, headers={"User-Agent": "Ignition/2.26.0"}), timeout=60
-        ) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-def file_in(config: bytes, path: str) -> str:
-    (found,) = [one for one in json.loads(config)["storage"]["files"] if one["path"] == path]
-    return unquote(found["contents"]["source"].removeprefix("data:,"))
 
 
 def with_an_approved_version(started: Installation, ask: Asked, private_key: str) -> None:

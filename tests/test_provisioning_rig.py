@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.asking import fetched
 from tests.installation import installation, manage
 from tests.rig import Rig
 from tests.test_operations_rig import Fleet
@@ -34,16 +33,6 @@ storage:
       contents:
         inline: born as ${{hostname}}
 """
-
-
-def fetched(url: str) -> tuple[int, bytes]:
-    """As Ignition asks: any Accept header, no session."""
-    request = urllib.request.Request(url, headers={"User-Agent": "Ignition/2.26.0", "Accept": "*/*"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
 
 
 def approve(fleet: Fleet, path: str) -> None:

@@ -66,6 +66,14 @@ def make_work(folder: Path) -> Work:
     return work
 
 
+def push_over_http(work: Work, base: str) -> str:
+    """Have the work tree push to the HTTP server of this address, which takes it; the address of the repository."""
+    url = f"{base}/{work.bare.name}"
+    work.git("--git-dir", str(work.bare), "config", "http.receivepack", "true")
+    work.git("remote", "set-url", "origin", url)
+    return url
+
+
 @contextlib.contextmanager
 def http_server(root: Path, password: str = "") -> Iterator[str]:
     """git http-backend behind a small server; the address below which repositories stand."""
@@ -92,6 +100,7 @@ def http_server(root: Path, password: str = "") -> Iterator[str]:
                 "REQUEST_METHOD": self.command,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "CONTENT_LENGTH": str(size),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
                 "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             }
             backend = [shutil.which("git") or "git", "http-backend"]
