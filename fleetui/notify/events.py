@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 #: From the least to the most severe.
 SEVERITIES: Final = ("info", "warning", "critical")
 #: kind -> what it says, in a sentence.
-EVENTS: Final[dict[str, str]] = {
-    "operation.finished": "An operation succeeded, or was cancelled",
-    "operation.failed": "An operation failed or timed out",
-    "operation.needs_attention": "An operation waits for a person to decide",
-    "request.approval_wanted": "A request waits for approval",
-    "node.unreachable": "A node does not answer any more",
-    "node.recovered": "A node answers again",
-    "schedule.missed": "A schedule was not started in time",
-    "schedule.failed": "A schedule could not start its work",
-    "test": "Somebody pressed the test button",
+EVENTS: Final[dict[str, Promise]] = {
+    "operation.finished": _("An operation succeeded, or was cancelled"),
+    "operation.failed": _("An operation failed or timed out"),
+    "operation.needs_attention": _("An operation waits for a person to decide"),
+    "request.approval_wanted": _("A request waits for approval"),
+    "node.unreachable": _("A node does not answer any more"),
+    "node.recovered": _("A node answers again"),
+    "node.degraded": _("A node is degraded"),
+    "node.healthy": _("A node in trouble is healthy again"),
+    "node.drifted": _("A node is no longer as its Ignition version says"),
+    "node.in_step": _("A node that had drifted is as its Ignition version says"),
+    "release.available": _("A stream has a newer release"),
+    "schedule.missed": _("A schedule was not started in time"),
+    "schedule.failed": _("A schedule could not start its work"),
+    "test": _("Somebody pressed the test button"),
 }
 #: Told of together: those of a channel that fall within the time become one message.
 GATHERED: Final = frozenset(
-    {"node.unreachable", "node.recovered", "operation.finished", "operation.failed", "request.approval_wanted"}
+    {
+        "node.unreachable",
+        "node.recovered",
+        "node.degraded",
+        "node.healthy",
+        "node.drifted",
+        "node.in_step",
+        "operation.finished",
+        "operation.failed",
+        "request.approval_wanted",
+    }
 )
 GATHER_S: Final = 30.0
 

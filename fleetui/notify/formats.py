@@ -18,7 +18,11 @@ LINES_SHOWN = 10
 ALERT_LASTS = timedelta(hours=24)
 MARKS = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 #: Alerts are of the thing that is wrong: what says that it is well again ends them.
-_RESOLVES = {"node.recovered": "node.unreachable"}
+_RESOLVES = {
+    "node.recovered": "node.unreachable",
+    "node.healthy": "node.degraded",
+    "node.in_step": "node.drifted",
+}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
+from fleetui.notify.outbox import Told, tell
 from nodes.models import Release, Stream
 from nodes.releases.documents import (
     MISSING,
@@ -59,16 +61,39 @@ def import_releases(
             mend=gettext("Check that it is the right file."),
         )
     outcome = ImportOutcome(streams=sorted({release.stream for release in learned}))
+    told: list[Told] = []
     with transaction.atomic():
         for name in outcome.streams:
             row, _ = Stream.objects.get_or_create(os_family=os_family, name=name)
             Stream.objects.filter(pk=row.pk).update(imported_at=now)
+            newest = _newest(row)
             _store(row, [release for release in learned if release.stream == name], outcome)
+            if (newer := _newest(row)) is not None and newest is not None and newer != newest:
+                told.append(_available(row, newer))
         learn(os_family, support)
         after = {"streams": outcome.streams, "added": outcome.added, "changed": outcome.changed}
+        tell(told, now=now)
         append([Entry(actor=str(actor), action="releases.import", subject=f"releases:{os_family}", after=after)])
     view_of.cache.clear()
     return outcome
+
+
+def _newest(stream: Stream) -> str | None:
+    """What a host of the stream may update to at last, once its rollout has begun."""
+    known = [as_known(row, stream.name) for row in Release.objects.filter(stream=stream)]
+    found = ReleasesView.of(stream.name, known).newest()
+    return found.version if found else None
+
+
+def _available(stream: Stream, version: str) -> Told:
+    return Told(
+        event="release.available",
+        severity="info",
+        text=gettext("The stream %(stream)s has the release %(version)s") % {"stream": stream.name, "version": version},
+        path=reverse("nodes:stream", args=[stream.os_family, stream.name]),
+        subject=f"stream:{stream.os_family}/{stream.name}",
+        details={"os_family": stream.os_family, "stream": stream.name, "version": version},
+    )
 
 
 def _parsed(text: str, stream: str | None) -> list[KnownRelease]:

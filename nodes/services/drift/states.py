@@ -7,14 +7,17 @@ has to remember the column: `settle` finds what does not fit, in one query over 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from urllib.parse import quote
 
 from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
 
+from fleetui.notify.outbox import Told, tell
 from nodes.ignition.effect import effect
 from nodes.ignition.sections import UnreadableDocument
 from nodes.models import IgnitionVersion, Node, TimelineEvent
@@ -104,9 +107,8 @@ def _move(group: QuerySet[Node], wanted: IgnitionState, now: datetime) -> int:
             rows = Node.objects.filter(pk__in=ids).exclude(ignition_state=wanted.value)
             # Held, so that two that settle at once tell of it once.
             before = list(rows.select_for_update().order_by("pk").values_list("pk", "ignition_state", "generation"))
-            Node.objects.filter(pk__in=[pk for pk, *_ in before]).update(
-                ignition_state=wanted.value, ignition_state_since=now
-            )
+            moved = Node.objects.filter(pk__in=[pk for pk, _state, _generation in before])
+            moved.update(ignition_state=wanted.value, ignition_state_since=now)
             TimelineEvent.objects.bulk_create(
                 [
                     TimelineEvent(
@@ -120,7 +122,36 @@ def _move(group: QuerySet[Node], wanted: IgnitionState, now: datetime) -> int:
                 ],
                 batch_size=100,
             )
+            _tell_of_drift(moved, {pk: old for pk, old, _generation in before}, wanted, now)
         changed += len(ids)
         if len(ids) < ROWS_AT_ONCE:
             break
     return changed
+
+
+def _tell_of_drift(
+    nodes: QuerySet[Node], before: Mapping[uuid.UUID, str], wanted: IgnitionState, now: datetime
+) -> None:
+    """What was changed on hosts by hand, and what was put back; another version for the pool is no news of the nodes."""
+    if wanted is not IgnitionState.DRIFTED and IgnitionState.DRIFTED not in before.values():
+        return
+    told = []
+    for node in nodes.filter(lifecycle="active").select_related("pool").only("name", "pool__name"):
+        if wanted is IgnitionState.DRIFTED:
+            event, severity, text = "node.drifted", "warning", _("%(node)s is no longer as its Ignition version says")
+        elif wanted is IgnitionState.IN_STEP and before[node.pk] == IgnitionState.DRIFTED:
+            event, severity, text = "node.in_step", "info", _("%(node)s is as its Ignition version says again")
+        else:
+            continue
+        told.append(
+            Told(
+                event=event,
+                severity=severity,
+                text=text % {"node": node.name},
+                path=f"/nodes/{quote(node.name)}/ignition/",
+                subject=f"node:{node.name}",
+                pool_id=node.pool_id,
+                pool=node.pool.name if node.pool else "",
+            )
+        )
+    tell(told, now=now)

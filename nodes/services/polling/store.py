@@ -258,6 +258,8 @@ class _Batch:
             moved = True
             if axis == "reachability" and new.value != old.value:
                 self._reachability_event(node, old.value, new)
+            if new.value != old.value and (told := told_of(node, axis, old.value, new)) is not None:
+                self.told.append(told)
             set_axis(node, axis, new)
         return moved
 
@@ -269,8 +271,6 @@ class _Batch:
         }
         if new.value in kinds and not (before == "never_seen" and new.value == "reachable"):
             self._event(node, kinds[new.value], {"reason": new.reason, **new.params})
-            if (told := told_of(node, before, new)) is not None:
-                self.told.append(told)
 
     def _measure(self, node: Node, measured: dict[str, Any], *, at_once: bool) -> None:
         old = getattr(node, "measurement", None)

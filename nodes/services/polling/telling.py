@@ -1,4 +1,4 @@
-"""What a node that is lost, or answers again, tells of in the words of the notifications."""
+"""What polls tell of in the words of the notifications: nodes that are lost, in trouble, or well again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,25 @@ from nodes.models import Node
 _LOST = frozenset({"unreachable", "key_mismatch"})
 
 
-def told_of(node: Node, before: str, new: StoredAxis) -> Told | None:
+def told_of(node: Node, axis: str, before: str, new: StoredAxis) -> Told | None:
     """None for what is no news: a node that was lost in another way before, one in maintenance, one that is new."""
-    if (new.value in _LOST) == (before in _LOST) or node.lifecycle != "active":
+    if node.lifecycle != "active":
         return None
-    is_lost = new.value in _LOST
-    text = _("%(node)s does not answer any more") if is_lost else _("%(node)s answers again")
+    if axis == "reachability" and (new.value in _LOST) != (before in _LOST):
+        if new.value in _LOST:
+            return _told(node, "node.unreachable", "warning", _("%(node)s does not answer any more"), new)
+        return _told(node, "node.recovered", "info", _("%(node)s answers again"), new)
+    if axis == "health" and new.value == "degraded":
+        return _told(node, "node.degraded", "warning", _("%(node)s is degraded"), new)
+    if axis == "health" and (before, new.value) == ("degraded", "healthy"):
+        return _told(node, "node.healthy", "info", _("%(node)s is healthy again"), new)
+    return None
+
+
+def _told(node: Node, event: str, severity: str, text: str, new: StoredAxis) -> Told:
     return Told(
-        event="node.unreachable" if is_lost else "node.recovered",
-        severity="warning" if is_lost else "info",
+        event=event,
+        severity=severity,
         text=text % {"node": node.name},
         path=f"/nodes/{quote(node.name)}/",
         subject=f"node:{node.name}",

@@ -1,0 +1,81 @@
+"""What the world out there tells of: nodes in trouble and well again, drift, newer releases. Once each, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from fleetui.access.principals import SYSTEM
+from fleetui.notify.channels import set_channel
+from fleetui.notify.models import Delivery
+from nodes.drift import Sort
+from nodes.hosts.errors import ConnectionRefused
+from nodes.services.polling import Outcome
+from nodes.services.releases import import_releases
+from nodes.tests.make import NOW as MADE
+from nodes.tests.make import make_config, make_pool, make_version
+from nodes.tests.test_drift import born, found, stored
+from nodes.tests.test_polling import NOW, node, poll, seen
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_told() -> None:
+    settings = {"url": "http://127.0.0.1:9/in"}
+    set_channel(name="all", kind="webhook", settings=settings, secrets={"secret": "s" * 16}, actor=SYSTEM, now=NOW)
+
+
+def told() -> list[tuple[str, str, str]]:
+    rows = Delivery.objects.order_by("pk")
+    return [(row.event, row.severity, row.document["text"]) for row in rows]
+
+
+def test_a_node_is_told_of_when_it_degrades_and_when_it_is_healthy_again() -> None:
+    target = poll(seen(node()), NOW)
+    assert told() == []
+    for minute, used in enumerate((97.0, 98.0, 20.0, 20.0), start=1):
+        target = poll(seen(target, used=used), NOW + timedelta(minutes=minute))
+    assert told() == [
+        ("node.degraded", "warning", "web-1 is degraded"),
+        ("node.healthy", "info", "web-1 is healthy again"),
+    ]
+
+
+def test_a_node_in_maintenance_is_not_told_of() -> None:
+    target = poll(seen(node(lifecycle="maintenance")), NOW)
+    poll(seen(target, used=97.0), NOW + timedelta(minutes=1))
+    assert told() == []
+
+
+def test_a_node_that_is_lost_tells_of_that_and_not_of_its_health() -> None:
+    target = poll(seen(node()), NOW)
+    lost = Outcome(target.pk, error=ConnectionRefused("127.0.0.1", 22))
+    target = poll(lost, NOW + timedelta(minutes=1))
+    poll(seen(target), NOW + timedelta(hours=1))
+    assert [event for event, *_ in told()] == ["node.unreachable", "node.recovered"]
+
+
+def test_drift_is_told_of_once_and_its_end_too() -> None:
+    pool = make_pool("web")
+    target = born(pool, make_version(make_config("edge", pool), state="approved"))
+    for hour, result in enumerate((found(), found(Sort.IN_PLACE), found(Sort.IN_PLACE), found())):
+        assert stored(target, result, now=MADE + timedelta(days=hour))
+    assert told() == [
+        ("node.drifted", "warning", f"{target.name} is no longer as its Ignition version says"),
+        ("node.in_step", "info", f"{target.name} is as its Ignition version says again"),
+    ]
+
+
+def test_a_newer_release_is_told_of_and_the_first_import_is_not() -> None:
+    def imported(*versions: str) -> None:
+        rows = [{"stream": "stable", "version": version} for version in versions]
+        import_releases(text=json.dumps({"streams": ["stable"], "releases": rows}), actor=SYSTEM, now=NOW)
+
+    imported("44.20260101.3.0")
+    assert told() == []
+    imported("44.20260101.3.0", "44.20260115.3.0")
+    imported("44.20260115.3.0")
+    assert told() == [("release.available", "info", "The stream stable has the release 44.20260115.3.0")]
