@@ -30,6 +30,7 @@ DROPPED = (
     "IgnitionValue",
     "Provisioning",
     "Drift",
+    "ContainerOnNode",
 )
 
 

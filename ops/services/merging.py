@@ -6,11 +6,14 @@ from django.utils.translation import gettext as _
 
 from fleetui.core.errors import Conflict
 from nodes.models import Node
-from ops.models import Operation, VersionHold
+from ops.models import ClusterNode, Operation, VersionHold
 
 
 def follow_merge(keep: Node, other: Node) -> None:
-    """Move holds and finished operations. Refused while an operation is under way on either: its host would change under it."""
+    """Move holds, finished operations and the place in a cluster.
+
+    Refused while an operation is under way on either: its host would change under it.
+    """
     busy = Operation.objects.active().filter(node__in=[keep, other]).first()
     if busy is not None:
         raise Conflict(
@@ -20,3 +23,4 @@ def follow_merge(keep: Node, other: Node) -> None:
     held = VersionHold.objects.filter(node=keep).values_list("version", flat=True)
     VersionHold.objects.filter(node=other).exclude(version__in=list(held)).update(node=keep)
     Operation.objects.filter(node=other).held().update(node=keep)
+    ClusterNode.objects.filter(node=other).update(node=keep)

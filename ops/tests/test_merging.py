@@ -10,8 +10,8 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core.errors import Conflict
 from nodes.models import Node
 from nodes.services.merging import merge_nodes
-from nodes.tests.make import NOW, make_node
-from ops.models import Operation, OperationRequest, VersionHold
+from nodes.tests.make import NOW, make_cluster, make_node
+from ops.models import ClusterAccess, ClusterNode, Operation, OperationRequest, VersionHold
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +48,15 @@ def test_holds_and_finished_operations_go_on_with_the_node_that_stays(pair: tupl
     ]
 
 
+def test_the_place_in_a_cluster_goes_to_the_node_that_stays(pair: tuple[Node, Node]) -> None:
+    access = ClusterAccess.objects.create(
+        cluster=make_cluster("prod"), server="https://127.0.0.1:6443", how="token", set_by="user:owner"
+    )
+    ClusterNode.objects.create(access=access, name="other", uid="1", node=pair[1], matched_by="machine")
+    merge(pair)
+    assert ClusterNode.objects.get().node == pair[0]
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_merge_waits_for_what_is_under_way(pair: tuple[Node, Node], which: int) -> None:
     operation(pair[which], "running")
@@ -58,4 +67,8 @@ def test_a_merge_waits_for_what_is_under_way(pair: tuple[Node, Node], which: int
 
 def test_no_row_of_the_other_is_forgotten() -> None:
     models = [one.related_model for one in Node._meta.related_objects]
-    assert {model.__name__ for model in models if model._meta.app_label == "ops"} == {"Operation", "VersionHold"}
+    assert {model.__name__ for model in models if model._meta.app_label == "ops"} == {
+        "ClusterNode",
+        "Operation",
+        "VersionHold",
+    }
