@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
-from fleetui.access.roles import PERMISSIONS, SCOPES
+from fleetui.access.roles import PERMISSIONS, ROLES, SCOPES
 from fleetui.core.keys import KEYS
 from nodes.filters import NodeFilter
 from nodes.wording.axes import REASONS
@@ -161,6 +161,21 @@ def test_every_permission_and_scope_has_a_row() -> None:
     documented = set(codes_in_rows(text_of("docs/access.md"), 0))
     assert set(PERMISSIONS) - documented == set()
     assert set(SCOPES) - documented == set()
+
+
+def test_the_tables_of_roles_and_scopes_are_those_of_the_code() -> None:
+    """A reader decides by them whom to give what."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text_of("docs/access.md").splitlines()]
+    (roles,) = [row[1:] for row in rows if row[0] == "permission"]
+    said = {
+        role: {
+            name for row in rows if row[-1] == "yes" and row[at] == "yes" for name in re.findall(r"`([^`]+)`", row[0])
+        }
+        for at, role in enumerate(roles, start=1)
+    }
+    assert said == {role: set(permissions) for role, permissions in ROLES.items()}
+    (operate,) = [row for row in rows if row[0] == "`operate`"]
+    assert set(re.findall(r"`([^`]+)`", operate[1])) == SCOPES["operate"] - SCOPES["read"]
 
 
 def test_every_filter_of_nodes_is_named() -> None:

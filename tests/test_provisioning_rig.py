@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ storage:
       mode: 0644
       overwrite: true
       contents:
-        inline: born as ${{hostname}}
+        inline: born as ${{fleetui:hostname}}
 """
 
 
@@ -71,6 +72,7 @@ def test_a_machine_is_known_by_the_config_that_it_fetched(tmp_path: Path, rig: R
 
         status, config = fetched(offered["url"])
         assert (status, fetched(offered["url"])[1]) == (200, config)
+        assert f"born as {name}" in urllib.parse.unquote(config.decode()), "the value of the variable"
         assert offered["sha512"] == f"sha512-{hashlib.sha512(config).hexdigest()}"
         file = tmp_path / "config.ign"
         file.write_bytes(config)

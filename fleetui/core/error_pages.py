@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-_TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error"}
+_TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Database busy"}
+RETRY_AFTER_S = 5
 
 
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
@@ -17,11 +22,32 @@ def _answer(request: HttpRequest, status: int) -> HttpResponse:
     return render(request, f"{status}.html", {"request_id": request_id}, status=status)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The host name, the form or the session may be the trouble, so the page is drawn without the request."""
+def _bare(request: HttpRequest, status: int) -> HttpResponse:
+    """A page that is drawn without the request: session or database may be the trouble."""
     if request.path.startswith("/api/"):
-        return _answer(request, 400)
-    return HttpResponse(render_to_string("400.html", {"request_id": getattr(request, "request_id", "")}), status=400)
+        return _answer(request, status)
+    told = {"request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string(f"{status}.html", told), status=status)
+
+
+def _is_database_busy(error: BaseException | None) -> bool:
+    """Whether the database is behind a failure: it was locked for too long, or cannot be reached."""
+    while error is not None and not isinstance(error, OperationalError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _busy(request: HttpRequest) -> HttpResponse:
+    response = _bare(request, 503)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A session that a busy database did not take is told by Django as a bad request, and is none."""
+    if isinstance(exception, SessionInterrupted) and _is_database_busy(exception):
+        return _busy(request)
+    return _bare(request, 400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -33,7 +59,5 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The database may be the trouble, so the page is drawn without it."""
-    if request.path.startswith("/api/"):
-        return _answer(request, 500)
-    return HttpResponse(render_to_string("500.html", {"request_id": getattr(request, "request_id", "")}), status=500)
+    """Called while the failure is handled, so it can be asked for."""
+    return _busy(request) if _is_database_busy(sys.exc_info()[1]) else _bare(request, 500)

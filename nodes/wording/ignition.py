@@ -12,6 +12,14 @@ STATE_WORDS: dict[str, Promise] = {
     "superseded": _("Superseded"),
     "withdrawn": _("Withdrawn"),
 }
+#: Why something else cannot be done with a version now.
+STATE_SAID: dict[str, Promise] = {
+    "draft": _("Version %(number)s is a draft."),
+    "in_review": _("Version %(number)s is in review."),
+    "approved": _("Version %(number)s is approved."),
+    "superseded": _("Version %(number)s is superseded."),
+    "withdrawn": _("Version %(number)s is withdrawn."),
+}
 STATE_SENTENCES: dict[str, Promise] = {
     "draft": _("Written, and seen by nobody else yet."),
     "in_review": _("Waits for somebody other than its author."),

@@ -10,12 +10,14 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.signals import got_request_exception
+from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from fleetui.core import context as request_context
 from fleetui.core.api.shapes import TEXT, Document, list_of, nullable, object_of
+from fleetui.core.error_pages import RETRY_AFTER_S
 from fleetui.core.errors import FleetError, InvalidInput
 
 log = structlog.get_logger(__name__)
@@ -149,6 +151,14 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _of_api_exception(error)
     log.error("api_error", exc_info=error, path=getattr(context.get("request"), "path", ""))
     got_request_exception.send(sender=problem_handler, request=context.get("request"))
+    if isinstance(error, OperationalError):
+        return problem(
+            503,
+            "database_busy",
+            "The database did not answer in time.",
+            mend="Ask again in a moment. If you sent something, look whether it was stored before you send it again.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
     return problem(
         500, "internal", "FleetUI failed to answer this.", mend="Look for the request id in the log of the web process."
     )

@@ -16,7 +16,7 @@ from nodes.models import IgnitionReview, IgnitionVersion
 from nodes.models.ignition import TRANSITIONS, ReviewState
 from nodes.services.ignition.rights import require
 from nodes.services.ignition.versions import subject_of
-from nodes.wording.ignition import STATE_WORDS
+from nodes.wording.ignition import STATE_SAID
 
 
 def submit(*, version: IgnitionVersion, actor: Principal, now: datetime) -> IgnitionVersion:
@@ -107,7 +107,7 @@ def _move(version: IgnitionVersion, to: ReviewState, actor: Principal, now: date
     if to not in TRANSITIONS[before] or not same.update(state=to, state_since=now, state_by=str(actor)[:200]):
         seen = IgnitionVersion.objects.filter(pk=version.pk).values_list("state", flat=True).first() or before
         raise Conflict(
-            _("Version %(number)s is %(state)s.") % {"number": version.number, "state": STATE_WORDS[ReviewState(seen)]},
+            str(STATE_SAID[ReviewState(seen)]) % {"number": version.number},
             field="state",
             value=str(seen),
             mend=_("Read it again: this can be done from another state only."),

@@ -1,0 +1,63 @@
+"""A database that is busy is told as that: not as a fault of the person, and not as one of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.exceptions import BadRequest
+from django.db import OperationalError
+from django.test import Client
+
+from nodes.tests.cast import Cast
+from nodes.tests.pages import signed_in, text_of
+
+MANY = "/nodes/?limit=25"
+
+
+def locked(*args: Any, **kwargs: Any) -> None:
+    raise OperationalError("database is locked")
+
+
+def malformed(*args: Any, **kwargs: Any) -> None:
+    raise BadRequest("no")
+
+
+@pytest.fixture
+def browser(cast: Cast) -> Client:
+    client = signed_in(cast.operator)
+    client.raise_request_exception = False
+    return client
+
+
+def test_a_page_that_the_database_does_not_answer(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", locked)
+    response = browser.get(MANY)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert "The database is busy" in text_of(response)
+
+
+def test_the_api_says_the_same(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", locked)
+    response = browser.get("/api/v1/nodes/")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["type"] == "urn:fleetui:problem:database_busy"
+
+
+def test_a_session_that_could_not_be_written_is_no_bad_request(
+    browser: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    monkeypatch.setattr(Session, "save", locked)
+    assert browser.get(MANY).status_code == 503
+
+
+def test_other_failures_stay_what_they_are(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", malformed)
+    response = browser.get(MANY)
+    assert response.status_code == 400
+    assert "the session ended meanwhile" in text_of(response)
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", lambda *_: 1 / 0)
+    assert browser.get(MANY).status_code == 500
