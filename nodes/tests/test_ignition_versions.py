@@ -190,7 +190,7 @@ class TestReview:
         config = make_config("edge", cast.web)
         version = save_version(config=config, source=SOURCE, actor=principal(cast.operator), now=NOW)
         approver = principal(make_user("ada", ("approver", cast.web)))
-        with pytest.raises(Conflict, match="Version 1 is a draft."):
+        with pytest.raises(Conflict, match="Version 1 is a draft"):
             review.approve(version=version, actor=approver, now=NOW)
         review.submit(version=version, actor=principal(cast.operator), now=NOW)
         review.give_back(version=version, reason="motd is rude", actor=approver, now=NOW)
@@ -249,7 +249,7 @@ class TestReview:
     def test_what_changed_meanwhile_is_not_overwritten(self, cast: Cast) -> None:
         version = make_version(make_config(), state="in_review")
         IgnitionVersion.objects.filter(pk=version.pk).update(state="withdrawn")
-        with pytest.raises(Conflict, match="Version 1 is withdrawn."):
+        with pytest.raises(Conflict, match="Version 1 is withdrawn"):
             review.approve(version=version, actor=SYSTEM, now=NOW)
         assert state_of(version) == "withdrawn"
 
