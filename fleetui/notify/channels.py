@@ -135,6 +135,8 @@ def delete_channel(*, channel: Channel, actor: Principal) -> None:
     """With its rules and its history; what waits is not sent any more."""
     require(actor, PERMISSION)
     with transaction.atomic():
+        # First whoever puts something into its outbox just now comes to an end: then all of it goes.
+        Channel.objects.select_for_update().filter(pk=channel.pk).first()
         if Channel.objects.filter(pk=channel.pk).delete()[0]:
             append(
                 [Entry(str(actor), "notifications.delete_channel", f"channel:{channel.name}", before=_told(channel))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from django.db import connection
 
 from fleetui.core.text import clean
 from fleetui.notify.events import EVENTS, GATHER_S, GATHERED, at_least
-from fleetui.notify.models import Delivery, Rule
+from fleetui.notify.models import Channel, Delivery, Rule
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Told:
 
 
 def tell(events: Sequence[Told], *, now: datetime) -> int:
-    """Put what rules ask for into the outbox; returns how many deliveries. Two queries at most, none without events."""
+    """Put what rules ask for into the outbox; returns how many deliveries. Three queries at most, none without events."""
     if not events:
         return 0
     if not connection.in_atomic_block:
@@ -52,8 +52,26 @@ def tell(events: Sequence[Told], *, now: datetime) -> int:
                     due_at=now + wait,
                 )
             )
+    if rows:
+        kept = _kept({row.channel_id for row in rows})
+        rows = [row for row in rows if row.channel_id in kept]
     Delivery.objects.bulk_create(rows, batch_size=100)
     return len(rows)
+
+
+def _kept(channels: Set[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the channels that are there until the end of the transaction.
+
+    One that is deleted meanwhile would fail the transaction of the event, and with it every other channel. Tellers do not
+    wait for each other: PostgreSQL's FOR KEY SHARE keeps a deletion waiting and nothing else. On SQLite nobody else writes.
+    """
+    found = Channel.objects.filter(pk__in=channels).order_by("pk").values_list("pk")
+    sql, params = found.query.sql_with_params()
+    if connection.vendor != "postgresql":
+        return {pk for (pk,) in found}
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} FOR KEY SHARE", params)
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def _asks(rule: Rule, one: Told) -> bool:

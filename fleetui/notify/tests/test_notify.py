@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
@@ -15,8 +17,8 @@ from fleetui.core import clock
 from fleetui.core.errors import InvalidInput
 from fleetui.core.posting import NotSent, post, refuse_link_local, signature
 from fleetui.core.retention import prune
-from fleetui.notify import sender
-from fleetui.notify.channels import rotate_seals, secrets_of, set_channel
+from fleetui.notify import outbox, sender
+from fleetui.notify.channels import delete_channel, rotate_seals, secrets_of, set_channel
 from fleetui.notify.events import EVENTS, GATHER_S
 from fleetui.notify.models import Channel, Delivery
 from fleetui.notify.outbox import Told, tell
@@ -107,6 +109,57 @@ def test_rules_ask_by_event_pool_and_severity(heard: Heard) -> None:
     assert happens("schedule.missed", pool=web) == 0
     Channel.objects.filter(pk=channel.pk).update(is_on=False)
     assert happens(pool=web) == 0
+
+
+def test_a_channel_that_goes_while_it_is_told_takes_no_other_with_it(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = webhook(heard), webhook(heard, name="gone")
+    asks = outbox._asks
+
+    def deleted_meanwhile(*given: Any) -> bool:
+        Channel.objects.filter(pk=gone.pk).delete()
+        return asks(*given)
+
+    monkeypatch.setattr(outbox, "_asks", deleted_meanwhile)
+    assert happens() == 1
+    assert list(Delivery.objects.values_list("channel", flat=True)) == [kept.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_channel_is_deleted_when_who_tells_it_something_is_done(heard: Heard) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("Elsewhere one writes at a time.")
+    kept, gone = webhook(heard), webhook(heard, name="gone")
+    failed: list[BaseException] = []
+
+    def delete() -> None:
+        try:
+            delete_channel(channel=gone, actor=SYSTEM)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=delete)
+    with transaction.atomic():
+        assert tell([Told("schedule.failed", "critical", "x")], now=clock.now()) == 2
+        thread.start()
+        # It waits for this transaction, as the database sees.
+        deadline = monotonic() + 60
+        while not _somebody_waits() and monotonic() < deadline:
+            sleep(0.01)
+        assert _somebody_waits()
+    thread.join(60)
+    assert not failed
+    assert list(Delivery.objects.values_list("channel", flat=True)) == [kept.pk]
+    assert list(Channel.objects.all()) == [kept]
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_many_nodes_give_one_message(heard: Heard) -> None:
