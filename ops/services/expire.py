@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from fleetui.audit.log import Entry, append
 from ops.models import Operation
-from ops.services.telling import tell_end
+from ops.services.telling import tell_ends
 from ops.states import UNTOUCHED, State
 
 
@@ -25,7 +25,7 @@ def expire_untouched(now: datetime) -> int:
     if not rows:
         return 0
     with transaction.atomic():
-        entries = []
+        entries, ended = [], []
         # By id, as all who write several operations take them.
         for row in sorted(rows, key=lambda row: row.pk):
             mine = Operation.objects.filter(pk=row.pk, state=row.state)
@@ -41,7 +41,7 @@ def expire_untouched(now: datetime) -> int:
                 wait_params={},
                 wait_since=None,
             ):
-                tell_end(row, State.TIMED_OUT.value, result, now=now)
+                ended.append((row, State.TIMED_OUT.value, result))
                 what = {"state": "timed_out", "kind": row.kind, "node": row.node_name, "result": result}
                 entries.append(
                     Entry(
@@ -54,6 +54,7 @@ def expire_untouched(now: datetime) -> int:
                         outcome="failed",
                     )
                 )
+        tell_ends(ended, now=now)
         append(entries)
     return len(entries)
 

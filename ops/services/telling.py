@@ -18,6 +18,15 @@ _FAILED = frozenset({State.FAILED, State.TIMED_OUT})
 
 def tell_end(row: Operation, state: str, result: str, *, now: datetime) -> None:
     """An operation ended, or waits for a person. In its transaction."""
+    tell_ends([(row, state, result)], now=now)
+
+
+def tell_ends(ended: Iterable[tuple[Operation, str, str]], *, now: datetime) -> None:
+    """Several that ended in one transaction, each with its state and result: rules are read once."""
+    tell([_end(row, state, result) for row, state, result in ended], now=now)
+
+
+def _end(row: Operation, state: str, result: str) -> Told:
     if state == State.NEEDS_ATTENTION:
         event, severity, text = "operation.needs_attention", "critical", _("%(kind)s on %(node)s needs attention")
     elif state in _FAILED:
@@ -25,7 +34,7 @@ def tell_end(row: Operation, state: str, result: str, *, now: datetime) -> None:
     else:
         event, severity, text = "operation.finished", "info", _("%(kind)s on %(node)s ended")
     words = {"kind": wording.kind_word(row.kind), "node": row.node_name}
-    one = Told(
+    return Told(
         event=event,
         severity=severity,
         text=text % words,
@@ -35,7 +44,6 @@ def tell_end(row: Operation, state: str, result: str, *, now: datetime) -> None:
         pool=row.pool_name,
         details={"operation": str(row.pk), "kind": row.kind, "state": str(state), "result": result},
     )
-    tell([one], now=now)
 
 
 def tell_approval_wanted(request: OperationRequest, rows: Iterable[Operation], *, now: datetime) -> None:

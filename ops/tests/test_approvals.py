@@ -128,7 +128,10 @@ def test_what_nobody_approves_in_time_ends_and_says_so(web: Pool, owner: Api) ->
     asked = ask(Api(make_user("anna", "operator")))
     late = clock.now() + timedelta(seconds=3700)
     assert expire_untouched(late - timedelta(minutes=5)) == 0
-    assert expire_untouched(late) == 3
+    with CaptureQueriesContext(connection) as asked_of:
+        assert expire_untouched(late) == 3
+    # Rules of notifications are read once, not for each that ended.
+    assert sum("notify_rule" in one["sql"] for one in asked_of) == 1
     row = Operation.objects.filter(pk=asked["operations"][0]["id"]).get()
     assert (row.state, row.result) == ("timed_out", "not_approved")
     assert "1 approval was needed" in wording.result_sentence(row.result, row.result_params)
