@@ -132,7 +132,14 @@ def check_drift() -> None:
 
 def _store_drift(lease: uuid.UUID, result: compare.Result) -> bool:
     check = result.check
-    return checks.store(node=check.node, lease=lease, result=result.found, secrets=check.secrets, now=clock.now())
+    return checks.store(
+        node=check.node,
+        lease=lease,
+        result=result.found,
+        secrets=check.secrets,
+        asked_at=check.asked_at,
+        now=clock.now(),
+    )
 
 
 @shared_task(name="nodes.tasks.settle_ignition", ignore_result=True)

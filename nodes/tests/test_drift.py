@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def found(*sorts: Sort) -> Comparison:
 def stored(node: Node, result: Comparison | Failure, *, secrets: Any = (), now: Any = NOW) -> bool:
     lease, ids = checks.claim(now)
     assert node.pk in ids
-    return checks.store(node=node, lease=lease, result=result, secrets=secrets, now=now)
+    return checks.store(node=node, lease=lease, result=result, secrets=secrets, asked_at=None, now=now)
 
 
 def state(node: Node) -> str:
@@ -198,17 +198,17 @@ def test_what_a_late_worker_found_is_dropped(pool: Pool, version: IgnitionVersio
     later = NOW + checks.LEASE + timedelta(seconds=1)
     again, ids = checks.claim(later)
     assert ids == [node.pk]
-    assert not checks.store(node=node, lease=lease, result=found(Sort.IN_PLACE), secrets=[], now=later)
-    assert checks.store(node=node, lease=again, result=found(), secrets=[], now=later)
+    assert not checks.store(node=node, lease=lease, result=found(Sort.IN_PLACE), secrets=[], asked_at=None, now=later)
+    assert checks.store(node=node, lease=again, result=found(), secrets=[], asked_at=None, now=later)
     assert state(node) == "in_step"
-    assert not checks.store(node=node, lease=again, result=found(Sort.IN_PLACE), secrets=[], now=later)
+    assert not checks.store(node=node, lease=again, result=found(Sort.IN_PLACE), secrets=[], asked_at=None, now=later)
 
 
 def test_what_was_found_on_a_host_that_was_another_one_by_then_is_dropped(pool: Pool, version: IgnitionVersion) -> None:
     node = born(pool, version)
     lease, _ids = checks.claim(NOW)
     Node.objects.filter(pk=node.pk).update(address="10.9.9.9", revision=node.revision + 1)
-    assert not checks.store(node=node, lease=lease, result=found(), secrets=[], now=NOW)
+    assert not checks.store(node=node, lease=lease, result=found(), secrets=[], asked_at=None, now=NOW)
     assert state(node) == "unknown"
 
 
@@ -229,6 +229,48 @@ def test_what_somebody_asked_for_goes_first(pool: Pool, version: IgnitionVersion
     claimed.append(checks.claim(NOW)[1])
     assert claimed[0] == [nodes[2].pk]
     assert set(claimed[1]) == {nodes[0].pk, nodes[1].pk}
+
+
+def test_two_that_count_the_same_room_claim_no_more_than_it(
+    pool: Pool, version: IgnitionVersion, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DRIFT_THREADS = 2
+    for number in range(5):
+        born(pool, version, f"web-{number}")
+    wanted, others = checks.wanted, []
+
+    def another_first(now: datetime) -> Any:
+        monkeypatch.setattr(checks, "wanted", wanted)
+        others.extend(checks.claim(now)[1])
+        return wanted(now)
+
+    monkeypatch.setattr(checks, "wanted", another_first)
+    assert (checks.claim(NOW)[1], len(others)) == ([], 2)
+    assert set(Drift.objects.filter(lease__isnull=False).values_list("pk", flat=True)) == set(others)
+
+
+def test_what_is_asked_for_during_a_comparison_is_done_after_it(
+    pool: Pool, version: IgnitionVersion, host: Callable[[Machine], None]
+) -> None:
+    node, later = born(pool, version), NOW + timedelta(seconds=1)
+    checks.request_check(node=node, actor=SYSTEM, now=NOW)
+    lease, ids = checks.claim(NOW)
+    (check,) = compare.load(ids)
+    assert check.asked_at == NOW
+    # Even by a clock that is late: whoever asks now may have changed what was looked at already.
+    checks.request_check(node=node, actor=SYSTEM, now=NOW - timedelta(seconds=9))
+
+    def stored_now(lease: Any, asked_at: datetime | None) -> bool:
+        return checks.store(node=node, lease=lease, result=found(), secrets=[], asked_at=asked_at, now=later)
+
+    assert stored_now(lease, check.asked_at)
+    assert (state(node), checks.is_due(later)) == ("in_step", True)
+    assert Drift.objects.filter(requested_at__isnull=False).exists()
+    lease, ids = checks.claim(later)
+    (check,) = compare.load(ids)
+    assert stored_now(lease, check.asked_at)
+    assert not Drift.objects.filter(requested_at__isnull=False).exists()
+    assert not checks.is_due(later)
 
 
 @pytest.mark.parametrize("over", [{"reachability": "unreachable"}, {"lifecycle": "retired"}])

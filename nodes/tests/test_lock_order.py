@@ -118,7 +118,7 @@ def test_a_comparison_is_stored_while_somebody_deletes_the_node() -> None:
     def work() -> None:
         try:
             clean = Comparison((), ())
-            found.append(checks.store(node=node, lease=lease, result=clean, secrets=[], now=clock.now()))
+            found.append(checks.store(node=node, lease=lease, result=clean, secrets=[], asked_at=None, now=clock.now()))
         except Exception as error:
             found.append(error)
         finally:

@@ -49,7 +49,7 @@ def compared(node: Node, result: Comparison | Failure = FOUND) -> Node:
     version = make_version(make_config("edge", node.pool) if node.pool else make_config("edge"), state="approved")
     node = set_applied(node=node, version=version, actor=SYSTEM, now=NOW)
     lease, _ids = checks.claim(NOW)
-    assert checks.store(node=node, lease=lease, result=result, secrets=[], now=NOW)
+    assert checks.store(node=node, lease=lease, result=result, secrets=[], asked_at=None, now=NOW)
     return node
 
 

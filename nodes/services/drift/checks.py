@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
@@ -154,6 +154,10 @@ def claim(now: datetime) -> tuple[uuid.UUID, list[uuid.UUID]]:
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     # Another worker may have read the same rows: each goes to the one whose update finds it free.
     Drift.objects.filter(free, pk__in=ids).update(lease=lease, lease_until=now + LEASE)
+    # And it may have counted the same room: whoever sees then that there are too many gives as many of its own back.
+    if (beyond := Drift.objects.filter(lease_until__gt=now).count() - settings.DRIFT_THREADS) > 0:
+        mine = list(Drift.objects.filter(pk__in=ids, lease=lease).order_by("-due_at").values_list("pk", flat=True))
+        Drift.objects.filter(pk__in=mine[:beyond], lease=lease).update(lease=None, lease_until=None)
     return lease, list(Drift.objects.filter(pk__in=ids, lease=lease).values_list("pk", flat=True))
 
 
@@ -165,19 +169,27 @@ def next_due(now: datetime, *, failed: bool) -> datetime:
 
 
 def store(
-    *, node: Node, lease: uuid.UUID, result: Comparison | Failure, secrets: Sequence[tuple[str, str]], now: datetime
+    *,
+    node: Node,
+    lease: uuid.UUID,
+    result: Comparison | Failure,
+    secrets: Sequence[tuple[str, str]],
+    asked_at: datetime | None,
+    now: datetime,
 ) -> bool:
     """Write what was found, if the lease still holds and the node is still what it was: version, machine, and how it is
     reached. What was dropped is done again when its lease has run out.
 
-    `secrets` are (text, name): no text of theirs is kept, wherever it was found.
+    `secrets` are (text, name): no text of theirs is kept, wherever it was found. Whoever asked after `asked_at` waits for
+    another comparison: this one may have looked before what they changed.
     """
     failed = isinstance(result, Failure)
+    is_answered = Q(requested_at=None) if asked_at is None else Q(requested_at=None) | Q(requested_at=asked_at)
     columns: dict[str, Any] = {
         "lease": None,
         "lease_until": None,
-        "requested_at": None,
-        "due_at": next_due(now, failed=failed),
+        "requested_at": Case(When(is_answered, then=None), default=F("requested_at")),
+        "due_at": Case(When(is_answered, then=Value(next_due(now, failed=failed))), default=F("due_at")),
     }
     columns |= _failed(result, secrets, now) if isinstance(result, Failure) else _compared(result, secrets, now)
     same = {"version": node.applied_version_id, "generation": node.generation, "node__revision": node.revision}

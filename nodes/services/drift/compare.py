@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from nodes import drift as pure
 from nodes.hosts import drivers, ssh
 from nodes.hosts.errors import CommandFailed, HostError
 from nodes.ignition.sections import UnreadableDocument
-from nodes.models import Facts, HostKey, IgnitionVersion, Node
+from nodes.models import Drift, Facts, HostKey, IgnitionVersion, Node
 from nodes.services.drift.checks import Failure
 from nodes.services.ignition.declarations import from_json
 from nodes.services.ignition.rendering import render, values_for
@@ -33,7 +34,10 @@ MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Check:
-    """A claimed comparison: the node, what is expected or why that is not known, and how to reach the host."""
+    """A claimed comparison: the node, what is expected or why that is not known, and how to reach the host.
+
+    `asked_at` is when somebody asked for it last, before it began.
+    """
 
     node: Node
     target: Target
@@ -41,6 +45,7 @@ class Check:
     arguments: list[str] | None
     platform_keys: frozenset[str]
     secrets: list[tuple[str, str]] = field(repr=False)
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,13 @@ def load(ids: Sequence[uuid.UUID]) -> list[Check]:
     pinned = {key.node_id: key for key in HostKey.objects.filter(node__in=nodes, state="pinned")}
     facts = dict(Facts.objects.filter(pk__in=[node.facts_id for node in nodes]).values_list("node_id", "document"))
     routes = Routes.of(nodes)
-    return [_check(node, target_of(node, pinned.get(node.pk), routes), facts.get(node.pk)) for node in nodes]
+    asked = dict(Drift.objects.filter(pk__in=ids).values_list("pk", "requested_at"))
+    return [
+        replace(
+            _check(node, target_of(node, pinned.get(node.pk), routes), facts.get(node.pk)), asked_at=asked.get(node.pk)
+        )
+        for node in nodes
+    ]
 
 
 def _check(node: Node, target: Target, document: dict[str, Any] | None) -> Check:
