@@ -264,7 +264,7 @@ class IgnitionVersionQuerySet(CappedCount, models.QuerySet[Any]):
     """Reads of Ignition versions."""
 
     #: What lists leave in the database: these may be megabytes.
-    HEAVY = ("source", "files", "declarations", "rendered", "report", "failure")
+    HEAVY = ("source", "files", "people", "declarations", "rendered", "report", "failure")
 
     def visible_to(self, principal: Principal) -> Self:
         """Those of visible configs."""

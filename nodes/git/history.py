@@ -15,6 +15,7 @@ class CommitInfo:
 
     sha: str
     author: str
+    committer: str
     message: str
     committed_at: datetime
     raw: bytes
@@ -30,13 +31,13 @@ def new_commits(mirror: Mirror, seen: str, head: str) -> list[str] | None:
     if seen == head:
         return []
     try:
-        old = _reachable(mirror, seen, frozenset())
+        old = reachable(mirror, seen, frozenset())
     except GitProblem as problem:
         if problem.reason == "missing":
             # A mirror that was made anew after the history was rewritten does not have it.
             return None
         raise
-    if head in old or seen not in _reachable(mirror, head, frozenset(old - {seen})):
+    if head in old or seen not in reachable(mirror, head, frozenset(old - {seen})):
         return None
     found, at = [], head
     while at not in old:
@@ -48,7 +49,8 @@ def new_commits(mirror: Mirror, seen: str, head: str) -> list[str] | None:
     return found[::-1]
 
 
-def _reachable(mirror: Mirror, start: str, without: frozenset[str]) -> set[str]:
+def reachable(mirror: Mirror, start: str, without: frozenset[str]) -> set[str]:
+    """The commit and all that it comes from, without these and what is behind them."""
     found, todo = {start}, [start]
     while todo:
         for parent in mirror.parents(todo.pop()):
@@ -66,6 +68,7 @@ def info_of(mirror: Mirror, sha: str) -> CommitInfo:
         return CommitInfo(
             sha=sha,
             author=_text(commit.author, 200),
+            committer=_text(commit.committer, 200),
             message=_text(commit.message, 2000),
             committed_at=_time(commit.commit_time, commit.commit_timezone),
             raw=commit.as_raw_string(),

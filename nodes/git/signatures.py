@@ -1,7 +1,8 @@
 """Who signed a commit: SSH signatures (OpenSSH's PROTOCOL.sshsig) against allowed signers (ssh-keygen(1)).
 
-Pure: no clock, no process. Whatever is not understood is no good signature. `at` is the time when the commit was seen:
-its own date is written by whoever holds the key, and an expired key could date it back.
+Pure: no clock, no process; what verifies OpenPGP signatures is handed in. Whatever is not understood is no good
+signature. `at` is the time when the commit was seen: its own date is written by whoever holds the key, and an expired
+key could date it back.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 import hashlib
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
+from nodes.git.openpgp import mails_in
+
 NAMESPACE: Final = "git"
 LEAST_RSA_BITS: Final = 2048
 _MAGIC: Final = b"SSHSIG"
@@ -32,6 +36,7 @@ _CURVES: Final[dict[bytes, hashes.HashAlgorithm]] = {
     b"ecdsa-sha2-nistp384": hashes.SHA384(),
     b"ecdsa-sha2-nistp521": hashes.SHA512(),
 }
+_KINDS: Final = ("ssh-ed25519", "ssh-rsa", *(curve.decode() for curve in _CURVES))
 _KEY_TYPE = re.compile(r"(?:ssh|sk-ssh|ecdsa|sk-ecdsa)-[A-Za-z0-9@.-]+")
 _FIELD = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^\s"])+')
 _OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?', re.IGNORECASE)
@@ -44,25 +49,38 @@ class Verdict(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     BAD = "bad"
     EXPIRED = "expired"
+    REVOKED = "revoked"
     UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """`signer` are the principals of the line that allows the key; `detail` names what is not supported."""
+    """`signer` are the principals of the line that allows the key, or the owner of an OpenPGP key, and `emails` all
+    addresses of theirs; `detail` names what is not supported."""
 
     verdict: Verdict
     signer: str = ""
     fingerprint: str = ""
     detail: str = ""
+    emails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Allowed:
+class AllowedSigner:
+    """A line of the allowed signers."""
+
     principals: str
     key: bytes
     after: datetime | None
     before: datetime | None
+
+    @property
+    def kind(self) -> str:
+        return _word(_Reader(self.key).string())
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.key)
 
     def is_valid(self, at: datetime) -> bool:
         return not ((self.after and at < self.after) or (self.before and at >= self.before))
@@ -76,29 +94,71 @@ class _Unsupported(Exception):
     """An algorithm or format that is not taken."""
 
 
-def verify(raw_commit: bytes, allowed_signers: str, *, at: datetime) -> Signature:
-    """Whether one of the allowed signers signed exactly this commit, with a key that is valid at that time."""
+class BadLine(ValueError):
+    """A line that allows nobody: the reason in one word, and what it is about."""
+
+    def __init__(self, reason: str, value: str = "", line: int = 0) -> None:
+        super().__init__(f"{reason} in line {line}")
+        self.reason, self.value, self.line = reason, value[:100], line
+
+
+def verify(
+    raw_commit: bytes,
+    allowed_signers: str,
+    *,
+    at: datetime,
+    openpgp: Callable[[bytes, bytes], Signature] | None = None,
+) -> Signature:
+    """Whether one of the allowed signers signed exactly this commit, with a key that is valid at that time.
+
+    `openpgp` is asked with what was signed and the armoured signature.
+    """
     payload, found = _split(raw_commit)
     if not found:
         return Signature(Verdict.UNSIGNED)
     if len(found) > 1:
         return Signature(Verdict.BAD)
     if not found[0].startswith(b"-----BEGIN SSH SIGNATURE-----"):
-        kind = "OpenPGP" if found[0].startswith(b"-----BEGIN PGP") else "X.509"
-        return Signature(Verdict.UNSUPPORTED, detail=kind)
+        if not found[0].startswith(b"-----BEGIN PGP "):
+            return Signature(Verdict.UNSUPPORTED, detail="X.509")
+        return openpgp(payload, found[0]) if openpgp else Signature(Verdict.UNSUPPORTED, detail="OpenPGP")
     try:
         key = _verified(payload, found[0])
     except _Unsupported as error:
         return Signature(Verdict.UNSUPPORTED, detail=str(error))
     except (_Malformed, InvalidSignature):
         return Signature(Verdict.BAD)
-    fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-    lines = [line for line in map(_allowed, allowed_signers.splitlines()) if line and line.key == key]
+    fingerprint = fingerprint_of(key)
+    lines = [line for line in signers_in(allowed_signers, is_strict=False) if line.key == key]
     if not lines:
         return Signature(Verdict.UNKNOWN_KEY, fingerprint=fingerprint)
     valid = next((line for line in lines if line.is_valid(at)), None)
     named = valid or lines[0]
-    return Signature(Verdict.GOOD if valid else Verdict.EXPIRED, signer=named.principals, fingerprint=fingerprint)
+    return Signature(
+        Verdict.GOOD if valid else Verdict.EXPIRED,
+        signer=named.principals,
+        fingerprint=fingerprint,
+        # All that the key is allowed for: whoever holds it is each of them.
+        emails=tuple(dict.fromkeys(mail for line in lines for mail in mails_in(line.principals))),
+    )
+
+
+def signers_in(text: str, *, is_strict: bool = True) -> list[AllowedSigner]:
+    """The lines that allow somebody; the first one that is no comment and allows nobody is a BadLine, or is left out."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            found.append(_allowed(line))
+        except BadLine as bad:
+            if is_strict:
+                raise BadLine(bad.reason, bad.value, number) from bad
+    return found
+
+
+def fingerprint_of(key: bytes) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 def _split(raw: bytes) -> tuple[bytes, list[bytes]]:
@@ -207,38 +267,49 @@ def _word(value: bytes) -> str:
     return value[:60].decode("ascii", "replace")
 
 
-def _allowed(line: str) -> _Allowed | None:
+def _allowed(line: str) -> AllowedSigner:
     """A line that allows a key to sign for Git; a certificate authority and what is malformed allow nothing."""
     fields = _FIELD.findall(line)
-    if len(fields) < 3 or fields[0].startswith("#"):
-        return None
+    if len(fields) < 3:
+        raise BadLine("fields")
     principals, options = fields[0].strip('"'), ""
     if not _KEY_TYPE.fullmatch(fields[1]):
         options, fields = fields[1], fields[1:]
     if len(fields) < 3 or not _KEY_TYPE.fullmatch(fields[1]):
-        return None
+        raise BadLine("fields")
+    after, before = _dates(options)
+    return AllowedSigner(principals, _key(fields[1], fields[2]), after, before)
+
+
+def _key(kind: str, text: str) -> bytes:
+    """A key that can be the one of a good signature."""
+    if kind not in _KINDS:
+        raise BadLine("kind", kind)
     try:
-        key = base64.b64decode(fields[2], validate=True)
-        dates = _dates(options)
-    except ValueError:
-        return None
-    return _Allowed(principals, key, *dates)
+        key = base64.b64decode(text, validate=True)
+        public = load_ssh_public_key(f"{kind} {text}".encode("ascii"))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadLine("key") from error
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < LEAST_RSA_BITS:
+        raise BadLine("kind", f"RSA {public.key_size}")
+    return key
 
 
 def _dates(options: str) -> tuple[datetime | None, datetime | None]:
-    """The validity of a line. ValueError where its options do not allow Git, or are not understood."""
+    """The validity of a line. BadLine where its options do not allow Git, or are not understood."""
     after = before = None
     for option in re.findall(r'(?:"[^"]*"|[^,"])+', options):
         matched = _OPTION.fullmatch(option)
         name, value = (matched[1].lower(), matched[2]) if matched else ("", None)
-        if name == "namespaces" and value is not None and _matches(value):
-            continue
-        if name == "valid-after" and value:
+        if name == "namespaces" and value is not None:
+            if not _matches(value):
+                raise BadLine("namespace", value)
+        elif name == "valid-after" and value:
             after = _date(value)
         elif name == "valid-before" and value:
             before = _date(value)
         else:
-            raise ValueError(option)
+            raise BadLine("option", option)
     return after, before
 
 
@@ -258,5 +329,9 @@ def _date(value: str) -> datetime:
     """Times without a zone are UTC, as the server's are."""
     matched = _DATE.fullmatch(value)
     if not matched:
-        raise ValueError(value)
-    return datetime.strptime(matched[1] + (matched[2] or "0000").ljust(6, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        raise BadLine("date", value)
+    text = matched[1] + (matched[2] or "0000").ljust(6, "0")
+    try:
+        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BadLine("date", value) from error

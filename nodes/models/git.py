@@ -68,6 +68,7 @@ class GitFollow(models.Model):
     sealed_status_token = models.TextField(blank=True, default="", editable=False)
     require_signed = models.BooleanField(_("signed commits only"), default=False)
     allowed_signers = models.TextField(_("allowed signers"), blank=True, default="")
+    allowed_keys = models.TextField(_("OpenPGP keys"), blank=True, default="")
 
     is_paused = models.BooleanField(_("paused"), default=False)
     interval_s = models.PositiveIntegerField(_("interval"), default=300)

@@ -65,7 +65,9 @@ class IgnitionVersion(models.Model):
     `files` holds what the source embeds by path: {"path": {"base64": "...", "executable": false}}. `declarations` are the
     variables that the source declares. `rendered` is the Ignition JSON, with the names of variables where their values
     will stand; empty when the source does not convert, and then `failure` says why. `report` holds what was found when it
-    was stored. `author` reads `user:anna`, `token:anna/ci`, or as Git writes it. `content_hash` is over source and files.
+    was stored. `author` reads `user:anna`, `token:anna/ci`, or as Git writes it; `people` are those who had a hand in a
+    commit of Git: [{"role": "author", "who": "Anna <anna@example.org>", "emails": ["anna@example.org"]}]. `content_hash`
+    is over source and files.
     """
 
     #: What triggers keep as it was written.
@@ -85,6 +87,7 @@ class IgnitionVersion(models.Model):
         "failure",
         "is_valid",
         "author",
+        "people",
         "commit_id",
         "message",
         "created_at",
@@ -106,6 +109,7 @@ class IgnitionVersion(models.Model):
     failure = models.TextField(blank=True, default="")
     is_valid = models.BooleanField()
     author = models.CharField(max_length=200)
+    people = models.JSONField(default=list)
     commit_id = models.CharField(max_length=64, blank=True, default="")
     message = models.CharField(max_length=2000, blank=True, default="")
     created_at = models.DateTimeField(default=clock.now)

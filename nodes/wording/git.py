@@ -180,6 +180,14 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("The token for commit statuses holds characters that no header may."),
         _("Copy it anew from the forge: letters, digits and signs, without spaces."),
     ),
+    "failed.no_gpgv": (
+        _("A commit has an OpenPGP signature, and the program gpgv is not there to verify it."),
+        _("Have the operator install the package gpgv where the worker runs. It is tried again by itself."),
+    ),
+    "failed.gpgv": (
+        _("gpgv did not come to an end with the signature of a commit."),
+        _("It is tried again by itself. Where it stays so, push that commit anew with another signature."),
+    ),
     "failed": (_("It could not be looked at, for a reason that is ours."), _("Look at the log of the worker.")),
 }
 

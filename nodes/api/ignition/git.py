@@ -32,10 +32,12 @@ from fleetui.core.api.shapes import (
 )
 from fleetui.core.api.views import ApiView, Listing
 from fleetui.core.errors import NotFound
+from nodes.git.openpgp import MOST_TEXT
 from nodes.models import GitCommit, GitFollow, IgnitionConfig
 from nodes.models.git import AUTHS, FORGES, OUTCOMES, STATUSES, FollowState
 from nodes.services.git import following
-from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S, MOST_SIGNERS
+from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S
+from nodes.services.git.signers import MOST_SIGNERS
 from nodes.tasks import nudge_git
 from nodes.wording.git import mend_of, sentence_of
 
@@ -67,6 +69,7 @@ GIT = Shape(
         "forge": column("forge", one_of(FORGES)),
         "require_signed": column("require_signed", FLAG),
         "allowed_signers": column("allowed_signers", TEXT),
+        "allowed_keys": column("allowed_keys", TEXT),
         "has_secret": Field(FLAG, ("sealed_secret",), lambda row: bool(row["sealed_secret"])),
         "has_status_token": Field(FLAG, ("sealed_status_token",), lambda row: bool(row["sealed_status_token"])),
         "interval_s": column("interval_s", INTEGER),
@@ -132,6 +135,13 @@ class GitBody(Body):
     status_token = Text(max_length=2000, allow_blank=True, required=False)
     require_signed = Flag(default=False)
     allowed_signers = Text(max_length=MOST_SIGNERS, allow_blank=True, default="", trim_whitespace=False)
+    allowed_keys = Text(
+        max_length=MOST_TEXT,
+        allow_blank=True,
+        default="",
+        trim_whitespace=False,
+        help_text="OpenPGP public keys as gpg --armor --export prints them.",
+    )
     interval_s = Integer(min_value=LEAST_INTERVAL_S, max_value=MOST_INTERVAL_S, default=300)
     is_paused = Flag(default=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -13,6 +13,7 @@ from fleetui.core.errors import Conflict, FleetError, InvalidInput, StaleEdit
 from fleetui.core.text import clean
 from nodes.git.errors import GitProblem
 from nodes.git.history import CommitInfo
+from nodes.git.people import Hand
 from nodes.git.reading import Found
 from nodes.models import GitCommit, GitFollow, IgnitionVersion
 from nodes.models.ignition import ReviewState
@@ -27,7 +28,9 @@ from nodes.wording.git import sentence_of
 _TRIES = 3
 
 
-def store_commit(follow: GitFollow, commit: CommitInfo, vouched: Vouched, content: Callable[[], Found]) -> str:
+def store_commit(
+    follow: GitFollow, commit: CommitInfo, vouched: Vouched, hands: Sequence[Hand], content: Callable[[], Found]
+) -> str:
     """Keep what the commit says, and note what became of it; the outcome."""
     if not vouched.is_good:
         return _note(follow, commit, vouched, "unsigned", None, vouched.reason)
@@ -35,7 +38,7 @@ def store_commit(follow: GitFollow, commit: CommitInfo, vouched: Vouched, conten
         found = content()
         source = _source(found.source, follow.path)
         files = checked_files({path: file_of(data, executable=runs) for path, (data, runs) in found.files.items()})
-        version, is_new = _version(follow, commit, source, files)
+        version, is_new = _version(follow, commit, [*hands, *vouched.hands], source, files)
     except GitProblem as problem:
         if problem.kind == "hostile":
             raise
@@ -60,7 +63,7 @@ def _source(raw: bytes, path: str) -> str:
 
 
 def _version(
-    follow: GitFollow, commit: CommitInfo, source: str, files: dict[str, dict[str, object]]
+    follow: GitFollow, commit: CommitInfo, hands: Sequence[Hand], source: str, files: dict[str, dict[str, object]]
 ) -> tuple[IgnitionVersion, bool]:
     """The version of this content: the one that the commit was stored as before, the newest when it reads the same and
     the repository is only just followed, or a new one; and whether nobody has noted it yet."""
@@ -80,6 +83,7 @@ def _version(
                 files=files,
                 message=commit.message,
                 author=commit.author or _("unknown"),
+                people=[hand.as_json() for hand in hands],
                 commit_id=commit.sha,
                 source_path=follow.path,
                 actor=SYSTEM,

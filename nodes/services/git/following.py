@@ -24,15 +24,26 @@ from nodes.models.git import AUTHS, FORGES, FollowState
 from nodes.services import changes as rows
 from nodes.services.git.access import address_of
 from nodes.services.git.secrets import SECRETS, Secret, keep
+from nodes.services.git.signers import check_keys, check_signers, keys_of
 from nodes.services.git.status import ask_again
 from nodes.services.ignition.rights import require
 from nodes.wording.git import mend_of, sentence_of
 
 LEAST_INTERVAL_S, MOST_INTERVAL_S = 60, 86_400
-MOST_SIGNERS = 65_536
 #: What is read of a repository: another of these, and its newest commit is looked at as if it were the first.
-_READS: Final = ("url", "branch", "path", "files_dir", "files_pattern", "require_signed", "allowed_signers")
+_READS: Final = (
+    "url",
+    "branch",
+    "path",
+    "files_dir",
+    "files_pattern",
+    "require_signed",
+    "allowed_signers",
+    "allowed_keys",
+)
 FIELDS: Final = (*_READS, "auth", "username", "forge", "interval_s", "is_paused", "host_key")
+#: Texts of several lines, which are kept as they were written.
+_WHOLE: Final = ("allowed_signers", "allowed_keys")
 _KIND = "git"
 
 
@@ -179,15 +190,17 @@ def subject_of(follow: GitFollow) -> str:
 
 def fill(row: GitFollow, values: Mapping[str, Any], *, is_new: bool) -> None:
     """Values into the row, checked one by one and then together."""
-    origin = _origin(row.url) if not is_new else None
+    origin, old_keys = (_origin(row.url), row.allowed_keys) if not is_new else (None, "")
     for name in FIELDS:
         if name in values:
             value = values[name]
-            setattr(row, name, clean(value).strip() if isinstance(value, str) and name != "allowed_signers" else value)
+            setattr(row, name, clean(value).strip() if isinstance(value, str) and name not in _WHOLE else value)
     address = address_of(row.url)
     row.url = str(address) if address.scheme != "ssh" or "://" in row.url else row.url
     row.path, row.files_dir = _path(row.path, "path"), _path(row.files_dir, "files_dir", is_folder=True)
     _check(row)
+    if row.allowed_keys != old_keys:
+        check_keys(row.allowed_keys)
     moved = origin is not None and origin != _origin(row.url)
     if moved:
         row.host_key = str(values.get("host_key", ""))
@@ -266,9 +279,8 @@ def _check(row: GitFollow) -> None:
     row.branch = branch
     if row.files_pattern and not row.files_dir:
         raise _refused("files_pattern", row.files_pattern, _("Name the folder that it is about too."))
-    if len(row.allowed_signers) > MOST_SIGNERS or "\0" in row.allowed_signers:
-        raise _refused("allowed_signers", len(row.allowed_signers), _("Give at most 65,536 characters, without NUL."))
-    if row.require_signed and not row.allowed_signers.strip():
+    check_signers(row.allowed_signers)
+    if row.require_signed and not (row.allowed_signers.strip() or row.allowed_keys.strip()):
         raise _refused("allowed_signers", "", _("Name at least one signer whose commits are taken."))
 
 
@@ -338,6 +350,8 @@ def _told(row: GitFollow) -> dict[str, Any]:
     """What the audit log says: never a secret, only whether there is one, and which key."""
     told: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
     return told | {
+        # Keys are long: which ones says enough.
+        "allowed_keys": [key.fingerprint for key in keys_of(row)],
         "public_key": row.public_key,
         "has_secret": bool(row.sealed_secret),
         "has_webhook_secret": bool(row.sealed_webhook_secret),

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from nodes.git.errors import GitProblem
 from nodes.git.fetch import fetch
 from nodes.git.history import info_of, new_commits
 from nodes.git.mirror import Mirror
+from nodes.git.people import Arrivals, hands_in
 from nodes.git.reading import Wanted, key_of, read
 from nodes.models import GitCommit, GitFollow, GitSync
 from nodes.models.git import FollowState
@@ -58,6 +60,10 @@ def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
         lease = uuid.uuid4()
         same = GitFollow.objects.filter(pk=pk, is_paused=False, lease_until=lease_until)
         if same.update(lease=lease, lease_until=now + LEASE):
+            if GitFollow.objects.filter(lease_until__gt=now).count() > UNDER_WAY:
+                # Another worker counted the same room: this one is given back before it is begun.
+                GitFollow.objects.filter(pk=pk, lease=lease).update(lease=None, lease_until=None)
+                break
             claimed.append((pk, lease))
     return claimed
 
@@ -153,19 +159,26 @@ def _take(done: _Round, mirror: Mirror, commits: Collection[str]) -> None:
     """Each new commit that changes what the config reads, oldest first."""
     follow, wanted = done.follow, wanted_of(done.follow)
     last = _last_key(follow, mirror, wanted)
+    arrivals = Arrivals(mirror, _last_taken(follow, mirror))
     for sha in commits:
         key = key_of(mirror, sha, wanted)
+        arrivals.add(sha)
         if key is not None and key != last:
             if not done.is_held():
                 return
             info = info_of(mirror, sha)
             vouched = vouch(follow, info)
-            outcome = store_commit(follow, info, vouched, lambda sha=sha: read(mirror, sha, wanted))  # type: ignore[misc]
+            hands = hands_in(mirror, info, arrivals.taken(sha), wanted) if vouched.is_good else []
+            content = partial(read, mirror, sha, wanted)
+            outcome = store_commit(follow, info, vouched, hands, content)
             done.commits += 1
             done.versions += outcome in ("stored", "broken")
             if vouched.is_good:
                 # What nobody vouched for is looked at again in a commit that somebody does.
                 last = key
+        elif key == last:
+            # Whatever came in, nothing of it is left to be reviewed.
+            arrivals.taken(sha)
         done.seen = sha
 
 
@@ -179,6 +192,23 @@ def _last_key(follow: GitFollow, mirror: Mirror, wanted: Wanted) -> Any:
     taken = follow.commits.exclude(outcome="unsigned").order_by("-seen_at").values_list("sha", flat=True).first()
     try:
         return key_of(mirror, taken, wanted) if taken else None
+    except GitProblem as problem:
+        if problem.reason != "missing":
+            raise
+        return None
+
+
+def _last_taken(follow: GitFollow, mirror: Mirror) -> str | None:
+    """The commit after which people count: the last one that was taken, or what the first one that was seen stands on,
+    which is nothing for a first of all. None where nothing is known of it."""
+    if not follow.seen_commit:
+        return None
+    taken = follow.commits.filter(outcome__in=("stored", "broken", "same")).order_by("-seen_at")
+    if last := taken.values_list("sha", flat=True).first():
+        return last
+    first = follow.commits.order_by("seen_at").values_list("sha", flat=True).first()
+    try:
+        return next(iter(mirror.parents(first)), "") if first else None
     except GitProblem as problem:
         if problem.reason != "missing":
             raise
@@ -255,4 +285,4 @@ def newest_commits(follow: GitFollow, most: int = 20) -> list[GitCommit]:
     return list(follow.commits.select_related("version").defer(*_HEAVY).order_by("-seen_at")[:most])
 
 
-_HEAVY = [f"version__{name}" for name in ("source", "files", "declarations", "rendered", "report", "failure")]
+_HEAVY = [f"version__{name}" for name in ("source", "files", "people", "declarations", "rendered", "report", "failure")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -12,6 +14,7 @@ from fleetui.access.principals import Principal, person_of
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, NotAllowed
 from fleetui.core.text import clean
+from nodes.git.openpgp import mails_in
 from nodes.models import IgnitionReview, IgnitionVersion
 from nodes.models.ignition import TRANSITIONS, ReviewState
 from nodes.services.ignition.rights import require
@@ -37,8 +40,8 @@ def submit(*, version: IgnitionVersion, actor: Principal, now: datetime) -> Igni
 def approve(*, version: IgnitionVersion, actor: Principal, now: datetime, reason: str = "") -> IgnitionVersion:
     """Let the version be used. Older approved versions of the config that no pool should have are superseded by it."""
     require(actor, "ignition.approve", version.config)
-    if is_author(version, actor):
-        raise NotAllowed(_("Nobody approves what they wrote."), mend=_("Ask somebody else who may approve."))
+    if own := own_part(version, actor):
+        raise NotAllowed(_("Nobody approves what they wrote."), mend=why_not(own))
     try:
         with transaction.atomic():
             _move(version, ReviewState.APPROVED, actor, now)
@@ -89,15 +92,44 @@ def supersede(newest: IgnitionVersion, now: datetime) -> int:
     )
 
 
-def is_author(version: IgnitionVersion, actor: Principal) -> bool:
-    """Whether the principal wrote it: as themselves, by one of their tokens, or by the e-mail address of a commit."""
+@dataclass(frozen=True)
+class OwnPart:
+    """What somebody had to do with a version: `role` is written, author, committer, signer or merged."""
+
+    role: str
+    email: str = ""
+
+
+def own_part(version: IgnitionVersion, actor: Principal) -> OwnPart | None:
+    """What the principal had to do with it: as themselves, by one of their tokens, or by an e-mail address of theirs in a
+    commit, be it as author, committer or signer, or of a commit that came in with it. None: nothing that is known."""
     author = version.author
     if author == str(actor) or (author.startswith(("user:", "token:")) and person_of(author) == person_of(str(actor))):
-        return True
-    if actor.user_id is None or "@" not in author:
-        return False
-    email = User.objects.filter(pk=actor.user_id).values_list("email", flat=True).first()
-    return email is not None and email != "" and f"<{email.lower()}>" in author.lower()
+        return OwnPart("written")
+    people = [{"role": "author", "emails": mails_in(author)}, *version.people]
+    if actor.user_id is None or not any(one["emails"] for one in people):
+        return None
+    own = _addresses(actor.user_id)
+    return next((OwnPart(one["role"], mail) for one in people for mail in one["emails"] if mail in own), None)
+
+
+def _addresses(user_id: int) -> set[str]:
+    """Of the account, in small letters; also those that were never verified: they can only make it stricter."""
+    found = [*User.objects.filter(pk=user_id).values_list("email", flat=True)]
+    found += EmailAddress.objects.filter(user_id=user_id).values_list("email", flat=True)
+    return {one.strip().lower() for one in found if one.strip()}
+
+
+def why_not(own: OwnPart) -> str:
+    """Why somebody may not approve, and who may."""
+    sentences = {
+        "written": _("You wrote this version: somebody else has to approve it."),
+        "author": _("Its commit names %(email)s as its author: somebody else than you has to approve it."),
+        "committer": _("Its commit names %(email)s as its committer: somebody else than you has to approve it."),
+        "signer": _("The key of %(email)s signed its commit: somebody else than you has to approve it."),
+        "merged": _("A commit that came in with it is by %(email)s: somebody else than you has to approve it."),
+    }
+    return sentences[own.role] % {"email": own.email}
 
 
 def _move(version: IgnitionVersion, to: ReviewState, actor: Principal, now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from nodes.models import IgnitionVersion
 
 #: Goes up when what the triggers do changes: those of another name are taken away.
-VERSION = 1
+VERSION = 2
 _PREFIX = "nodes_ignition_"
 _TABLES = {"fixed": "nodes_ignitionversion", "kept": "nodes_ignitionversion"}
 _TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -26,6 +28,7 @@ def save_version(
     files: Files | None = None,
     message: str = "",
     author: str = "",
+    people: Sequence[dict[str, Any]] = (),
     commit_id: str = "",
     source_path: str = "",
     expected_number: int | None = None,
@@ -34,7 +37,7 @@ def save_version(
 ) -> IgnitionVersion:
     """Store a draft. A source that does not convert is kept with its report, and can be neither reviewed nor approved.
 
-    `author` and `commit_id` are those of Git, where it comes from there; `author` otherwise is who saves. `expected_number`
+    `author`, `people` and `commit_id` are those of Git, where it comes from there; `author` otherwise is who saves. `expected_number`
     is the version that the edit is based on: it is refused when there is a newer one. What is the same as the newest
     version is not stored again, unless another commit says it.
     """
@@ -75,6 +78,7 @@ def save_version(
         failure=found.failure,
         is_valid=found.is_valid,
         author=(clean(author).strip() or str(actor))[:200],
+        people=[{**one, "who": clean(one["who"]).strip()[:300]} for one in people],
         commit_id=commit_id[:64],
         message=clean(message).strip()[:2000],
         created_at=now,

@@ -272,6 +272,30 @@ def test_few_are_under_way_at_once(work: Work, cast: Cast) -> None:
     assert len(syncing.claim_due(clock.now())) == len(made) - syncing.UNDER_WAY
 
 
+def test_two_that_count_the_same_room_claim_no_more_than_it(
+    work: Work, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "UNDER_WAY", 1)
+    for number in range(2):
+        row = following.follow(
+            config=make_config(f"edge-{number}", cast.web),
+            values={"url": str(work.bare), "path": "host.bu"},
+            actor=principal(cast.operator),
+            now=clock.now(),
+        )
+    make, others = uuid.uuid4, []
+
+    def another_first() -> uuid.UUID:
+        monkeypatch.setattr(uuid, "uuid4", make)
+        GitFollow.objects.filter(pk=row.pk).update(lease=make(), lease_until=clock.now() + syncing.LEASE)
+        others.append(row.pk)
+        return make()
+
+    monkeypatch.setattr(uuid, "uuid4", another_first)
+    assert syncing.claim_due(clock.now()) == []
+    assert list(GitFollow.objects.filter(lease__isnull=False).values_list("pk", flat=True)) == others
+
+
 def test_the_database_keeps_one_version_of_a_commit(work: Work, cast: Cast) -> None:
     work.commit("first", host_bu=GOOD)
     work.push()

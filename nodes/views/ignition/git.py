@@ -19,11 +19,13 @@ from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import PLAIN
+from nodes.git.openpgp import MOST_TEXT
 from nodes.hosts.ssh import HostKey
 from nodes.models import GitFollow, IgnitionConfig
 from nodes.models.git import AUTHS, FORGES
 from nodes.services.git import following
 from nodes.services.git.secrets import SECRETS
+from nodes.services.git.signers import MOST_SIGNERS, trusted_of
 from nodes.services.git.syncing import newest_commits
 from nodes.services.git.trying import try_follow
 from nodes.services.ignition import rights
@@ -43,6 +45,12 @@ _AUTH_WORDS = {
 }
 _FORGE_WORDS = {"none": gettext_lazy("another"), "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
 _FORGE_WORDS |= {"forgejo": "Forgejo"}
+_TRUST_WORDS = {
+    "": ("ok", gettext_lazy("valid")),
+    "early": ("none", gettext_lazy("not valid yet")),
+    "expired": ("warn", gettext_lazy("expired")),
+    "revoked": ("bad", gettext_lazy("revoked")),
+}
 _NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
 
 
@@ -109,8 +117,23 @@ class FollowForm(forms.Form):
         label=gettext_lazy("Allowed signers"),
         required=False,
         strip=False,
-        max_length=following.MOST_SIGNERS,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        max_length=MOST_SIGNERS,
+        widget=forms.Textarea(attrs={**PLAIN, "rows": 4, "placeholder": "anna@example.org ssh-ed25519 AAAA…"}),
+        help_text=gettext_lazy(
+            "SSH keys, one a line: whose it is, options such as valid-before, and the line of the .pub file. "
+            "Lines with # are comments."
+        ),
+    )
+    allowed_keys = forms.CharField(
+        label=gettext_lazy("OpenPGP keys"),
+        required=False,
+        strip=False,
+        max_length=MOST_TEXT,
+        widget=forms.Textarea(attrs={**PLAIN, "rows": 4, "placeholder": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}),
+        help_text=gettext_lazy(
+            "Public keys as gpg --armor --export prints them, one block after the other. They count until they expire "
+            "or are revoked; for a revoked one, give its new export."
+        ),
     )
 
 
@@ -171,6 +194,7 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         "offered": found.detail.get("fingerprint", "") if found.state == "host_key" else "",
         "new_head": found.detail.get("new_head", "") if found.state == "rewritten" else "",
         "is_under_way": found.lease_until is not None and found.lease_until > clock.now(),
+        "trusted": [(one, *_TRUST_WORDS[one.state]) for one in trusted_of(found, clock.now())],
         "commits": commits,
         "syncs": syncs,
     }

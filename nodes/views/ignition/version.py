@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
@@ -21,7 +21,7 @@ from nodes.services.ignition import rights
 from nodes.services.ignition.check import check
 from nodes.services.ignition.comparing import pretty, read_sections
 from nodes.services.ignition.rendering import render as render_version
-from nodes.services.ignition.review import is_author
+from nodes.services.ignition.review import own_part, why_not
 from nodes.views.ignition.findings import by_line, finding_rows
 from nodes.views.ignition.parts import parts_of
 from nodes.views.ignition.subject import version_of, version_url, versions_light, visible_config
@@ -30,6 +30,13 @@ from nodes.views.ignition.words import author_of, state_of
 from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of
 
+#: What people had to do with a commit.
+_HANDS = {
+    "author": gettext_lazy("author"),
+    "committer": gettext_lazy("committer"),
+    "signer": gettext_lazy("signed by"),
+    "merged": gettext_lazy("came in with it"),
+}
 TABS = ("parts", "files", "source", "rendered", "nodes")
 MOST_LINES = 5_000
 MOST_NODES = 50
@@ -104,14 +111,15 @@ def _rights(principal: Principal, version: IgnitionVersion) -> dict[str, Any]:
     onward = TRANSITIONS[ReviewState(version.state)]
     may_edit = rights.may_on(principal, "ignition.edit", pools)
     may_approve = rights.may_on(principal, "ignition.approve", pools)
-    is_own = is_author(version, principal)
+    own = own_part(version, principal)
     return {
         "may_edit": may_edit,
         "may_submit": may_edit and version.is_valid and version.state == ReviewState.DRAFT,
-        "may_approve": may_approve and not is_own and ReviewState.APPROVED in onward,
+        "may_approve": may_approve and own is None and ReviewState.APPROVED in onward,
         "may_return": may_approve and version.state == ReviewState.IN_REVIEW,
         "may_withdraw": may_edit and ReviewState.WITHDRAWN in onward,
-        "waits_for_others": may_approve and is_own and version.state == ReviewState.IN_REVIEW,
+        "waits_for_others": why_not(own) if may_approve and own and version.state == ReviewState.IN_REVIEW else "",
+        "hands": [(_HANDS[one["role"]], one["who"]) for one in version.people if one["who"]],
         "may_intend": version.state == ReviewState.APPROVED and principal.may_somewhere("ignition.intend"),
     }
 
