@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -350,8 +351,9 @@ def _told(row: GitFollow) -> dict[str, Any]:
     """What the audit log says: never a secret, only whether there is one, and which key."""
     told: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
     return told | {
-        # Keys are long: which ones says enough.
+        # Keys are long: it says which ones. The hash tells a new copy of one, such as after it was revoked.
         "allowed_keys": [key.fingerprint for key in keys_of(row)],
+        "allowed_keys_sha256": hashlib.sha256(row.allowed_keys.encode()).hexdigest() if row.allowed_keys else "",
         "public_key": row.public_key,
         "has_secret": bool(row.sealed_secret),
         "has_webhook_secret": bool(row.sealed_webhook_secret),

@@ -14,6 +14,7 @@ from fleetui.core.errors import InvalidInput, NotAllowed
 from nodes.git import gpgv
 from nodes.models import GitFollow, IgnitionVersion
 from nodes.services.git import following, syncing
+from nodes.services.git.signers import trusted_of
 from nodes.services.ignition import review
 from nodes.tests.cast import Cast
 from nodes.tests.git.openpgp_keys import Gpg, gpg_home
@@ -212,3 +213,17 @@ def test_the_page_lists_who_may_sign(cast: Cast, gpg: Gpg) -> None:
     answer = browser.post(url("ignition_git_edit", "edge"), {**given, "allowed_signers": "anna\n"})
     assert answer.status_code == 422
     assert "Line 1 of the allowed signers" in text_of(answer)
+
+
+def test_a_new_copy_of_a_key_is_stored_though_it_is_the_same_key(cast: Cast, gpg: Gpg) -> None:
+    fingerprint = gpg.make("Lost <lost@example.org>")
+    values = {"url": "https://git.example.org/x.git", "path": "host.bu", "allowed_keys": gpg.public("lost@example.org")}
+    row = following.follow(
+        config=make_config("edge", cast.web), values=values, actor=principal(cast.operator), now=clock.now()
+    )
+    assert [(one.fingerprint, one.state) for one in trusted_of(row, clock.now())] == [(fingerprint, "")]
+    gpg.revoke("lost@example.org")
+    changes = {"allowed_keys": gpg.public("lost@example.org")}
+    following.edit_follow(follow=row, changes=changes, actor=principal(cast.operator), now=clock.now())
+    row.refresh_from_db()
+    assert [(one.fingerprint, one.state) for one in trusted_of(row, clock.now())] == [(fingerprint, "revoked")]

@@ -82,8 +82,9 @@ def follow(server: Forge, cast: Cast, kind: str = "gitea", **values: Any) -> Git
 
 
 def store(row: GitFollow, source: str = GOOD, sha: str = SHA, *, refused: str = "") -> GitCommit:
-    info = CommitInfo(sha=sha, author="Anna <anna@example.org>", message="change", committed_at=clock.now(), raw=b"")
-    store_commit(row, info, Vouched(not refused, reason=refused), lambda: Found(source.encode(), {}, ()))
+    anna = "Anna <anna@example.org>"
+    info = CommitInfo(sha, author=anna, committer=anna, message="change", committed_at=clock.now(), raw=b"")
+    store_commit(row, info, Vouched(not refused, reason=refused), [], lambda: Found(source.encode(), {}, ()))
     return GitCommit.objects.get(follow=row, sha=sha)
 
 
