@@ -39,7 +39,6 @@ class ContainerOnNode(models.Model):
             models.Index(fields=["digest"], name="container_digest"),
             models.Index(fields=["name", "id"], name="container_name"),
             models.Index(fields=["unit"], name="container_unit", condition=~models.Q(unit="")),
-            models.Index(fields=["state", "name", "id"], name="container_state"),
         ]
 
     def __str__(self) -> str:
