@@ -147,7 +147,7 @@ AUDIT_SEND_ALL = bool(env.bool("FLEETUI_AUDIT_SEND_ALL", False))
 #: Git repositories that configs may follow besides those over https and ssh, and how much one may send.
 GIT_LOCAL_ROOT = env.str("FLEETUI_GIT_LOCAL_ROOT", "", validate=_folder)
 GIT_HTTP_HOSTS: list[str] = env.list("FLEETUI_GIT_HTTP_HOSTS", [])
-#: Registries of container images that are asked without TLS, as HOST or HOST:PORT; those on this machine always are.
+#: Registries of container images that are asked without TLS, as HOST or HOST:PORT. One at localhost is asked only if it is here.
 PLAIN_REGISTRIES: list[str] = env.list("FLEETUI_PLAIN_REGISTRIES", [])
 GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 128)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))

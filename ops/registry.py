@@ -7,21 +7,27 @@ Sign-in of hosts is not known here, so that a registry which asks for it is no r
 from __future__ import annotations
 
 import hashlib
+import http.client
 import ipaddress
 import json
 import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 
 from fleetui.core.posting import opener, why
+from fleetui.core.text import clean
 from nodes.hosts.references import Reference
 
 TIMEOUT_S = 5.0
+#: A registry that answers byte by byte holds nobody up for longer.
+LONGEST_S = 15.0
+_PIECE = 65_536
 _MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 _MOST_TOKEN_BYTES = 64 * 1024
 _ACCEPT = ", ".join(
@@ -52,6 +58,9 @@ def ask(reference: Reference) -> Found:
     """One or two requests, with a few seconds for each. Never raises on what a registry does."""
     if not reference.registry:
         return Found("unknown", said="its registry is not named")
+    if _is_here(reference.registry) and reference.registry not in settings.PLAIN_REGISTRIES:
+        # To each host that is the host itself, and not this machine.
+        return Found("unknown", said="it is a registry on the host itself")
     url = f"{_base(reference.registry)}/v2/{_path(reference)}/manifests/{reference.digest or reference.tag or 'latest'}"
     try:
         return _manifest(url, reference)
@@ -62,23 +71,22 @@ def ask(reference: Reference) -> Found:
             if error.code in (_UNAUTHORIZED, 403):
                 return Found("unknown", said="it asks for a sign-in")
             return Found("unknown", said=f"it answered with status {error.code}")
-    except (OSError, ValueError) as error:
-        return Found("unknown", said=why(error))
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+        return Found("unknown", said=clean(why(error)))
 
 
 def _base(registry: str) -> str:
+    """Without TLS only where the settings name the registry."""
     host = "registry-1.docker.io" if registry in ("docker.io", "index.docker.io") else registry
-    return f"{'http' if _is_plain(registry) else 'https'}://{host}"
+    return f"{'http' if registry in settings.PLAIN_REGISTRIES else 'https'}://{host}"
 
 
-def _is_plain(registry: str) -> bool:
-    """Without TLS only on this machine, and where the settings name the registry."""
+def _is_here(registry: str) -> bool:
     name = urlsplit(f"//{registry}").hostname or ""
     try:
-        is_here = ipaddress.ip_address(name).is_loopback
+        return ipaddress.ip_address(name).is_loopback
     except ValueError:
-        is_here = name == "localhost"
-    return is_here or registry in settings.PLAIN_REGISTRIES
+        return name == "localhost"
 
 
 def _path(reference: Reference) -> str:
@@ -87,11 +95,11 @@ def _path(reference: Reference) -> str:
 
 
 def _manifest(url: str, reference: Reference) -> Found:
-    headers = {"Accept": _ACCEPT}
+    headers, until_s = {"Accept": _ACCEPT}, monotonic() + LONGEST_S
     try:
         answer = _open("HEAD", url, headers)
     except urllib.error.HTTPError as error:
-        token = _token(error, url) if error.code == _UNAUTHORIZED else ""
+        token = _token(error, url, until_s) if error.code == _UNAUTHORIZED else ""
         if not token:
             raise
         error.close()
@@ -100,17 +108,14 @@ def _manifest(url: str, reference: Reference) -> Found:
     with answer:
         digest = str(answer.headers.get("Docker-Content-Digest") or "")
     if not _DIGEST.fullmatch(digest):
-        with _open("GET", url, headers) as answer:
-            body = answer.read(_MOST_MANIFEST_BYTES + 1)
-        if len(body) > _MOST_MANIFEST_BYTES:
-            return Found("unknown", said="its manifest is larger than a manifest is")
+        body = _got(url, headers, _MOST_MANIFEST_BYTES, until_s)
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
     if reference.digest and reference.digest != digest:
         return Found("absent")
     return Found("there", digest)
 
 
-def _token(error: urllib.error.HTTPError, url: str) -> str:
+def _token(error: urllib.error.HTTPError, url: str, until_s: float) -> str:
     """The anonymous token of the place that the registry names; empty where there is none."""
     scheme, _space, rest = str(error.headers.get("WWW-Authenticate") or "").partition(" ")
     given = dict(_CHALLENGE.findall(rest))
@@ -119,10 +124,30 @@ def _token(error: urllib.error.HTTPError, url: str) -> str:
     is_same = (parts.scheme, parts.netloc) == tuple(urlsplit(url)[:2])
     if scheme.lower() != "bearer" or not (parts.scheme == "https" or is_same):
         return ""
-    with _open("GET", f"{realm}{'&' if parts.query else '?'}{urlencode(given)}", {}) as answer:
-        body = json.loads(answer.read(_MOST_TOKEN_BYTES))
+    asked = f"{realm}{'&' if parts.query else '?'}{urlencode(given)}"
+    try:
+        body = json.loads(_got(asked, {}, _MOST_TOKEN_BYTES, until_s))
+    except urllib.error.HTTPError as refused:
+        # What the place of tokens says of itself is not said of the image.
+        refused.close()
+        return ""
     found = body.get("token") or body.get("access_token") if isinstance(body, dict) else ""
     return found if isinstance(found, str) and found.isascii() and found.isprintable() else ""
+
+
+def _got(url: str, headers: dict[str, str], most: int, until_s: float) -> bytes:
+    """The whole of an answer. A part of a manifest has another digest than the manifest."""
+    found = bytearray()
+    with _open("GET", url, headers) as answer:
+        while piece := answer.read1(_PIECE):
+            found += piece
+            if len(found) > most:
+                raise ValueError(f"it sent more than {most} bytes")
+            if monotonic() > until_s:
+                raise TimeoutError("it took too long to answer")
+        if answer.length:
+            raise ConnectionResetError("its answer broke off")
+    return bytes(found)
 
 
 def _open(method: str, url: str, headers: dict[str, str]) -> Any:

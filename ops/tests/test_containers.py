@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -246,6 +247,16 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/v2/locked/") and self.headers["Authorization"] != "Bearer t0ken":
             realm = f'Bearer realm="http://127.0.0.1:{port}/token",service="r",scope="repository:locked:pull"'
             return self._say(401, b"", **{"WWW-Authenticate": realm})
+        if (found := re.match("/v2/(away-token|odd-token|deep-token)/", self.path)) is not None:
+            realm = f'Bearer realm="http://127.0.0.1:{port}/{found[1].replace("odd", "o d")}",service="r"'
+            return self._say(401, b"", **{"WWW-Authenticate": realm})
+        if self.path.startswith("/deep-token"):
+            return self._say(200, b"[" * 60_000)
+        if self.path.startswith("/v2/cut/"):
+            return self._say(200, b"{}", **{"Content-Length": "1000"})
+        if self.path.startswith("/v2/garbled/"):
+            self.wfile.write(b"what\0ever\r\n\r\n")
+            return None
         if self.path.startswith("/v2/basic/"):
             return self._say(401, b"", **{"WWW-Authenticate": 'Basic realm="r"'})
         if self.path.startswith("/v2/away/"):
@@ -260,7 +271,8 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -274,7 +286,9 @@ def place() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Registry)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"127.0.0.1:{server.server_port}"
+    named = f"127.0.0.1:{server.server_port}"
+    with override_settings(PLAIN_REGISTRIES=[named]):
+        yield named
     server.shutdown()
     server.server_close()
 
@@ -288,6 +302,7 @@ def place() -> Iterator[str]:
         ("app@sha256:" + "d2" * 32, registry.Found("absent")),
         ("basic/app:v1", registry.Found("unknown", said="it asks for a sign-in")),
         ("away/app:v1", registry.Found("unknown", said="it answered with status 307")),
+        ("away-token/app:v1", registry.Found("unknown", said="it asks for a sign-in")),
     ],
 )
 def test_the_registry_is_asked(place: str, rest: str, found: registry.Found) -> None:
@@ -301,8 +316,30 @@ def test_a_registry_that_names_no_digest_is_read(place: str) -> None:
     assert found.digest == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
+@pytest.mark.parametrize("path", ["cut/app", "garbled/app", "odd-token/app", "deep-token/app"])
+def test_what_no_registry_answers_is_no_reason(place: str, path: str) -> None:
+    """A manifest that broke off has another digest: hosts would be told to pull what there is not."""
+    found = registry.ask(Reference(f"{place}/{path}", "cut"))
+    assert (found.state, found.digest, bool(found.said)) == ("unknown", "", True)
+    assert "\0" not in found.said
+
+
+def test_a_registry_that_answers_byte_by_byte_holds_nobody_up(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "LONGEST_S", -1.0)
+    assert registry.ask(Reference(f"{place}/app", "undigested")).said == "it took too long to answer"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1:1", "[::1]:5000"])
+def test_the_registry_of_a_host_itself_is_not_looked_for_on_this_machine(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_open", lambda *_given: pytest.fail("it was asked"))
+    assert registry.ask(Reference(f"{host}/app", "v1")).state == "unknown"
+
+
 def test_a_registry_that_does_not_answer_is_no_reason() -> None:
-    found = registry.ask(Reference("127.0.0.1:1/app", "v1"))
+    with override_settings(PLAIN_REGISTRIES=["127.0.0.1:1"]):
+        found = registry.ask(Reference("127.0.0.1:1/app", "v1"))
     assert (found.state, bool(found.said)) == ("unknown", True)
     assert registry.ask(Reference("busybox", "1")).state == "unknown"
 
@@ -311,7 +348,6 @@ def test_without_tls_only_where_the_settings_say_so() -> None:
     assert registry._base("r.example:5000") == "https://r.example:5000"
     with override_settings(PLAIN_REGISTRIES=["r.example:5000"]):
         assert registry._base("r.example:5000") == "http://r.example:5000"
-    assert registry._base("localhost:5000") == "http://localhost:5000"
     assert registry._base("docker.io") == "https://registry-1.docker.io"
     assert registry._path(Reference("docker.io/caddy")) == "library/caddy"
 
