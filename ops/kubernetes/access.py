@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import yaml
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 MOST_CHARS = 200_000
+_MOST_SERVER_CHARS = 300
 _MOST_TOKEN_CHARS = 16_384
 #: In `user`, with the code why it is refused.
 _REFUSED_OF_USER: Final[Mapping[str, str]] = {
@@ -90,7 +92,12 @@ def from_kubeconfig(text: str) -> Access:
     if len(text) > MOST_CHARS:
         raise _refused("too_long", most=MOST_CHARS)
     try:
+        # An alias can stand for what unfolds into more than any memory holds; no kubeconfig needs one.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise _refused("no_kubeconfig")
         document = yaml.safe_load(text)
+    except AccessRefused:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         raise _refused("not_yaml", line=line + 1 if line is not None else None) from error
@@ -150,6 +157,8 @@ def _server(text: str, field: str) -> str:
         port = parts.port
     except ValueError as error:
         raise AccessRefused(field, "no_server", value=text[:200]) from error
+    if len(text) > _MOST_SERVER_CHARS or not text.isprintable():
+        raise AccessRefused(field, "no_server", value=text[:200])
     if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username or port == 0:
         raise AccessRefused(field, "no_server", value=text[:200] or "–")
     return text.rstrip("/")
@@ -160,7 +169,7 @@ def _authority(pem: str, field: str) -> str:
         return ""
     try:
         found = x509.load_pem_x509_certificates(pem.encode())
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise AccessRefused(field, "no_certificate") from error
     return "".join(one.public_bytes(Encoding.PEM).decode() for one in found)
 
@@ -175,7 +184,7 @@ def _check_pair(certificate: str, key: str) -> None:
     try:
         public = x509.load_pem_x509_certificates(certificate.encode())[0].public_key()
         private = load_pem_private_key(key.encode(), None).public_key()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _refused("no_pair") from error
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if public.public_bytes(*form) != private.public_bytes(*form):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -17,6 +18,10 @@ from ops.kubernetes.transport import HttpsTransport, Transport
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
 PAGE = 250
+#: No connection is used for longer, so that whoever claimed a cluster for a look still has it at the end.
+LONGEST_S = 240.0
+#: Ten times what Kubernetes is made for: more, or the same page for ever, is no cluster.
+MOST_NODES, MOST_PODS = 50_000, 1_500_000
 _NODES = "/api/v1/nodes"
 _KINDS: Final[Mapping[int, str]] = {
     401: "unauthorized",
@@ -66,6 +71,7 @@ class Api:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._until_s = monotonic() + LONGEST_S
 
     def close(self) -> None:
         self._transport.close()
@@ -88,7 +94,7 @@ class Api:
         return at(answer, "status", "allowed") is True
 
     def nodes(self) -> Iterator[ClusterNode]:
-        return self._list(_NODES, ClusterNode.read)
+        return self._list(_NODES, ClusterNode.read, most=MOST_NODES)
 
     def node(self, name: str) -> ClusterNode:
         return ClusterNode.read(self._ask("GET", f"{_NODES}/{name}"))
@@ -132,13 +138,23 @@ class Api:
         self._ask("DELETE", _path(pod), body=_deletion(pod, grace_s))
 
     def _list(
-        self, path: str, read: Callable[[Mapping[str, Any]], Read], query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        read: Callable[[Mapping[str, Any]], Read],
+        query: Mapping[str, str] | None = None,
+        *,
+        most: int = MOST_PODS,
     ) -> Iterator[Read]:
         """Page by page, so that a cluster of thousands of nodes is never in memory as a whole."""
         asked = {**(query or {}), "limit": str(PAGE)}
+        count = 0
         while True:
             page = self._ask("GET", path, query=asked)
-            yield from map(read, objects(page, "items"))
+            items = objects(page, "items")
+            count += max(len(items), 1)
+            if count > most:
+                raise ClusterError("garbled", said=f"more than {most} items")
+            yield from map(read, items)
             # Longer than a text of a sentence: taken as it is.
             following = at(page, "metadata", "continue")
             if not isinstance(following, str) or not following:
@@ -154,6 +170,8 @@ class Api:
         body: Mapping[str, Any] | None = None,
         kind: str = JSON,
     ) -> Mapping[str, Any]:
+        if monotonic() > self._until_s:
+            raise ClusterError("timed_out")
         sent = orjson.dumps(body) if body is not None else b""
         status, raw = self._transport.send(method, path, query=query, body=sent, kind=kind if sent else "")
         try:

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -20,6 +21,8 @@ from ops.kubernetes.access import Access
 from ops.kubernetes.errors import ClusterError
 
 CONNECT_S, READ_S = 5.0, 15.0
+#: A server that sends byte by byte keeps nobody for longer.
+ANSWER_S = 60.0
 #: A page of 250 pods is about 2 MB.
 MOST_BYTES = 32 * 1024 * 1024
 _PIECE = 65_536
@@ -87,9 +90,12 @@ class HttpsTransport:
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    found = bytearray()
-    while piece := response.read(_PIECE):
+    found, until_s = bytearray(), monotonic() + ANSWER_S
+    while piece := response.read1(_PIECE):
         found += piece
+        if monotonic() > until_s:
+            response.close()
+            raise ClusterError("timed_out")
         if len(found) > MOST_BYTES:
             response.close()
             raise ClusterError("garbled", said=f"more than {MOST_BYTES} bytes")

@@ -84,7 +84,9 @@ def test_an_access_is_tried_over_tls_kept_sealed_and_never_shown(
             assert said in str(problem)
             assert "BEGIN" not in refused.content.decode()
         server.api.denied = {"list pods"}
-        assert "list pods" in page.post("/clusters/prod/access/", {"kubeconfig": text}).content.decode()
+        again = page.post("/clusters/prod/access/", {"kubeconfig": text}).content.decode()
+        assert "list pods" in again
+        assert "client-key-data" not in again
     access.refresh_from_db()
     assert (access.how, access.revision) == ("token", 2)
     secrets = (TOKEN, server.certificates.client_key.splitlines()[1])
@@ -131,7 +133,77 @@ def test_an_access_stays_while_something_is_cordoned_by_it(cast: Cast, kube: Kub
     assert "another cluster" in refused.content.decode()
 
 
+def test_of_two_first_accesses_one_is_kept_and_a_deleted_cluster_gets_none(
+    cast: Cast, prod: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial takes seconds, in which somebody else may be quicker."""
+    body = {"server": SERVER, "token": "t2"}
+
+    def quicker(_given: Any, before: Any, _field: str) -> services.Tried:
+        if before is None:
+            ClusterAccess.objects.create(cluster=prod, server=SERVER, how="token", sealed="s", set_by="user:other")
+        return services.Tried("v1.36.2", [])
+
+    monkeypatch.setattr(services, "_tried", quicker)
+    refused = Api(cast.owner).put("clusters/prod/access/", body)
+    assert (refused.status_code, "meanwhile" in refused.json()["detail"]) == (409, True)
+    assert ClusterAccess.objects.get().set_by == "user:other"
+    ClusterAccess.objects.all().delete()
+
+    def deleted(*_given: Any) -> services.Tried:
+        cast.web.cluster = cast.db.cluster = None
+        cast.web.save()
+        cast.db.save()
+        prod.delete()
+        return services.Tried("v1.36.2", [])
+
+    monkeypatch.setattr(services, "_tried", deleted)
+    assert Api(cast.owner).put("clusters/prod/access/", body).status_code == 409
+
+
 # What the cluster says
+
+
+def test_what_no_cluster_says_is_left_out_or_told_and_stops_no_look(cast: Cast, kube: Kube) -> None:
+    """PostgreSQL takes no NUL, no row twice in one statement, and no longer name."""
+    for name, over in (("web-1", {"uid": "u\0id"}), ("x" * 254, {}), ("web\0-2", {})):
+        kube.cluster.add_node(name)
+        kube.api.nodes[name]["metadata"] |= over
+    twice = kube.cluster.add_node("twice")
+    kube.api.nodes["again"] = kube.api.nodes[twice]
+    kube.api.nodes["web-1"]["spec"]["taints"] = [{"key": "a\0b", "effect": "NoSchedule"}]
+    kube.cluster.add_pod("web-1", "cache\0", emptydir=True)
+    kube.look(clock.now())
+    assert ClusterAccess.objects.get().state == "good"
+    rows = {row.name: row for row in ClusterNode.objects.all()}
+    assert sorted(rows) == ["twice", "web-1"]
+    assert (rows["web-1"].uid, rows["web-1"].taints) == ("uid", ["ab:NoSchedule"])
+    assert rows["web-1"].stands_against["local"] == ["shop/cache"]
+
+
+def test_what_cannot_be_stored_is_a_state_and_is_tried_again(
+    cast: Cast, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_given: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("ops.services.clusters.refresh._store", fails)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        kube.look(clock.now())
+    access = ClusterAccess.objects.get()
+    assert (access.state, access.problem, access.lease) == ("failing", "fault", None)
+
+
+def test_a_cluster_whose_lists_never_end_is_given_up(cast: Cast, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.kubernetes.api.MOST_NODES", 10)
+    kube.api.fails = lambda _method, path: (
+        (200, {"items": [], "metadata": {"continue": "on"}}) if path == "/api/v1/nodes" else None
+    )
+    kube.look(clock.now())
+    assert (ClusterAccess.objects.get().problem, ClusterNode.objects.count()) == ("garbled", 0)
+    monkeypatch.setattr("ops.kubernetes.api.LONGEST_S", -1.0)
+    kube.look(clock.now())
+    assert ClusterAccess.objects.get().problem == "timed_out"
 
 
 def test_a_look_stores_what_the_cluster_says_and_finds_our_nodes(cast: Cast, kube: Kube) -> None:
@@ -248,6 +320,22 @@ def test_what_nobody_needs_cordoned_is_uncordoned_by_the_next_look(cast: Cast, k
     kube.look(clock.now())
     assert not Cordon.objects.exists()
     assert "fleetui.io/cordoned-by" not in kube.cluster.node(others)["metadata"]["annotations"]
+
+
+def test_an_uncordon_that_is_refused_is_not_told_as_done(cast: Cast, kube: Kube) -> None:
+    name = kube.cluster.add_node()
+    mark = {"metadata": {"annotations": {"fleetui.io/cordoned-by": "op-1"}}, "spec": {"unschedulable": True}}
+    kube.cluster.call("PATCH", f"/api/v1/nodes/{name}", mark)
+    Cordon.objects.create(access=kube.access, name=name, uid=kube.cluster.node(name)["metadata"]["uid"], by="op-1")
+    kube.api.denied = {"patch nodes"}
+    for _time in range(2):
+        kube.look(clock.now())
+    assert Cordon.objects.count() == 1
+    assert not AuditEvent.objects.filter(action="clusters.uncordon").exists()
+    kube.api.denied = set()
+    kube.look(clock.now())
+    assert not Cordon.objects.exists()
+    assert AuditEvent.objects.filter(action="clusters.uncordon").count() == 1
 
 
 def test_pages_cost_the_same_for_one_node_and_for_forty(cast: Cast, kube: Kube) -> None:

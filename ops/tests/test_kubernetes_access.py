@@ -53,6 +53,17 @@ def test_a_kubeconfig_with_all_in_it_is_taken(made: Certificates) -> None:
     assert "abc.def" not in repr(found)
 
 
+@pytest.mark.parametrize("server", ["&a [x, x]", "https://" + "a" * 300])
+def test_what_unfolds_or_is_longer_than_any_address_is_refused(made: Certificates, server: str) -> None:
+    """Ten such aliases within each other are more than any memory holds."""
+    text = kubeconfig(made).replace("https://10.0.0.10:6443", server)
+    if server.startswith("&"):
+        text += "more: [*a, *a]\n"
+    with pytest.raises(AccessRefused) as refused:
+        from_kubeconfig(text)
+    assert refused.value.code == ("no_kubeconfig" if server.startswith("&") else "no_server")
+
+
 @pytest.mark.parametrize(
     ("user", "cluster", "code", "key"),
     [

@@ -36,7 +36,14 @@ WAYS: dict[str, tuple[str, ...]] = {"kubeconfig": ("kubeconfig",), "token": ("se
 _SECRETS = ("kubeconfig", "token")
 
 
-def _area(label: Any, rows: int, **more: Any) -> forms.CharField:
+class _NeverDrawn(forms.Textarea):
+    """What was typed is not in the page that answers it."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
+def _area(label: Any, rows: int, widget: type[forms.Textarea] = forms.Textarea, **more: Any) -> forms.CharField:
     attrs = {
         "rows": rows,
         "spellcheck": "false",
@@ -44,7 +51,7 @@ def _area(label: Any, rows: int, **more: Any) -> forms.CharField:
         "autocomplete": "off",
         "class": "form-control ui-mono",
     }
-    return forms.CharField(label=label, max_length=MOST_CHARS, widget=forms.Textarea(attrs=attrs), **more)
+    return forms.CharField(label=label, max_length=MOST_CHARS, widget=widget(attrs=attrs), **more)
 
 
 class AccessForm(forms.Form):
@@ -53,6 +60,7 @@ class AccessForm(forms.Form):
     kubeconfig = _area(
         gettext_lazy("Kubeconfig"),
         14,
+        _NeverDrawn,
         help_text=gettext_lazy(
             "With everything in it, as <code>kubectl config view --raw --flatten --minify</code> prints it. "
             "It is sealed, and never shown again."

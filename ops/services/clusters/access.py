@@ -72,15 +72,27 @@ def set_access(
         if before is None:
             for name, value in columns.items():
                 setattr(row, name, value)
-            row.save(force_insert=True)
+            _add(row)
         elif not ClusterAccess.objects.filter(pk=row.pk, revision=before.revision).update(
             **columns, revision=F("revision") + 1
         ):
-            raise Conflict(_("Someone else changed this access meanwhile."), mend=_("Read it again."))
+            raise _changed_meanwhile()
         append(
             [_entry("clusters.set_access", cluster, actor, _told(before) if before else None, _told_of(given, tried))]
         )
     return ClusterAccess.objects.get(pk=row.pk)
+
+
+def _add(row: ClusterAccess) -> None:
+    # The cluster is held: one that was deleted during the trial gets no access, and two first ones wait for each other.
+    held = Cluster.objects.select_for_update().filter(pk=row.cluster_id).first()
+    if held is None or ClusterAccess.objects.filter(cluster=held).exists():
+        raise _changed_meanwhile()
+    row.save(force_insert=True)
+
+
+def _changed_meanwhile() -> Conflict:
+    return Conflict(_("Someone else changed this access meanwhile."), mend=_("Read it again."))
 
 
 def delete_access(*, access: ClusterAccess, actor: Principal) -> None:
@@ -88,6 +100,8 @@ def delete_access(*, access: ClusterAccess, actor: Principal) -> None:
     require(actor, PERMISSION)
     try:
         with transaction.atomic():
+            # In the order in which a look stores what it saw: the access, then its nodes.
+            ClusterAccess.objects.select_for_update().filter(pk=access.pk).first()
             if ClusterAccess.objects.filter(pk=access.pk).delete()[0]:
                 append([_entry("clusters.delete_access", access.cluster, actor, _told(access), None)])
     except ProtectedError as error:

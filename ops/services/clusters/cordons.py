@@ -50,7 +50,10 @@ def _settled(row: Cordon, api: Api) -> bool:
         return _forget(row)
     if row.is_kept:
         return False
+    # Told once it is done: what the API refuses is tried at every look.
+    api.uncordon(node)
     with transaction.atomic():
+        _forget(row)
         append(
             [
                 Entry(
@@ -61,8 +64,6 @@ def _settled(row: Cordon, api: Api) -> bool:
                 )
             ]
         )
-    api.uncordon(node)
-    _forget(row)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 LEASE = timedelta(minutes=5)
 UNDER_WAY = 4
 NAMES_KEPT = 5
+#: What Kubernetes itself takes as the name of a node.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _COLUMNS = (
     "uid",
     "node_id",
@@ -84,10 +87,10 @@ class OnNode:
             return
         self.going += 1
         for names, named in ((self.local, found.local), (self.unmanaged, found.unmanaged)):
-            names += [one.place for one in named]
-        self.doubled += [one.place for one in doubly_covered([pod], budgets)]
+            names += [clean(one.place) for one in named]
+        self.doubled += [clean(one.place) for one in doubly_covered([pod], budgets)]
         self.budgets += [
-            {"pod": one.pod.place, "budget": one.budget.place, "never": one.budget.never_allows}
+            {"pod": clean(one.pod.place), "budget": clean(one.budget.place), "never": one.budget.never_allows}
             for one in hindrances([pod], budgets)
         ]
 
@@ -114,14 +117,16 @@ class Look:
 def read(api: Api) -> Look:
     """Budgets first: then each pod is counted as it comes, and the pods of a large cluster are never in memory at once."""
     version, missing = api.version(), [str(right) for right in api.missing()]
-    budgets, on = api.budgets(), {}
-    nodes = list(api.nodes())
-    for one in nodes:
-        on[one.name] = OnNode()
+    budgets: dict[str, list[Budget]] = {}
+    for budget in api.budgets():
+        budgets.setdefault(budget.namespace, []).append(budget)
+    # Each once, and none whose name no cluster would have given it.
+    nodes = {one.name: one for one in api.nodes() if _NAME.fullmatch(one.name)}
+    on = {name: OnNode() for name in nodes}
     for pod in api.pods():
         if pod.node in on:
-            on[pod.node].take(pod, budgets)
-    return Look(version, missing, nodes, on)
+            on[pod.node].take(pod, budgets.get(pod.namespace, []))
+    return Look(version, missing, list(nodes.values()), on)
 
 
 def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
@@ -134,6 +139,7 @@ def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
         with api_of(opened(row)) as api:
             look = read(api)
             settle(row, api)
+        return _store(row, lease, look, began)
     except ClusterError as error:
         return _failed(row, lease, error.kind, error.params)
     except SealBroken as error:
@@ -142,7 +148,6 @@ def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
         log.exception("cluster_not_read", access=str(row.pk))
         _failed(row, lease, "fault", {})
         raise
-    return _store(row, lease, look, began)
 
 
 def _store(row: ClusterAccess, lease: uuid.UUID, look: Look, began: datetime) -> bool:
@@ -187,16 +192,16 @@ def _rows(row: ClusterAccess, look: Look) -> Iterable[ClusterNode]:
         yield ClusterNode(
             access=row,
             name=one.name,
-            uid=one.uid[:64],
+            uid=clean(one.uid)[:64],
             node_id=node,
             matched_by=how,
-            ready=one.ready[:10],
+            ready=clean(one.ready)[:10],
             ready_said="" if one.is_ready else clean(one.ready_said)[:300],
             is_cordoned=one.cordoned,
             is_control_plane=one.is_control_plane,
-            version=one.version[:60],
+            version=clean(one.version)[:60],
             pods=on.pods,
-            taints=list(one.taints),
+            taints=[clean(taint) for taint in one.taints],
             stands_against=on.as_json(),
         )
 
