@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0016_commit_status'),
+        ('nodes', '0017_container_states_are_looked_up'),
     ]
 
     operations = [
