@@ -5,6 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -73,4 +74,12 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
         here = urlencode({"next": request.headers.get("HX-Current-URL", "/")})
         response["HX-Redirect"] = f"{resolve_url(settings.LOGIN_URL)}?{here}"
         return response
-    return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+    return redirect_to_login(_way_back(request), resolve_url(settings.LOGIN_URL))
+
+
+def _way_back(request: HttpRequest) -> str:
+    """Where a person goes on after the sign-in: an address that takes forms only cannot be opened, so its page is."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    page = urlsplit(request.headers.get("Referer", ""))
+    return urlunsplit(("", "", page.path, page.query, "")) if page.netloc == request.get_host() else "/"

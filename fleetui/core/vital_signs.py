@@ -66,7 +66,7 @@ def processes(glance: Glance) -> Iterator[Line]:
 def where(sign: Sign) -> str:
     """`worker 4711 on host-a (ops, poll)`."""
     queues = f" ({', '.join(sign.queues)})" if sign.queues else ""
-    return f"{sign.kind} {sign.pid} on {sign.hostname}{queues}"
+    return _("%(process)s on %(host)s") % {"process": f"{sign.kind} {sign.pid}", "host": f"{sign.hostname}{queues}"}
 
 
 def _workers(glance: Glance, workers: list[Sign]) -> Iterator[Line]:

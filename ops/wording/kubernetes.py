@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms, fill
 
@@ -150,10 +149,10 @@ def access_problem(code: str, params: Mapping[str, Any]) -> tuple[str, str]:
 def cordon_sentence(*, is_ours: bool, is_kept: bool) -> str:
     """Who cordoned a node, and until when."""
     if not is_ours:
-        return _now("Cordoned by somebody else, and left so.")
+        return gettext("Cordoned by somebody else, and left so.")
     if is_kept:
-        return _now("Cordoned by a drain of FleetUI, until it is uncordoned here.")
-    return _now("Cordoned by FleetUI, until its operation ends.")
+        return gettext("Cordoned by a drain of FleetUI, until it is uncordoned here.")
+    return gettext("Cordoned by FleetUI, until its operation ends.")
 
 
 #: What would stand against a drain, by its key in ClusterNode.stands_against.

@@ -205,6 +205,21 @@ def test_sign_in_says_what_to_do_and_stops_guessing() -> None:
     assert reverse("account_reset_password") not in page.content.decode()
 
 
+def test_a_form_that_is_sent_after_the_session_ended_leads_back_to_its_page() -> None:
+    """The address of the form itself cannot be opened, so the sign-in must not lead there."""
+    revoke, sign_in = "/tokens/4f6b3c1e-0000-4000-8000-000000000000/revoke/", reverse("account_login")
+    back = {"referer": "http://testserver/tokens/?state=ended"}
+    assert Client().post(revoke, headers=back).headers["Location"] == f"{sign_in}?next=/tokens/%3Fstate%3Dended"
+    assert (
+        Client().post(revoke, headers={"referer": "http://evil.example/x"}).headers["Location"] == f"{sign_in}?next=/"
+    )
+    assert Client().post(revoke).headers["Location"] == f"{sign_in}?next=/"
+    assert (
+        Client().get("/tokens/?state=ended", headers=back).headers["Location"]
+        == f"{sign_in}?next=/tokens/%3Fstate%3Dended"
+    )
+
+
 def test_password_and_second_factor_pages_are_ours() -> None:
     browser = Client()
     person("anna", "viewer")
