@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0017_openpgp_keys_and_people_of_commits'),
+        ('nodes', '0016_commit_status'),
     ]
 
     operations = [
