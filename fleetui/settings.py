@@ -321,7 +321,12 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "fleetui.core.api.problems.problem_handler",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_CLASSES": ["fleetui.access.api.throttles.PrincipalThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"principal": "1200/min", "anonymous": "120/min", "enrolment": "120/min"},
+    "DEFAULT_THROTTLE_RATES": {
+        "principal": "1200/min",
+        "anonymous": "120/min",
+        "enrolment": "120/min",
+        "webhook": "600/min",
+    },
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "FleetUI",

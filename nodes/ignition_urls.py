@@ -22,6 +22,7 @@ from nodes.views.ignition.places import (
     pool_value,
 )
 from nodes.views.ignition.version import version_page, version_raw
+from nodes.views.ignition.webhook import git_webhook, git_webhook_make, git_webhook_remove
 
 _CONFIG = "ignition/configs/<str:name>/"
 _VERSION = f"{_CONFIG}<int:number>/"
@@ -36,6 +37,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{_CONFIG}delete/", config_delete, name="ignition_delete"),
     path(f"{_CONFIG}git/", git_page, name="ignition_git"),
     path(f"{_CONFIG}git/edit/", git_edit, name="ignition_git_edit"),
+    path(f"{_CONFIG}git/webhook/", git_webhook_make, name="ignition_git_webhook_make"),
+    path(f"{_CONFIG}git/webhook/remove/", git_webhook_remove, name="ignition_git_webhook_remove"),
     path(f"{_CONFIG}git/<slug:act>/", git_act, name="ignition_git_act"),
     path(_VERSION, version_page, name="ignition_version"),
     path(f"{_VERSION}raw/", version_raw, name="ignition_raw"),
@@ -50,4 +53,6 @@ urlpatterns: list[URLPattern] = [
     path("nodes/<str:name>/ignition/check/", drift_check, name="node_drift_check"),
     path("nodes/<str:name>/ignition/choose/", node_choose, name="node_ignition_choose"),
     path("nodes/<str:name>/ignition/value/", node_value, name="node_ignition_value"),
+    # For forges that tell of a push.
+    path("hooks/git/<str:hook_id>/", git_webhook, name="git_webhook"),
 ]

@@ -27,6 +27,8 @@ PUBLIC = (
     r"^/static/",
     # Machines that boot; without a token they get the word that there is none.
     r"^/ignition/[^/]+$",
+    # Forges that tell of a push; without a signature they are refused.
+    r"^/hooks/git/[^/]+/$",
 )
 #: What has a door of its own: machines come with an enrolment token, and nobody else gets in.
 OWN_DOOR = (r"^/api/v1/enrol/$",)

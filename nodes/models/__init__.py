@@ -5,7 +5,7 @@ from nodes.models.credential import Credential
 from nodes.models.drift import Drift
 from nodes.models.enrolment import EnrolmentToken, KnownDistinct
 from nodes.models.facts import Deployment, Facts, Measurement, TimelineEvent
-from nodes.models.git import GitCommit, GitFollow, GitSync
+from nodes.models.git import GitCommit, GitDelivery, GitFollow, GitSync
 from nodes.models.group import Cluster, Pool
 from nodes.models.history import FactTerm, Sample
 from nodes.models.ignition import IgnitionConfig, IgnitionReview, IgnitionValue, IgnitionVersion
@@ -29,6 +29,7 @@ __all__ = [
     "FactTerm",
     "Facts",
     "GitCommit",
+    "GitDelivery",
     "GitFollow",
     "GitSync",
     "HostCertificate",

@@ -15,10 +15,17 @@ from nodes.querysets import GitFollowQuerySet
 AUTHS: Final = ("none", "token", "basic", "key")
 FORGES: Final = ("none", "github", "gitlab", "gitea", "forgejo")
 TRIGGERS: Final = ("schedule", "person", "push")
-#: What became of a commit: a version, one with errors, nothing new in what the config reads, or one that nobody vouches for.
-OUTCOMES: Final = ("stored", "broken", "same", "unsigned")
+#: What became of a commit: a version, one with errors, nothing new in what the config reads, one that nobody vouches for, or
+#: one of too many at once.
+OUTCOMES: Final = ("stored", "broken", "same", "unsigned", "skipped")
 #: Whether the forge was told what became of a commit: there is nothing to tell it with, not yet, told, or given up.
 STATUSES: Final = ("none", "waiting", "sent", "dead")
+
+#: What a request to the webhook was taken for: first what came from somebody who knows the secret, then what did not.
+DELIVERIES: Final = (
+    *("due", "ping", "other_branch", "other_event", "paused", "unreadable"),
+    *("unsigned", "wrong", "stale", "in_clear", "too_large", "sealed"),
+)
 
 
 class FollowState(StrEnum):
@@ -46,7 +53,7 @@ class GitFollow(models.Model):
     `path` is the main file; `files_dir` the folder whose files the source may embed, of those that `files_pattern` names.
     `seen_commit` is the newest commit that was looked at, `accepted_commit` the head of a rewritten history that a person
     agreed to follow. `detail` holds what the sentence of the state names. Secrets are sealed, each for its own column.
-    `host_key` is the pinned line of an SSH server.
+    `host_key` is the pinned line of an SSH server. `hook_id` stands in the address of the webhook, and is not to be guessed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -66,6 +73,7 @@ class GitFollow(models.Model):
     forge = models.CharField(_("forge"), max_length=10, choices=[(name, name) for name in FORGES], default="none")
     sealed_webhook_secret = models.TextField(blank=True, default="", editable=False)
     sealed_status_token = models.TextField(blank=True, default="", editable=False)
+    hook_id = models.UUIDField(null=True, unique=True, editable=False)
     require_signed = models.BooleanField(_("signed commits only"), default=False)
     allowed_signers = models.TextField(_("allowed signers"), blank=True, default="")
     allowed_keys = models.TextField(_("OpenPGP keys"), blank=True, default="")
@@ -166,3 +174,23 @@ class GitSync(models.Model):
 
     def __str__(self) -> str:
         return f"{self.follow_id} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class GitDelivery(models.Model):
+    """A request to the webhook, and what it was taken for. Only the newest are kept."""
+
+    id = models.BigAutoField(primary_key=True)
+    follow = models.ForeignKey(GitFollow, on_delete=models.CASCADE, related_name="deliveries")
+    at = models.DateTimeField()
+    address = models.CharField(max_length=45, blank=True, default="")
+    event = models.CharField(max_length=40, blank=True, default="")
+    ref = models.CharField(max_length=200, blank=True, default="")
+    outcome = models.CharField(max_length=12, choices=[(name, name) for name in DELIVERIES])
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("delivery")
+        indexes = [models.Index(fields=["follow", "-id"], name="git_delivery_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.follow_id} {self.at:%Y-%m-%d %H:%M}"

@@ -36,6 +36,37 @@ OUTCOME_WORDS: dict[str, Promise] = {
     "broken": _("has errors"),
     "same": _("reads the same"),
     "unsigned": _("not signed by anybody allowed"),
+    "skipped": _("skipped"),
+}
+
+DELIVERY_WORDS: dict[str, Promise] = {
+    "due": _("looked at"),
+    "ping": _("works"),
+    "other_branch": _("another branch"),
+    "other_event": _("no push"),
+    "paused": _("paused"),
+    "unreadable": _("not readable"),
+    "unsigned": _("refused"),
+    "wrong": _("refused"),
+    "stale": _("refused"),
+    "in_clear": _("refused"),
+    "too_large": _("too large"),
+    "sealed": _("refused"),
+}
+
+DELIVERY_SENTENCES: dict[str, Promise] = {
+    "due": _("The repository was looked at after it."),
+    "ping": _("The forge tried the address, and knows the secret."),
+    "other_branch": _("It tells of another branch than the followed one."),
+    "other_event": _("Only pushes are of use: choose no other events in the forge."),
+    "paused": _("Following was paused then."),
+    "unreadable": _("The secret is right, but it is no push as JSON: choose application/json in the forge."),
+    "unsigned": _("It came without a signature: give the forge the secret."),
+    "wrong": _("It was signed with another secret: give the forge the newest one."),
+    "stale": _("It was signed at another time: the clocks differ by more than five minutes, or it was sent again."),
+    "in_clear": _("GitLab sent the secret itself without TLS: give it the https address, and make a new secret."),
+    "too_large": _("It has more than 5 MiB. The next look on schedule finds the push."),
+    "sealed": _("The stored secret cannot be opened with the keys of this installation: make a new one."),
 }
 
 STATUS_WORDS: dict[str, Promise] = {

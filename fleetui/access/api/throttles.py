@@ -31,6 +31,15 @@ class EnrolmentThrottle(SimpleRateThrottle):
         return f"throttle:enrolment:{context.source_address.get() or 'unknown'}"
 
 
+class WebhookThrottle(SimpleRateThrottle):
+    """One count per source address: one push of a repository with a hundred configs is a hundred requests at once."""
+
+    scope = "webhook"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        return f"throttle:webhook:{context.source_address.get() or 'unknown'}"
+
+
 class AnonymousThrottle(SimpleRateThrottle):
     """One count per source address."""
 

@@ -38,6 +38,7 @@ from nodes.models.git import AUTHS, FORGES, OUTCOMES, STATUSES, FollowState
 from nodes.services.git import following
 from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S
 from nodes.services.git.signers import MOST_SIGNERS
+from nodes.services.git.webhook import webhook_path
 from nodes.tasks import nudge_git
 from nodes.wording.git import mend_of, sentence_of
 
@@ -72,6 +73,8 @@ GIT = Shape(
         "allowed_keys": column("allowed_keys", TEXT),
         "has_secret": Field(FLAG, ("sealed_secret",), lambda row: bool(row["sealed_secret"])),
         "has_status_token": Field(FLAG, ("sealed_status_token",), lambda row: bool(row["sealed_status_token"])),
+        "has_webhook_secret": Field(FLAG, ("sealed_webhook_secret",), lambda row: bool(row["sealed_webhook_secret"])),
+        "webhook_path": Field(TEXT, ("hook_id",), lambda row: webhook_path(row["hook_id"])),
         "interval_s": column("interval_s", INTEGER),
         "is_paused": column("is_paused", FLAG),
         "state": column("state", one_of([one.value for one in FollowState])),
@@ -158,7 +161,9 @@ class HostKeyBody(Body):
     fingerprint = Text(min_length=10, max_length=100)
 
 
-class _Git(ApiView):
+class GitView(ApiView):
+    """The config of the address, and what it follows."""
+
     def config(self, name: str) -> IgnitionConfig:
         rows = IgnitionConfig.objects.visible_to(self.principal)
         found: IgnitionConfig | None = rows.filter(name=name).first()
@@ -183,7 +188,7 @@ def following_of(principal: Principal) -> QuerySet[GitFollow]:
     return rows
 
 
-class ConfigGit(_Git):
+class ConfigGit(GitView):
     """The repository that a config follows."""
 
     actions = {
@@ -237,7 +242,7 @@ class ConfigGit(_Git):
         return self.shown(found)
 
 
-class ConfigGitCommits(_Git):
+class ConfigGitCommits(GitView):
     """The commits that were looked at, and whether the forge was told what became of them."""
 
     actions = {
@@ -254,7 +259,7 @@ class ConfigGitCommits(_Git):
         return COMMITS.answer(GitCommit.objects.filter(follow=self.follow(name)), request)
 
 
-class ConfigGitSync(_Git):
+class ConfigGitSync(GitView):
     """Look at the repository now."""
 
     actions = {"POST": Action(_WRITE, "ignition_configs_git_sync", "Look at the repository now", {202: GIT})}
@@ -266,7 +271,7 @@ class ConfigGitSync(_Git):
         return self.shown(found, 202)
 
 
-class ConfigGitHistory(_Git):
+class ConfigGitHistory(GitView):
     """Go on with a rewritten history."""
 
     actions = {
@@ -282,7 +287,7 @@ class ConfigGitHistory(_Git):
         return self.shown(found, 202)
 
 
-class ConfigGitHostKey(_Git):
+class ConfigGitHostKey(GitView):
     """Trust the host key that an SSH server shows."""
 
     actions = {

@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from fleetui.core.api import converters
 from nodes.api import drift
-from nodes.api.ignition import configs, git, places, versions
+from nodes.api.ignition import configs, git, git_webhook, places, versions
 
 converters.register()
 
@@ -18,6 +18,8 @@ urlpatterns: list[URLPattern] = [
     path("v1/ignition/configs/<name:name>/", configs.ConfigDetail.as_view(), name="ignition-config"),
     path(_GIT, git.ConfigGit.as_view(), name="ignition-config-git"),
     path(f"{_GIT}commits/", git.ConfigGitCommits.as_view(), name="ignition-config-git-commits"),
+    path(f"{_GIT}webhook/", git_webhook.ConfigGitWebhook.as_view(), name="ignition-config-git-webhook"),
+    path(f"{_GIT}deliveries/", git_webhook.ConfigGitDeliveries.as_view(), name="ignition-config-git-deliveries"),
     path(f"{_GIT}sync/", git.ConfigGitSync.as_view(), name="ignition-config-git-sync"),
     path(f"{_GIT}accept-history/", git.ConfigGitHistory.as_view(), name="ignition-config-git-history"),
     path(f"{_GIT}trust-host-key/", git.ConfigGitHostKey.as_view(), name="ignition-config-git-host-key"),

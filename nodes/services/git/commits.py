@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -51,6 +52,27 @@ def store_commit(
     if version.state == ReviewState.DRAFT and is_new:
         _submit(version)
     return _note(follow, commit, vouched, "stored" if version.commit_id == commit.sha else "same", version, "")
+
+
+def skip_commits(follow: GitFollow, commits: Sequence[CommitInfo]) -> None:
+    """Note that commits came in too many at once to become versions. What was noted of them before stays."""
+    now = clock.now()
+    reason = _("Too many commits changed what the config reads at once: the newest of them became versions.")
+    told = [
+        GitCommit(
+            follow=follow,
+            sha=one.sha,
+            author=clean(one.author)[:200],
+            message=clean(one.message)[:2000],
+            committed_at=one.committed_at,
+            outcome="skipped",
+            reason=reason,
+            # One after the other: the oldest are forgotten first.
+            seen_at=now - timedelta(microseconds=len(commits) - at),
+        )
+        for at, one in enumerate(commits)
+    ]
+    GitCommit.objects.bulk_create(told, ignore_conflicts=True)
 
 
 def _source(raw: bytes, path: str) -> str:

@@ -24,7 +24,7 @@ from nodes.models import GitFollow, IgnitionConfig
 from nodes.models.git import AUTHS, FORGES, FollowState
 from nodes.services import changes as rows
 from nodes.services.git.access import address_of
-from nodes.services.git.secrets import SECRETS, Secret, keep
+from nodes.services.git.secrets import SECRETS, keep
 from nodes.services.git.signers import check_keys, check_signers, keys_of
 from nodes.services.git.status import ask_again
 from nodes.services.ignition.rights import require
@@ -213,12 +213,10 @@ def fill(row: GitFollow, values: Mapping[str, Any], *, is_new: bool) -> None:
 
 
 def _keep_secrets(row: GitFollow, values: Mapping[str, Any], *, is_moved: bool) -> None:
-    names: tuple[Secret, ...] = ("webhook_secret", "status_token")
-    for name in names:
-        if name in values and values[name] is not None:
-            keep(row, name, _sendable(name, str(values[name])))
-        elif is_moved and name == "status_token":
-            keep(row, name, "")
+    if values.get("status_token") is not None:
+        keep(row, "status_token", _sendable(str(values["status_token"])))
+    elif is_moved:
+        keep(row, "status_token", "")
     secret = values.get("secret") or ""
     if row.auth == "none":
         keep(row, "secret", "")
@@ -237,10 +235,10 @@ def _keep_secrets(row: GitFollow, values: Mapping[str, Any], *, is_moved: bool) 
             )
 
 
-def _sendable(name: Secret, text: str) -> str:
+def _sendable(text: str) -> str:
     """A token for a header; what was pasted with a line end around it is one still."""
-    token = text.strip() if name == "status_token" else text
-    if name == "status_token" and token and not forges.is_sendable(token):
+    token = text.strip()
+    if token and not forges.is_sendable(token):
         told = sentence_of("status", "token", {})
         raise InvalidInput(told, field="status_token", mend=mend_of("status", "token", {}))
     return token

@@ -31,7 +31,7 @@ from nodes.git.reading import Wanted, key_of, read
 from nodes.models import GitCommit, GitFollow, GitSync
 from nodes.models.git import FollowState
 from nodes.services.git import access
-from nodes.services.git.commits import store_commit
+from nodes.services.git.commits import skip_commits, store_commit
 from nodes.services.git.vouching import vouch
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,10 @@ LONGEST_WAIT = timedelta(hours=1)
 TRIAL_KEPT_S = 3600
 KEEP_SYNCS = 20
 KEEP_COMMITS = 200
+#: So many commits of one look become versions, the newest; each is converted and kept for ever.
+MOST_AT_ONCE = 50
+#: A lease is renewed each time that so many commits were compared.
+_BETWEEN_RENEWALS = 500
 #: More are not under way: each may wait for its server for minutes, on a thread that operations need too.
 UNDER_WAY = 4
 _GOOD = {FollowState.FOLLOWING, FollowState.BROKEN, FollowState.UNSIGNED}
@@ -160,14 +164,37 @@ def _take(done: _Round, mirror: Mirror, commits: Collection[str]) -> None:
     follow, wanted = done.follow, wanted_of(done.follow)
     last = _last_key(follow, mirror, wanted)
     arrivals = Arrivals(mirror, _last_taken(follow, mirror))
-    for sha in commits:
+    keys: list[tuple[str, Any]] = []
+    changing: list[int] = []
+    before = last
+    for at, sha in enumerate(commits):
+        if at % _BETWEEN_RENEWALS == 0 and not done.is_held():
+            return
         key = key_of(mirror, sha, wanted)
+        keys.append((sha, key))
+        if key is not None and key != before:
+            changing.append(at)
+            before = key
+    newest = set(changing[-MOST_AT_ONCE:])
+    first = min(newest) if len(changing) > MOST_AT_ONCE else 0
+    skip_commits(follow, [info_of(mirror, keys[at][0]) for at in changing[:-MOST_AT_ONCE][-KEEP_COMMITS:]])
+    for at, (sha, key) in enumerate(keys):
         arrivals.add(sha)
+        if at < first:
+            # Who had a hand in what is skipped had one in the next version too.
+            if key == last:
+                arrivals.taken(sha)
+            done.seen = sha
+            continue
         if key is not None and key != last:
             if not done.is_held():
                 return
             info = info_of(mirror, sha)
             vouched = vouch(follow, info)
+            if not vouched.is_good and at not in newest:
+                # It changes nothing itself: that nobody vouches for what it holds was said of the one that did.
+                done.seen = sha
+                continue
             hands = hands_in(mirror, info, arrivals.taken(sha), wanted) if vouched.is_good else []
             content = partial(read, mirror, sha, wanted)
             outcome = store_commit(follow, info, vouched, hands, content)
@@ -189,7 +216,12 @@ def wanted_of(follow: GitFollow) -> Wanted:
 def _last_key(follow: GitFollow, mirror: Mirror, wanted: Wanted) -> Any:
     if not follow.seen_commit:
         return None
-    taken = follow.commits.exclude(outcome="unsigned").order_by("-seen_at").values_list("sha", flat=True).first()
+    taken = (
+        follow.commits.exclude(outcome__in=("unsigned", "skipped"))
+        .order_by("-seen_at")
+        .values_list("sha", flat=True)
+        .first()
+    )
     try:
         return key_of(mirror, taken, wanted) if taken else None
     except GitProblem as problem:
@@ -277,7 +309,7 @@ def _forget_old(follow: GitFollow) -> None:
     if syncs:
         follow.syncs.filter(pk__in=syncs).delete()
     newest = follow.commits.order_by("-seen_at").values_list("pk", flat=True)
-    if commits := list(newest[KEEP_COMMITS : KEEP_COMMITS + 100]):
+    if commits := list(newest[KEEP_COMMITS : KEEP_COMMITS + 300]):
         follow.commits.filter(pk__in=commits).delete()
 
 

@@ -15,14 +15,22 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 from nodes.models import GitFollow, GitSync, IgnitionVersion
-from nodes.models.git import FollowState
+from nodes.models.git import DELIVERIES, OUTCOMES, FollowState
 from nodes.services.git import following, secrets, syncing
 from nodes.services.git.trying import try_follow
 from nodes.services.ignition.versions import save_version
 from nodes.tests.cast import Cast
 from nodes.tests.git.repositories import GOOD, Work, make_work
 from nodes.tests.make import make_config, principal
-from nodes.wording.git import OUTCOME_WORDS, STATE_WORDS, TRIGGER_WORDS, mend_of, sentence_of
+from nodes.wording.git import (
+    DELIVERY_SENTENCES,
+    DELIVERY_WORDS,
+    OUTCOME_WORDS,
+    STATE_WORDS,
+    TRIGGER_WORDS,
+    mend_of,
+    sentence_of,
+)
 
 pytestmark = pytest.mark.django_db
 NEXT = GOOD + "    - name: deploy\n"
@@ -58,7 +66,8 @@ def numbers(row: GitFollow) -> list[tuple[int, str, str]]:
 def test_every_state_has_words() -> None:
     assert set(STATE_WORDS) == set(FollowState)
     assert set(TRIGGER_WORDS) == {"schedule", "person", "push"}
-    assert set(OUTCOME_WORDS) == {"stored", "broken", "same", "unsigned"}
+    assert set(OUTCOME_WORDS) == set(OUTCOMES)
+    assert set(DELIVERY_WORDS) == set(DELIVERY_SENTENCES) == set(DELIVERIES)
     assert "–" in sentence_of("unreachable", "status", {})
     assert mend_of("following", "", {}) == ""
 
@@ -241,6 +250,34 @@ def test_claims_and_messages_are_taken_once(work: Work, cast: Cast) -> None:
     assert GitSync.objects.count() == 1
 
 
+def test_of_many_commits_at_once_the_newest_become_versions(
+    work: Work, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(syncing, "KEEP_COMMITS", 6)
+    work.commit("before", host_bu=GOOD)
+    work.push()
+    row = look(follow(work, cast))
+    for number in range(9):
+        head = work.commit(f"change {number}", host_bu=GOOD + f"# {number}\n")
+        if number == 3:
+            work.git("commit", "-q", "--amend", "--author", "Ben <ben@example.org>", "--no-edit")
+        work.commit(f"elsewhere {number}", README=str(number))
+    work.push()
+    row = look(row)
+    assert [message for _, _, message in numbers(row)] == ["before", "change 7", "change 8"]
+    assert row.state == "following"
+    noted = dict(row.commits.values_list("message", "outcome"))
+    assert (noted["change 8"], noted["change 6"], noted.get("change 0")) == ("stored", "skipped", None)
+    assert len(noted) == 6, "what is noted is bounded too"
+    assert "Too many commits" in row.commits.get(message="change 6").reason
+    assert row.commits.order_by("-seen_at")[0].sha == head
+    people = [str(one.people) for one in IgnitionVersion.objects.order_by("number")]
+    assert ["ben@example.org" in one for one in people] == [False, True, False], "they had a hand in the next version"
+    assert GitSync.objects.filter(follow=row).order_by("-pk")[0].versions == 2
+    assert len(numbers(look(row))) == 3, "what was skipped stays so"
+
+
 def test_a_push_during_a_look_is_looked_at_next(work: Work, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     work.commit("first", host_bu=GOOD)
     work.push()
@@ -307,13 +344,13 @@ def test_the_database_keeps_one_version_of_a_commit(work: Work, cast: Cast) -> N
 
 
 def test_secrets_are_sealed_and_told_to_nobody(work: Work, cast: Cast) -> None:
-    given = {"auth": "token", "secret": "s3cret-token", "webhook_secret": "hook-secret", "status_token": "status-token"}
+    given = {"auth": "token", "secret": "s3cret-token", "status_token": "status-token"}
     row = follow(work, cast, url="https://git.example.org/team/x.git", forge="gitea", **given)
     stored = " ".join(str(value) for value in GitFollow.objects.values().get().values())
     told = " ".join(f"{one.before} {one.after}" for one in AuditEvent.objects.all())
-    for secret in ("s3cret-token", "hook-secret", "status-token"):
+    for secret in ("s3cret-token", "status-token"):
         assert secret not in stored + told
-    assert secrets.opened(row, "webhook_secret") == "hook-secret"
+    assert secrets.opened(row, "status_token") == "status-token"
     with pytest.raises(InvalidInput, match="no secret"):
         following.edit_follow(
             follow=row, changes={"url": "https://evil.example.org/x"}, actor=principal(cast.operator), now=clock.now()

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -28,15 +28,26 @@ from nodes.services.git.secrets import SECRETS
 from nodes.services.git.signers import MOST_SIGNERS, trusted_of
 from nodes.services.git.syncing import newest_commits
 from nodes.services.git.trying import try_follow
+from nodes.services.git.webhook import KEEP_DELIVERIES, webhook_path
 from nodes.services.ignition import rights
 from nodes.tasks import nudge_git
-from nodes.views.ignition.subject import version_url, visible_config
+from nodes.views.ignition.subject import followed, version_url, visible_config
 from nodes.views.subject import principal_of
-from nodes.wording.git import OUTCOME_WORDS, STATE_WORDS, STATUS_WORDS, TRIGGER_WORDS, mend_of, sentence_of
+from nodes.wording.git import (
+    DELIVERY_SENTENCES,
+    DELIVERY_WORDS,
+    OUTCOME_WORDS,
+    STATE_WORDS,
+    STATUS_WORDS,
+    TRIGGER_WORDS,
+    mend_of,
+    sentence_of,
+)
 
 _LEVELS = {"new": "none", "following": "ok", "broken": "warn", "unreachable": "warn", "unsigned": "warn"}
-_OUTCOME_LEVELS = {"stored": "ok", "same": "none", "broken": "bad", "unsigned": "warn"}
+_OUTCOME_LEVELS = {"stored": "ok", "same": "none", "broken": "bad", "unsigned": "warn", "skipped": "none"}
 _STATUS_LEVELS = {"waiting": "warn", "sent": "ok", "dead": "bad"}
+_DELIVERY_LEVELS = {"due": "ok", "ping": "ok", "other_branch": "none", "other_event": "none", "paused": "none"}
 _AUTH_WORDS = {
     "none": gettext_lazy("none: anybody may read it"),
     "token": gettext_lazy("an access token"),
@@ -99,7 +110,7 @@ class FollowForm(forms.Form):
         initial=300,
         min_value=following.LEAST_INTERVAL_S,
         max_value=following.MOST_INTERVAL_S,
-        help_text=gettext_lazy("Seconds, 60 to 86400."),
+        help_text=gettext_lazy("Seconds, 60 to 86400. With a webhook a push is looked at at once."),
     )
     forge = forms.ChoiceField(label=gettext_lazy("Forge"), choices=[(name, _FORGE_WORDS[name]) for name in FORGES])
     status_token = forms.CharField(
@@ -149,7 +160,7 @@ def git_page(request: HttpRequest, name: str) -> HttpResponse:
     }
     if found is not None:
         found.config = config
-        context |= _shown(found)
+        context |= {**_shown(found), **_hook(request, found)}
     return render(request, "nodes/ignition/git.html", context)
 
 
@@ -198,6 +209,22 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         "commits": commits,
         "syncs": syncs,
     }
+
+
+def _hook(request: HttpRequest, found: GitFollow) -> dict[str, Any]:
+    """The webhook: where it is, and what came there last."""
+    if not found.sealed_webhook_secret:
+        return {}
+    came = [
+        {
+            "delivery": one,
+            "word": DELIVERY_WORDS[one.outcome],
+            "level": _DELIVERY_LEVELS.get(one.outcome, "warn"),
+            "sentence": DELIVERY_SENTENCES[one.outcome],
+        }
+        for one in found.deliveries.all()[:KEEP_DELIVERIES]
+    ]
+    return {"hook_url": request.build_absolute_uri(webhook_path(found.hook_id)), "deliveries": came}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -250,20 +277,11 @@ def _unsaved(config: IgnitionConfig, found: GitFollow | None, values: dict[str, 
     return row
 
 
-def _followed(request: HttpRequest, name: str) -> GitFollow:
-    config = visible_config(request, name, "ignition.edit")
-    found: GitFollow | None = GitFollow.objects.filter(config=config).first()
-    if found is None:
-        raise Http404(name)
-    found.config = config
-    return found
-
-
 @require_POST
 @needs("ignition.edit")
 def git_act(request: HttpRequest, name: str, act: str) -> HttpResponse:
     """The buttons of the page."""
-    found, actor, now = _followed(request, name), principal_of(request), clock.now()
+    found, actor, now = followed(request, name), principal_of(request), clock.now()
     said = {
         "sync": _("The repository is looked at now."),
         "pause": _("Following is paused."),

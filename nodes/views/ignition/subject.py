@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
-from nodes.models import IgnitionConfig, IgnitionVersion
+from nodes.models import GitFollow, IgnitionConfig, IgnitionVersion
 from nodes.services.ignition import rights
 from nodes.views.subject import principal_of
 
@@ -22,6 +22,16 @@ def visible_config(request: HttpRequest, name: str, permission: str = "") -> Ign
     if permission and not rights.may(principal, permission, config):
         raise PermissionDenied(permission)
     return config
+
+
+def followed(request: HttpRequest, name: str) -> GitFollow:
+    """What a config follows, for those who may change that."""
+    config = visible_config(request, name, "ignition.edit")
+    found: GitFollow | None = GitFollow.objects.filter(config=config).first()
+    if found is None:
+        raise Http404(name)
+    found.config = config
+    return found
 
 
 def version_of(config: IgnitionConfig, number: int) -> IgnitionVersion:
