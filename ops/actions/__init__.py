@@ -6,6 +6,7 @@ from ops.actions.base import Action
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
 from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
+from ops.actions.drain import DRAIN, UNCORDON
 from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
 from ops.actions.looking import CHECK, REFRESH
@@ -16,7 +17,7 @@ from ops.actions.unit import UNIT_RESTART
 _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
-        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, *SIMPLE),
+        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, *SIMPLE),
         *(
             CONTAINER_UPDATE,
             CONTAINER_ROLLBACK,

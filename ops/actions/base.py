@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult
+from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
 
@@ -51,6 +52,51 @@ class Inventory(Protocol):
         ...
 
 
+#: Who cordoned a node: this operation, one that is over and whose cordon is about to go, somebody else, nobody.
+Whose: TypeAlias = Literal["ours", "leaving", "others", "nobody"]
+
+
+class Cluster(Protocol):
+    """The node of one step as its cluster has it. Everything may raise ops.kubernetes.ClusterError."""
+
+    @property
+    def name(self) -> str: ...
+
+    def missing(self) -> list[tuple[str, str]]:
+        """Rights that are missing, with what they are for."""
+        ...
+
+    def node(self) -> ClusterNode: ...
+
+    def pods(self) -> list[Pod]: ...
+
+    def budgets(self) -> Sequence[Budget]: ...
+
+    def whose(self, node: ClusterNode) -> Whose: ...
+
+    def cordon(self, node: ClusterNode) -> None: ...
+
+    def keep(self) -> None:
+        """The cordon outlives the operation."""
+        ...
+
+    def uncordon(self) -> bool:
+        """Take away the cordon of this operation; whether there was one."""
+        ...
+
+    def release(self, node: ClusterNode) -> None:
+        """Take away whosever cordon."""
+        ...
+
+    def may_go(self, pod: Pod) -> None:
+        """Raises Blocked when a budget does not let the pod go now; changes nothing."""
+        ...
+
+    def evict(self, pod: Pod, grace_s: int | None) -> None: ...
+
+    def delete(self, pod: Pod, grace_s: int | None) -> None: ...
+
+
 class Log(Protocol):
     """Where a step writes what commands print, and what it saw."""
 
@@ -85,6 +131,8 @@ class Context:
     return_within: timedelta
     inventory: Inventory
     family: str = ""
+    #: Where the plan names a node of a cluster.
+    cluster: Cluster | None = None
 
     @property
     def boot_id(self) -> str:
@@ -107,11 +155,15 @@ Target = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Step:
-    """`offline_ok`: that the host does not answer is part of the step (it restarts), and no reason to wait elsewhere."""
+    """`offline_ok`: that the host does not answer is part of the step (it restarts), and no reason to wait elsewhere.
+
+    `when` says of a plan whether the step belongs to it.
+    """
 
     name: str
     run: StepFunction
     offline_ok: bool = False
+    when: Callable[[Mapping[str, Any]], bool] = lambda _plan: True
 
 
 @dataclass(frozen=True)
@@ -120,6 +172,7 @@ class Action:
 
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
+    What is done `on` the cluster needs no host that answers.
     """
 
     kind: str
@@ -135,13 +188,23 @@ class Action:
     needs_facts: bool = True
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
+    on: Literal["host", "cluster"] = "host"
+
+    @property
+    def drains(self) -> bool:
+        """Whether a node of a cluster is drained by it."""
+        return any(step.name == "drain" for step in self.steps)
+
+    def steps_of(self, plan: Mapping[str, Any]) -> list[Step]:
+        """The steps that belong to a plan."""
+        return [step for step in self.steps if step.when(plan)]
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
 
-    def after(self, name: str) -> str:
-        """The step after this one; empty after the last."""
-        names = [step.name for step in self.steps]
+    def after(self, name: str, plan: Mapping[str, Any]) -> str:
+        """The step of the plan after this one; empty after the last."""
+        names = [step.name for step in self.steps_of(plan)]
         place = names.index(name) + 1
         return names[place] if place < len(names) else ""
 

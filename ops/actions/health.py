@@ -9,9 +9,10 @@ from typing import Any
 
 from nodes.hosts.facts import Facts
 from ops import health_checks
-from ops.actions.base import Context, Step
+from ops.actions.base import Cluster, Context, Step
 from ops.actions.evidence import keep_failure
 from ops.actions.snapshot import snapshot
+from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import Check, blocked, booted_of, is_unconfirmed
 
@@ -24,6 +25,9 @@ CONFIRMED_WITHIN = timedelta(minutes=10)
 #: A step has 30 s for everything; checks that do not fit are made at the next look, and count from then on.
 CHECKING_S = 15.0
 _UP = ("running", "degraded")
+#: A kubelet registers anew, and the API itself may have been on the host.
+READY_WITHIN = timedelta(minutes=5)
+_OF_CLUSTER = frozenset({"cluster_silent", "cluster_old_boot", "kubelet_not_ready"})
 
 
 def soak(ctx: Context) -> Outcome:
@@ -60,6 +64,8 @@ def _not_healthy(ctx: Context, bad: Sequence[Check], fresh: Sequence[str], seen:
     """Waits while it may still come right, then keeps what tells why, and fails."""
     told = {"units": list(fresh), "checks": [one.as_json() for one in bad]}
     grace = timedelta(seconds=min(LONGEST_GRACE_S, 20 + 2 * int(ctx.params.get("soak_s", DEFAULT_SOAK_S))))
+    if ctx.cluster is not None and all(one.code in _OF_CLUSTER for one in bad):
+        grace = max(grace, READY_WITHIN)
     if ctx.now - ctx.since < grace:
         return Wait(ctx.now + LOOK_EVERY, "not_healthy_yet", told, {**seen, "soak_from": None, "next_check": 0})
     asked = [str(one.params["unit"]) for one in bad if one.code in ("unit_is_not_active", "unit_is_absent")]
@@ -80,7 +86,9 @@ def _checked(ctx: Context, facts: Facts, fresh: Sequence[str]) -> tuple[list[Che
         if fresh
         else Check("no_unit_failed_anew")
     )
-    if facts.kubernetes.hints or facts.kubernetes.kubelet_version:
+    if ctx.cluster is not None:
+        found.append(_in_cluster(ctx, ctx.cluster))
+    elif facts.kubernetes.hints or facts.kubernetes.kubelet_version:
         found.append(_kubelet(ctx, facts.network.hostname or ""))
     began, checks = monotonic(), list(ctx.plan.get("health_checks") or ())
     start = min(int(ctx.memory.get("next_check") or 0), len(checks))
@@ -105,6 +113,18 @@ def _checked(ctx: Context, facts: Facts, fresh: Sequence[str]) -> tuple[list[Che
 
 def _next_check(ctx: Context, left_out: int) -> int:
     return len(ctx.plan.get("health_checks") or ()) - left_out
+
+
+def _in_cluster(ctx: Context, cluster: Cluster) -> Check:
+    """What the API says of the node. Ready from before the restart stands there for most of a minute: it does not count."""
+    try:
+        node = cluster.node()
+    except ClusterError as error:
+        return Check("cluster_silent", "block", {"kind": error.kind, **error.params})
+    params = {"node": node.name}
+    if len(node.boot_id) == len(ctx.boot_id) and node.boot_id.lower() != ctx.boot_id.lower():
+        return Check("cluster_old_boot", "block", params)
+    return Check("kubelet_ready", params=params) if node.is_ready else Check("kubelet_not_ready", "block", params)
 
 
 def _kubelet(ctx: Context, hostname: str) -> Check:

@@ -9,6 +9,7 @@ from typing import Any
 from nodes.hosts.drivers.base import Command, Driver
 from ops import preflight as checks
 from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, StepFunction, as_failure, effect
+from ops.actions.drain import DRAIN_STEPS, drain_params
 from ops.actions.evidence import keep_fall_back
 from ops.actions.fenced import run_fenced
 from ops.actions.health import SOAK
@@ -41,14 +42,14 @@ def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def common_params(given: dict[str, Any]) -> dict[str, Any]:
-    """Takes `soak_s`, `ignore_sessions` and `ignore_managers` out of `given`."""
-    found: dict[str, Any] = {}
+    """Takes `soak_s`, `ignore_sessions` and `ignore_managers` out of `given`, and what is said of draining first."""
+    found: dict[str, Any] = drain_params(given)
     if "soak_s" in given:
         value = given.pop("soak_s")
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SOAK_S:
             raise ParamsRefused("soak_s", "not_a_soak_time", value=str(value)[:40], most=MAX_SOAK_S)
         found["soak_s"] = value
-    for name in ("ignore_sessions", "ignore_managers"):
+    for name in ("ignore_sessions", "ignore_managers", "drain"):
         if name in given:
             found[name] = flag_param(given, name)
     return found
@@ -273,6 +274,7 @@ def with_restart(
         preflight(ready, see) if see else preflight(ready),
         HOLD,
         Step("stage", stage),
+        *DRAIN_STEPS,
         REBOOT,
         AWAIT_BOOT,
         HOLD_AGAIN,
@@ -303,6 +305,7 @@ ROLLBACK = Action(
     steps=(
         preflight(ready_to_roll_back, see_managers),
         HOLD,
+        *DRAIN_STEPS,
         Step("order", order_rollback),
         REBOOT,
         AWAIT_BOOT,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ops.actions.base import Checks, Context, Step
+from ops.actions.drain import drain_checks, drains
 from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check, blocked, booted_of, key_of, named, staged_of, unchanged_since
@@ -23,6 +24,8 @@ def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lamb
         document = {**facts.as_json(), **seen}
         found = [Check("read_now"), unchanged_since(ctx.plan.get("frozen", {}), document)]
         found += checks(document, measured.as_json(), ctx.params, ctx.plan)
+        if drains(ctx.plan):
+            found += drain_checks(ctx)
         if not facts.boot.boot_id:
             found.append(Check("boot_id_unknown", "block"))
         for check in found:

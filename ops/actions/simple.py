@@ -7,6 +7,7 @@ from typing import Any
 
 from ops import preflight as checks
 from ops.actions.base import Action, Context, ParamsRefused, Step, as_failure, effect, said
+from ops.actions.drain import DRAIN_STEPS
 from ops.actions.health import SOAK
 from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.ostree import common_params
@@ -81,7 +82,7 @@ RESTART = Action(
     kind="reboot",
     checks=ready_to_restart,
     commands=lambda driver, _params, _plan: [driver.command("reboot")],
-    steps=(preflight(ready_to_restart, see_managers), REBOOT, AWAIT_BOOT, SOAK),
+    steps=(preflight(ready_to_restart, see_managers), *DRAIN_STEPS, REBOOT, AWAIT_BOOT, SOAK),
     capabilities=("reboot",),
     is_disruptive=True,
     check_params=_restart_params,

@@ -2,8 +2,9 @@
 
 What there is to take back stands in the memory: `staged` (the key of what we staged; taken back unless the operation
 went well), `order` (the id of the deployment that we put first; likewise), `image` (the drop-in of a container's unit;
-likewise), `hold` (the file that keeps the update
-agent still), `units` (transient units that ran our commands).
+likewise), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands), `cordon` (the
+name of the cluster node that we cordoned, or were about to; a drain that went well keeps it, and says so in `cordon_kept`).
+The cordon goes first: it needs no host that answers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.actions.container_image import back_command
+from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import key_of
 from ops.states import State
@@ -34,6 +36,8 @@ TIDY = "tidy"
 def leftovers(memory: Mapping[str, Any]) -> list[str]:
     """What the operation may have left on the host, most important first."""
     found = []
+    if memory.get("cordon") and not (memory.get("cordon_kept") and _ending(memory) == State.SUCCEEDED):
+        found.append("cordon")
     if memory.get("staged") and _ending(memory) != State.SUCCEEDED:
         found.append("staged")
     if memory.get("order") and _ending(memory) != State.SUCCEEDED:
@@ -59,13 +63,33 @@ def tidy(ctx: Context) -> Outcome:
     left = leftovers(ctx.memory)
     if not left:
         return Done(finish=True)
-    found = {"staged": _staged, "order": _order, "image": _image, "hold": _hold, "units": _units}[left[0]](ctx)
+    undo = {"cordon": _cordon, "staged": _staged, "order": _order, "image": _image, "hold": _hold, "units": _units}
+    found = undo[left[0]](ctx)
     if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
         return Fail(
             "not_taken_back", {"what": ", ".join(left), "minutes": STUCK_AFTER // timedelta(minutes=1)}, found.memory
         )
     return found
+
+
+def _cordon(ctx: Context) -> Outcome:
+    """What others cordoned stays so; what is not there any more needs nothing."""
+    forgotten = {"cordon": ""}
+    if ctx.cluster is None:
+        return Wait(ctx.now, "tidies", memory=forgotten)
+    try:
+        was_ours = ctx.cluster.uncordon()
+    except ClusterError as error:
+        if error.kind == "no_access":
+            # An access is not deleted while something is cordoned by it.
+            return Wait(ctx.now, "tidies", memory=forgotten)
+        if error.kind != "conflict":
+            raise
+        return Wait(ctx.now + timedelta(seconds=1), "tidies")
+    if was_ours:
+        ctx.log.note("uncordoned", name=ctx.memory["cordon"])
+    return Wait(ctx.now, "tidies", memory=forgotten)
 
 
 def _staged(ctx: Context) -> Outcome:

@@ -29,7 +29,7 @@ class WrongTransition(RuntimeError):
 def record(row: Operation, lease: uuid.UUID, outcome: Outcome, action: Action, now: datetime) -> bool:
     """Write what follows from an outcome; False when the lease was lost meanwhile, and nothing was written."""
     memory = {**row.memory, **outcome.memory}
-    if not isinstance(outcome, Wait) or outcome.reason != "unreachable":
+    if not isinstance(outcome, Wait) or outcome.reason not in ("unreachable", "cluster_silent"):
         memory.pop("missed", None)
     if isinstance(outcome, Wait):
         columns = _waits(row, outcome)
@@ -61,7 +61,7 @@ def _goes_on(row: Operation, outcome: Done, action: Action, memory: dict[str, An
     if outcome.skip_to == TIDY:
         turned = memory["ending"]["state"] in (State.CANCELLED, State.TIMED_OUT)
         return _to_tidy(row, memory, now, cancelling=turned)
-    following = "" if outcome.finish else outcome.skip_to or action.after(row.step)
+    following = "" if outcome.finish else outcome.skip_to or action.after(row.step, row.plan)
     if following:
         return _to_step(row, following, now)
     memory["ending"] = {

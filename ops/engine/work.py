@@ -22,12 +22,14 @@ from ops import actions
 from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, tidy
 from ops.engine.claim import begin, hold
+from ops.engine.cluster import StepCluster
 from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
 from ops.engine.log import StepLog
 from ops.engine.record import record, void
 from ops.engine.standing import standing
+from ops.kubernetes import ClusterError
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.states import State
@@ -132,6 +134,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
     pinned = HostKey.objects.filter(node=node, state="pinned").first()
     family = node.os_family_given or node.os_family
+    cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
     with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row)) as host:
         ctx = Context(
             operation_id=row.pk.hex,
@@ -151,9 +154,12 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
             family=family,
+            cluster=cluster,
         )
         try:
             return step.run(ctx)
+        except ClusterError as error:
+            return _no_cluster(row, error, begun, now)
         except HostError as error:
             return _no_contact(row, error, begun, now)
         except CommandRefused as error:
@@ -164,6 +170,9 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
         except Exception as error:  # a fault of ours in one step must not stop the engine, and is told as what it is
             log.exception("step_failed", operation=str(row.pk), step=step.name)
             return Fail("fault", {"error": type(error).__name__}, attention=bool(leftovers(row.memory)), again=True)
+        finally:
+            if cluster is not None:
+                cluster.close()
 
 
 def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime) -> Outcome:
@@ -182,3 +191,17 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
     looks = int(row.memory.get("missed", 0))
     wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
     return Wait(now + timedelta(seconds=wait_s), "unreachable", params, memory={"missed": looks + 1})
+
+
+def _no_cluster(row: Operation, error: ClusterError, begun: StepRun, now: datetime) -> Outcome:
+    """The same for the API of the cluster. What it refuses is no matter of time, but for taking back what was done there."""
+    params = {"kind": error.kind, **error.params}
+    if row.step == TIDY:
+        if now - begun.started_at < patience(row.memory, PATIENCE):
+            return Wait(now + timedelta(seconds=15), "cluster_silent", params)
+        return Fail("not_uncordoned", {"what": leftovers(row.memory), **params}, attention=True)
+    if not error.is_passing and error.kind != "conflict":
+        return Fail("cluster_refused", params)
+    looks = int(row.memory.get("missed", 0))
+    wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
+    return Wait(now + timedelta(seconds=wait_s), "cluster_silent", params, memory={"missed": looks + 1})

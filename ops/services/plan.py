@@ -13,8 +13,10 @@ from nodes.hosts.drivers.base import CommandRefused
 from nodes.models import Facts, Measurement, Node
 from ops import actions
 from ops.actions.base import Action
+from ops.actions.drain import stored_checks
 from ops.models import Operation, VersionHold
 from ops.preflight import Check, booted_of, contact
+from ops.services.clusters.nodes import InCluster, InClusters, in_clusters
 from ops.services.durations import Expected, expected
 from ops.services.holds import held_on
 from ops.services.target import upgrade_target
@@ -34,6 +36,8 @@ class NodePlan:
     is_control_plane: bool = False
     changes: bool = True
     expected: Expected | None = None
+    #: The node of a cluster that is drained: its access, its name there, and its uid.
+    cluster: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """What an operation keeps of its plan: nothing that changes by itself."""
@@ -42,11 +46,12 @@ class NodePlan:
             "target": dict(self.target),
             "commands": [list(command) for command in self.commands],
             "checks": [check.as_json() for check in self.checks],
+            **({"cluster": dict(self.cluster)} if self.cluster else {}),
         }
 
 
 def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now: datetime) -> list[NodePlan]:
-    """Plans in the order of the nodes. Five queries, however many nodes."""
+    """Plans in the order of the nodes. Seven queries at most, however many nodes."""
     action = actions.get(kind)
     ids = [node.pk for node in nodes]
     stored = Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id])
@@ -57,6 +62,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         held=held_on(nodes) if action.kind == "upgrade" else {},
         expected=expected(kind, {node.pool_id for node in nodes}, params, now),
         outside=action.outside(params),
+        clusters=in_clusters(nodes) if action.drains or action.on == "cluster" else InClusters(),
     )
     return [_plan(node, action, params, known, now) for node in nodes]
 
@@ -71,6 +77,7 @@ class _Known:
     held: Mapping[Any, Mapping[str, VersionHold]]
     expected: Mapping[Any, Expected]
     outside: Mapping[str, Any]
+    clusters: InClusters
 
 
 def _busy(ids: Sequence[Any]) -> dict[Any, Operation]:
@@ -85,6 +92,9 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
         return NodePlan(node, "retired")
     if busy is not None:
         return NodePlan(node, "busy", {"operation": str(busy.pk), "kind": busy.kind, "state": busy.state})
+    there = known.clusters.of(node)
+    if action.on == "cluster":
+        return _plan_in_cluster(node, action, params, there, text(facts or {}, "kubernetes", "role"))
     if facts is None and action.needs_facts:
         return NodePlan(node, "no_facts")
     facts = facts or {}
@@ -115,6 +125,7 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
     checks += action.checks(facts, measured, params, {"target": target, "frozen": frozen, "held": sorted(held)})
     if changes and not action.changes:
         checks.append(Check("changes_here", "warn"))
+    checks += _drain_checks(action, params, there)
     try:
         commands = [command.argv for command in action.commands(driver, params, {"target": target})]
     except CommandRefused as error:
@@ -128,4 +139,36 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
         is_control_plane=text(facts, "kubernetes", "role") == "control-plane",
         changes=changes,
         expected=known.expected.get(node.pool_id),
+        cluster=there.place if action.drains and params.get("drain", True) else {},
     )
+
+
+def _plan_in_cluster(node: Node, action: Action, params: Mapping[str, Any], there: InCluster, role: str) -> NodePlan:
+    """What is done at the cluster alone: whether the host answers is no matter."""
+    if there.refused:
+        return NodePlan(node, there.refused, {"cluster": there.cluster})
+    checks = [Check("cluster_looked_at", params={"cluster": there.cluster, "name": there.place["name"]})]
+    if action.drains:
+        checks += stored_checks(there.stands_against, params)
+    return NodePlan(
+        node,
+        checks=checks,
+        frozen={"generation": node.generation},
+        is_control_plane=role == "control-plane" or there.is_control_plane,
+        cluster=there.place,
+    )
+
+
+def _drain_checks(action: Action, params: Mapping[str, Any], there: InCluster) -> list[Check]:
+    """What a plan that restarts the host says of draining it first."""
+    if not action.drains:
+        return []
+    asked = params.get("drain") is True
+    if there.refused:
+        # Without a cluster, or with one that FleetUI does not know, there is nothing to say, unless it was asked for.
+        is_told = asked or there.refused == "not_in_cluster"
+        return [Check(there.refused, "warn", {"cluster": there.cluster})] if is_told else []
+    if not params.get("drain", True):
+        return [Check("not_drained", "warn", {"cluster": there.cluster})]
+    found = [Check("is_drained", params={"cluster": there.cluster, "name": there.place["name"]})]
+    return found + stored_checks(there.stands_against, params)

@@ -51,6 +51,8 @@ class Kube:
     cluster: Cluster
     row: ClusterRow
     access: ClusterAccess
+    #: Whether a ReplicaSet makes a new pod for one that went.
+    makes_new: bool = True
 
     def look(self, now: Any) -> None:
         """Look at the cluster now, as a worker does."""

@@ -63,7 +63,8 @@ class Machine(OneHost):
         """Let what runs on the host go on."""
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
-    def call(self, argv: Sequence[str], stdin: bytes) -> CommandResult:
+    def enters(self) -> bool:
+        """A call to the host, or to its cluster, begins: the worker may be stopped or die; whether it dies at its end."""
         if self.stops_after is not None:
             self.stops_after -= 1
             if self.stops_after < 0:
@@ -78,6 +79,10 @@ class Machine(OneHost):
             self.deaths += 1
             if self.dies_before_effect:
                 raise self.breaks_with()
+        return dies
+
+    def call(self, argv: Sequence[str], stdin: bytes) -> CommandResult:
+        dies = self.enters()
         if self.is_down:
             raise ConnectionRefused("127.0.0.1", 22)
         found = self.ask(*argv, stdin=stdin) if len(argv) > 1 else self.ask(argv[0], stdin=stdin)

@@ -13,13 +13,15 @@ from django.db import OperationalError
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.hosts.drivers.podman_commands import kept_name
-from nodes.models import Node
+from nodes.models import Cluster, Node, Pool
 from ops import registry
 from ops.engine import claim_due, record, run_step, start_queued, work
-from ops.models import Operation, StepRun
+from ops.kubernetes.objects import CORDONED_BY
+from ops.models import ClusterAccess, Cordon, Operation, StepRun
 from ops.services import control
 from ops.services.plan import NodePlan
 from ops.services.request import preview, request_operations
+from ops.tests.kube import Kube, make_kube
 from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
 from simfleet import boxes
 from simfleet.model import Host as SimulatedHost
@@ -53,6 +55,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "auto_update": {},
     "zincati_pause": {},
     "zincati_resume": {},
+    "drain": {},
+    "uncordon": {},
 }
 FLATCAR = HostPlan(
     "ingress-01", "ingress", role="edge", os="flatcar", stream="flatcar/stable", strategy="reboot", versions_behind=1
@@ -78,6 +82,8 @@ ALIKE = (
     "auto_update_check",
     "container_logs",
 )
+#: Kinds that work on a node of a cluster; with `in_cluster` the others do too.
+IN_CLUSTER = ("drain", "uncordon")
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
 
 
@@ -91,7 +97,15 @@ def with_containers(host: SimulatedHost) -> None:
 class Run:
     """One operation of one kind on a fresh host, worked on until it ends."""
 
-    def __init__(self, kind: str, patch: pytest.MonkeyPatch, host: HostPlan | None = None, **params: Any) -> None:
+    def __init__(
+        self,
+        kind: str,
+        patch: pytest.MonkeyPatch,
+        host: HostPlan | None = None,
+        *,
+        in_cluster: bool = False,
+        **params: Any,
+    ) -> None:
         self.kind, self.now = kind, START
         patch.setattr(clock, "now", lambda: self.now)
         self.machine = Machine(host)
@@ -103,6 +117,12 @@ class Run:
         with_containers(self.machine.host)
         Node.objects.all().delete()
         self.node = make_hosted_node(self.machine, self.now)
+        self.kube = make_shop(patch, self.machine, self.node, self.now) if in_cluster or kind in IN_CLUSTER else None
+        if self.kube and kind == "uncordon":
+            self.kube.cluster.cordon("n1")
+            for name in self.kube.cluster.names("n1"):
+                self.kube.cluster.end(name)
+            self.kube.api.done.clear()
         self.ask(kind, **(params or (FLATCAR_PARAMS if host else PARAMS)[kind]))
 
     def ask(self, kind: str, **params: Any) -> None:
@@ -121,6 +141,8 @@ class Run:
         for _round in range(most):
             self.now += timedelta(seconds=4)
             self.machine.goes_on(0.005)
+            if self.kube:
+                run_shop(self.kube, self.machine)
             start_queued(self.now)
             claimed = claim_due(self.now)
             for operation, lease in claimed:
@@ -134,6 +156,24 @@ class Run:
                 break
         return self.operation
 
+    def left_behind(self) -> list[str]:
+        """What of ours is on the host, or at the node of its cluster once that was looked at again."""
+        if self.kube is None:
+            return self.machine.left_behind()
+        self.machine.dies_after = self.machine.stops_after = None
+        self.kube.look(self.now)
+        is_kept = self.kind == "drain" and self.operation.state == "succeeded"
+        rows = Cordon.objects.filter(is_kept=True) if is_kept else Cordon.objects.none()
+        assert list(Cordon.objects.all()) == list(rows)
+        found = self.kube.cluster.node("n1")
+        marked = CORDONED_BY in found["metadata"].get("annotations", {})
+        assert marked == is_kept == rows.exists()
+        cordoned = bool(found["spec"].get("unschedulable")) and not is_kept
+        if self.kind == "uncordon":
+            # Where what was asked for did not come about, somebody else's cordon is nothing that we left.
+            cordoned = cordoned and self.operation.state == "succeeded"
+        return self.machine.left_behind() + (["cordon"] if cordoned else [])
+
     def check(self, where: object) -> None:
         operation = self.operation
         stand = (
@@ -146,7 +186,9 @@ class Run:
         )
         assert operation.state == "succeeded", stand
         assert self.machine.reboots == RESTARTS.get(self.kind, 0), stand
-        assert self.machine.left_behind() == [], stand
+        assert self.left_behind() == [], stand
+        if self.kube:
+            assert self.kube.cluster.names("n1") == ([] if self.kind == "uncordon" else ["ds"]), stand
         unit = self.operation.params.get("unit", UNIT)
         assert self.machine.host.starts.get(unit, 0) == STARTS.get(self.kind, 0), stand
         assert ("panic=10" in self.machine.host.booted.kargs) == (self.kind == "kargs"), stand
@@ -154,21 +196,67 @@ class Run:
         assert not StepRun.objects.filter(operation=operation, ended_at=None).exists()
 
 
+def make_shop(patch: pytest.MonkeyPatch, machine: Machine, node: Node, now: datetime) -> Kube:
+    """The node in a cluster of two, with pods that a budget lets go one after the other, and one that stays."""
+    Cordon.objects.all().delete()
+    ClusterAccess.objects.all().delete()
+    row, _is_new = Cluster.objects.get_or_create(name="shop")
+    node.pool, _is_new = Pool.objects.get_or_create(name="shop", cluster=row)
+    node.save()
+    kube = make_kube(patch, row)
+    ends: list[bool] = []
+    kube.transport.before = lambda _method, _path: ends.append(machine.enters())
+
+    def after(_method: str, _path: str) -> None:
+        if ends.pop():
+            raise machine.breaks_with()
+
+    kube.transport.after = after
+    for name in ("n1", "n2"):
+        kube.cluster.add_node(name, boot_id=machine.host.boot_id)
+    kube.look(now)
+    fill_shop(kube)
+    return kube
+
+
+def fill_shop(kube: Kube) -> None:
+    for number, name in enumerate(("n1", "n1", "n2")):
+        kube.cluster.add_pod(name, f"web-{number}", app="web")
+    kube.cluster.set_budget("web", "web", min_available=2)
+    kube.cluster.add_pod("n1", "ds", owner="DaemonSet")
+
+
+def run_shop(kube: Kube, machine: Machine) -> None:
+    """What goes on in the cluster by itself: kubelets end pods and say how they are, and a ReplicaSet makes new ones."""
+    for name in kube.cluster.kubelet():
+        if name.startswith("web-") and kube.makes_new:
+            kube.cluster.add_pod("n2", f"{name}-new", app="web")
+    kube.cluster.set_status("n1", boot_id=machine.host.boot_id)
+
+
 @pytest.mark.parametrize(
-    ("kind", "host"),
+    ("kind", "host", "in_cluster"),
     [
-        pytest.param(kind, host, marks=() if kind in BOTH else pytest.mark.one_database)
-        for host, kinds in ((None, PARAMS), (FLATCAR, FLATCAR_PARAMS))
-        for kind in kinds
+        *(
+            pytest.param(kind, host, False, marks=() if kind in BOTH else pytest.mark.one_database)
+            for host, kinds in ((None, PARAMS), (FLATCAR, FLATCAR_PARAMS))
+            for kind in kinds
+        ),
+        pytest.param("reboot", None, True, marks=pytest.mark.one_database),
     ],
 )
-def test_a_worker_may_die_at_every_call(kind: str, host: HostPlan | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_may_die_at_every_call(
+    kind: str,
+    host: HostPlan | None,
+    in_cluster: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     deaths = 0
     for call in itertools.count():
         died = False
         # What goes the way of an upgrade again dies before one call and after the next.
-        for before_effect in (call % 2 == 0,) if host or kind in ALIKE else (True, False):
-            run = Run(kind, monkeypatch, host)
+        for before_effect in (call % 2 == 0,) if host or in_cluster or kind in (*ALIKE, *IN_CLUSTER) else (True, False):
+            run = Run(kind, monkeypatch, host, in_cluster=in_cluster)
             run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
             run.rounds()
             died = died or run.machine.deaths > 0

@@ -56,7 +56,7 @@ def test_what_a_late_worker_sends_does_nothing(kind: str, cancels: bool, monkeyp
         assert done.state in (("cancelled", "succeeded") if cancels else ("succeeded",)), stand
         assert run.machine.reboots <= RESTARTS.get(kind, 0), stand
         assert done.state != "succeeded" or run.machine.reboots == RESTARTS.get(kind, 0), stand
-        assert run.machine.left_behind() == [], stand
+        assert run.left_behind() == [], stand
         if done.state == "cancelled" and not run.machine.reboots:
             assert run.machine.host.deployments[0] is booted, stand
         assert done.lease_id is None

@@ -100,7 +100,9 @@ def _steps(operation: Operation) -> list[dict[str, Any]]:
     if operation.state in FINAL or operation.step == TIDY:
         return found
     seen = {run.name for run in runs}
-    todo = [step.name for step in actions.get(operation.kind).steps if not step.name.startswith("back_")]
+    todo = [
+        step.name for step in actions.get(operation.kind).steps_of(operation.plan) if not step.name.startswith("back_")
+    ]
     return found + [
         {"word": wording.step_word(name), "level": "none", "is_todo": True} for name in todo if name not in seen
     ]

@@ -11,6 +11,7 @@ from nodes.hosts import drivers
 from nodes.models import Node
 from ops import actions, wording
 from ops.models import Operation
+from ops.services.clusters.nodes import in_clusters
 from ops.services.holds import PERMISSION
 from ops.views.holds import holds_shown
 from ops.views.words import shown
@@ -33,6 +34,8 @@ _ICONS = {
     "image_prune": "trash",
     "auto_update_check": "search",
     "auto_update": "refresh",
+    "drain": "logout",
+    "uncordon": "player-play",
     "pin": "pin",
     "unpin": "pin",
     "cleanup_pending": "trash",
@@ -44,7 +47,7 @@ _ICONS = {
 }
 #: Offered on the list, where hosts of several systems may be selected.
 _ON_LIST = (
-    *("refresh", "upgrade", "reboot", "rollback", "unit_restart"),
+    *("refresh", "upgrade", "reboot", "rollback", "unit_restart", "drain", "uncordon"),
     *("container_update", "container_rollback", "image_prune", "auto_update"),
 )
 LAST_SHOWN = 5
@@ -62,16 +65,17 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
     if not principal.may("operations.read", node):
         return {}
     may = principal.may("operations.request", node) and node.lifecycle != "retired"
+    known = bool(in_clusters([node]).rows)
     rows = Operation.objects.filter(node=node).select_related("request").order_by("-created_at")[:LAST_SHOWN]
     return {
         "operation_plan_url": plan_url,
         "operation_kinds": [
-            _kind(kind) for kind in actions.kinds() if kind not in _OF_CONTAINERS and _is_supported(node, kind)
+            _kind(kind) for kind in actions.kinds() if kind not in _OF_CONTAINERS and _is_supported(node, kind, known)
         ]
         if may
         else [],
         "container_kinds": [{**_kind(kind), "needs_unit": kind in _OF_UNITS} for kind in _OF_CONTAINERS]
-        if may and _is_supported(node, _OF_CONTAINERS[0])
+        if may and _is_supported(node, _OF_CONTAINERS[0], known)
         else [],
         "last_operations": [shown(row) for row in rows],
         "holds": holds_shown(principal, node=node),
@@ -83,7 +87,9 @@ def _kind(kind: str) -> dict[str, str]:
     return {"kind": kind, "word": wording.kind_word(kind), "icon": _ICONS.get(kind, "activity")}
 
 
-def _is_supported(node: Node, kind: str) -> bool:
+def _is_supported(node: Node, kind: str, in_cluster: bool) -> bool:  # noqa: FBT001
+    if actions.get(kind).on == "cluster":
+        return in_cluster
     if node.os_family not in drivers.families():
         return False
     capabilities = drivers.get(node.os_family).capabilities

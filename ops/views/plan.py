@@ -24,6 +24,8 @@ from nodes.models import ContainerOnNode, Facts, Node
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
+from ops.actions.drain import DEFAULT_LIMIT_S, MOST_GRACE_S, MOST_LIMIT_S
+from ops.services.clusters.nodes import in_clusters
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
 from ops.services.reasons import is_reason_required, reason_hint
@@ -34,6 +36,8 @@ CONFIRM_ABOVE = 10
 SHOWN_TARGETS = 200
 #: Nodes whose facts are read for the names of units.
 MOST_READ = 50
+#: Findings that stand in the plan though nothing is wrong: what happens in the cluster.
+_TOLD = frozenset({"is_drained", "cluster_looked_at", "pods_to_go"})
 _AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {
     1: gettext_lazy("1 hour"),
@@ -43,14 +47,26 @@ HOURS = {
     72: gettext_lazy("3 days"),
 }
 #: Fields that a kind takes, beyond the reason and the deadline.
+_DRAIN = ("delete_emptydir", "delete_unmanaged", "grace_s", "drain_limit_s", "drain_ending")
 FIELDS: dict[str, tuple[str, ...]] = {
-    "upgrade": ("version", "soak_s", "roll_back", "ignore_sessions", "ignore_managers"),
-    "rollback": ("soak_s", "ignore_sessions", "ignore_managers"),
-    "reboot": ("soak_s", "ignore_sessions", "ignore_managers"),
+    "upgrade": ("version", "soak_s", "roll_back", "ignore_sessions", "ignore_managers", "drain", *_DRAIN),
+    "rollback": ("soak_s", "ignore_sessions", "ignore_managers", "drain", *_DRAIN),
+    "reboot": ("soak_s", "ignore_sessions", "ignore_managers", "drain", *_DRAIN),
+    "drain": _DRAIN,
     "pin": ("deployment",),
     "unpin": ("deployment",),
     "unit_restart": ("unit",),
-    "kargs": ("append", "delete", "replace", "soak_s", "roll_back", "ignore_sessions", "ignore_managers"),
+    "kargs": (
+        "append",
+        "delete",
+        "replace",
+        "soak_s",
+        "roll_back",
+        "ignore_sessions",
+        "ignore_managers",
+        "drain",
+        *_DRAIN,
+    ),
     "container_update": ("unit", "image", "soak_s", "roll_back"),
     "container_rollback": ("unit", "soak_s"),
     "container_restart": ("container",),
@@ -74,7 +90,16 @@ ASKED_FIRST = {
 #: Kinds that do so by themselves unless told otherwise: what is not ticked is said.
 _BACK_BY_ITSELF = ("container_update",)
 _WORDS = ("append", "delete", "replace")
-_INITIAL = {"hours": 4, "lines": 200, "seconds": 60, "soak_s": 60, "deployment": "booted"}
+_INITIAL = {
+    "hours": 4,
+    "lines": 200,
+    "seconds": 60,
+    "soak_s": 60,
+    "deployment": "booted",
+    "drain": "on",
+    "drain_limit_s": DEFAULT_LIMIT_S,
+    "drain_ending": "skip",
+}
 
 
 def _words(label: Any, help_text: Any) -> forms.CharField:
@@ -150,6 +175,38 @@ class PlanForm(forms.Form):
     )
     ignore_sessions = forms.BooleanField(label=gettext_lazy("Also when somebody is signed in"), required=False)
     ignore_managers = forms.BooleanField(label=gettext_lazy("Also beside another reboot manager"), required=False)
+    drain = forms.BooleanField(
+        label=gettext_lazy("Drain it first, and uncordon it afterwards"), required=False, initial=True
+    )
+    delete_emptydir = forms.BooleanField(
+        label=gettext_lazy("Also pods with data in emptyDir volumes, which is lost"), required=False
+    )
+    delete_unmanaged = forms.BooleanField(
+        label=gettext_lazy("Also pods without a controller, which start nowhere else"), required=False
+    )
+    grace_s = forms.IntegerField(
+        label=gettext_lazy("Seconds that a pod has to end"),
+        required=False,
+        min_value=0,
+        max_value=MOST_GRACE_S,
+        help_text=gettext_lazy("Empty: as each pod says itself."),
+    )
+    drain_limit_s = forms.IntegerField(
+        label=gettext_lazy("Time limit of the drain in seconds"),
+        required=False,
+        min_value=10,
+        max_value=MOST_LIMIT_S,
+        initial=DEFAULT_LIMIT_S,
+    )
+    drain_ending = forms.ChoiceField(
+        label=gettext_lazy("When the limit is over"),
+        required=False,
+        choices=[
+            ("skip", gettext_lazy("Leave the node as it is, and uncordon it")),
+            ("ask", gettext_lazy("Ask a person")),
+            ("force", gettext_lazy("Delete the pods, whatever their budgets say")),
+        ],
+    )
     hours = forms.TypedChoiceField(
         label=gettext_lazy("Wait for a host that does not answer, or for its turn"),
         coerce=int,
@@ -176,14 +233,23 @@ class PlanForm(forms.Form):
         except ValueError:
             raise forms.ValidationError(_("The selection is not readable: select the nodes again.")) from None
 
+    def without_drain(self) -> None:
+        """No node of these is known to a cluster: nothing is asked of it."""
+        for name in ("drain", *_DRAIN):
+            self.fields.pop(name, None)
+
     def params(self) -> dict[str, Any]:
-        """What the kind takes, without what was left empty."""
-        found = {name: self.cleaned_data.get(name) for name in FIELDS.get(self.cleaned_data["kind"], ())}
+        """What the kind takes, without what was left empty or as it is anyway."""
+        names = [name for name in FIELDS.get(self.cleaned_data["kind"], ()) if name in self.fields]
+        found = {name: self.cleaned_data.get(name) for name in names}
         found |= {name: str(found[name]).split() for name in _WORDS if name in found}
-        given = {name: value for name, value in found.items() if value not in (None, "", False, [])}
+        kept = {name: value for name, value in found.items() if value not in (None, "", []) and value is not False}
         if self.cleaned_data["kind"] in _BACK_BY_ITSELF:
-            given["roll_back"] = bool(found["roll_back"])
-        return given
+            kept["roll_back"] = bool(found["roll_back"])
+        if found.get("drain") is False:
+            return {name: value for name, value in kept.items() if name not in _DRAIN} | {"drain": False}
+        usual = {"drain": True, "drain_limit_s": DEFAULT_LIMIT_S, "drain_ending": "skip"}
+        return {name: value for name, value in kept.items() if usual.get(name) != value or name not in usual}
 
 
 @require_POST
@@ -221,6 +287,8 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
     if form.is_valid():
         visible = Node.objects.visible_to(principal).select_related("pool__cluster")
         nodes = list(visible.filter(pk__in=form.cleaned_data["ids"]).order_by("name"))
+        if actions.get(kind).on == "host" and not in_clusters(nodes).rows:
+            form.without_drain()
         try:
             if not form.is_complete and not {"go", "again"} & set(request.POST):
                 return render(request, "ops/plan.html", _context(form, kind, nodes, [], count))
@@ -344,10 +412,10 @@ def _row(plan: NodePlan) -> dict[str, Any]:
         "commands": [shlex.join(command) for command in plan.commands],
         "checks": [
             {
-                "level": {"block": "bad", "warn": "warn"}[check.level],
+                "level": {"block": "bad", "warn": "warn", "ok": "info"}[check.level],
                 "text": wording.check_sentence(check.code, check.params),
             }
             for check in worst
-            if check.level != "ok"
+            if check.level != "ok" or check.code in _TOLD
         ],
     }

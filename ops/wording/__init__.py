@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from nodes.wording import timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
-from ops.wording import pool_checks
+from ops.wording import kubernetes, pool_checks
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
 from ops.wording.results import LEFTOVERS, RESULTS
@@ -60,6 +60,8 @@ def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     known = dict(params or {})
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
+    if reason == "cluster_silent":
+        known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
     if reason == "not_healthy_yet":
         known["why"] = _sentences(known)
     if reason == "again":
@@ -96,6 +98,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result in ("left_behind", "not_taken_back"):
         what = known.get("what") or []
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
+    if result in ("cluster_refused", "not_uncordoned"):
+        known["why"], known["mend"] = kubernetes.problem(str(known.get("kind", "")), known)
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
         result = "deadline_untouched" if known.get("untouched") else result
@@ -117,7 +121,10 @@ def _leftovers(names: Sequence[str]) -> str:
 
 def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """What a check found."""
-    return fill(CHECKS[code], params or {}) if code in CHECKS else code
+    known = dict(params or {})
+    if code == "cluster_silent":
+        known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
+    return fill(CHECKS[code], known) if code in CHECKS else code
 
 
 def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:

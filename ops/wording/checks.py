@@ -59,6 +59,70 @@ CHECKS: dict[str, Forms] = {
     "unit_stops_host": (_("%(value)s takes the host down, or may do so."),),
     "unit_kind": (_("%(value)s is no service, socket, timer or path."),),
     "unit_ours": (_("%(value)s runs a command of FleetUI."),),
+    "cluster_may": (_("FleetUI may do in its cluster what is needed."),),
+    "cluster_rights": (_("FleetUI lacks rights in its cluster: %(rights)s. docs/kubernetes.md has the manifest."),),
+    "cluster_looked_at": (_("In %(cluster)s it is %(name)s. It is looked at there before anything changes."),),
+    "is_drained": (_("It is drained first, and uncordoned afterwards: in %(cluster)s it is %(name)s."),),
+    "not_drained": (_("It is not drained first, as asked for: its pods in %(cluster)s stop when it restarts."),),
+    "no_cluster": (_("It is in no cluster, so it is not drained."),),
+    "no_cluster_access": (
+        _("FleetUI has no access to the API of %(cluster)s, so it is not drained."),
+        _("FleetUI has no access to the API of its cluster, so it is not drained."),
+    ),
+    "not_in_cluster": (
+        _("No node of %(cluster)s is this one, so it is not drained: its pods, if any, stop when it restarts."),
+        _("Its cluster does not know it, so it is not drained."),
+    ),
+    "cordoned_before": (_("%(name)s is cordoned already, by somebody else, and stays so."),),
+    "cordoned_by_others": (_("%(name)s was cordoned by somebody else; it is uncordoned, as asked for."),),
+    "pods_to_go": (
+        ngettext_lazy(
+            "%(count)d pod goes, %(left)d stay (of DaemonSets, and static ones).",
+            "%(count)d pods go, %(left)d stay (of DaemonSets, and static ones).",
+            "count",
+        ),
+    ),
+    "pods_local": (
+        ngettext_lazy(
+            "%(count)d pod keeps data in an emptyDir volume, which would be lost: %(pods)s. Allow it, or move it first.",
+            "%(count)d pods keep data in emptyDir volumes, which would be lost: %(pods)s. Allow it, or move them first.",
+            "count",
+        ),
+    ),
+    "pods_unmanaged": (
+        ngettext_lazy(
+            "%(count)d pod has no controller that would start it elsewhere: %(pods)s. Allow it to go, or move it first.",
+            "%(count)d pods have no controller that would start them elsewhere: %(pods)s. Allow them to go, or move them first.",
+            "count",
+        ),
+    ),
+    "pods_doubled": (
+        ngettext_lazy(
+            "%(count)d pod has more than one disruption budget, so that the API never evicts it: %(pods)s. Leave it one.",
+            "%(count)d pods have more than one disruption budget, so that the API never evicts them: %(pods)s. Leave them one.",
+            "count",
+        ),
+    ),
+    "budget_holds": (
+        _(
+            "The disruption budget %(budget)s holds %(pod)s now (%(has)s well, %(needs)s needed): the drain waits for it."
+        ),
+        _(
+            "The disruption budget %(budget)s held %(pod)s when the cluster was last looked at: the drain would wait for it."
+        ),
+    ),
+    "budget_never": (
+        _(
+            "The disruption budget %(budget)s never lets %(pod)s go: it needs %(needs)s pods well, which is all of them. "
+            "Change it, or start more pods."
+        ),
+        _("The disruption budget %(budget)s never lets %(pod)s go. Change it, or start more pods."),
+    ),
+    "cluster_silent": (
+        _("The API of the cluster could not be asked. %(why)s"),
+        _("The API of the cluster could not be asked."),
+    ),
+    "cluster_old_boot": (_("The cluster still speaks of %(node)s as it was before the restart."),),
     "argument_absent": (_("%(argument)s is not among the kernel arguments, so it cannot be deleted."),),
     "argument_unclear": (_("%(argument)s is not there exactly once, so it cannot be replaced."),),
     "arguments_unknown": (_("The kernel arguments of the host are not known yet."),),

@@ -74,6 +74,10 @@ PROBLEMS: dict[str, tuple[Forms, Promise]] = {
         (_("The access to the cluster was deleted."),),
         _("Give it again on the page of the cluster."),
     ),
+    "replaced": (
+        (_("Another node has the name %(name)s now."),),
+        _("Ask again: FleetUI looks at the cluster every half minute."),
+    ),
     "fault": (
         (_("FleetUI itself failed when it read the cluster."),),
         _("Report this with the log of the worker."),

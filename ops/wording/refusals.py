@@ -12,6 +12,15 @@ REFUSALS: dict[str, Forms] = {
     "key_mismatch": (_("Its host key has changed: decide about the key first."),),
     "not_supported": (_("%(os)s cannot do it: %(said)s"), _("%(os)s cannot do it."), _("Its system cannot do it.")),
     "not_allowed": (_("You may not request operations on it."),),
+    "no_cluster": (_("It is in no cluster."),),
+    "no_cluster_access": (
+        _("FleetUI has no access to the API of %(cluster)s: give it on the page of the cluster."),
+        _("FleetUI has no access to the API of its cluster."),
+    ),
+    "not_in_cluster": (
+        _("No node of %(cluster)s is this one, by machine id, provider id, name or address."),
+        _("Its cluster does not know it."),
+    ),
     "nothing_newer": (
         _("Nothing newer than %(version)s is known in the stream %(stream)s."),
         _("Nothing newer is known."),
@@ -41,6 +50,14 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     "not_a_version": (_("%(value)s is not a version."), _("Give it as it stands in the releases.")),
     "not_a_soak_time": (_("%(value)s is not a soak time."), _("Give a whole number of seconds up to %(most)s.")),
     "not_a_flag": (_("%(value)s is neither true nor false."), _("Give true or false.")),
+    "not_seconds": (
+        _("%(value)s is not a time that %(field)s can be."),
+        _("Give a whole number of seconds, %(least)s to %(most)s."),
+    ),
+    "not_an_ending": (
+        _("%(value)s is not what a time limit can end with."),
+        _("Give skip, force or ask."),
+    ),
     "not_a_unit": (
         _("%(value)s is not the name of a unit."),
         _("Give one such as kubelet.service, of letters, digits and :_.@- only."),

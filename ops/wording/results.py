@@ -64,6 +64,40 @@ RESULTS: dict[str, Forms] = {
         _("The unit was not restarted: systemd did not take the command."),
     ),
     **CONTAINER_RESULTS,
+    "node_drained": (
+        ngettext_lazy(
+            "Drained: %(count)d pod went. The node stays cordoned until it is uncordoned here.",
+            "Drained: %(count)d pods went. The node stays cordoned until it is uncordoned here.",
+            "count",
+        ),
+    ),
+    "uncordoned": (_("%(name)s takes new pods again."),),
+    "not_cordoned": (_("Nothing to do: %(name)s is not cordoned."),),
+    "drain_late": (
+        ngettext_lazy(
+            "The drain's time limit of %(minutes)s min is over, and %(count)d pod is still there (budget %(budget)s): %(pods)s.",
+            "The drain's time limit of %(minutes)s min is over, and %(count)d pods are still there (budget %(budget)s): %(pods)s.",
+            "count",
+        ),
+        ngettext_lazy(
+            "The drain's time limit of %(minutes)s min is over, and %(count)d pod is still there: %(pods)s.",
+            "The drain's time limit of %(minutes)s min is over, and %(count)d pods are still there: %(pods)s.",
+            "count",
+        ),
+        _("The drain's time limit is over."),
+    ),
+    "pods_came": (
+        ngettext_lazy(
+            "%(count)d pod came meanwhile whose data would be lost: %(pods)s. Ask again, and say whether it may go.",
+            "%(count)d pods came meanwhile whose data would be lost: %(pods)s. Ask again, and say whether they may go.",
+            "count",
+        ),
+    ),
+    "cluster_refused": (_("%(why)s %(mend)s"), _("The API of the cluster refused it.")),
+    "not_uncordoned": (
+        _("The node could not be uncordoned yet. %(why)s Go on tries it again."),
+        _("The node could not be uncordoned yet. Go on tries it again."),
+    ),
     "arguments_there": (_("Nothing to do: the kernel arguments are so already."),),
     "arguments_unread": (
         _("The kernel arguments could not be read (status %(status)s): %(said)s"),
@@ -210,6 +244,7 @@ RESULTS: dict[str, Forms] = {
 }
 #: What an operation may leave on a host.
 LEFTOVERS: dict[str, Promise] = {
+    "cordon": _("the cordon of its node in the cluster, which goes when its API answers"),
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
     "image": _("the changed image of a container"),

@@ -23,6 +23,8 @@ KINDS: dict[str, Promise] = {
     "image_prune": _("Remove unused images"),
     "auto_update_check": _("Ask what podman auto-update would do"),
     "auto_update": _("Run podman auto-update"),
+    "drain": _("Drain"),
+    "uncordon": _("Uncordon"),
     "pin": _("Pin a deployment"),
     "unpin": _("Unpin a deployment"),
     "cleanup_pending": _("Drop the pending deployment"),

@@ -6,20 +6,33 @@ that a person ended the operation, the node was replaced or deleted meanwhile, o
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
+
 import structlog
 from django.db import transaction
 
 from fleetui.audit.log import Entry, append
-from ops.kubernetes import Api, ClusterError
-from ops.models import ClusterAccess, Cordon
+from fleetui.core.text import clean
+from ops.kubernetes import Api, ClusterError, ClusterNode
+from ops.models import ClusterAccess, Cordon, Operation
 from ops.states import FINAL
 
 log = structlog.get_logger(__name__)
 
 
-def settle(access: ClusterAccess, api: Api) -> int:
-    """Uncordon what nobody needs cordoned, and forget what is not so any more; returns how many were uncordoned."""
+def settle(access: ClusterAccess, api: Api, nodes: Iterable[ClusterNode]) -> int:
+    """Uncordon what nobody needs cordoned, and forget what is not so any more; returns how many were uncordoned.
+
+    `nodes` are all of the cluster: one may bear our mark without a row, set by a worker that was stopped past the end of
+    its operation.
+    """
     count = 0
+    known = set(Cordon.objects.filter(access=access).values_list("name", flat=True))
+    for node in nodes:
+        if node.cordoned_by and node.name not in known and is_over(node.cordoned_by):
+            row = Cordon(access=access, name=node.name, uid=clean(node.uid)[:64], by=node.cordoned_by)
+            row.save(force_insert=True)
     for row in Cordon.objects.filter(access=access).select_related("operation", "access__cluster"):
         try:
             count += _settled(row, api)
@@ -31,6 +44,15 @@ def settle(access: ClusterAccess, api: Api) -> int:
     return count
 
 
+def is_over(by: str) -> bool:
+    """Whether the operation of a mark has ended. One that is not ours is never said to be: another FleetUI may have it."""
+    try:
+        operation = Operation.objects.filter(pk=uuid.UUID(hex=by)).first()
+    except ValueError:
+        return False
+    return operation is not None and operation.state in FINAL
+
+
 def _settled(row: Cordon, api: Api) -> bool:
     try:
         node = api.node(row.name)
@@ -38,10 +60,10 @@ def _settled(row: Cordon, api: Api) -> bool:
         if error.kind != "not_found":
             raise
         node = None
-    is_over = row.operation is None or row.operation.state in FINAL
+    ended = row.operation is None or row.operation.state in FINAL
     if node is None or node.uid != row.uid:
-        return is_over and _forget(row)
-    if not is_over:
+        return ended and _forget(row)
+    if not ended:
         return False
     if node.cordoned_by != row.by:
         return _forget(row)

@@ -138,7 +138,7 @@ def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
     try:
         with api_of(opened(row)) as api:
             look = read(api)
-            settle(row, api)
+            settle(row, api, look.nodes)
         return _store(row, lease, look, began)
     except ClusterError as error:
         return _failed(row, lease, error.kind, error.params)

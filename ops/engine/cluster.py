@@ -1,0 +1,141 @@
+"""The node of one step as its cluster has it; what changes it is recorded first, under the lease, as on a host."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from fleetui.audit.log import Entry, append
+from fleetui.core import clock
+from fleetui.core.errors import SealBroken
+from ops.actions.base import LeaseLost, Whose
+from ops.engine.claim import hold
+from ops.kubernetes import Api, Budget, ClusterError, ClusterNode, Pod, connect
+from ops.models import ClusterAccess, Cordon, Operation
+from ops.services.clusters.access import opened
+from ops.services.clusters.cordons import is_over
+
+
+class StepCluster:
+    """Implements ops.actions.base.Cluster. Raises ClusterError; nothing is sent before something is asked."""
+
+    def __init__(self, row: Operation, lease: uuid.UUID, step: str) -> None:
+        self._row, self._lease, self._step = row, lease, step
+        self._place: dict[str, str] = dict(row.plan["cluster"])
+        self._access = uuid.UUID(self._place["access"])
+        self._open: Api | None = None
+
+    @property
+    def name(self) -> str:
+        return self._place["name"]
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+
+    def missing(self) -> list[tuple[str, str]]:
+        return [(str(right), right.use) for right in self._api().missing()]
+
+    def node(self) -> ClusterNode:
+        found = self._api().node(self.name)
+        if found.uid != self._place["uid"]:
+            raise ClusterError("replaced", name=self.name)
+        return found
+
+    def pods(self) -> list[Pod]:
+        return list(self._api().pods(self.name))
+
+    def budgets(self) -> Sequence[Budget]:
+        return self._api().budgets()
+
+    def whose(self, node: ClusterNode) -> Whose:
+        if not node.cordoned:
+            return "nobody"
+        if node.cordoned_by == self._row.pk.hex:
+            return "ours"
+        kept = Cordon.objects.filter(access=self._access, name=self.name, is_kept=True)
+        # Its operation is over, and the next look at the cluster uncordons it: not while we count on it.
+        return "leaving" if is_over(node.cordoned_by) and not kept.exists() else "others"
+
+    def cordon(self, node: ClusterNode) -> None:
+        mine = {"uid": node.uid, "by": self._row.pk.hex, "operation": self._row, "is_kept": False}
+        self._record("cordon", node.name)
+        Cordon.objects.update_or_create(access_id=self._access, name=self.name, defaults=mine)
+        self._api().cordon(node, self._row.pk.hex)
+
+    def keep(self) -> None:
+        self._rows().update(is_kept=True)
+
+    def uncordon(self) -> bool:
+        """What this operation cordoned, and nothing else."""
+        try:
+            node = self.node()
+        except ClusterError as error:
+            if error.kind not in ("not_found", "replaced"):
+                raise
+            self._rows().delete()
+            return False
+        is_ours = node.cordoned_by == self._row.pk.hex
+        if is_ours and node.cordoned:
+            self._record("uncordon", node.name)
+            self._api().uncordon(node)
+        elif is_ours:
+            self._api().forget_mark(node)
+        self._rows().delete()
+        return is_ours and node.cordoned
+
+    def release(self, node: ClusterNode) -> None:
+        """Uncordon whoever cordoned it, since a person asked for that."""
+        self._record("uncordon", node.name)
+        self._api().uncordon(node)
+        Cordon.objects.filter(access=self._access, name=self.name).delete()
+
+    def may_go(self, pod: Pod) -> None:
+        self._api().evict(pod, dry_run=True)
+
+    def evict(self, pod: Pod, grace_s: int | None) -> None:
+        self._record("evict", pod.place)
+        self._api().evict(pod, grace_s=grace_s)
+
+    def delete(self, pod: Pod, grace_s: int | None) -> None:
+        self._record("delete pod", pod.place)
+        self._api().delete(pod, grace_s=grace_s)
+
+    def _rows(self) -> Any:
+        return Cordon.objects.filter(access=self._access, name=self.name, by=self._row.pk.hex)
+
+    def _api(self) -> Api:
+        if self._open is None:
+            access = ClusterAccess.objects.filter(pk=self._access).first()
+            if access is None:
+                raise ClusterError("no_access")
+            try:
+                self._open = connect(opened(access))
+            except SealBroken as error:
+                raise ClusterError("seal_broken", said=error.message) from error
+        return self._open
+
+    def _record(self, what: str, subject: str) -> None:
+        row = self._row
+        with transaction.atomic():
+            if not hold(row.pk, self._lease, clock.now()):
+                raise LeaseLost
+            append(
+                [
+                    Entry(
+                        actor=row.request.requester,
+                        action="operations.effect",
+                        subject=f"operation:{row.pk}",
+                        after={
+                            "kind": row.kind,
+                            "node": row.node_name,
+                            "step": self._step,
+                            "command": ["kubernetes", *what.split(), subject],
+                        },
+                        reason=row.request.reason,
+                    )
+                ]
+            )
