@@ -81,7 +81,7 @@ def _read_place(text: str) -> tuple[str, str, str] | None:
         repository = tag = digest = None
     if (
         not (isinstance(repository, str) and isinstance(tag, str) and isinstance(digest, str))
-        or "\0" in repository + tag
+        or "\0" in repository + tag + digest
     ):
         raise InvalidInput(
             "This is no place in the list of images.", field="after", value=text, mend="Take it from `next`."

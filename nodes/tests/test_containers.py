@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -156,6 +157,8 @@ def test_the_next_page_goes_on_where_this_one_ends(fleet: Cast) -> None:
     assert [one["tag"] for one in (*first["results"], *second["results"])] == ["v1", "v2"]
     assert second["next"] is None
     assert api.get("containers/images/?after=x").status_code == 400
+    no_digest = base64.urlsafe_b64encode(b'["a", "b", "\\u0000"]').decode()
+    assert api.get(f"containers/images/?after={no_digest}").status_code == 400
 
 
 def test_empty_pages_teach(cast: Cast) -> None:

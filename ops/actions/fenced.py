@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from nodes.hosts.drivers.systemd import parse_show
+from nodes.hosts.errors import OutputTooLarge
 from ops.actions.base import LOOK_AGAIN, Context, as_failure, said, start_unit
 from ops.outcomes import Fail, Outcome, Wait
 
 #: What is kept of the output of a command whose answer is in it.
 PRINTED_CHARS = 4000
+#: Where there is more than a contact takes; a line of a journal is at most 48 KiB.
+LINES_OF_MANY = 50
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,17 @@ def _exists(text: str) -> bool:
 def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
     """Copy what the unit printed since the last look into the log; gives the new cursor, the last line, and the text."""
     cursors: dict[str, str] = dict(ctx.memory.get("cursors", {}))
-    result = ctx.host.run(ctx.driver.fence.journal(ctx.operation_id, _name(ctx), cursors.get(_name(ctx), "")))
+    fence, since = ctx.driver.fence, cursors.get(_name(ctx), "")
+    try:
+        result = ctx.host.run(fence.journal(ctx.operation_id, _name(ctx), since))
+    except OutputTooLarge:
+        # Asked in the same way again it would be too much for ever.
+        ctx.log.note("output_left_out", lines=LINES_OF_MANY)
+        result = ctx.host.run(fence.journal(ctx.operation_id, _name(ctx), since, LINES_OF_MANY))
     text = result.stdout.decode("utf-8", "replace")
     body, marker, cursor = text.rpartition("-- cursor: ")
     if not marker:
-        body, cursor = text, cursors.get(_name(ctx), "")
+        body, cursor = text, since
     if body.strip():
         ctx.log.output("out", body)
     lines = [line.strip() for line in body.splitlines() if line.strip()]

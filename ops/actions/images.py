@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nodes.axes.reading import objects, text
@@ -28,6 +29,8 @@ from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check
 
 MOST_REMOVED = 200
+#: Without these, or with a part of them, nobody knows what is used.
+_NEEDED = ("podman_root_ps", "podman_root_images", "podman_units")
 MOST_TOLD = 5
 
 
@@ -58,9 +61,11 @@ def _pull_commands(driver: Driver, params: Mapping[str, Any], plan: Mapping[str,
 
 def unused(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Images that no container uses, no unit names, and that are not kept for the way back."""
+    if _unread(facts):
+        return []
     podman = podman_of(facts)
     used = {str(one.get("image_id") or "") for one in objects(podman, "containers")}
-    named = {str(one.get("image") or "") for one in described(facts)}
+    named = {name for one in described(facts) for name in _names_of(one)}
     return [
         image
         for image in objects(podman, "images")
@@ -68,6 +73,20 @@ def unused(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         and not named & {*(image.get("names") or []), *(image.get("digests") or [])}
         and not any(str(name).startswith(podman_commands.KEPT) for name in image.get("names") or [])
     ][:MOST_REMOVED]
+
+
+def _unread(facts: Mapping[str, Any]) -> list[str]:
+    found = {text(one, "section") for one in objects(facts, "unread")}
+    return [section for section in _NEEDED if section in found]
+
+
+def _names_of(one: Mapping[str, Any]) -> set[str]:
+    """How Podman lists the image that a container or a unit names: without a tag it is the latest one."""
+    image, reference = str(one.get("image") or ""), one["reference"]
+    if reference is None:
+        return {image}
+    tagged = "" if reference.tag or reference.digest else f"{reference}:latest"
+    return {image, tagged, reference.pinned, str(replace(reference, digest=""))} - {""}
 
 
 def _prune_target(facts: Mapping[str, Any], _params: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +98,8 @@ def _ready_to_prune(
     facts: Mapping[str, Any], _measured: Mapping[str, Any], _params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
     """What the plan names and is still unused; images that are used meanwhile are left out by the first step."""
+    if unread := _unread(facts):
+        return [podman_there(facts), Check("images_unclear", "block", {"sections": ", ".join(unread)})]
     found = _chosen(facts, plan)
     if not found:
         return [podman_there(facts), Check("nothing_unused")]

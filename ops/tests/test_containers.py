@@ -6,7 +6,7 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +16,14 @@ from fleetui.core.errors import InvalidInput
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.hosts.drivers.podman_commands import dropin_path, kept_name
+from nodes.hosts.errors import OutputTooLarge
 from nodes.hosts.references import Reference, parse
+from nodes.hosts.ssh import CommandResult
 from nodes.tests.make import make_user
 from nodes.tests.pages import signed_in
-from ops import registry
-from ops.actions.images import read_auto_update
+from ops import actions, registry, wording
+from ops.actions.fenced import LINES_OF_MANY
+from ops.actions.images import read_auto_update, unused
 from ops.models import LogLine
 from ops.services.request import checked_params
 from ops.tests.test_engine_kills import Run
@@ -176,6 +179,50 @@ def test_only_what_nothing_uses_is_removed(runs: Runs) -> None:
     run.ask("image_prune")
     assert run.rounds().result == "images_removed"
     assert KEPT in boxes.names(run.machine.host)
+
+
+def test_what_a_unit_names_otherwise_is_used_and_what_was_not_read_whole_is_not_known() -> None:
+    """A stopped unit may name no tag, and Podman lists it with one. Without the containers every image would look unused."""
+
+    def image(number: int, **over: Any) -> dict[str, Any]:
+        return {"id": f"{number:064d}", "names": [], "digests": [], **over}
+
+    digest = "quay.io/c/c@sha256:" + "c" * 64
+    units = [
+        {"name": f"{name}.service", "kind": "quadlet", "source": "", "container": name, "image": given}
+        for name, given in (("a", "quay.io/a/a"), ("b", "quay.io/b/b:1"), ("c", digest.replace("@", ":3@")))
+    ]
+    images = [
+        image(1, names=["quay.io/a/a:latest"]),
+        image(2, names=["quay.io/b/b:1"]),
+        image(3, digests=[digest]),
+        image(4, names=["quay.io/a/a:old"]),
+    ]
+    facts = {"containers": {"units": units, "runtimes": [{"name": "podman", "containers": [], "images": images}]}}
+    assert [one["names"] for one in unused(facts)] == [["quay.io/a/a:old"]]
+    unread = {**facts, "unread": [{"section": "podman_root_ps", "reason": "cut"}]}
+    assert unused(unread) == []
+    (_there, check) = actions.get("image_prune").checks(unread, {}, {}, {})
+    assert (check.code, check.level) == ("images_unclear", "block")
+    assert "podman_root_ps" in wording.check_sentence(check.code, check.params)
+
+
+@pytest.mark.django_db
+def test_a_container_that_writes_more_than_a_contact_takes_is_read_in_part(runs: Runs) -> None:
+    run = runs("container_logs", container="caddy", seconds=5, lines=10)
+    told = run.machine.call
+
+    def call(argv: Sequence[str], stdin: bytes) -> CommandResult:
+        if "journalctl" in argv and str(LINES_OF_MANY) not in argv:
+            raise OutputTooLarge("journalctl", 4)
+        return told(argv, stdin)
+
+    run.machine.call = call  # type: ignore[method-assign]
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", "logs_read")
+    lines = LogLine.objects.filter(operation=done)
+    assert lines.filter(text__contains="caddy listens").exists()
+    assert lines.filter(text="output_left_out").exists()
 
 
 @pytest.mark.parametrize(

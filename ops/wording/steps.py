@@ -111,6 +111,7 @@ NOTES: dict[str, Forms] = {
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),
     "log_full": (_("The log is full at %(limit_bytes)s bytes; what the host prints from here on is not kept."),),
+    "output_left_out": (_("The host printed more than can be read at once; only %(lines)s lines of it are here."),),
     "reboot_asked": (_("Asked the host to restart."),),
     "booted": (_("Back in %(version)s, systemd says %(state)s."), _("Back in %(version)s."), _("Back.")),
     "held": (_("The update agent is held by a file in /run."),),

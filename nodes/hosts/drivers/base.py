@@ -128,8 +128,11 @@ class Fence:
         shown = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,ExecMainCode,InvocationID"
         return Command(("systemctl", "show", self.unit_name(operation, step), shown), changes=False)
 
-    def journal(self, operation: str, step: str, cursor: str = "") -> Command:
+    def journal(self, operation: str, step: str, cursor: str = "", lines: int = 0) -> Command:
+        """What the unit printed since the cursor: all of it, or as many lines."""
         after = (f"--after-cursor={cursor}",) if cursor else ()
+        if lines:
+            after = (*after, "-n", str(lines))
         unit = self.unit_name(operation, step)
         argv = ("sudo", "-n", "journalctl", "-u", unit, "-o", "cat", "-q", "--no-pager", "--show-cursor", *after)
         return Command(argv, changes=False)

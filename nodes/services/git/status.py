@@ -35,6 +35,8 @@ from nodes.wording.git import sentence_of
 
 LEASE: Final = timedelta(seconds=90)
 LONGEST_RUN_S: Final = 20.0
+#: More are not sent at once: forges that do not answer leave the other workers to operations.
+UNDER_WAY: Final = 2
 FIRST_PAUSE_S: Final = 30.0
 LONGEST_PAUSE_S: Final = 3600.0
 #: With these pauses about three hours.
@@ -70,7 +72,12 @@ def _anew(now: datetime) -> dict[str, Any]:
 
 
 def is_due(now: datetime) -> bool:
-    return _due(now).exists()
+    """Whether there is one to send, and a place for it."""
+    return _under_way(now) < UNDER_WAY and _due(now).exists()
+
+
+def _under_way(now: datetime) -> int:
+    return GitCommit.objects.filter(status="waiting", status_lease_until__gt=now).count()
 
 
 def _due(now: datetime) -> QuerySet[GitCommit]:
@@ -102,6 +109,9 @@ def _claim(follow_id: uuid.UUID) -> GitCommit | None:
     if pk is None or not _due(now).filter(pk=pk).update(status_lease=lease, status_lease_until=now + LEASE):
         return None
     rows = GitCommit.objects.filter(pk=pk, status_lease=lease)
+    if _under_way(now) > UNDER_WAY:
+        rows.update(status_lease=None, status_lease_until=None)
+        return None
     return rows.select_related("follow__config", "version").first()
 
 

@@ -208,6 +208,22 @@ def test_a_worker_that_dies_loses_nothing_and_two_send_once(forge: Forge, cast: 
     assert len(forge.seen) == 1
 
 
+def test_forges_that_are_slow_leave_workers_to_others(forge: Forge, cast: Cast) -> None:
+    commit, now = store(follow(forge, cast)), clock.now()
+    assert status.is_due(now)
+    held = {"status": "waiting", "status_lease_until": now + status.LEASE, "version": None}
+    for number in range(status.UNDER_WAY):
+        other = GitFollow.objects.create(config=make_config(f"slow-{number}", cast.web), url="https://git.example/a/b")
+        columns = {"sha": str(number) * 40, "outcome": "same", "committed_at": now, "status_lease": uuid.uuid4()}
+        GitCommit.objects.create(follow=other, **columns, **held)
+    assert not status.is_due(now)
+    assert status.send_due() == 0
+    commit.refresh_from_db()
+    assert (commit.status, commit.status_lease, forge.seen) == ("waiting", None, [])
+    GitCommit.objects.exclude(pk=commit.pk).delete()
+    assert send(commit).status == "sent"
+
+
 def test_what_was_noted_again_meanwhile_goes_again(forge: Forge, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     row = follow(forge, cast)
     commit = store(row)

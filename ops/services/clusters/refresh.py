@@ -63,6 +63,10 @@ def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
     for pk, lease_until in due.values_list("pk", "lease_until")[:room]:
         lease = uuid.uuid4()
         if ClusterAccess.objects.filter(pk=pk, lease_until=lease_until).update(lease=lease, lease_until=now + LEASE):
+            if ClusterAccess.objects.filter(lease_until__gt=now).count() > UNDER_WAY:
+                # Another worker counted the same room: this one is given back before it is begun.
+                ClusterAccess.objects.filter(pk=pk, lease=lease).update(lease=None, lease_until=None)
+                break
             claimed.append((pk, lease))
     return claimed
 
