@@ -88,6 +88,7 @@ def test_author_and_committer_do_not_approve(work: Work, row: GitFollow, cast: C
         page = text_of(signed_in(person).get(url("ignition_version", "edge", version.number)))
         assert sentence in page
         assert "Approve version" not in page
+        assert "anna &lt;anna@example.org&gt;" in page
     other = approver(cast, "three", "mira@example.org")
     assert "Approve version" in text_of(signed_in(other).get(url("ignition_version", "edge", version.number)))
     review.approve(version=version, actor=principal(other), now=clock.now())

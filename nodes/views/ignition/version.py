@@ -34,7 +34,7 @@ from nodes.views.subject import principal_of
 _HANDS = {
     "author": gettext_lazy("author"),
     "committer": gettext_lazy("committer"),
-    "signer": gettext_lazy("signed by"),
+    "signer": gettext_lazy("signer"),
     "merged": gettext_lazy("came in with it"),
 }
 TABS = ("parts", "files", "source", "rendered", "nodes")
@@ -119,9 +119,18 @@ def _rights(principal: Principal, version: IgnitionVersion) -> dict[str, Any]:
         "may_return": may_approve and version.state == ReviewState.IN_REVIEW,
         "may_withdraw": may_edit and ReviewState.WITHDRAWN in onward,
         "waits_for_others": why_not(own) if may_approve and own and version.state == ReviewState.IN_REVIEW else "",
-        "hands": [(_HANDS[one["role"]], one["who"]) for one in version.people if one["who"]],
+        "hands": _hands(version),
         "may_intend": version.state == ReviewState.APPROVED and principal.may_somewhere("ignition.intend"),
     }
+
+
+def _hands(version: IgnitionVersion) -> list[tuple[str, str]]:
+    """Who had a hand in its commit: their parts, and as what they are written there."""
+    parts: dict[str, list[str]] = {}
+    for one in version.people:
+        if one["who"]:
+            parts.setdefault(one["who"], []).append(str(_HANDS[one["role"]]))
+    return [(", ".join(words), who) for who, words in parts.items()]
 
 
 def _parts(request: HttpRequest, version: IgnitionVersion) -> dict[str, Any]:
