@@ -23,6 +23,7 @@ app.conf.beat_schedule = {
     "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": 5}},
     "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": 5}},
+    "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": 15}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},

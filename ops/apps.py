@@ -12,9 +12,10 @@ class OpsConfig(AppConfig):
         from nodes.services.merging import follow_merges
         from nodes.services.whereabouts import guard_whereabouts
         from nodes.views.extras import add_cluster_extra, add_node_extra, add_pool_extra
-        from ops.frame import everything_stopped, operations_tool
+        from ops.frame import backups_overdue, everything_stopped, operations_tool
         from ops.kubernetes import transport
         from ops.services import retention
+        from ops.services.backups import targets
         from ops.services.clusters.access import rotate_seals
         from ops.services.merging import follow_merge
         from ops.services.renaming import follow_rename
@@ -24,6 +25,7 @@ class OpsConfig(AppConfig):
         from ops.views.pool import pool_operations
 
         add_banner_source(everything_stopped)
+        add_banner_source(backups_overdue)
         add_tool_source(operations_tool)
         add_node_extra(node_operations)
         add_pool_extra(pool_operations)
@@ -34,4 +36,5 @@ class OpsConfig(AppConfig):
         add_cluster_extra(cluster_api)
         register("clusters", rotate_seals)
         transport.forbid = in_transaction
+        register("backup targets", targets.rotate_seals)
         retention.install()

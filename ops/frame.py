@@ -6,14 +6,19 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleetui.access.principals import Principal
 from fleetui.core.frame import Banner, Tool
-from ops.models import Operation, Stop
+from fleetui.core.heartbeats import signs_of
+from ops.models import BackupPolicy, Operation, Stop
+from ops.services.backups.watching import OVERDUE_JOB
 from ops.services.queue import count_waiting_for
 from ops.states import STARTED, State
 
 _KEPT = "_fleetui_stop"
+#: The watch gives its sign four times a minute.
+OVERDUE_SIGN_S = 120
 
 
 def _stop(request: HttpRequest) -> Stop | None:
@@ -34,6 +39,26 @@ def everything_stopped(request: HttpRequest) -> list[Banner]:
         "why": stop.reason or "-",
     }
     return [Banner(level="warn", text=text, url=reverse("operations"), action=_("Operations"))]
+
+
+def backups_overdue(request: HttpRequest) -> list[Banner]:
+    """Asked of the policies only while the watch says that some are overdue, so that other pages cost nothing."""
+    principal: Principal = request.principal  # type: ignore[attr-defined]
+    if not principal.may_somewhere("backups.read"):
+        return []
+    sign = signs_of(request).job(OVERDUE_JOB)
+    if sign is None or sign.age_s > OVERDUE_SIGN_S:
+        return []
+    names = list(
+        BackupPolicy.objects.visible_to(principal).filter(overdue_since__isnull=False).values_list("name", flat=True)
+    )
+    if not names:
+        return []
+    told = {"count": len(names), "name": names[0]}
+    text = ngettext(
+        "%(name)s has no recent good backup", "%(count)s backup policies have no recent good backup", len(names)
+    )
+    return [Banner(level="bad", text=text % told, url=reverse("backups"), action=_("Backups"))]
 
 
 def operations_tool(request: HttpRequest) -> Tool | None:

@@ -155,3 +155,28 @@ class ClusterNodeQuerySet(models.QuerySet[Any]):
     def of(self, nodes: Iterable[Any]) -> Self:
         """The rows of these nodes, each in the cluster that its pool is in now."""
         return self.filter(node__in=[node.pk for node in nodes], access__cluster=F("node__pool__cluster"))
+
+
+class BackupPolicyQuerySet(models.QuerySet[Any]):
+    """Reads of backup policies."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those of nodes and pools whose backups one sees; what belongs to neither is seen with the right everywhere."""
+        where = principal.where("backups.read")
+        return self if where.everywhere else self.filter(_backup_in("", where.pools))
+
+
+class OfBackupPolicy(models.QuerySet[Any]):
+    """Reads of what came of backup policies."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        where = principal.where("backups.read")
+        return self if where.everywhere else self.filter(_backup_in("policy__", where.pools))
+
+    def there(self) -> Self:
+        """Good ones that can be restored: not deleted."""
+        return self.filter(state="good", deleted_at__isnull=True)
+
+
+def _backup_in(before: str, pools: Iterable[Any]) -> Q:
+    return Q(**{f"{before}node__pool_id__in": pools}) | Q(**{f"{before}pool_id__in": pools})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from time import monotonic
+from typing import Any
 
 import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock
-from ops.engine import claim_due, run_step, start_queued
+from ops.engine import claim_due, run_step, start_queued, streaming
+from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
 from ops.services.expire import expire_untouched
 from ops.services.schedule_runs import run_due
@@ -26,8 +28,18 @@ def tick() -> None:
     now = clock.now()
     expire_untouched(now)
     start_queued(now)
-    for operation, lease in claim_due(now):
-        step.delay(str(operation), str(lease))
+    claimed = claim_due(now)
+    streams = streaming([operation for operation, _lease in claimed])
+    for operation, lease in claimed:
+        (stream if operation in streams else step).delay(str(operation), str(lease))
+
+
+@shared_task(name="ops.tasks.backups", ignore_result=True)
+def backups() -> None:
+    """Close the runs whose operations have ended, and say what is overdue."""
+    now = clock.now()
+    settle(now)
+    watch(now)
 
 
 @shared_task(name="ops.tasks.schedules", ignore_result=True)
@@ -39,6 +51,16 @@ def schedules() -> None:
 @shared_task(name="ops.tasks.step", ignore_result=True)
 def step(operation: str, lease: str) -> None:
     """Run one step, and what is due at once after it: without another message, as long as others are not kept waiting."""
+    _work(operation, lease, step)
+
+
+@shared_task(name="ops.tasks.stream", ignore_result=True)
+def stream(operation: str, lease: str) -> None:
+    """The same for what moves many bytes: on a queue and in a process of its own, so that nothing short waits behind it."""
+    _work(operation, lease, stream)
+
+
+def _work(operation: str, lease: str, again: Any) -> None:
     one, mine, is_ours = uuid.UUID(operation), uuid.UUID(lease), False
     until_s = monotonic() + IN_A_ROW_S
     while run_step(one, mine, clock.now(), is_ours=is_ours):
@@ -47,7 +69,7 @@ def step(operation: str, lease: str) -> None:
             return
         ((one, mine),) = claimed
         if monotonic() >= until_s:
-            _send(one, mine)
+            _send(one, mine, again)
             return
         is_ours = True
 
@@ -73,8 +95,8 @@ def nudge_clusters() -> None:
         log.warning("clusters_not_announced", error=str(error))
 
 
-def _send(operation: uuid.UUID, lease: uuid.UUID) -> None:
+def _send(operation: uuid.UUID, lease: uuid.UUID, again: Any) -> None:
     try:
-        step.delay(str(operation), str(lease))
+        again.delay(str(operation), str(lease))
     except (BrokerError, OSError) as error:
         log.warning("step_not_sent", error=str(error))

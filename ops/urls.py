@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from ops import backup_urls
 from ops.palette import palette
 from ops.views import clusters, control, findings, holds, pool_checks, schedules
 from ops.views.approvals import approval_queue, decide_request
@@ -18,6 +19,7 @@ from ops.views.rules import rule_delete, rule_edit, rule_list
 urlpatterns = [
     path("", overview, name="overview"),
     path("palette/", palette, name="palette"),
+    *backup_urls.pages,
     path("operations/", operation_list, name="operations"),
     path("operations/-/plan/", plan, name="operation_plan"),
     path("operations/holds/", holds.hold_list, name="version_holds"),

@@ -157,7 +157,7 @@ def deployed(folder: Path, *, database_url: str, redis_url: str, **over: str) ->
     try:
         made.run("fleetui-prepare.service")
         made.start("fleetui-web.service")
-        for queue in ("poll", "ops"):
+        for queue in ("poll", "ops", "stream"):
             made.start("fleetui-worker@.service", queue)
         made.start("fleetui-beat.service")
         made.start_nginx(nginx)

@@ -23,6 +23,7 @@ from fleetui.access.views.subject import visible_pools
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "ui-mono"}
 SCOPE_WORDS = {
     "read": gettext_lazy("Read: see everything that you see"),
+    "backups": gettext_lazy("Backups: see backups, make them now, and report those of other jobs"),
     "operate": gettext_lazy("Operate: read, and add, edit and poll nodes and request operations"),
     "admin": gettext_lazy("Admin: everything that you may do"),
 }

@@ -27,6 +27,10 @@ PERMISSIONS: Final[dict[str, str]] = {
     "operations.approve": "Approve operations that others requested",
     "operations.hold": "Hold versions back from nodes and pools, and lift such holds",
     "operations.configure": "Set limits and approval rules of operations",
+    "backups.read": "See backup policies and what came of them",
+    "backups.run": "Make a backup now",
+    "backups.report": "Report backups that other jobs made",
+    "backups.write": "Add, edit and delete backup policies and targets",
     "tokens.own": "Make and revoke one's own tokens",
     "tokens.read": "See everybody's tokens",
     "tokens.manage": "Revoke everybody's tokens",
@@ -46,6 +50,7 @@ _READ: Final = frozenset(
         "releases.read",
         "ignition.read",
         "operations.read",
+        "backups.read",
         "tokens.own",
         "settings.read",
     }
@@ -59,6 +64,8 @@ _OPERATE: Final = _READ | {
     "ignition.intend",
     "operations.request",
     "operations.hold",
+    "backups.run",
+    "backups.report",
 }
 
 ROLES: Final[dict[str, frozenset[str]]] = {
@@ -81,6 +88,9 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
         "ignition.intend",
         "operations.request",
         "operations.hold",
+        "backups.run",
+        "backups.report",
     },
+    "backups": frozenset({"backups.read", "backups.run", "backups.report", "operations.read"}),
     "admin": frozenset(PERMISSIONS),
 }

@@ -24,6 +24,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "release.available": _("A stream has a newer release"),
     "schedule.missed": _("A schedule was not started in time"),
     "schedule.failed": _("A schedule could not start its work"),
+    "backup.overdue": _("There is no recent good backup of a policy"),
+    "backup.recovered": _("There is a recent good backup again"),
     "test": _("Somebody pressed the test button"),
 }
 #: Told of together: those of a channel that fall within the time become one message.

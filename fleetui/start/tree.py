@@ -15,6 +15,8 @@ WRONG_USAGE = 2
 EMBEDDED = (sys.executable, "-m", "fleetui.start.embedded")
 FATAL = frozenset({EXIT_CONFIGURATION, WRONG_USAGE})
 WEB_THREADS = 8
+#: So many streams at once; each holds two parts of an upload.
+STREAM_THREADS = 3
 
 
 def environment(bind: Bind, data_dir: Path) -> dict[str, str]:
@@ -50,6 +52,12 @@ def poll_worker(told: dict[str, str], threads: int, number: int) -> Child:
     name = f"poll-{number}"
     options = ("--threads", str(threads), "--queues", "poll", "--name", name)
     return Child(name, (*EMBEDDED, "worker", *options), told, stop_order=2, grace_s=25, fatal_codes=FATAL)
+
+
+def stream_worker(told: dict[str, str]) -> Child:
+    """For what moves many bytes, such as backups: encryption and hashes keep a process busy that polls would wait for."""
+    options = ("--threads", str(STREAM_THREADS), "--queues", "stream", "--name", "stream")
+    return Child("stream", (*EMBEDDED, "worker", *options), told, stop_order=2, grace_s=25, fatal_codes=FATAL)
 
 
 def beat(told: dict[str, str]) -> Child:

@@ -91,6 +91,8 @@ def _run(start: Start, supervisor: Supervisor) -> int:
     if not supervisor.stopping:
         supervisor.start(tree.beat(told))
     _pump_until(supervisor, _answers(start.bind), WEB_TIMEOUT_S, "The web process does not answer.")
+    if not supervisor.stopping:
+        supervisor.start(tree.stream_worker(told))
     # Last, so that they share the processors with nothing that somebody waits for.
     for number in range(2, settings.POLL_WORKERS + 1):
         if not supervisor.stopping:

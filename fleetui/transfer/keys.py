@@ -19,7 +19,7 @@ from fleetui.notify.models import Channel
 from fleetui.transfer.archive import KeysNeeded, Manifest
 from fleetui.transfer.errors import TransferRefused
 from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue, PoolToken, Provisioning
-from ops.models import ClusterAccess
+from ops.models import BackupTarget, ClusterAccess
 
 _SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
 
@@ -42,6 +42,7 @@ def _sealed_values() -> Iterator[Any]:
         yield from GitFollow.objects.order_by().values_list(column, flat=True)
     yield from ClusterAccess.objects.order_by().values_list("sealed", flat=True)
     yield from Channel.objects.order_by().values_list("sealed", flat=True)
+    yield from BackupTarget.objects.order_by().values_list("sealed", flat=True)
     # Its head names the key; the rest may be megabytes.
     offers = Provisioning.objects.exclude(sealed_config="").order_by()
     yield from offers.values_list(Left("sealed_config", len("v1:01234567:")), flat=True)

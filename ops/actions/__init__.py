@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ops.actions.base import Action
+from ops.actions.backup import BACKUP
+from ops.actions.base import ASKED, Action
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
 from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
@@ -17,7 +18,7 @@ from ops.actions.unit import UNIT_RESTART
 _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
-        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, *SIMPLE),
+        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, *SIMPLE, BACKUP),
         *(
             CONTAINER_UPDATE,
             CONTAINER_ROLLBACK,
@@ -38,3 +39,8 @@ def get(kind: str) -> Action:
 
 def kinds() -> tuple[str, ...]:
     return tuple(_ALL)
+
+
+def askable() -> tuple[str, ...]:
+    """Those that are asked for as operations on nodes."""
+    return tuple(kind for kind, action in _ALL.items() if action.permission == ASKED)

@@ -7,6 +7,7 @@ host it does behind a fence (nodes.hosts.drivers.base.Fence), so that a worker w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
@@ -15,6 +16,8 @@ from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult
+from ops.backups.base import Target as BackupTarget
+from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
@@ -22,6 +25,7 @@ from ops.preflight import Check
 #: How soon a long command on a host is looked at again.
 LOOK_AGAIN = timedelta(seconds=3)
 SAID_CHARS = 400
+ASKED = "operations.request"
 
 
 class Host(Protocol):
@@ -34,6 +38,44 @@ class Host(Protocol):
         ...
 
     def run(self, command: Command) -> CommandResult: ...
+
+    def stream(self, command: Command) -> AbstractContextManager[Stream]:
+        """A command that prints more than is kept: its output is read as it comes, until the operation's deadline."""
+        ...
+
+
+class Vault(Protocol):
+    """The policy of a backup, its target, and the ledger. What is written there holds the lease of the step."""
+
+    def job(self) -> Job:
+        """Raises ops.backups.job.NoJob when there is nothing left to go by."""
+        ...
+
+    def target(self) -> BackupTarget: ...
+
+    def halves(self) -> Sequence[str]:
+        """Keys that runs of this policy began and that may have left something at the target."""
+        ...
+
+    def forgot(self, keys: Sequence[str]) -> None: ...
+
+    def begin(self, suffix: str) -> str:
+        """A key of its own for this attempt, written down before anything is written under it."""
+        ...
+
+    def stored(self, passed: Passed) -> None: ...
+
+    def recorded(self) -> Record: ...
+
+    def verified(self) -> None:
+        """From here on it counts."""
+        ...
+
+    def surplus(self) -> Sequence[tuple[str, str]]:
+        """(run, key) of what retention lets go now, the oldest first."""
+        ...
+
+    def deleted(self, run: str) -> None: ...
 
 
 class Inventory(Protocol):
@@ -130,6 +172,7 @@ class Context:
     #: How long a host may take to answer again after a restart.
     return_within: timedelta
     inventory: Inventory
+    vault: Vault
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None
@@ -157,13 +200,15 @@ Target = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
 class Step:
     """`offline_ok`: that the host does not answer is part of the step (it restarts), and no reason to wait elsewhere.
 
-    `when` says of a plan whether the step belongs to it.
+    `when` says of a plan whether the step belongs to it. `is_stream`: it moves more bytes than fit into a short step, and its
+    lease is longer.
     """
 
     name: str
     run: StepFunction
     offline_ok: bool = False
     when: Callable[[Mapping[str, Any]], bool] = lambda _plan: True
+    is_stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +217,8 @@ class Action:
 
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
-    What is done `on` the cluster needs no host that answers.
+    What is done `on` the cluster needs no host that answers. `permission` is what it takes to ask for it; what takes one of
+    its own has a page and an endpoint of its own too, and is not asked for as an operation on nodes.
     """
 
     kind: str
@@ -186,6 +232,7 @@ class Action:
     changes: bool = True
     beside_changes: bool = False
     needs_facts: bool = True
+    permission: str = ASKED
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
     on: Literal["host", "cluster"] = "host"

@@ -3,8 +3,9 @@
 What there is to take back stands in the memory: `staged` (the key of what we staged; taken back unless the operation
 went well), `order` (the id of the deployment that we put first; likewise), `image` (the drop-in of a container's unit;
 likewise), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands), `cordon` (the
-name of the cluster node that we cordoned, or were about to; a drain that went well keeps it, and says so in `cordon_kept`).
-The cordon goes first: it needs no host that answers.
+name of the cluster node that we cordoned, or were about to; a drain that went well keeps it, and says so in `cordon_kept`),
+`upload` (a backup was begun at its target), `on_host` (files of a backup that its script takes away itself, unless the host
+restarts in the middle of it). The cordon goes first: it needs no host that answers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
+from ops.actions.backup import forgotten_at_target, forgotten_on_host
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.actions.container_image import back_command
 from ops.kubernetes import ClusterError
@@ -46,7 +48,16 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
         found.append("image")
     if memory.get("hold"):
         found.append("hold")
+    if memory.get("upload"):
+        found.append("upload")
+    if memory.get("on_host"):
+        found.append("on_host")
     return [*found, "units"] if memory.get("units") else found
+
+
+def serious(memory: Mapping[str, Any]) -> list[str]:
+    """Of that, what a person has to look after when it cannot be taken back: not what is only in the way of nobody."""
+    return [name for name in leftovers(memory) if name not in ("upload", "on_host")]
 
 
 def patience(memory: Mapping[str, Any], usual: timedelta) -> timedelta:
@@ -64,7 +75,7 @@ def tidy(ctx: Context) -> Outcome:
     if not left:
         return Done(finish=True)
     undo = {"cordon": _cordon, "staged": _staged, "order": _order, "image": _image, "hold": _hold, "units": _units}
-    found = undo[left[0]](ctx)
+    found = (undo | {"upload": forgotten_at_target, "on_host": forgotten_on_host})[left[0]](ctx)
     if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
         return Fail(

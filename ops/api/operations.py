@@ -62,7 +62,7 @@ class FilterText(Text):
 class RequestBody(Body):
     """What is to be done, and to which nodes: by name, or by the filters of the nodes list."""
 
-    kind = serializers.ChoiceField(choices=list(actions.kinds()))
+    kind = serializers.ChoiceField(choices=list(actions.askable()))
     nodes = serializers.ListField(child=Text(max_length=100), max_length=MOST_NODES, required=False)
     selector = serializers.DictField(
         child=FilterText(max_length=500), required=False, help_text='As the query of nodes/: {"pool": "web"}.'

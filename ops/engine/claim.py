@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
+from ops import actions
 from ops.models import Operation
 
 CLAIM_AT_ONCE = 200
+#: A target may take that long for one piece; meanwhile nobody renews.
+STREAM_LEASE = timedelta(minutes=5)
 
 
 def lease_time() -> timedelta:
@@ -37,6 +41,14 @@ def claim_due(now: datetime, *, only: uuid.UUID | None = None) -> list[tuple[uui
     return [(pk, lease) for pk in due]
 
 
+def streaming(claimed: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of these operations that move many bytes; without any of such a kind no query."""
+    kinds = [kind for kind in actions.kinds() if any(step.is_stream for step in actions.get(kind).steps)]
+    if not claimed:
+        return set()
+    return set(Operation.objects.filter(pk__in=claimed, kind__in=kinds).values_list("pk", flat=True))
+
+
 def begin(operation: uuid.UUID, lease: uuid.UUID, now: datetime) -> uuid.UUID | None:
     """Take over a claim under a lease of one's own. None when it ran out, or a repeated message began it before."""
     own = uuid.uuid4()
@@ -44,7 +56,7 @@ def begin(operation: uuid.UUID, lease: uuid.UUID, now: datetime) -> uuid.UUID | 
     return own if claim.update(lease_id=own, lease_until=now + lease_time()) else None
 
 
-def hold(operation: uuid.UUID, lease: uuid.UUID, now: datetime) -> bool:
+def hold(operation: uuid.UUID, lease: uuid.UUID, now: datetime, span: timedelta | None = None) -> bool:
     """Renew a lease; False when it ran out meanwhile, and the operation is someone else's."""
     held = Operation.objects.filter(pk=operation, lease_id=lease, lease_until__gt=now)
-    return held.update(lease_until=now + lease_time()) > 0
+    return held.update(lease_until=now + (span or lease_time())) > 0

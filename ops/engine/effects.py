@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import transaction
 
@@ -13,6 +15,7 @@ from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult
 from ops.actions.base import Host, LeaseLost
+from ops.backups.job import Stream
 from ops.engine.claim import hold
 from ops.engine.log import masked
 from ops.models import Operation
@@ -40,6 +43,13 @@ class AuditedHost:
         if command.changes or command.is_told:
             self._record(command)
         return self._host.run(command)
+
+    @contextmanager
+    def stream(self, command: Command) -> Iterator[Stream]:
+        """What leaves a host is recorded as what changes it is."""
+        self._record(command)
+        with self._host.stream(command) as talk:
+            yield talk
 
     def _record(self, command: Command) -> None:
         row = self._row

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +16,7 @@ from nodes.hosts.drivers.base import Command
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look, look
 from nodes.services.polling.contact import Target, connected
+from ops.backups.job import Stream
 
 #: No step holds a worker for longer.
 STEP_TIMEOUT_S = 30.0
@@ -21,11 +25,11 @@ STEP_TIMEOUT_S = 30.0
 class SshHost:
     """Implements ops.actions.base.Host. Raises nodes.hosts.errors.HostError, and ssh.Interrupted.
 
-    `is_unwanted` ends what only reads; what changes the host is always heard to its end.
+    `is_unwanted` ends what only reads; what changes the host is always heard to its end. `until` bounds what streams.
     """
 
-    def __init__(self, target: Target, *, is_unwanted: Callable[[], bool]) -> None:
-        self._target = target
+    def __init__(self, target: Target, *, is_unwanted: Callable[[], bool], until: datetime) -> None:
+        self._target, self._until = target, until
         self._deadline = ssh.Deadline.after(STEP_TIMEOUT_S)
         self._reads = replace(self._deadline, is_unwanted=is_unwanted)
         self._open: ssh.Connection | None = None
@@ -60,6 +64,17 @@ class SshHost:
             deadline=self._deadline if command.changes else self._reads,
             expect_disconnect=command.expects_disconnect,
         )
+
+    @contextmanager
+    def stream(self, command: Command) -> Iterator[Stream]:
+        """Over a connection of its own, for as long as the operation may go on."""
+        remaining_s = (self._until - clock.now()).total_seconds()
+        deadline = ssh.Deadline.after(max(remaining_s, STEP_TIMEOUT_S), self._reads.is_unwanted)
+        with (
+            connected(self._target, deadline=ssh.Deadline.after(STEP_TIMEOUT_S)) as connection,
+            connection.exchange(shlex.join(command.argv), deadline=deadline) as talk,
+        ):
+            yield talk
 
     def _connection(self) -> ssh.Connection:
         if self._open is None:

@@ -20,12 +20,13 @@ from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
 from ops import actions
 from ops.actions.base import Context, LeaseLost, Step
-from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, tidy
-from ops.engine.claim import begin, hold
+from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
+from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
 from ops.engine.cluster import StepCluster
 from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
+from ops.engine.ledger import Ledger
 from ops.engine.log import StepLog
 from ops.engine.record import record, void
 from ops.engine.standing import standing
@@ -135,7 +136,8 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     pinned = HostKey.objects.filter(node=node, state="pinned").first()
     family = node.os_family_given or node.os_family
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
-    with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row)) as host:
+    span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
+    with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row), until=row.deadline) as host:
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -149,10 +151,11 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             now=now,
             deadline=row.deadline,
             since=begun.started_at,
-            held=lambda: hold(row.pk, own, clock.now()),
+            held=lambda: hold(row.pk, own, clock.now(), span),
             lease_s=settings.OPERATION_LEASE_S,
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
+            vault=Ledger(row, own, node.name),
             family=family,
             cluster=cluster,
         )
@@ -169,7 +172,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             raise
         except Exception as error:  # a fault of ours in one step must not stop the engine, and is told as what it is
             log.exception("step_failed", operation=str(row.pk), step=step.name)
-            return Fail("fault", {"error": type(error).__name__}, attention=bool(leftovers(row.memory)), again=True)
+            return Fail("fault", {"error": type(error).__name__}, attention=bool(serious(row.memory)), again=True)
         finally:
             if cluster is not None:
                 cluster.close()
@@ -182,12 +185,12 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
         hopeless = row.memory.get("given_up") and error.kind in DECISIVE
         if not hopeless and now - begun.started_at < patience(row.memory, PATIENCE):
             return Wait(now + timedelta(seconds=15), "unreachable", params)
-        serious = [name for name in leftovers(row.memory) if name != "units"]
-        if serious or row.memory.get("given_up"):
-            return Fail("left_behind", {"what": serious, **params}, attention=True)
+        left = [name for name in serious(row.memory) if name != "units"]
+        if left or row.memory.get("given_up"):
+            return Fail("left_behind", {"what": left, **params}, attention=True)
         return Done(finish=True)
     if error.kind in DECISIVE:
-        return Fail("contact_refused", params, attention=bool(leftovers(row.memory)))
+        return Fail("contact_refused", params, attention=bool(serious(row.memory)))
     looks = int(row.memory.get("missed", 0))
     wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
     return Wait(now + timedelta(seconds=wait_s), "unreachable", params, memory={"missed": looks + 1})

@@ -1,6 +1,7 @@
 """What we do about it: requests, the operations that carry them out, their logs, approvals and limits."""
 
 from ops.models.attachment import Attachment
+from ops.models.backup import BackupPolicy, BackupRun, BackupTarget
 from ops.models.cluster import ClusterAccess, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
@@ -14,6 +15,9 @@ __all__ = [
     "Approval",
     "ApprovalRule",
     "Attachment",
+    "BackupPolicy",
+    "BackupRun",
+    "BackupTarget",
     "ClusterAccess",
     "ClusterNode",
     "Cordon",

@@ -54,14 +54,15 @@ class Answer:
     is_repeat: bool = False
 
 
-def checked_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind exists, and its parameters have the form that it takes."""
-    if kind not in actions.kinds():
+def checked_params(kind: str, params: Mapping[str, Any], known: Sequence[str] | None = None) -> dict[str, Any]:
+    """The kind is one that may be asked for here, and its parameters have the form that it takes."""
+    known = actions.askable() if known is None else known
+    if kind not in known:
         raise InvalidInput(
             _("%(value)r is no kind of operation.") % {"value": kind},
             field="kind",
             value=kind,
-            mend=_("Use %(known)s.") % {"known": ", ".join(actions.kinds())},
+            mend=_("Use %(known)s.") % {"known": ", ".join(known)},
         )
     try:
         return dict(actions.get(kind).check_params(params))
@@ -102,11 +103,11 @@ def preview(
 ) -> list[NodePlan]:
     """What a request would do; writes nothing."""
     checked = checked_params(kind, params)
-    return [_allowed(plan, actor) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+    return [_allowed(plan, actor, "operations.request") for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
 
 
-def _allowed(plan: NodePlan, actor: Principal) -> NodePlan:
-    return plan if actor.may("operations.request", plan.node) else NodePlan(plan.node, "not_allowed")
+def _allowed(plan: NodePlan, actor: Principal, permission: str) -> NodePlan:
+    return plan if actor.may(permission, plan.node) else NodePlan(plan.node, "not_allowed")
 
 
 def request_operations(
@@ -131,9 +132,10 @@ def request_operations(
     key from the same principal answers what it answered before; with other content it is a conflict. `retries` says of
     which operation the one of a node is the retry.
     """
-    if not actor.may_somewhere("operations.request"):
-        require(actor, "operations.request")
-    checked = checked_params(kind, params or {})
+    checked = checked_params(kind, params or {}, actions.kinds())
+    permission = actions.get(kind).permission
+    if not actor.may_somewhere(permission):
+        require(actor, permission)
     checked_deadline(deadline, now)
     attempts = checked_attempts(kind, max_attempts)
     reason = checked_reason(reason)
@@ -151,7 +153,7 @@ def request_operations(
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
         return earlier
-    plans = [_allowed(plan, actor) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+    plans = [_allowed(plan, actor, permission) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]
     pools = [plan.node.pool.name if plan.node.pool else "" for plan in chosen]
     needed = needed_for(kind=kind, pools=pools, approve_by=approve_by, now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +11,12 @@ from typing import Any, Protocol
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal
-from fleetui.core.errors import InvalidInput
+from fleetui.core.errors import InvalidInput, NotFound
 from fleetui.core.text import clean
 from ops import wording
-from ops.models import OperationRequest, Schedule
+from ops.models import BackupPolicy, OperationRequest, Schedule
+from ops.services.backups.reading import policy_at
+from ops.services.backups.runs import request_backup
 from ops.services.chosen import nodes_of
 from ops.services.reasons import checked_reason
 from ops.services.request import checked_params, request_operations
@@ -120,7 +123,37 @@ def _part(task: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
     return found
 
 
-JOBS: dict[str, Job] = {"operation": OperationJob()}
+class BackupJob:
+    """Makes the backup of one policy."""
+
+    permission = "backups.run"
+
+    def checked(self, task: Mapping[str, Any], *, actor: Principal) -> dict[str, Any]:
+        if set(task) != {"policy"}:
+            mend = _("Give policy alone: the id of one.")
+            raise InvalidInput(_("A scheduled backup names its policy."), field="task", value=list(task), mend=mend)
+        return {"policy": str(self._policy(task, actor).pk)}
+
+    def start(
+        self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
+    ) -> Started:
+        answer = request_backup(policy=self._policy(task, actor), idempotency_key=key, actor=actor, now=now)
+        return Started(answer.request, len(answer.operations), len(answer.refused))
+
+    def words(self, task: Mapping[str, Any]) -> str:
+        return str(wording.kind_word("backup"))
+
+    def _policy(self, task: Mapping[str, Any], actor: Principal) -> BackupPolicy:
+        try:
+            return policy_at(actor, uuid.UUID(str(task["policy"])))
+        except (ValueError, NotFound) as error:
+            mend = _("Delete the schedule, or add the policy again.")
+            raise InvalidInput(
+                _("There is no such backup policy."), field="task", value=str(task["policy"])[:40], mend=mend
+            ) from error
+
+
+JOBS: dict[str, Job] = {"operation": OperationJob(), "backup": BackupJob()}
 
 
 def job_of(name: str) -> Job:

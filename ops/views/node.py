@@ -70,7 +70,7 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
     return {
         "operation_plan_url": plan_url,
         "operation_kinds": [
-            _kind(kind) for kind in actions.kinds() if kind not in _OF_CONTAINERS and _is_supported(node, kind, known)
+            _kind(kind) for kind in actions.askable() if kind not in _OF_CONTAINERS and _is_supported(node, kind, known)
         ]
         if may
         else [],

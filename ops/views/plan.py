@@ -114,7 +114,7 @@ class PlanForm(forms.Form):
     """The nodes, frozen as ids, the kind with its parameters, and why."""
 
     ids = forms.CharField(widget=forms.HiddenInput)
-    kind = forms.ChoiceField(choices=[(kind, kind) for kind in actions.kinds()], widget=forms.HiddenInput)
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in actions.askable()], widget=forms.HiddenInput)
     version = forms.CharField(
         label=gettext_lazy("Version"),
         required=False,
@@ -258,7 +258,7 @@ def plan(request: HttpRequest) -> HttpResponse:
     """First with a selection: shows the plan. Then with `go`: asks for the operations."""
     principal = principal_of(request)
     kind = request.POST.get("kind", "")
-    if kind not in actions.kinds():
+    if kind not in actions.askable():
         messages.warning(request, _("This is no kind of operation."))
         return redirect("nodes:list")
     if "go" in request.POST or "again" in request.POST:

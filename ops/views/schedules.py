@@ -92,7 +92,7 @@ class ScheduleForm(forms.Form):
         super().__init__(*args, **kwargs)
         every = [("", _("Every pool"))] if may_all else []
         self.fields["pool"].choices = [*every, *((name, name) for name in pools)]  # type: ignore[attr-defined]
-        kinds = sorted((wording.kind_word(kind), kind) for kind in actions.kinds())
+        kinds = sorted((wording.kind_word(kind), kind) for kind in actions.askable())
         self.fields["kind"].choices = [(kind, word) for word, kind in kinds]  # type: ignore[attr-defined]
         late = self.initial.get("lateness_s", 600)
         if late not in LATENESS:
@@ -215,6 +215,8 @@ def schedule_edit(request: HttpRequest, schedule_id: uuid.UUID | None = None) ->
     schedule = _schedule(request, schedule_id) if schedule_id else None
     if schedule is not None and not _may(principal, schedule):
         raise PermissionDenied(services.PERMISSION)
+    if schedule is not None and schedule.job == "backup":
+        return redirect("backup_policy_edit", schedule.task["policy"])
     where = principal.where(services.PERMISSION)
     pools = {pool.name: pool for pool in Pool.objects.visible_to(principal).order_by("name") if where.covers(pool.pk)}
     form = ScheduleForm(

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from nodes.wording import timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
-from ops.wording import kubernetes, pool_checks
+from ops.wording import backups, kubernetes, pool_checks
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
 from ops.wording.results import LEFTOVERS, RESULTS
@@ -57,7 +57,7 @@ def step_word(step: str) -> str:
 
 def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     """What it waits for."""
-    known = dict(params or {})
+    known = backups.worded(params or {})
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
     if reason == "cluster_silent":
@@ -80,7 +80,9 @@ def _moment(text: str) -> str:
 
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
     """How it ended, and why."""
-    known = dict(params or {})
+    known = backups.worded(params or {})
+    if result.startswith("target_") and (code := result.removeprefix("target_")) in backups.TARGETS:
+        return " ".join(backups.target_problem(code, str(known.get("said", ""))))
     if result in ("preflight", "unhealthy", "went_back", "back_failed"):
         known["why"] = _sentences(known)
     if result == "healthy" and not known.get("seconds"):
@@ -158,7 +160,7 @@ def hold_sentence(why: str) -> str:
 
 def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """A line of the log that FleetUI itself says."""
-    known = dict(params or {})
+    known = backups.worded(params or {})
     if code.startswith("check_"):
         return check_sentence(str(known.get("check", "")), known)
     if code == "step_started":

@@ -5,9 +5,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
+from ops.wording import backups
 from ops.wording.containers import CONTAINER_RESULTS
 
 RESULTS: dict[str, Forms] = {
+    **backups.RESULTS,
     "done": (_("Done."),),
     "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
     "command_failed": (
@@ -245,6 +247,7 @@ RESULTS: dict[str, Forms] = {
 #: What an operation may leave on a host.
 LEFTOVERS: dict[str, Promise] = {
     "cordon": _("the cordon of its node in the cluster, which goes when its API answers"),
+    **backups.LEFTOVERS,
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
     "image": _("the changed image of a container"),

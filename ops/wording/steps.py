@@ -5,8 +5,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
+from ops.wording import backups
 
 STEPS: dict[str, Promise] = {
+    **backups.STEPS,
     "preflight": _("Look before anything changes"),
     "hold": _("Hold the update agent"),
     "hold_again": _("Hold the update agent after the restart"),
@@ -39,6 +41,7 @@ STEPS: dict[str, Promise] = {
     "tidy": _("Leave nothing behind"),
 }
 WAITS: dict[str, Forms] = {
+    **backups.WAITS,
     "turn": (_("Waits for its turn: the limits of its pool let no more run now."),),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
@@ -107,6 +110,7 @@ WAITS: dict[str, Forms] = {
     ),
 }
 NOTES: dict[str, Forms] = {
+    **backups.NOTES,
     "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),

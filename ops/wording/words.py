@@ -25,6 +25,7 @@ KINDS: dict[str, Promise] = {
     "auto_update": _("Run podman auto-update"),
     "drain": _("Drain"),
     "uncordon": _("Uncordon"),
+    "backup": _("Back up"),
     "pin": _("Pin a deployment"),
     "unpin": _("Unpin a deployment"),
     "cleanup_pending": _("Drop the pending deployment"),

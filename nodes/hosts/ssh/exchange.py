@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import paramiko
 from paramiko.ssh_exception import SSHException
@@ -66,6 +67,23 @@ class Exchange:
                 raise ConnectionLost(self._address, printable(str(error))) from None
         if self._deadline.expired:
             raise TimedOut("command", self._address, self._deadline.span_s)
+
+    def chunks(self) -> Iterator[bytes]:
+        """What it prints, piece by piece to its end."""
+        while piece := self.read(_READ_BYTES):
+            yield piece
+
+    def status(self) -> int:
+        """Its exit status, once it has ended and all that it printed was read."""
+        while not self._channel.status_event.wait(_LOOK_EVERY_S):
+            self._deadline.check("command", self._address)
+            self._take_errors()
+            if self._channel.closed:
+                break
+        self._take_errors()
+        if self._channel.exit_status < 0:
+            raise ConnectionLost(self._address, "it ended during the command")
+        return self._channel.exit_status
 
     def can_read(self) -> bool:
         return bool(self._held) or self._channel.recv_ready()

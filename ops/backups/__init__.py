@@ -1,0 +1,1 @@
+"""Where backups lie, and what is made of them: targets, retention and the calendar. No Django, no database."""

@@ -1,0 +1,147 @@
+"""The ledger of backups as a step sees it: its policy, the target, and the row of its run. Every write holds the lease."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from fleetui.audit.log import Entry, append
+from fleetui.core import clock
+from fleetui.core.errors import SealBroken
+from ops.actions.base import LeaseLost
+from ops.backups.base import Stored, Target
+from ops.backups.job import Job, NoJob, Passed, Record
+from ops.engine.claim import STREAM_LEASE, hold
+from ops.models import BackupPolicy, BackupRun, Operation
+from ops.services.backups.keeping import going, key_of
+from ops.services.backups.reading import covers
+from ops.services.backups.targets import opened
+
+
+class Ledger:
+    """Implements ops.actions.base.Vault for one operation; costs nothing until it is asked."""
+
+    def __init__(self, row: Operation, lease: uuid.UUID, source: str) -> None:
+        self._row, self._lease, self._source = row, lease, source
+        self._policy: BackupPolicy | None = None
+        self._target: Target | None = None
+
+    def job(self) -> Job:
+        policy = self._of()
+        if not covers(policy, self._row.node):
+            raise NoJob("policy_elsewhere", policy=policy.name)
+        if policy.kind == "reported":
+            raise NoJob("policy_changed", policy=policy.name)
+        return Job(policy.kind, policy.settings)
+
+    def target(self) -> Target:
+        policy = self._of()
+        if policy.target is None:
+            raise NoJob("policy_changed", policy=policy.name)
+        if self._target is None:
+            try:
+                self._target = opened(policy.target)
+            except SealBroken as error:
+                raise NoJob("target_sealed", said=error.message) from error
+        return self._target
+
+    def halves(self) -> Sequence[str]:
+        # Of the target that the policy has now: what lies at another one is nobody's business any more.
+        rows = self._unfinished().filter(target=self._of().target_id).values_list("halves", "key", "state")
+        return [key for halves, kept, state in rows for key in halves if state != "good" or key != kept]
+
+    def forgot(self, keys: Sequence[str]) -> None:
+        gone = set(keys)
+        with self._held():
+            for run in self._unfinished().only("halves"):
+                BackupRun.objects.filter(pk=run.pk).update(halves=[one for one in run.halves if one not in gone])
+
+    def begin(self, suffix: str) -> str:
+        policy, now = self._of(), clock.now()
+        target = self.target()
+        try:
+            with self._held():
+                given = {"policy": policy, "source": self._source, "started_at": now}
+                run, _made = BackupRun.objects.get_or_create(operation=self._row, defaults=given)
+                key = key_of(policy, now, suffix)
+                BackupRun.objects.filter(pk=run.pk).update(
+                    source=self._source,
+                    target=policy.target,
+                    target_name=policy.target.name if policy.target else "",
+                    key=key,
+                    location=target.location(key),
+                    halves=[*run.halves, key],
+                    size_bytes=None,
+                    sha256="",
+                    checks={},
+                )
+        except IntegrityError as error:
+            raise NoJob("backup_runs", policy=policy.name) from error
+        return key
+
+    def stored(self, passed: Passed) -> None:
+        header = passed.header
+        found: dict[str, Any] = dict(header.found) if header else {}
+        if passed.changed:
+            found["changed"] = passed.changed[:500]
+        with self._held():
+            self._mine().update(size_bytes=passed.stored.size_bytes, sha256=passed.stored.sha256, checks=found)
+
+    def recorded(self) -> Record:
+        run = self._mine().get()
+        return Record(run.state, run.key, Stored(run.size_bytes or 0, run.sha256), run.location)
+
+    def verified(self) -> None:
+        now = clock.now()
+        with self._held():
+            run = self._mine().get()
+            halves = [one for one in run.halves if one != run.key]
+            done = {"state": "good", "ended_at": now, "verified_at": now, "result": "backed_up", "halves": halves}
+            self._mine().update(**done)
+            BackupPolicy.objects.filter(pk=run.policy_id).update(last_good_at=now)
+
+    def surplus(self) -> Sequence[tuple[str, str]]:
+        policy = self._of()
+        return [(str(run.pk), run.key) for run in going(policy) if run.target_id == policy.target_id]
+
+    def deleted(self, run: str) -> None:
+        now = clock.now()
+        with self._held():
+            row = BackupRun.objects.select_related("policy").get(pk=run)
+            if BackupRun.objects.filter(pk=run, deleted_at=None).update(deleted_at=now):
+                append(
+                    [
+                        Entry(
+                            actor="system:fleetui",
+                            action="backups.delete",
+                            subject=f"backup-policy:{row.policy.name}",
+                            before={"location": row.location, "sha256": row.sha256, "run": str(row.pk)},
+                            reason="retention",
+                        )
+                    ]
+                )
+
+    def _of(self) -> BackupPolicy:
+        if self._policy is None:
+            found = BackupPolicy.objects.select_related("target").filter(pk=self._row.params.get("policy")).first()
+            if found is None:
+                raise NoJob("policy_gone")
+            self._policy = found
+        return self._policy
+
+    def _mine(self) -> Any:
+        return BackupRun.objects.filter(operation=self._row)
+
+    def _unfinished(self) -> Any:
+        return BackupRun.objects.filter(policy=self._of()).exclude(halves=[])
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with transaction.atomic():
+            if not hold(self._row.pk, self._lease, clock.now(), STREAM_LEASE):
+                raise LeaseLost
+            yield

@@ -1,0 +1,1 @@
+"""Backups: where they lie, what is backed up, and what became of it."""

@@ -1,0 +1,193 @@
+"""Backup policies: set with their schedule, and deleted. They decide whose files leave a host, so that admins set them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
+from nodes.models import Node, Pool
+from ops.backups.sources import SettingRefused, checked
+from ops.models import BackupPolicy, BackupRun, BackupTarget, Schedule
+from ops.services.backups.keeping import checked_keep
+from ops.services.schedules import checked_cron, checked_zone, delete_schedule, set_schedule
+from ops.wording.backups import setting_problem
+
+PERMISSION = "backups.write"
+LEAST_OVERDUE_S, MOST_OVERDUE_S = 600, 400 * 86_400
+DEFAULT_OVERDUE_S = 26 * 3600
+#: A backup is worth having late too, within that time.
+LATENESS_S = 4 * 3600
+
+
+def set_policy(
+    *,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    node: Node | None = None,
+    pool: Pool | None = None,
+    target: BackupTarget | None = None,
+    keep: Mapping[str, int],
+    overdue_after_s: int = DEFAULT_OVERDUE_S,
+    cron: str = "",
+    zone: str = "UTC",
+    policy: BackupPolicy | None = None,
+    expected_revision: int | None = None,
+    actor: Principal,
+    now: datetime,
+) -> BackupPolicy:
+    """Add a policy, or (with `policy`) change it. With `cron` it runs by a schedule of its own, with the rights of whoever saves it."""
+    if policy is not None:
+        require(actor, PERMISSION, policy.subject)
+    require(actor, PERMISSION, node or (pool and BackupPolicy(pool=pool)))
+    name = name.strip()
+    if not name or len(name) > 80:
+        raise InvalidInput(_("A policy needs a name."), field="name", value=name, mend=_("Give 1 to 80 characters."))
+    if kind not in BackupPolicy.KINDS or (policy is not None and kind != policy.kind):
+        mend = _("Use %(known)s.") % {"known": ", ".join(BackupPolicy.KINDS)}
+        raise InvalidInput(_("This is no kind of backup."), field="kind", value=kind, mend=mend)
+    if not LEAST_OVERDUE_S <= overdue_after_s <= MOST_OVERDUE_S:
+        mend = _("Give %(least)s to %(most)s seconds.") % {"least": LEAST_OVERDUE_S, "most": MOST_OVERDUE_S}
+        message = _("%(value)s seconds is no time after which it is overdue.") % {"value": overdue_after_s}
+        raise InvalidInput(message, field="overdue_after_s", value=overdue_after_s, mend=mend)
+    _check_place(kind, node, pool, target, cron)
+    columns: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "settings": _settings(kind, settings),
+        "node": node,
+        "node_name": node.name if node else "",
+        "pool": pool,
+        "pool_name": pool.name if pool else "",
+        "target": target,
+        "keep": checked_keep(keep),
+        "overdue_after_s": overdue_after_s,
+        "set_by": str(actor),
+        "set_at": now,
+    }
+    if cron:
+        checked_cron(cron)
+        checked_zone(zone)
+        _check_schedule_name(name, policy)
+    before = _told(policy) if policy else None
+    try:
+        with transaction.atomic():
+            if policy is None:
+                found = BackupPolicy.objects.create(**columns, created_at=now)
+            else:
+                revision = policy.revision if expected_revision is None else expected_revision
+                mine = BackupPolicy.objects.filter(pk=policy.pk, revision=revision)
+                if not mine.update(**columns, revision=F("revision") + 1):
+                    raise StaleEdit(_("Someone else changed this policy meanwhile."), mend=_("Read it again."))
+                found = BackupPolicy.objects.get(pk=policy.pk)
+            action = "backups.edit_policy" if policy else "backups.add_policy"
+            append([_entry(action, found, actor, before=before, after=_told(found))])
+    except IntegrityError as error:
+        raise Conflict(
+            _("There is a policy %(name)s already.") % {"name": name},
+            field="name",
+            value=name,
+            mend=_("Choose another name."),
+        ) from error
+    _set_schedule(found, cron, zone, actor, now)
+    return BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(pk=found.pk)
+
+
+def delete_policy(*, policy: BackupPolicy, reason: str = "", actor: Principal) -> None:
+    """With its ledger and its schedule. What lies at the target stays there, and nobody counts it any more."""
+    require(actor, PERMISSION, policy.subject)
+    if policy.schedule is not None:
+        delete_schedule(schedule=policy.schedule, reason=reason, actor=actor)
+    with transaction.atomic():
+        if BackupRun.objects.filter(policy=policy, state="running").exists():
+            raise Conflict(_("A backup of it is under way."), mend=_("Wait for its end, or cancel it."))
+        if BackupPolicy.objects.filter(pk=policy.pk).delete()[0]:
+            append([_entry("backups.delete_policy", policy, actor, before=_told(policy), reason=reason)])
+
+
+def _check_place(kind: str, node: Node | None, pool: Pool | None, target: BackupTarget | None, cron: str) -> None:
+    if kind == "reported":
+        if target is not None or cron:
+            mend = _("Leave target and schedule out: the other job has them.")
+            raise InvalidInput(_("FleetUI does not make this backup."), field="target", value=None, mend=mend)
+        return
+    if target is None:
+        raise InvalidInput(
+            _("No target is named."), field="target", value=None, mend=_("Add a target first, and name it.")
+        )
+    if kind == "etcd":
+        if (node is None) == (pool is None):
+            mend = _("Name one node, or one pool whose nodes are members of the same etcd.")
+            raise InvalidInput(_("Where etcd runs is not named."), field="node", value=None, mend=mend)
+    elif node is None or pool is not None:
+        raise InvalidInput(_("No node is named."), field="node", value=None, mend=_("Name the node, and no pool."))
+
+
+def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return checked(kind, given)
+    except SettingRefused as error:
+        message, mend = setting_problem(error.name, error.code, error.value)
+        raise InvalidInput(message, field=error.name, value=error.value, mend=mend) from error
+
+
+def _schedule_name(name: str) -> str:
+    return _("Backup of %(name)s") % {"name": name}
+
+
+def _check_schedule_name(name: str, policy: BackupPolicy | None) -> None:
+    wanted = _schedule_name(name)
+    own = policy.schedule_id if policy else None
+    if Schedule.objects.filter(name=wanted).exclude(pk=own).exists():
+        mend = _("Choose another name for the policy.")
+        raise Conflict(
+            _("There is a schedule %(name)s already.") % {"name": wanted}, field="name", value=name, mend=mend
+        )
+
+
+def _set_schedule(policy: BackupPolicy, cron: str, zone: str, actor: Principal, now: datetime) -> None:
+    """A policy that was saved and whose schedule was not, since the process died, shows that it has none."""
+    schedule = policy.schedule
+    if not cron:
+        if schedule is not None:
+            delete_schedule(schedule=schedule, actor=actor)
+        return
+    saved = set_schedule(
+        name=_schedule_name(policy.name)[:100],
+        cron=cron,
+        zone=zone,
+        job="backup",
+        task={"policy": str(policy.pk)},
+        pool=policy.pool or (policy.node.pool if policy.node else None),
+        lateness_s=LATENESS_S,
+        schedule=schedule,
+        actor=actor,
+        now=now,
+    )
+    BackupPolicy.objects.filter(pk=policy.pk).update(schedule=saved)
+
+
+def _told(policy: BackupPolicy) -> dict[str, Any]:
+    names = ("name", "kind", "settings", "node_name", "pool_name", "keep", "overdue_after_s")
+    return {name: getattr(policy, name) for name in names} | {"target": policy.target.name if policy.target else None}
+
+
+def _entry(
+    action: str,
+    policy: BackupPolicy,
+    actor: Principal,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Entry:
+    subject = f"backup-policy:{policy.name}"
+    return Entry(str(actor), action, subject, before=before, after=after, reason=reason.strip())

@@ -1,0 +1,90 @@
+"""What is looked at again and again: runs whose operations have ended, and policies that have no recent good backup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fleetui.audit.log import Entry, append
+from fleetui.core.heartbeats import mark
+from fleetui.notify.outbox import Told, tell
+from ops.models import BackupPolicy, BackupRun
+from ops.services.backups.reading import overdue_at
+from ops.states import FINAL
+
+#: The sign of life that says that something is overdue: only then pages ask what.
+OVERDUE_JOB: Final = "backup_overdue"
+
+
+def settle(now: datetime, policy: BackupPolicy | None = None) -> int:
+    """Write into the ledger how runs ended that did not become good; returns how many.
+
+    The operation has said so to everybody already; this keeps it when the operation is long gone.
+    """
+    ended = Q(operation__state__in=sorted(FINAL)) | Q(operation=None)
+    rows = BackupRun.objects.filter(ended, state="running").select_related("operation")
+    count = 0
+    for run in rows.filter(policy=policy) if policy is not None else rows:
+        operation = run.operation
+        columns: Mapping[str, Any] = {
+            "state": "failed",
+            "ended_at": operation.ended_at if operation else now,
+            "result": operation.result if operation else "operation_gone",
+            "result_params": operation.result_params if operation else {},
+        }
+        count += BackupRun.objects.filter(pk=run.pk, state="running").update(**columns)
+    return count
+
+
+def watch(now: datetime) -> int:
+    """Tell once of each policy that became overdue, and once when it is not any more; returns how many are overdue."""
+    overdue = 0
+    for policy in BackupPolicy.objects.select_related("node__pool", "pool"):
+        is_overdue = overdue_at(policy) <= now
+        overdue += is_overdue
+        if is_overdue != (policy.overdue_since is not None):
+            _turned(policy, is_overdue=is_overdue, now=now)
+    if overdue:
+        mark(OVERDUE_JOB, {"count": overdue})
+    return overdue
+
+
+def _turned(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> None:
+    with transaction.atomic():
+        mine = BackupPolicy.objects.filter(pk=policy.pk, overdue_since__isnull=is_overdue)
+        if not mine.update(overdue_since=now if is_overdue else None):
+            return
+        pool = policy.pool or (policy.node.pool if policy.node else None)
+        last = policy.last_good_at
+        if is_overdue:
+            text = (
+                _("%(name)s has had no good backup since %(time)s") % {"name": policy.name, "time": _shown(last)}
+                if last
+                else _("%(name)s never had a good backup") % {"name": policy.name}
+            )
+        else:
+            text = _("%(name)s has a recent good backup again") % {"name": policy.name}
+        one = Told(
+            event="backup.overdue" if is_overdue else "backup.recovered",
+            severity="critical" if is_overdue else "info",
+            text=text,
+            path=reverse("backup_policy", args=[policy.pk]),
+            subject=f"backup-policy:{policy.name}",
+            pool_id=pool.pk if pool else None,
+            pool=pool.name if pool else "",
+            details={"policy": str(policy.pk), "kind": policy.kind, "last_good_at": last.isoformat() if last else None},
+        )
+        tell([one], now=now)
+        if is_overdue:
+            entry = Entry("system:fleetui", "backups.overdue", f"backup-policy:{policy.name}", reason=text)
+            append([entry])
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,189 @@
+"""Backups in words: kinds, what stands against a target or a setting, and what becomes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from nodes.wording.sentences import Forms, fill
+
+KINDS: dict[str, Promise] = {
+    "path": _("Files of a host"),
+    "postgresql": _("PostgreSQL database"),
+    "etcd": _("etcd snapshot"),
+    "reported": _("Made by another job"),
+}
+RUNS_IN: dict[str, Promise] = {
+    "host": _("On the host itself"),
+    "kubeadm": _("In the static pod of kubeadm"),
+    "podman": _("In a Podman container"),
+    "docker": _("In a Docker container"),
+}
+PERIODS: dict[str, Promise] = {
+    "hourly": _("Hourly"),
+    "daily": _("Daily"),
+    "weekly": _("Weekly"),
+    "monthly": _("Monthly"),
+    "yearly": _("Yearly"),
+}
+#: Why a backup stays.
+REASONS: dict[str, Promise] = {
+    "newest": _("the last good one"),
+    "no_rule": _("nothing is deleted"),
+    "hourly": _("hourly"),
+    "daily": _("daily"),
+    "weekly": _("weekly"),
+    "monthly": _("monthly"),
+    "yearly": _("yearly"),
+}
+#: code -> (what is wrong with a target, the mend).
+TARGETS: dict[str, tuple[Promise, Promise]] = {
+    "credentials": (_("The target does not accept the keys."), _("Check access key and secret key.")),
+    "denied": (_("The target does not allow it."), _("Allow these keys to write, read, list and delete there.")),
+    "region": (_("The bucket is in another region."), _("Give the region that the answer names.")),
+    "no_bucket": (_("There is no such bucket."), _("Make the bucket first, or check its name.")),
+    "not_there": (
+        _("What is asked for is not there."),
+        _("Look whether the directory is mounted, or the backup deleted."),
+    ),
+    "full": (_("The target is full."), _("Make room there, or keep fewer backups.")),
+    "clock": (_("The clocks of FleetUI and of the target differ too much."), _("Set both clocks by NTP.")),
+    "refused": (
+        _("The target refuses how it is to be kept."),
+        _("Check encryption and lock: a lock needs a bucket that was made with object lock."),
+    ),
+    "tls": (
+        _("The certificate of the target does not hold."),
+        _("Give the name that its certificate is for, from an authority that this machine trusts."),
+    ),
+    "no_contact": (_("The target does not answer."), _("Check the address, and whether this machine may reach it.")),
+    "broken": (_("The connection to the target broke."), _("Check the network between FleetUI and the target.")),
+    "too_large": (
+        _("The backup is larger than 560 GiB, more than one object takes."),
+        _("Split it into several policies."),
+    ),
+    "reads_differently": (
+        _("What was read back is not what was written."),
+        _("Do not use this target before its disks were checked."),
+    ),
+    "does_not_list": (
+        _("What was written does not stand in the list of the target."),
+        _("Allow these keys to list the bucket."),
+    ),
+    "bad_key": (_("The name of a backup cannot be used."), _("Give the policy another name.")),
+    "failed": (_("The target failed."), _("Look at the log of the target.")),
+}
+#: code -> (what is wrong with a setting of a source, the mend).
+SETTINGS: dict[str, tuple[Promise, Promise]] = {
+    "unknown": (_("This kind of backup has no setting %(name)s."), _("Leave it out.")),
+    "no_paths": (_("No path is named."), _("Give 1 to 50 absolute paths, such as /etc and /var/lib/app.")),
+    "no_path": (_("%(value)s is no absolute path."), _("Give one that begins with / and has no .. in it.")),
+    "no_list": (_("%(name)s is not a list of texts."), _("Give at most 50 texts.")),
+    "no_port": (_("%(value)s is not a port."), _("Give 1 to 65535.")),
+    "no_choice": (_("%(value)s is not a choice."), _("Use host, kubeadm, podman or docker.")),
+    "no_name": (
+        _("%(name)s is missing, or has characters that such a name cannot have."),
+        _("Give letters, digits, dots, hyphens and underscores."),
+    ),
+    "no_endpoint": (_("%(value)s is no endpoint of etcd."), _("Give one such as https://127.0.0.1:2379.")),
+    "half_a_pair": (_("Certificate and key of the client belong together."), _("Give both, or neither.")),
+}
+RESULTS: dict[str, Forms] = {
+    "copied": (_("%(size)s came from the host."),),
+    "verified": (_("Read back as it was written: %(size)s."),),
+    "backed_up": (
+        _("%(size)s lie at %(location)s, read back as they were written. Of the older ones, %(deleted)s went."),
+        _("%(size)s lie at %(location)s, read back as they were written."),
+        _("Backed up."),
+    ),
+    "reported_good": (_("Reported as good by %(by)s."), _("Reported as good.")),
+    "reported_failed": (_("Reported as failed: %(said)s"), _("Reported as failed.")),
+    "policy_gone": (_("The backup policy was deleted."),),
+    "policy_changed": (
+        _("The policy %(policy)s is not carried out by FleetUI any more."),
+        _("The policy was changed."),
+    ),
+    "policy_elsewhere": (
+        _("The policy %(policy)s does not back up this node."),
+        _("The policy does not back up this node."),
+    ),
+    "target_sealed": (
+        _("The keys of the target cannot be opened: %(said)s"),
+        _("The keys of the target cannot be opened."),
+    ),
+    "backup_runs": (_("Another backup of %(policy)s is under way."), _("Another backup of it is under way.")),
+    "no_header": (
+        _("The host did not say what its snapshot is: %(said)s"),
+        _("The host did not say what its snapshot is."),
+    ),
+    "not_a_backup": (
+        _("What the host printed is no backup: %(said)s"),
+        _("What the host printed is no backup."),
+    ),
+    "source_failed": (
+        _("The command on the host failed (status %(status)s): %(said)s"),
+        _("The command on the host failed (status %(status)s)."),
+        _("The command on the host failed."),
+    ),
+    "differs_from_host": (_("What arrived is not what the host has. It was not kept."),),
+    "reads_differently": (_("What was read back from the target is not what was written. It does not count."),),
+    "operation_gone": (_("The operation was removed before it ended."),),
+}
+WAITS: dict[str, Forms] = {
+    "copies": (_("The stream from the host to the target is about to begin."),),
+    "target_answers": (
+        _("Waits for the target, to take away what was begun there: %(why)s"),
+        _("Waits for the target."),
+    ),
+}
+NOTES: dict[str, Forms] = {
+    "backup_begins": (_("Streams to %(location)s."),),
+    "backup_changed": (
+        _("Some files changed while they were read: %(said)s"),
+        _("Some files changed while they were read."),
+    ),
+    "backup_copied": (
+        _("Copied %(size)s, SHA-256 %(sha256)s. etcd: revision %(revision)s, %(keys)s keys, hash %(hash)s."),
+        _("Copied %(size)s, SHA-256 %(sha256)s."),
+    ),
+    "backup_differs": (_("Read back %(size)s with SHA-256 %(sha256)s: not what was written."),),
+    "backup_locked": (_("%(location)s is due to go, and the target does not let it yet: %(said)s"),),
+    "backup_deleted": (_("Deleted %(location)s: older than it is kept."),),
+    "backup_half_forgotten": (_("Took away what an earlier attempt began at %(location)s."),),
+    "backup_not_tidied": (_("The target could not be tidied up now; the next run does it. %(why)s"),),
+}
+STEPS: dict[str, Promise] = {
+    "copy": _("Stream from the host to the target"),
+    "read_back": _("Read back and compare"),
+    "keep": _("Let go what is older than it is kept"),
+}
+LEFTOVERS: dict[str, Promise] = {
+    "upload": _("what was begun at the backup target"),
+    "on_host": _("a snapshot file"),
+}
+
+
+def target_problem(code: str, said: str = "") -> tuple[str, str]:
+    """What is wrong with a target, in its own words too, and the mend."""
+    sentence, mend = TARGETS.get(code, TARGETS["failed"])
+    return f"{sentence} ({said})" if said else str(sentence), str(mend)
+
+
+def setting_problem(name: str, code: str, value: object) -> tuple[str, str]:
+    sentence, mend = SETTINGS[code]
+    known = {"name": name, "value": str(value)[:100] or "–"}
+    return fill((sentence,), known), str(mend)
+
+
+def worded(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with what only words can say: sizes, and what a target said."""
+    found = dict(params)
+    if isinstance(found.get("size_bytes"), int):
+        found["size"] = filesizeformat(found["size_bytes"]).replace("\xa0", " ")
+    if found.get("problem") in TARGETS:
+        found["why"] = target_problem(str(found["problem"]), str(found.get("said", "")))[0]
+    return found
