@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import pwd
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
+from fleetui.core.crypto import seal
 from fleetui.core.errors import Conflict
 from nodes.hosts import ssh
 from nodes.models import HostKey, Node
@@ -340,9 +342,7 @@ def test_wrong_keys_end_it_with_the_reason(lab: Lab, s3: S3Server) -> None:
     target = on_s3(lab, s3)
     policy = lab.policy(target=target)
     sealed_elsewhere = {"access_key": ACCESS_KEY, "secret_key": "is not it any more"}
-    from ops.services.backups import targets
-
-    target.sealed = targets.seal(targets.orjson.dumps(sealed_elsewhere).decode(), place=target.seal_place)
+    target.sealed = seal(json.dumps(sealed_elsewhere), place=target.seal_place)
     target.save()
     operation = lab.work(lab.ask(policy))
     assert operation.result == "target_credentials"
@@ -393,7 +393,8 @@ def test_whoever_lost_the_lease_completes_nothing(lab: Lab, s3: S3Server, monkey
     """A worker that was stopped in mid-stream, and wakes up when another has done the work."""
     target = on_s3(lab, s3)
     operation = lab.ask(lab.policy(target=target))
-    real, asleep = S3Target.put, []
+    real = S3Target.put
+    asleep: list[str] = []
 
     def put(self: S3Target, key: str, chunks: Any, held: Callable[[], None]) -> Any:
         def some() -> Iterator[bytes]:

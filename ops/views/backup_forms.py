@@ -38,7 +38,8 @@ def _lines(label: Any, example: str, **options: Any) -> forms.CharField:
 
 
 def _count(period: str) -> forms.IntegerField:
-    return forms.IntegerField(label=words.PERIODS[period], required=False, min_value=0, max_value=MOST_KEPT)
+    label: Any = words.PERIODS[period]
+    return forms.IntegerField(label=label, required=False, min_value=0, max_value=MOST_KEPT)
 
 
 class PolicyForm(forms.Form):

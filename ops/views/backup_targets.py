@@ -51,7 +51,7 @@ class TargetForm(forms.Form):
         help_text=gettext_lazy("Empty: Amazon's of the region."),
     )
     bucket = _plain(gettext_lazy("Bucket"), "fleet-backups")
-    prefix = _plain(gettext_lazy("Prefix"), "fleetui", required=False)
+    prefix = _plain(gettext_lazy("Prefix"), "fleetui", required=False)  # type: ignore[assignment]  # fields are taken out of the class
     region = _plain(gettext_lazy("Region"), "us-east-1", required=False)
     access_key = _plain(gettext_lazy("Access key"))
     secret_key = forms.CharField(

@@ -169,7 +169,7 @@ def policy_edit(request: HttpRequest, policy_id: uuid.UUID | None = None) -> Htt
     answer, status = submitted(request, form, save, overdue_after_s="overdue_after_h")
     if answer is not None:
         return answer
-    context = {"form": form, "policy": policy, "kind": KINDS[kind], "key": kind, "zones": zones()}
+    context: dict[str, Any] = {"form": form, "policy": policy, "kind": KINDS[kind], "key": kind, "zones": zones()}
     context["has_target"] = bool(targets) or kind == "reported"
     return render(request, "ops/backup_policy_form.html", context, status=status)
 

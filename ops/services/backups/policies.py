@@ -98,7 +98,8 @@ def set_policy(
             mend=_("Choose another name."),
         ) from error
     _set_schedule(found, cron, zone, actor, now)
-    return BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(pk=found.pk)
+    saved: BackupPolicy = BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(pk=found.pk)
+    return saved
 
 
 def delete_policy(*, policy: BackupPolicy, reason: str = "", actor: Principal) -> None:

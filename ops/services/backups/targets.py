@@ -64,7 +64,7 @@ def opened(target: BackupTarget) -> Target:
 
 
 def _opened(kind: str, given: Mapping[str, Any], keys: Mapping[str, str]) -> Target:
-    return LocalTarget(given["path"]) if kind == "local" else S3Target(S3Place(**given, **keys))
+    return LocalTarget(given["path"]) if kind == "local" else S3Target(S3Place(**{**given, **keys}))
 
 
 def set_target(
