@@ -7,11 +7,13 @@ class OpsConfig(AppConfig):
     def ready(self) -> None:
         from fleetui.core.frame import add_banner_source, add_tool_source
         from fleetui.core.rotation import register
+        from fleetui.core.vitals import add_vitals
         from nodes.services.changes import follow_renames
         from nodes.services.guard import in_transaction
         from nodes.services.merging import follow_merges
         from nodes.services.whereabouts import guard_whereabouts
         from nodes.views.extras import add_cluster_extra, add_node_extra, add_pool_extra
+        from ops import vital_signs
         from ops.frame import backups_overdue, everything_stopped, operations_tool
         from ops.kubernetes import transport
         from ops.services import retention
@@ -36,5 +38,6 @@ class OpsConfig(AppConfig):
         add_cluster_extra(cluster_api)
         register("clusters", rotate_seals)
         transport.forbid = in_transaction
+        add_vitals(vital_signs.streams)
         register("backup targets", targets.rotate_seals)
         retention.install()

@@ -78,7 +78,6 @@ def _workers(glance: Glance, workers: list[Sign]) -> Iterator[Line]:
     lacking = [queue for queue in queues() if not any(queue in sign.queues for sign in workers)]
     meaning = {
         "poll": _("No worker takes the queue poll: nodes are not polled, and what the pages show grows old."),
-        "stream": _("No worker takes the queue stream: backups wait."),
         "ops": _("No worker takes the queue ops: nobody hands out what is due, so nodes are not polled."),
     }
     for queue in lacking:

@@ -145,7 +145,7 @@ def make_heartbeat(kind: str = "worker", *, age_s: float = 5.0, **over: Any) -> 
     seen = datetime.now(UTC) - timedelta(seconds=age_s)
     given: dict[str, Any] = {
         "hostname": "host-a", "pid": next(_numbers), "version": fleetui.__version__, "seen_at": seen,
-        "started_at": seen - timedelta(hours=1), "queues": ["ops", "poll", "stream"] if kind == "worker" else [], **over,
+        "started_at": seen - timedelta(hours=1), "queues": ["ops", "poll"] if kind == "worker" else [], **over,
     }  # fmt: skip
     if kind == "worker":
         given.setdefault("document", {"last_task_at": seen.isoformat()})

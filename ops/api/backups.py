@@ -140,7 +140,7 @@ class ReportBody(Body):
     size_bytes = Integer(required=False, allow_null=True, default=None, min_value=0)
     sha256 = Text(max_length=64, allow_blank=True, default="")
     location = Text(max_length=1000, allow_blank=True, default="")
-    source = Text(max_length=100, allow_blank=True, default="")
+    source = Text(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]  # fields are taken out of the class
     message = Text(max_length=300, allow_blank=True, default="", help_text="Why it failed, say.")
 
 

@@ -183,10 +183,11 @@ def _container(given: Mapping[str, Any], runs_in: str) -> str:
 
 
 def _texts(name: str, value: object) -> list[str]:
-    found = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(one, str) for one in found) or len(found) > MOST_PATHS:
+    given = value if isinstance(value, list) else [] if value is None else [value]
+    found = [one.strip() for one in given if isinstance(one, str)]
+    if len(found) != len(given) or len(found) > MOST_PATHS:
         raise SettingRefused(name, "no_list", value)
-    return [one.strip() for one in found if one.strip()]
+    return [one for one in found if one]
 
 
 def _absolute(name: str, value: object) -> str:

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('nodes', '0014_drift_asked_for'),
-        ('ops', '0006_schedules'),
+        ('ops', '0007_kubernetes'),
     ]
 
     operations = [

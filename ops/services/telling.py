@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.notify.outbox import Told, tell
 from ops import wording
-from ops.models import Operation, OperationRequest, ScheduleRun
+from ops.models import BackupPolicy, Operation, OperationRequest, ScheduleRun
 from ops.states import State
 
 _FAILED = frozenset({State.FAILED, State.TIMED_OUT})
@@ -80,3 +80,27 @@ def tell_run(run: ScheduleRun, *, now: datetime) -> None:
         },
     )
     tell([one], now=now)
+
+
+def tell_overdue(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> str:
+    """A policy has no recent good backup, or has one again; the sentence that was told."""
+    pool, last = policy.pool or (policy.node.pool if policy.node else None), policy.last_good_at
+    words = {"name": policy.name, "time": f"{last:%Y-%m-%d %H:%M} UTC" if last else ""}
+    if not is_overdue:
+        text = _("%(name)s has a recent good backup again") % words
+    elif last:
+        text = _("%(name)s has had no good backup since %(time)s") % words
+    else:
+        text = _("%(name)s never had a good backup") % words
+    one = Told(
+        event="backup.overdue" if is_overdue else "backup.recovered",
+        severity="critical" if is_overdue else "info",
+        text=text,
+        path=reverse("backup_policy", args=[policy.pk]),
+        subject=f"backup-policy:{policy.name}",
+        pool_id=pool.pk if pool else None,
+        pool=pool.name if pool else "",
+        details={"policy": str(policy.pk), "kind": policy.kind, "last_good_at": last.isoformat() if last else None},
+    )
+    tell([one], now=now)
+    return text

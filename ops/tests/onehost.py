@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shlex
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +110,20 @@ class _Connection:
         return self._machine.call(argv, stdin)
 
 
+class Printed:
+    """What a command has printed, as a stream."""
+
+    def __init__(self, result: CommandResult) -> None:
+        self._result = result
+        self.said = result.stderr.decode()
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self._result.stdout
+
+    def status(self) -> int:
+        return self._result.exit_status or 0
+
+
 class InProcessHost:
     """Takes the place of ops.engine.host.SshHost."""
 
@@ -133,6 +148,10 @@ class InProcessHost:
 
     def run(self, command: Command) -> CommandResult:
         return self.machine.call(command.argv, command.stdin)
+
+    @contextmanager
+    def stream(self, command: Command) -> Iterator[Printed]:
+        yield Printed(self.machine.call(command.argv, command.stdin))
 
 
 def host_of(machine: Machine) -> type[InProcessHost]:

@@ -11,32 +11,52 @@ import pytest
 import time_machine
 from django.test import Client
 
+from fleetui.access.models import User
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from fleetui.core.heartbeats import Signs, look
+from fleetui.core.vitals import Glance
 from fleetui.notify.models import Channel, Delivery, Rule
 from nodes.models import Node
 from nodes.tests.api.client import Api as ApiClient
-from nodes.tests.make import make_node, make_pool, make_token, make_user, principal
+from nodes.tests.make import make_heartbeat, make_node, make_pool, make_token, make_user, principal
 from nodes.tests.pages import signed_in
 from ops.backups import calendar
 from ops.backups.retention import plan
 from ops.backups.sources import ETCD_SCRIPT, SettingRefused, checked, source_of
 from ops.models import BackupPolicy, BackupRun, BackupTarget, Operation, Schedule
+from ops.services.backups import targets
 from ops.services.backups.keeping import checked_keep, key_of
 from ops.services.backups.policies import delete_policy, set_policy
 from ops.services.backups.runs import report, request_backup
 from ops.services.backups.targets import rotate_seals, secrets_of, set_target
 from ops.services.backups.watching import settle, watch
 from ops.services.schedule_runs import run_due
+from ops.vital_signs import streams
 
 
-class Api(ApiClient):
+class Api:
     """Answers are compared with the status that is meant, and read."""
 
-    def call(self, method: str, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
-        found = super().call(method, path, body, **headers)
+    def __init__(self, user: User, token: str | None = None) -> None:
+        self._client = ApiClient(user, token=token)
+
+    def get(self, path: str, status: int = 200) -> Any:
+        return self._read(self._client.get(path), status)
+
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        return self._read(self._client.post(path, body), status)
+
+    def put(self, path: str, body: Any, status: int = 200) -> Any:
+        return self._read(self._client.put(path, body), status)
+
+    def delete(self, path: str, status: int = 204) -> Any:
+        return self._read(self._client.delete(path), status)
+
+    @staticmethod
+    def _read(found: Any, status: int) -> Any:
         assert found.status_code == status, found.content
         return found.json() if found.content else None
 
@@ -164,8 +184,6 @@ class TestTargets:
         assert caught.value.field == field
 
     def test_keys_are_sealed_and_never_answered(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ops.services.backups import targets
-
         monkeypatch.setattr(targets, "_try", lambda *_: None)
         keys = {"access_key": "AK", "secret_key": "a secret"}
         given: dict[str, Any] = {"name": "s", "kind": "s3", "actor": SYSTEM, "now": NOW}
@@ -174,8 +192,8 @@ class TestTargets:
         assert "a secret" not in str(list(AuditEvent.objects.values_list("after", flat=True)))
         kept = set_target(**given, settings={"bucket": "other-one"}, credentials={}, target=made)
         assert secrets_of(kept) == keys
+        moved = {"bucket": "backups", "endpoint": "https://elsewhere.example.com"}
         with pytest.raises(InvalidInput, match="needs keys"):
-            moved = {"bucket": "backups", "endpoint": "https://elsewhere.example.com"}
             set_target(**given, settings=moved, credentials={}, target=kept)
         api = Api(make_user("anna", "admin"))
         assert "a secret" not in str(api.get("backups/targets/"))
@@ -239,7 +257,13 @@ class TestReports:
     def test_a_report_counts(self, db: None) -> None:
         policy = make_policy()
         ended = clock.now() - timedelta(minutes=5)
-        given = {"policy": policy, "is_good": True, "ended_at": ended, "size_bytes": 10, "actor": SYSTEM}
+        given: dict[str, Any] = {
+            "policy": policy,
+            "is_good": True,
+            "ended_at": ended,
+            "size_bytes": 10,
+            "actor": SYSTEM,
+        }
         run = report(**given, now=clock.now())
         assert report(**given, now=clock.now()) == run
         policy.refresh_from_db()
@@ -315,6 +339,7 @@ class TestPolicies:
         assert schedule is not None
         assert (schedule.job, schedule.task) == ("backup", {"policy": str(policy.pk)})
         due = schedule.next_run_at
+        assert due is not None
         with time_machine.travel(due + timedelta(seconds=5), tick=False):
             assert run_due(clock.now()) == 1
         operation = Operation.objects.get()
@@ -363,6 +388,15 @@ class TestPolicies:
         first, second = key_of(policy, NOW, ".db"), key_of(policy, NOW, ".db")
         assert first != second
         assert first.startswith(f"ops-co-{policy.pk.hex[:8]}/2026-11-25T120000Z-")
+
+
+def test_somebody_has_to_take_streams_once_there_are_any(db: None, target: BackupTarget) -> None:
+    glance = Glance(clock.now(), Signs())
+    assert list(streams(glance)) == []
+    make_policy(target)
+    assert [line.level for line in streams(glance)] == ["bad"]
+    make_heartbeat("worker", queues=["stream"])
+    assert [line.level for line in streams(Glance(clock.now(), look()))] == ["ok"]
 
 
 class TestApi:

@@ -98,7 +98,9 @@ def set_policy(
             mend=_("Choose another name."),
         ) from error
     _set_schedule(found, cron, zone, actor, now)
-    saved: BackupPolicy = BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(pk=found.pk)
+    saved: BackupPolicy = BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(
+        pk=found.pk
+    )
     return saved
 
 

@@ -120,7 +120,9 @@ def report(
         mend = _("Give the number of bytes, or leave it out.")
         raise InvalidInput(_("This is no size."), field="size_bytes", value=size_bytes, mend=mend)
     if ended_at is not None:
-        earlier: BackupRun | None = BackupRun.objects.filter(policy=policy, ended_at=ended, reported_by=str(actor)).first()
+        earlier: BackupRun | None = BackupRun.objects.filter(
+            policy=policy, ended_at=ended, reported_by=str(actor)
+        ).first()
         if earlier is not None:
             return earlier
     params: dict[str, Any] = {"by": actor.name, "said": clean(said)[:300]}

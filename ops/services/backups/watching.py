@@ -8,14 +8,12 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
-from django.urls import reverse
-from django.utils.translation import gettext as _
 
 from fleetui.audit.log import Entry, append
 from fleetui.core.heartbeats import mark
-from fleetui.notify.outbox import Told, tell
 from ops.models import BackupPolicy, BackupRun
 from ops.services.backups.reading import overdue_at
+from ops.services.telling import tell_overdue
 from ops.states import FINAL
 
 #: The sign of life that says that something is overdue: only then pages ask what.
@@ -60,31 +58,7 @@ def _turned(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> None:
         mine = BackupPolicy.objects.filter(pk=policy.pk, overdue_since__isnull=is_overdue)
         if not mine.update(overdue_since=now if is_overdue else None):
             return
-        pool = policy.pool or (policy.node.pool if policy.node else None)
-        last = policy.last_good_at
-        if is_overdue:
-            text = (
-                _("%(name)s has had no good backup since %(time)s") % {"name": policy.name, "time": _shown(last)}
-                if last
-                else _("%(name)s never had a good backup") % {"name": policy.name}
-            )
-        else:
-            text = _("%(name)s has a recent good backup again") % {"name": policy.name}
-        one = Told(
-            event="backup.overdue" if is_overdue else "backup.recovered",
-            severity="critical" if is_overdue else "info",
-            text=text,
-            path=reverse("backup_policy", args=[policy.pk]),
-            subject=f"backup-policy:{policy.name}",
-            pool_id=pool.pk if pool else None,
-            pool=pool.name if pool else "",
-            details={"policy": str(policy.pk), "kind": policy.kind, "last_good_at": last.isoformat() if last else None},
-        )
-        tell([one], now=now)
+        text = tell_overdue(policy, is_overdue=is_overdue, now=now)
         if is_overdue:
             entry = Entry("system:fleetui", "backups.overdue", f"backup-policy:{policy.name}", reason=text)
             append([entry])
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
