@@ -184,7 +184,7 @@ def _container(given: Mapping[str, Any], runs_in: str) -> str:
 
 def _texts(name: str, value: object) -> list[str]:
     given = value if isinstance(value, list) else [] if value is None else [value]
-    found = [one.strip() for one in given if isinstance(one, str)]
+    found = [one.strip() for one in given if isinstance(one, str) and one.strip().isprintable()]
     if len(found) != len(given) or len(found) > MOST_PATHS:
         raise SettingRefused(name, "no_list", value)
     return [one for one in found if one]

@@ -197,6 +197,9 @@ def _local(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _s3(given: Mapping[str, Any]) -> dict[str, Any]:
     found = {one: str(given.get(one) or "").strip() for one in SETTINGS["s3"] if one != "lock_days"}
+    if unclear := next((one for one, text in found.items() if not text.isprintable()), None):
+        mend = _("Give it without control characters.")
+        raise InvalidInput(_("It holds characters that cannot be seen."), field=unclear, value=None, mend=mend)
     found["region"] = found["region"] or "us-east-1"
     found["prefix"] = found["prefix"].strip("/")
     if found["endpoint"]:
