@@ -9,10 +9,11 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from nodes.axes.reading import at, mapping, objects, text
+from fleetui.core.text import clean
+from nodes.axes.reading import at, mapping, objects
 from ops.kubernetes.access import Access
 from ops.kubernetes.errors import SAID_CHARS, Blocked, ClusterError
-from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod
+from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod, text
 from ops.kubernetes.transport import HttpsTransport, Transport
 
 JSON: Final = "application/json"
@@ -193,7 +194,7 @@ def _deletion(pod: Pod, grace_s: int | None) -> dict[str, Any]:
 
 
 def _error(status: int, answer: Mapping[str, Any]) -> ClusterError:
-    said = str(mapping(answer).get("message") or "")[:SAID_CHARS]
+    said = clean(str(mapping(answer).get("message") or "")[:SAID_CHARS])
     causes = [one for one in objects(answer, "details", "causes") if text(one, "reason") == "DisruptionBudget"]
     if status == 429 and causes:
         return Blocked(text(causes[0], "message") or said)

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodes.axes.reading import at, flag, mapping, number, objects, text
+from fleetui.core.text import clean
+from nodes.axes import reading
+from nodes.axes.reading import at, flag, mapping, number, objects
 
 MIRROR = "kubernetes.io/config.mirror"
 #: Set in the same patch as the cordon itself: by that a later look knows for certain whose it is.
@@ -17,6 +19,11 @@ CORDONED_BY = "fleetui.io/cordoned-by"
 #: Kubernetes puts these on by itself, for what Ready and cordoned say already.
 _OWN_TAINTS = ("node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def text(value: object, *path: str) -> str:
+    """The text there, as a database may store it and a page show it."""
+    return clean(reading.text(value, *path))
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,14 @@ class ClusterNode:
         labels = mapping(document, "metadata", "labels")
         addresses = [one for one in objects(document, "status", "addresses") if text(one, "address")]
         return cls(
-            name=text(document, "metadata", "name"),
+            # As it is asked for, so that nothing is taken from it.
+            name=reading.text(document, "metadata", "name"),
             uid=text(document, "metadata", "uid"),
             revision=text(document, "metadata", "resourceVersion"),
             ready=text(ready, "status") or "Unknown",
             ready_said=(text(ready, "message") or text(ready, "reason"))[:300],
             cordoned=flag(document, "spec", "unschedulable") is True,
-            cordoned_by=str(mapping(document, "metadata", "annotations").get(CORDONED_BY, "")),
+            cordoned_by=clean(str(mapping(document, "metadata", "annotations").get(CORDONED_BY, ""))),
             version=text(document, "status", "nodeInfo", "kubeletVersion"),
             machine_id=text(document, "status", "nodeInfo", "machineID"),
             boot_id=text(document, "status", "nodeInfo", "bootID"),

@@ -91,10 +91,10 @@ class OnNode:
             return
         self.going += 1
         for names, named in ((self.local, found.local), (self.unmanaged, found.unmanaged)):
-            names += [clean(one.place) for one in named]
-        self.doubled += [clean(one.place) for one in doubly_covered([pod], budgets)]
+            names += [one.place for one in named]
+        self.doubled += [one.place for one in doubly_covered([pod], budgets)]
         self.budgets += [
-            {"pod": clean(one.pod.place), "budget": clean(one.budget.place), "never": one.budget.never_allows}
+            {"pod": one.pod.place, "budget": one.budget.place, "never": one.budget.never_allows}
             for one in hindrances([pod], budgets)
         ]
 
@@ -196,16 +196,16 @@ def _rows(row: ClusterAccess, look: Look) -> Iterable[ClusterNode]:
         yield ClusterNode(
             access=row,
             name=one.name,
-            uid=clean(one.uid)[:64],
+            uid=one.uid[:64],
             node_id=node,
             matched_by=how,
-            ready=clean(one.ready)[:10],
+            ready=one.ready[:10],
             ready_said="" if one.is_ready else clean(one.ready_said)[:300],
             is_cordoned=one.cordoned,
             is_control_plane=one.is_control_plane,
-            version=clean(one.version)[:60],
+            version=one.version[:60],
             pods=on.pods,
-            taints=[clean(taint) for taint in one.taints],
+            taints=list(one.taints),
             stands_against=on.as_json(),
         )
 
