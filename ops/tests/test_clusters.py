@@ -384,3 +384,10 @@ def test_a_pair_is_the_only_one_of_its_kind() -> None:
         "a": (1, "provider"),
         "b": (2, "address"),
     }
+
+
+def test_what_was_typed_of_a_secret_is_not_drawn_again(cast: Cast, prod: Cluster) -> None:
+    page = signed_in(cast.owner).post("/clusters/prod/access/", {"kubeconfig": "users: [{name: very-secret}]"})
+    assert page.status_code == 422
+    assert "It has no context" in page.content.decode()
+    assert "very-secret" not in page.content.decode()

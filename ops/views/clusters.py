@@ -36,7 +36,7 @@ WAYS: dict[str, tuple[str, ...]] = {"kubeconfig": ("kubeconfig",), "token": ("se
 _SECRETS = ("kubeconfig", "token")
 
 
-class _NeverDrawn(forms.Textarea):
+class NeverDrawn(forms.Textarea):
     """What was typed is not in the page that answers it."""
 
     def format_value(self, value: Any) -> None:
@@ -60,7 +60,7 @@ class AccessForm(forms.Form):
     kubeconfig = _area(
         gettext_lazy("Kubeconfig"),
         14,
-        _NeverDrawn,
+        NeverDrawn,
         help_text=gettext_lazy(
             "With everything in it, as <code>kubectl config view --raw --flatten --minify</code> prints it. "
             "It is sealed, and never shown again."
