@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -233,6 +234,11 @@ class TestDiff:
         assert "- name: deploy" in pages["source"]
         assert "Files beside the source" in pages["source"]
         assert "&quot;name&quot;: &quot;deploy&quot;" in pages["rendered"]
+        # A line that only one side has carries no number of the other.
+        for view in ("source", "rendered"):
+            numbers = re.findall(r'<td class="g-number">(.*?)</td>', pages[view])
+            assert "" in numbers
+            assert all(number == "" or number.isdecimal() for number in numbers)
 
     def test_without_difference_and_without_conversion(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)
