@@ -129,10 +129,11 @@ def _unreachable(error: Exception) -> GitProblem:
         reason = error.reason
     if isinstance(reason, urllib3.exceptions.SSLError):
         return GitProblem("unreachable", "certificate")
-    if isinstance(reason, urllib3.exceptions.TimeoutError):
-        return GitProblem("unreachable", "timed_out")
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
         return GitProblem("unreachable", "name")
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
         return GitProblem("unreachable", "connect")
+    # After those above, which urllib3 derives from it.
+    if isinstance(reason, urllib3.exceptions.TimeoutError):
+        return GitProblem("unreachable", "timed_out")
     return GitProblem("unreachable", "broke_off")

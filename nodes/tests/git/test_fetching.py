@@ -367,6 +367,14 @@ def test_servers_that_misbehave(tmp_path: Path, answer: bytes, forever: bytes, s
     assert _refused(problem) == said
 
 
+def test_where_nothing_listens_is_not_said_to_be_slow(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(GitProblem) as problem:
+        fetch(_http(f"http://127.0.0.1:{port}"), "main", tmp_path / "m")
+    assert _refused(problem) == "unreachable.connect"
+
+
 def test_thousands_of_branches_do_no_harm(work: Work, tmp_path: Path) -> None:
     head = work.commit(host_bu=GOOD)
     work.push()
