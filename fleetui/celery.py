@@ -17,19 +17,22 @@ app = Celery("fleetui")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["nodes", "ops", "fleetui.notify", "fleetui.audit", "fleetui.core"])
 
-# `expires` drops ticks that piled up while no worker ran; the next tick does the same work.
+# `expires` drops what piled up while no worker ran; the next message does the same work. It is far longer than a busy
+# worker takes to come to a message: ticks that always ran out before that would stand still all that is due.
+_TICK_LIVES_S = 20
+_LIVES_S = 60
 app.conf.beat_schedule = {
-    "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": 4}},
-    "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
-    "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": 5}},
-    "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": 5}},
-    "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": 15}},
-    "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
-    "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": 20}},
+    "poll-tick": {"task": "nodes.tasks.tick", "schedule": 2.0, "options": {"expires": _TICK_LIVES_S}},
+    "ops-tick": {"task": "ops.tasks.tick", "schedule": 1.0, "options": {"expires": _TICK_LIVES_S}},
+    "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": _LIVES_S}},
+    "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": _LIVES_S}},
+    "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": _LIVES_S}},
+    "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": _LIVES_S}},
+    "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": _LIVES_S}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},
-    "audit-send": {"task": "fleetui.audit.tasks.send", "schedule": 5.0, "options": {"expires": 5}},
-    "notify-send": {"task": "fleetui.notify.tasks.send", "schedule": 5.0, "options": {"expires": 5}},
-    "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": 30}},
+    "audit-send": {"task": "fleetui.audit.tasks.send", "schedule": 5.0, "options": {"expires": _LIVES_S}},
+    "notify-send": {"task": "fleetui.notify.tasks.send", "schedule": 5.0, "options": {"expires": _LIVES_S}},
+    "audit-anchor": {"task": "fleetui.audit.tasks.anchor", "schedule": 60.0, "options": {"expires": _LIVES_S}},
 }
 
 

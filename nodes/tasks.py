@@ -17,6 +17,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock, memory
+from fleetui.core.ticks import one_at_a_time
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
@@ -58,6 +59,7 @@ def _close_kept(**_: Any) -> None:
 
 
 @shared_task(name="nodes.tasks.tick", ignore_result=True)
+@one_at_a_time
 def tick() -> None:
     """Claim due nodes and send a batch per lease; imports that nobody works on and trials that are due go on.
 

@@ -11,6 +11,7 @@ from celery import shared_task
 from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock
+from fleetui.core.ticks import one_at_a_time
 from ops.engine import claim_due, run_step, start_queued, streaming
 from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
@@ -23,6 +24,7 @@ IN_A_ROW_S = 5.0
 
 
 @shared_task(name="ops.tasks.tick", ignore_result=True)
+@one_at_a_time
 def tick() -> None:
     """Start what may start and send what is due. A lost message costs one lease, a repeated one nothing."""
     now = clock.now()

@@ -198,17 +198,15 @@ def test_further_workers_share_the_folder_and_one_may_die(embedded: Workers) -> 
         workers.kill("poll-2")
 
 
-def test_old_ticks_are_dropped_when_the_worker_comes_back(embedded: Workers) -> None:
+def test_ticks_that_piled_up_hold_nothing_up(embedded: Workers) -> None:
     workers = ready(embedded)
     workers.kill("worker")
     waiting = workers.folder / "broker"
-    workers.wait_for(lambda: len(list(waiting.glob("*ops.msg"))) >= 4, 15, "ticks pile up")
-    # Messages of several kinds pile up; a tick is dropped when it is older than four seconds.
-    time.sleep(5)
+    workers.wait_for(lambda: len(list(waiting.glob("*ops.msg"))) >= 12, 60, "ticks pile up")
     began = len(workers.log("worker"))
     workers.start("worker")
     workers.wait_all_polled(NODES, RECOVERS_WITHIN_S)
-    assert workers.log("worker")[began:].count("Discarding revoked task: nodes.tasks.tick") >= 1
+    assert "Traceback" not in workers.log("worker")[began:]
 
 
 def test_a_database_that_others_write_to_stops_no_poll(embedded: Workers) -> None:
