@@ -140,7 +140,7 @@ def _order(ctx: Context) -> Outcome:
         return Wait(ctx.now, "tidies", memory=forgotten)
     if facts.rollback is not None:
         # Of three deployments the command would put the third one first: which one is right, a person says.
-        return Fail("not_taken_back", {"what": "order"}, attention=True)
+        return Fail("order_unclear", attention=True)
     result = effect(ctx, ctx.driver.command("keep_order"))
     if result.exit_status:
         ctx.log.note("order_not_restored", status=result.exit_status, said=said(result))

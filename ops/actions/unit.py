@@ -91,7 +91,10 @@ def watch_unit(ctx: Context) -> Outcome:
     state, invocation = shown.get("ActiveState", ""), shown.get("InvocationID", "")
     if state in _ON_THE_WAY:
         if ctx.now - ctx.since > SETTLED_WITHIN:
-            return _ended(ctx, Fail("unit_stuck", {"unit": name, "state": state}))
+            return _ended(
+                ctx,
+                Fail("unit_stuck", {"unit": name, "state": state, "minutes": SETTLED_WITHIN // timedelta(minutes=1)}),
+            )
         return Wait(ctx.now + LOOK_AGAIN, "unit_starts", {"unit": name, "state": state})
     if state == "failed":
         params = {"unit": name, "why": shown.get("Result", ""), "status": shown.get("ExecMainStatus", "")}

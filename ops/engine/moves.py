@@ -58,7 +58,7 @@ def _ended(pool: str, now: datetime) -> dict[str, Any]:
         "ended_at": now,
         "due_at": None,
         "result": "cancelled",
-        "result_params": {"by": str(SYSTEM), "reason": reason % {"pool": pool or "-"}},
+        "result_params": {"by": str(SYSTEM), "reason": reason % {"pool": pool or "-"}, "untouched": True},
         "wait_reason": "",
         "wait_params": {},
         "wait_since": None,

@@ -115,7 +115,11 @@ def _failed(row: Operation, outcome: Fail, memory: dict[str, Any], now: datetime
             "result_params": dict(outcome.params),
             **_NOT_WAITING,
         }
-    memory["ending"] = {"state": State.FAILED.value, "result": outcome.reason, "params": dict(outcome.params)}
+    params = dict(outcome.params)
+    if (memory.get("failure") or {}).get("checks") and outcome.reason != "went_back":
+        # It failed on the way back: without this the sentence would not say from what.
+        params["failure"] = memory["failure"]
+    memory["ending"] = {"state": State.FAILED.value, "result": outcome.reason, "params": params}
     memory.pop("busy", None)
     return _to_tidy(row, memory, now, cancelling=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -105,10 +106,20 @@ def _turned(row: Operation, node: Node, now: datetime) -> Outcome | None:
     if node.lifecycle == "retired":
         return _ends(State.VOID, "void", {})
     if row.cancel_requested_at is not None:
-        return _ends(State.CANCELLED, "cancelled", {"by": row.cancel_requested_by, "reason": row.cancel_reason})
+        asked = {"by": row.cancel_requested_by, "reason": row.cancel_reason}
+        return _ends(State.CANCELLED, "cancelled", {**asked, **_so_far(row.memory)})
     if now >= row.deadline:
-        return _ends(State.TIMED_OUT, "deadline", {"waited_for": row.wait_reason, **row.wait_params})
+        why = {"waited_for": row.wait_reason, **row.wait_params}
+        return _ends(State.TIMED_OUT, "deadline", {**why, **_so_far(row.memory)})
     return None
+
+
+def _so_far(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """What an end in the middle leaves: the version that the host restarted into, and what is about to be taken back."""
+    runs = str((memory.get("after") or {}).get("version") or "")
+    # Our units are no matter of its reader, and of a cordon the log says when it is gone.
+    stays = ("units", "cordon", "staged", "order") if runs else ("units", "cordon")
+    return {"runs": runs, "taken_back": [name for name in serious(memory) if name not in stays]}
 
 
 def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
@@ -190,7 +201,9 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
             return Fail("left_behind", {"what": left, **params}, attention=True)
         return Done(finish=True)
     if error.kind in DECISIVE:
-        return Fail("contact_refused", params, attention=bool(serious(row.memory)))
+        left = serious(row.memory)
+        what = [name for name in left if name != "units"]
+        return Fail("contact_refused", {**params, "what": what}, attention=bool(left))
     looks = int(row.memory.get("missed", 0))
     wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
     return Wait(now + timedelta(seconds=wait_s), "unreachable", params, memory={"missed": looks + 1})

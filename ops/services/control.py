@@ -34,7 +34,7 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
             "ended_at": now,
             "due_at": None,
             "result": "cancelled",
-            "result_params": {"by": str(actor), "reason": reason[:300]},
+            "result_params": {"by": str(actor), "reason": reason[:300], "untouched": True},
             "wait_reason": "",
             "wait_params": {},
             "wait_since": None,

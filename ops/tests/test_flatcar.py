@@ -181,7 +181,7 @@ def test_a_check_stages_so_it_takes_the_exclusive_place_and_says_so(runs: Any) -
     assert run.operation.changes
     assert run.plan("reboot")[0].refused == "busy"
     done = run.rounds()
-    assert said(done) == f"An update to {run.machine.catalog.tip('flatcar/stable').version} is there."
+    assert said(done) == f"An update to {run.machine.catalog.tip('flatcar/stable').version} is available."
 
 
 def test_a_check_that_finds_nothing_says_so(runs: Any) -> None:

@@ -108,7 +108,7 @@ def test_a_refresh_waits_for_a_poll_that_is_under_way(runs: Any) -> None:
 
 def test_a_check_names_the_version_that_is_there_or_none(runs: Any) -> None:
     run = runs("check")
-    assert said(run.rounds()) == f"An update to {run.machine.catalog.tip('stable').version} is there."
+    assert said(run.rounds()) == f"An update to {run.machine.catalog.tip('stable').version} is available."
     assert run.machine.host.pending is None
     transitions.stage(run.machine.host, run.machine.catalog.tip("stable"))
     poll(run.node, run.machine, run.now)
@@ -188,7 +188,7 @@ def test_a_unit_that_fails_again_is_told_with_its_last_lines(runs: Any) -> None:
     Operation.objects.update(params={"unit": broken})
     done = run.rounds()
     assert (done.state, done.result) == ("failed", "unit_failed")
-    assert f"{broken} failed after the restart (exit-code, status 1)" in said(done)
+    assert f"{broken} is down: it failed after the restart (exit-code, status 1)" in said(done)
     assert "Failed with result 'exit-code'" in log_of(done)
     assert run.machine.left_behind() == []
 

@@ -16,7 +16,7 @@ from ops.actions.base import ParamsRefused
 from ops.wording import backups, kubernetes, pool_checks
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
-from ops.wording.results import LEFTOVERS, RESULTS
+from ops.wording.results import LEFTOVERS, MENDS, RESULTS, SO_NOW
 from ops.wording.steps import NOTES, STEPS, WAITS
 from ops.wording.words import ATTACHMENTS, CHANGES, FACTS, HOLDS, KINDS, STATES
 
@@ -85,6 +85,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         return " ".join(backups.target_problem(code, str(known.get("said", ""))))
     if result in ("preflight", "unhealthy", "went_back", "back_failed"):
         known["why"] = _sentences(known)
+    if result in ("cancelled", "rejected"):
+        known["reason"] = str(known.get("reason", "")).rstrip(".")
     if result == "healthy" and not known.get("seconds"):
         known.pop("seconds", None)  # it was looked at once
     if result == "refreshed":
@@ -97,24 +99,39 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         known["reason"] = str(known.get("reason", "")).rstrip(".")
         known["what"] = _leftovers(known.get("left") or [])
         result = "ended_with_rest" if known["what"] else result
-    if result in ("left_behind", "not_taken_back"):
+    if result in ("left_behind", "not_taken_back", "contact_refused"):
         what = known.get("what") or []
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
     if result in ("cluster_refused", "not_uncordoned"):
         known["why"], known["mend"] = kubernetes.problem(str(known.get("kind", "")), known)
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
-        result = "deadline_untouched" if known.get("untouched") else result
-    return (
-        fill(RESULTS[result], known) if result in RESULTS else fill((_("Ended (%(code)s)."),), {"code": result or "-"})
-    )
+        result = "deadline_untouched" if known.pop("untouched", False) else result
+    if result not in RESULTS:
+        return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
+    return " ".join([fill(RESULTS[result], known), *_so_now(known)])
+
+
+def _so_now(known: Mapping[str, Any]) -> list[str]:
+    """What is so now on a host whose operation was ended before its end."""
+    failure = known.get("failure") or {}
+    found = {
+        "untouched": {} if known.get("untouched") else None,
+        "was_to_go_back": {**failure, "why": _sentences(failure)} if failure else None,
+        "runs": {"version": known["runs"]} if known.get("runs") else None,
+        "taken_back": {"what": _leftovers(known["taken_back"])} if known.get("taken_back") else None,
+    }
+    return [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
 
 
 def _sentences(params: Mapping[str, Any]) -> str:
-    """What the checks found that stood against it."""
+    """What the checks found that stood against it, and what to do about that."""
     checks = params.get("checks")
-    found = checks if isinstance(checks, list) else []
-    return " ".join(check_sentence(one["code"], one.get("params")) for one in found)
+    told = []
+    for one in checks if isinstance(checks, list) else []:
+        told.append(check_sentence(one["code"], one.get("params")))
+        told.extend(str(mend) for mend in (MENDS.get(one["code"]),) if mend is not None)
+    return " ".join(told)
 
 
 def _leftovers(names: Sequence[str]) -> str:
@@ -134,6 +151,8 @@ def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     known = dict(params or {})
     if "since" in known:
         known["since"] = _moment(str(known["since"]))
+    if code == "busy" and "kind" in known:
+        known |= {"kind": kind_word(str(known["kind"])), "state": state_word(str(known.get("state", ""))).lower()}
     return fill(REFUSALS[code], known) if code in REFUSALS else code
 
 

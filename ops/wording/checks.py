@@ -9,7 +9,7 @@ from ops.wording.containers import CONTAINER_CHECKS
 CHECKS: dict[str, Forms] = {
     "booted_known": (_("It runs %(version)s."), _("What it runs is known.")),
     "booted_unknown": (_("What the host runs could not be read."),),
-    "boot_id_unknown": (_("The host does not say in which boot it is."),),
+    "boot_id_unknown": (_("The host does not give its boot id."),),
     "as_planned": (_("What it runs is what was planned for."),),
     "changed_since_plan": (
         _("The plan was made while it ran %(before)s, and now it runs %(now)s. Ask again."),
@@ -18,10 +18,13 @@ CHECKS: dict[str, Forms] = {
     "no_transaction": (_("No other transaction is under way."),),
     "transaction": (_("Another transaction is under way on the host: %(transaction)s."),),
     "space": (_("%(mount)s is %(percent)s %% full."),),
-    "space_short": (_("%(mount)s is %(percent)s %% full, which an update may not survive."),),
+    "space_short": (_("%(mount)s is %(percent)s %% full, which leaves too little space for an update."),),
     "space_unknown": (_("How full its disks are is not known."),),
     "agent_idle": (_("%(agent)s is idle (%(state)s)."), _("%(agent)s is idle."), _("No update agent is at work.")),
-    "agent_at_work": (_("%(agent)s is itself updating the host now (%(state)s)."), _("The update agent is at work.")),
+    "agent_at_work": (
+        _("%(agent)s is itself updating the host now (%(state)s)."),
+        _("The update agent is itself updating the host now."),
+    ),
     "no_layers": (_("No layered or overridden packages."),),
     "layers": (
         ngettext_lazy(
@@ -127,7 +130,7 @@ CHECKS: dict[str, Forms] = {
     "argument_unclear": (_("%(argument)s is not there exactly once, so it cannot be replaced."),),
     "arguments_unknown": (_("The kernel arguments of the host are not known yet."),),
     "arguments_long": (_("The line would be %(size)s characters long; the kernel reads %(most)s."),),
-    "arguments_there": (_("The kernel arguments are so already."),),
+    "arguments_there": (_("The kernel arguments are as asked for already."),),
     "arguments_change": (_("The kernel arguments can be changed as asked for."),),
     "rollback_there": (_("It goes back to %(version)s."), _("There is a deployment to go back to.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
@@ -142,7 +145,7 @@ CHECKS: dict[str, Forms] = {
             "minutes",
         ),
     ),
-    "never_seen": (_("It never answered yet."),),
+    "never_seen": (_("It has never answered yet."),),
     "unreachable": (
         ngettext_lazy(
             "It does not answer now, and last did %(minutes)d minute ago: its operation waits for it.",

@@ -13,8 +13,8 @@ RESULTS: dict[str, Forms] = {
     "done": (_("Done."),),
     "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
     "command_failed": (
-        _("The host refused it (status %(status)s): %(said)s"),
-        _("The host refused it (status %(status)s)."),
+        _("The command failed on the host (status %(status)s): %(said)s"),
+        _("The command failed on the host (status %(status)s)."),
     ),
     "healthy": (_("Done; the host was healthy for %(seconds)s s after the restart."), _("Done; the host is healthy.")),
     "there_already": (_("Nothing to do: it runs %(version)s already."), _("Nothing to do.")),
@@ -22,7 +22,7 @@ RESULTS: dict[str, Forms] = {
         ngettext_lazy("%(count)d change: %(what)s.", "%(count)d changes: %(what)s.", "count"),
         _("Read and stored; nothing has changed."),
     ),
-    "update_there": (_("An update to %(version)s is there."), _("An update is there.")),
+    "update_there": (_("An update to %(version)s is available."), _("An update is available.")),
     "update_waits": (_("%(version)s is staged and waits for a restart."), _("An update is staged.")),
     "no_update": (_("No update: nothing newer than %(version)s is offered."), _("No update is offered.")),
     "check_failed": (
@@ -32,33 +32,38 @@ RESULTS: dict[str, Forms] = {
     ),
     "check_unanswered": (
         _(
-            "After %(minutes)s minutes the host was still looking for an update. Look at its update agent, and ask again."
+            "After %(minutes)s minutes the host was still looking for an update. Look at the journal of its update agent, and ask again."
         ),
     ),
     "unit_active": (_("%(unit)s was restarted and is active (%(state)s)."), _("%(unit)s was restarted and is active.")),
-    "unit_ran": (_("%(unit)s ran to its end."),),
+    "unit_ran": (_("%(unit)s was restarted, and ran to its end without failing."),),
     "unit_restarted": (_("The unit was restarted."),),
     "unit_failed": (
-        _("%(unit)s failed after the restart (%(why)s, status %(status)s). Its last lines are in the log."),
-        _("%(unit)s failed after the restart. Its last lines are in the log."),
+        _("%(unit)s is down: it failed after the restart (%(why)s, status %(status)s). Its last lines are in the log."),
+        _("%(unit)s is down: it failed after the restart. Its last lines are in the log."),
     ),
     "unit_stuck": (
         _(
-            "%(unit)s was restarted, and neither came up nor failed: it is still %(state)s. Look at its journal on the host."
+            "%(unit)s was restarted, and is still %(state)s after %(minutes)s minutes: it neither came up nor failed. "
+            "Its last lines are in the log."
+        ),
+        _(
+            "%(unit)s was restarted, and neither came up nor failed: it is still %(state)s. Its last lines are in the log."
         ),
     ),
     "unit_unstable": (
         _(
-            "%(unit)s came up and was started anew within seconds: it does not stay up. Look at its journal on the host."
+            "%(unit)s came up, and was started again within seconds: it does not stay up. Its last lines are in the log."
         ),
     ),
     "unit_not_restarted": (
-        _("%(unit)s was not restarted: %(said)s"),
-        _("%(unit)s was not restarted."),
+        _("%(unit)s was not restarted, and runs as before: %(said)s"),
+        _("%(unit)s was not restarted, and runs as before."),
     ),
     "unit_changed": (
         _(
-            "Someone else restarted %(unit)s since it was looked at, and nothing was done. Ask again if it is still wanted."
+            "%(unit)s was restarted by someone else, or by itself, since it was looked at, and nothing was done. "
+            "Ask again if it is still wanted."
         ),
     ),
     "unit_restart_failed": (
@@ -100,20 +105,26 @@ RESULTS: dict[str, Forms] = {
         _("The node could not be uncordoned yet. %(why)s Go on tries it again."),
         _("The node could not be uncordoned yet. Go on tries it again."),
     ),
-    "arguments_there": (_("Nothing to do: the kernel arguments are so already."),),
+    "arguments_there": (_("Nothing to do: the kernel arguments are as asked for already."),),
     "arguments_unread": (
         _("The kernel arguments could not be read (status %(status)s): %(said)s"),
         _("The kernel arguments could not be read."),
     ),
     "arguments_fell_back": (
-        _("The host did not boot with the new kernel arguments, and is back with those before: %(said)s"),
-        _("The host did not boot with the new kernel arguments, and is back with those before."),
+        _("The host did not boot with the new kernel arguments, and runs with the old ones: %(said)s"),
+        _("The host did not boot with the new kernel arguments, and runs with the old ones."),
     ),
     "arguments_not_there": (
-        _("The host is back, and its kernel arguments are not as asked for: compare them on the page of the node."),
+        _(
+            "The host has restarted, but its kernel arguments are not as asked for: compare them on the page of the node."
+        ),
     ),
-    "cancelled": (_("Cancelled by %(by)s: %(reason)s"), _("Cancelled by %(by)s."), _("Cancelled.")),
-    "rejected": (_("Rejected by %(by)s: %(reason)s"), _("Rejected by %(by)s."), _("Rejected.")),
+    "cancelled": (_("Cancelled by %(by)s: %(reason)s."), _("Cancelled by %(by)s."), _("Cancelled.")),
+    "rejected": (
+        _("Rejected by %(by)s: %(reason)s. Nothing was changed."),
+        _("Rejected by %(by)s. Nothing was changed."),
+        _("Rejected. Nothing was changed."),
+    ),
     "not_approved": (
         ngettext_lazy(
             "Nothing was changed: %(needed)d approval was needed, and it was not there in time.",
@@ -130,19 +141,26 @@ RESULTS: dict[str, Forms] = {
     "void": (
         _(
             "Another machine has taken the place of this one since it was asked for (generation %(generation)s, now %(now)s), "
-            "and nothing was done to that. Ask again."
+            "and nothing was done to the new one. Ask again."
         ),
         _("The node was retired or deleted since this was asked for. Nothing more is done to it."),
     ),
     "preflight": (_("Nothing was changed. %(why)s"), _("Nothing was changed: a check before the start failed.")),
-    "contact_refused": (_("%(message)s %(mend)s"), _("The contact with the host was refused.")),
+    "contact_refused": (
+        _("%(message)s %(mend)s This may still be on the host: %(what)s. Then choose Go on, which takes it back."),
+        _("%(message)s %(mend)s"),
+        _("The contact with the host was refused."),
+    ),
     "boot_changed": (
         _(
-            "Someone else restarted the host since it was looked at, and nothing was started. Ask again if it is still wanted."
+            "The host was restarted by someone else, or by itself, since it was looked at, and nothing was started. "
+            "Ask again if it is still wanted."
         ),
     ),
     "boot_id_unknown": (
-        _("The host does not give its boot id, by which a restart is recognised: look there whether it has restarted."),
+        _(
+            "The host does not give its boot id, so that a restart cannot be recognised: look there whether it has restarted."
+        ),
     ),
     "start_failed": (
         _("The command could not be started on the host: %(said)s"),
@@ -161,8 +179,17 @@ RESULTS: dict[str, Forms] = {
         _("The host staged %(version)s instead of %(wanted)s. It was dropped again, and the host was not restarted."),
         _("The host staged another version. It was dropped again, and the host was not restarted."),
     ),
-    "held_staged": (_("The host found %(version)s, which is held back from it. It was dropped again."),),
-    "hold_failed": (_("The update agent could not be held: %(said)s"), _("The update agent could not be held.")),
+    "held_staged": (
+        _(
+            "The host found %(version)s, which is held back from it. It was dropped again, and the host was not restarted."
+        ),
+    ),
+    "hold_failed": (
+        _(
+            "The update agent of the host could not be kept still meanwhile, and the operation went no further: %(said)s"
+        ),
+        _("The update agent of the host could not be kept still meanwhile, and the operation went no further."),
+    ),
     "no_rollback": (_("The host has no deployment to go back to."),),
     "rollback_refused": (
         _("The host refused to roll back, and runs what it ran: %(said)s"),
@@ -174,7 +201,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "did_not_restart": (
         _(
-            "The host was asked to restart, and had not begun to after %(minutes)s minutes. "
+            "The host was asked to restart, and had not gone down after %(minutes)s minutes; it may still do so. "
             "Look there for what holds the shutdown up (systemctl list-jobs)."
         ),
     ),
@@ -196,7 +223,10 @@ RESULTS: dict[str, Forms] = {
         _("The host booted another version than was staged."),
     ),
     "not_confirmed": (
-        _("The host did not mark its boot as good within %(minutes)s minutes: its next restart goes back."),
+        _(
+            "The host is up, but did not mark its boot as good within %(minutes)s minutes: its next restart goes to the "
+            "other slot. Look at the journal of update-engine."
+        ),
     ),
     "unhealthy": (
         _("The host is not healthy after the restart, and was left as it is. %(why)s"),
@@ -228,6 +258,12 @@ RESULTS: dict[str, Forms] = {
         _("Something of this operation could not be taken back from the host: %(what)s. Go on tries it again."),
         _("Something of this operation could not be taken back from the host. Go on tries it again."),
     ),
+    "order_unclear": (
+        _(
+            "Another deployment than the booted one is first in the boot order, and which of three is right, FleetUI cannot "
+            "say. Put it right on the host (rpm-ostree rollback), then choose Go on."
+        ),
+    ),
     "not_supported": (_("This host cannot do it: %(said)s"), _("This host cannot do it.")),
     "fault": (
         _(
@@ -243,6 +279,26 @@ RESULTS: dict[str, Forms] = {
         _("%(by)s ended it: %(reason)s. This may still be on the host: %(what)s. Before that: %(why)s"),
         _("%(by)s ended it. This may still be on the host: %(what)s. Before that: %(why)s"),
     ),
+}
+#: What is so now on a host when the operation did not go to its end.
+SO_NOW: dict[str, Promise] = {
+    "untouched": _("Nothing was changed."),
+    "runs": _("The host had restarted already, and runs %(version)s."),
+    "taken_back": _("Taken back from the host: %(what)s."),
+    "was_to_go_back": _("It was to go back to the version before, since %(version)s was not healthy. %(why)s"),
+}
+#: What to do about a check that stands in the way, where its sentence alone does not say so.
+MENDS: dict[str, Promise] = {
+    "agent_at_work": _("Let it end, then ask again."),
+    "arguments_unknown": _("Refresh the host, then ask again."),
+    "boot_id_unknown": _("Without that a restart cannot be recognised."),
+    "boot_unconfirmed": _("Ask again in some minutes."),
+    "held": _("Choose another version, or lift the hold under Held versions."),
+    "other_manager": _("Stop it, or ask again with “Also beside another reboot manager” (ignore_managers)."),
+    "sessions": _("Let them sign out, or ask again with “Also when somebody is signed in” (ignore_sessions)."),
+    "space_short": _("Make space there first."),
+    "transaction": _("Let it end, or cancel it (Cancel the transaction on the host)."),
+    "unit_on_the_way": _("Ask again when that is over."),
 }
 #: What an operation may leave on a host.
 LEFTOVERS: dict[str, Promise] = {

@@ -42,7 +42,7 @@ STEPS: dict[str, Promise] = {
 }
 WAITS: dict[str, Forms] = {
     **backups.WAITS,
-    "turn": (_("Waits for its turn: the limits of its pool let no more run now."),),
+    "turn": (_("Waits for its turn: the limits let no more run now."),),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
     "again": (
