@@ -52,6 +52,6 @@ def polling_stands_still(request: HttpRequest) -> list[Banner]:
     if oldest is None:
         return []
     text = _("Nodes have been waiting for a poll for %(time)s: the workers cannot keep up.")
-    may_open = request.principal.may_somewhere("health.read")  # type: ignore[attr-defined]
+    may_open = request.principal.may("health.read")  # type: ignore[attr-defined]
     url, action = (reverse("health"), _("Health of FleetUI")) if may_open else ("", "")
     return [Banner(level="bad", text=text % {"time": lasting(oldest, now)}, url=url, action=action)]

@@ -73,6 +73,6 @@ def banners(request: HttpRequest) -> list[Banner]:
     glance = Glance(clock.now(), signs_of(request))
     wrong = [line for source in _CHEAP for line in source(glance) if line.level in ("bad", "warn")]
     wrong.sort(key=lambda line: LEVELS.index(line.level))
-    may_open = request.principal.may_somewhere("health.read")  # type: ignore[attr-defined]
+    may_open = request.principal.may("health.read")  # type: ignore[attr-defined]
     url, action = (reverse("health"), _("Health of FleetUI")) if may_open else ("", "")
     return [Banner(level=line.level, text=line.text, url=url, action=action) for line in wrong]

@@ -36,6 +36,14 @@ def test_a_chart_has_its_numbers_in_legend_and_table(cast: Cast) -> None:
     assert "style=" not in page
 
 
+def test_where_no_node_is_none_is_said_to_be_well(cast: Cast) -> None:
+    make_pool("empty")
+    take_samples(now=clock.now())
+    page = signed_in(cast.owner).get("/history/?range=1h&pool=empty").content.decode()
+    assert "the whole time" not in page
+    assert page.count("There were no nodes.") == 3
+
+
 def test_pool_and_cluster_narrow_the_charts(cast: Cast) -> None:
     take_samples(now=clock.now())
     page = signed_in(cast.owner).get("/history/?range=1h&pool=web").content.decode()

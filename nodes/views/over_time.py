@@ -105,7 +105,8 @@ def axis_chart(past: History, axis: str, filters: Mapping[str, str], *, ident: s
         "health": _("Every node was healthy the whole time."),
         "update_state": _("Every node was up to date the whole time."),
     }
-    chart = Chart(axis_name(axis), series, past.starts, past.range.step_s, id=ident, note=notes[axis], calm=calm[axis])
+    said = calm[axis] if any(sum(filter(None, counts[value])) for value in values) else _("There were no nodes.")
+    chart = Chart(axis_name(axis), series, past.starts, past.range.step_s, id=ident, note=notes[axis], calm=said)
     return _drawn(chart, past)
 
 

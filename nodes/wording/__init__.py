@@ -100,7 +100,7 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
     for name in ("before", "after"):
         if axis in WORDS and isinstance(known.get(name), str):
             known[name] = axis_word(axis, known[name])
-        elif axis == "ignition_state" and known.get(name) in IGNITION_STATE_WORDS:
+        elif axis == "ignition_state" and isinstance(known.get(name), str) and known[name] in IGNITION_STATE_WORDS:
             known[name] = str(IGNITION_STATE_WORDS[known[name]])
     if kind == "became_unreachable" and "message" not in known:
         reason = known.get("reason") or known.get("kind")

@@ -67,7 +67,7 @@ def test_a_request_makes_one_operation_a_node_and_refuses_a_second_change(owner:
     again = owner.post("", {"kind": "pin", "nodes": ["web-1"], "params": {"deployment": "booted"}}, status=201)
     assert not again["operations"]
     assert again["refused"][0]["code"] == "busy"
-    assert "reboot" in again["refused"][0]["reason"]
+    assert "Reboot (queued)" in again["refused"][0]["reason"]
 
 
 def test_a_repeat_with_the_same_key_answers_the_same(owner: Api, node: Node) -> None:

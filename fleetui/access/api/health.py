@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -44,6 +45,8 @@ class Health(ApiView):
     actions = {"GET": Action("health.read", "health_read", "Read the health of FleetUI itself", {200: HEALTH})}
 
     def get(self, request: Request) -> Response:
+        if not self.principal.may("health.read"):
+            raise PermissionDenied("This needs the permission health.read on everything.")
         now = clock.now()
         found = lines()
         rows = [

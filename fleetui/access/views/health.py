@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -18,7 +19,9 @@ from fleetui.core.vitals import GROUPS, LEVELS, Line, lines, worst
 @require_safe
 @needs("health.read")
 def health(request: HttpRequest) -> HttpResponse:
-    """The page; `health/` of the API has the same lines."""
+    """The page; `health/` of the API has the same lines. They count the whole fleet: a role on some pools is not enough."""
+    if not request.principal.may("health.read"):  # type: ignore[attr-defined]
+        raise PermissionDenied("health.read")
     found = lines()
     level = worst(found)
     context = {

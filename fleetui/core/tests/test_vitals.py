@@ -23,7 +23,16 @@ from fleetui.core.heartbeats import Pulse, look, mark
 from fleetui.core.models import Heartbeat
 from fleetui.core.vitals import Line, lines
 from nodes.models import Node
-from nodes.tests.make import NOW, make_heartbeat, make_host_key, make_node, make_running, make_token, make_user
+from nodes.tests.make import (
+    NOW,
+    make_heartbeat,
+    make_host_key,
+    make_node,
+    make_pool,
+    make_running,
+    make_token,
+    make_user,
+)
 from nodes.tests.pages import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -242,6 +251,15 @@ def test_the_page_and_its_rights(admin: Client) -> None:
     assert "All four keys are there." in page
     assert signed_in(make_user("otto", "auditor")).get("/settings/health/").status_code == 200
     assert signed_in(make_user("olga", "operator")).get("/settings/health/").status_code == 403
+
+
+def test_a_role_on_some_pools_does_not_show_the_whole_installation() -> None:
+    paul = make_user("paul", ("admin", make_pool("web")))
+    page = signed_in(paul).get("/settings/").content.decode()
+    assert "/settings/health/" not in page
+    assert signed_in(paul).get("/settings/health/").status_code == 403
+    said = Client().get("/api/v1/health/", headers={"Authorization": f"Bearer {make_token(paul)}"})
+    assert (said.status_code, said.json()["detail"]) == (403, "This needs the permission health.read on everything.")
 
 
 def test_the_same_lines_for_scripts() -> None:
