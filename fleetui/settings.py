@@ -353,11 +353,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "fleetui.core.beat:Scheduler"
 CELERY_TASK_DEFAULT_QUEUE = "ops"
-CELERY_TASK_ROUTES = {
-    "nodes.tasks.poll_batch": {"queue": "poll"},
-    "nodes.tasks.poll_slow_batch": {"queue": "poll"},
-    "ops.tasks.stream": {"queue": "stream"},
-}
+CELERY_TASK_ROUTES = {"nodes.tasks.poll_batch": {"queue": "poll"}, "nodes.tasks.poll_slow_batch": {"queue": "poll"}}
 if CELERY_BROKER_URL.startswith("filesystem"):
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
         "data_folder_in": str(BROKER_DIR),

@@ -56,7 +56,7 @@ def step(operation: str, lease: str) -> None:
     _work(operation, lease, step)
 
 
-@shared_task(name="ops.tasks.stream", ignore_result=True)
+@shared_task(name="ops.tasks.stream", ignore_result=True, queue="stream")
 def stream(operation: str, lease: str) -> None:
     """The same for what moves many bytes: on a queue and in a process of its own, so that nothing short waits behind it."""
     _work(operation, lease, stream)
