@@ -261,7 +261,7 @@ def test_all_processes_are_at_work(site: Deployment) -> None:
 @pytest.mark.e2e
 def test_processes_stop_in_the_order_of_an_upgrade(site: Deployment) -> None:
     """beat first, then the workers; both end by themselves, and the database may be migrated under the pages."""
-    for name in ("fleetui-beat", "fleetui-worker@poll", "fleetui-worker@ops"):
+    for name in ("fleetui-beat", "fleetui-worker@poll", "fleetui-worker@ops", "fleetui-worker@stream"):
         process = site.processes.pop(name)
         process.terminate()
         assert process.wait(60) in (0, -15)
