@@ -33,7 +33,7 @@ def tick() -> None:
     claimed = claim_due(now)
     streams = streaming([operation for operation, _lease in claimed])
     for operation, lease in claimed:
-        (stream if operation in streams else step).delay(str(operation), str(lease))
+        _nudge(stream if operation in streams else step, operation, lease)
 
 
 @shared_task(name="ops.tasks.backups", ignore_result=True)
@@ -56,7 +56,7 @@ def step(operation: str, lease: str) -> None:
     _work(operation, lease, step)
 
 
-@shared_task(name="ops.tasks.stream", ignore_result=True, queue="stream")
+@shared_task(name="ops.tasks.stream", ignore_result=True)
 def stream(operation: str, lease: str) -> None:
     """The same for what moves many bytes: on a queue and in a process of its own, so that nothing short waits behind it."""
     _work(operation, lease, stream)
@@ -97,8 +97,13 @@ def nudge_clusters() -> None:
         log.warning("clusters_not_announced", error=str(error))
 
 
+def _nudge(task: Any, operation: uuid.UUID, lease: uuid.UUID) -> None:
+    # Not in the routes of the settings: what stands there, the Health page asks a worker for.
+    task.apply_async((str(operation), str(lease)), queue="stream" if task is stream else None)
+
+
 def _send(operation: uuid.UUID, lease: uuid.UUID, again: Any) -> None:
     try:
-        again.delay(str(operation), str(lease))
+        _nudge(again, operation, lease)
     except (BrokerError, OSError) as error:
         log.warning("step_not_sent", error=str(error))

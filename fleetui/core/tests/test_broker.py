@@ -107,10 +107,11 @@ def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     channel._put("ops", {"n": 1})
     assert channel._get("ops") == {"n": 1}
     lost()
-    channel.exchange_declare("ops", "direct")
-    channel.queue_declare("ops")
-    channel.queue_bind("ops", "ops", "ops")
-    assert [row.queue for row in channel.get_table("ops")] == ["ops"]
+    # A name of its own: what was declared is kept for the process, and a worker in it declares `ops` another way.
+    channel.exchange_declare("lost", "direct")
+    channel.queue_declare("lost")
+    channel.queue_bind("lost", "lost", "lost")
+    assert [row.queue for row in channel.get_table("lost")] == ["lost"]
 
 
 def test_the_web_process_sends_to_the_broker_of_the_settings() -> None:
