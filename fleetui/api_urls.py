@@ -26,6 +26,7 @@ from fleetui.core.health import healthz, readyz
 from fleetui.notify import api as notify
 from nodes.api import (
     bulk,
+    certificates,
     comparing,
     containers,
     duplicates,
@@ -119,6 +120,24 @@ _api = [
     path("v1/nodes/<name:name>/containers/", containers.NodeContainers.as_view(), name="node-containers"),
     path("v1/containers/", containers.ContainerList.as_view(), name="containers"),
     path("v1/containers/images/", containers.ImageList.as_view(), name="container-images"),
+    path("v1/nodes/<name:name>/certificates/", certificates.NodeCertificates.as_view(), name="node-certificates"),
+    path(
+        "v1/nodes/<name:name>/certificates/read/",
+        certificates.NodeCertificatesRead.as_view(),
+        name="node-certificates-read",
+    ),
+    path("v1/certificates/", certificates.CertificateList.as_view(), name="certificates"),
+    path("v1/certificate-endpoints/", certificates.EndpointList.as_view(), name="certificate-endpoints"),
+    path(
+        "v1/certificate-endpoints/<uuid:source_id>/",
+        certificates.EndpointDetail.as_view(),
+        name="certificate-endpoint",
+    ),
+    path(
+        "v1/certificate-endpoints/<uuid:source_id>/look/",
+        certificates.EndpointLook.as_view(),
+        name="certificate-endpoint-look",
+    ),
     path("v1/views/", saved_views.ViewList.as_view(), name="views"),
     path("v1/views/<uuid:view_id>/", saved_views.ViewDetail.as_view(), name="view"),
     path("v1/views/<uuid:view_id>/default/", saved_views.ViewDefault.as_view(), name="view-default"),

@@ -131,6 +131,10 @@ POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
 DRIFT_INTERVAL_S = int(env.int("FLEETUI_DRIFT_INTERVAL_S", 21600, validate=_not_negative) or 0)
 #: So many nodes are compared at once, in the whole installation.
 DRIFT_THREADS = int(env.int("FLEETUI_DRIFT_THREADS", 4) or 4)
+#: Certificates of hosts and endpoints are read so often; 0 only when somebody asks for it.
+CERTIFICATES_INTERVAL_S = int(env.int("FLEETUI_CERTIFICATES_INTERVAL_S", 21600, validate=_not_negative) or 0)
+#: So many hosts and endpoints are read at once, in the whole installation.
+CERTIFICATES_THREADS = int(env.int("FLEETUI_CERTIFICATES_THREADS", 4) or 4)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
 OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
 #: A host that does not answer for so long after its restart needs a person. Large machines take a while to start.

@@ -10,7 +10,7 @@ class NodesConfig(AppConfig):
         from fleetui.core.rotation import register
         from fleetui.core.vitals import add_vitals
         from nodes import search, vital_signs
-        from nodes.banners import absence_is_held, polling_stands_still
+        from nodes.banners import absence_is_held, certificates_expired, polling_stands_still
         from nodes.facts import statistics
         from nodes.services import guard, retention, tally
         from nodes.services.credentials import rotate_seals
@@ -31,5 +31,6 @@ class NodesConfig(AppConfig):
         register("provisionings", offer.rotate_seals)
         add_banner_source(polling_stands_still)
         add_banner_source(absence_is_held)
+        add_banner_source(certificates_expired)
         for source in (vital_signs.queues, vital_signs.decisions, vital_signs.host_clocks):
             add_vitals(source)

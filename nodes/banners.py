@@ -13,11 +13,14 @@ from fleetui.core import clock
 from fleetui.core.ages import lasting
 from fleetui.core.frame import Banner
 from fleetui.core.heartbeats import signs_of
-from nodes.models import Node
+from nodes.models import Certificate, Node
+from nodes.services.certificates.alerts import EXPIRED_JOB
 from nodes.services.enrolment import holds
 
 #: A node that has been due for longer than this waits for a worker that is not there.
 OVERDUE = timedelta(minutes=3)
+#: The watch of certificates gives its sign twice a minute.
+EXPIRED_SIGN_S = 180
 
 
 def absence_is_held(request: HttpRequest) -> list[Banner]:
@@ -40,6 +43,23 @@ def absence_is_held(request: HttpRequest) -> list[Banner]:
         values = {"failing": hold.failing, "nodes": hold.nodes, "pool": hold.pool}
         found.append(Banner(level="warn", text=text % values, url=f"{url}#enrolment", action=_("See why")))
     return found
+
+
+def certificates_expired(request: HttpRequest) -> list[Banner]:
+    """Asked of the rows only while the watch says that some have expired, so that other pages cost nothing."""
+    principal = request.principal  # type: ignore[attr-defined]
+    if not principal.may_somewhere("nodes.read"):
+        return []
+    sign = signs_of(request).job(EXPIRED_JOB)
+    if sign is None or sign.age_s > EXPIRED_SIGN_S:
+        return []
+    ended = Certificate.objects.visible_to(principal).filter(not_after__lte=clock.now())
+    count = ended.order_by().values("fingerprint").distinct().count()
+    if not count:
+        return []
+    text = ngettext("%(n)d certificate has expired.", "%(n)d certificates have expired.", count) % {"n": count}
+    url = f"{reverse('nodes:certificates')}?state=expired"
+    return [Banner(level="bad", text=text, url=url, action=_("See which"))]
 
 
 def polling_stands_still(request: HttpRequest) -> list[Banner]:

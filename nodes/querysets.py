@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.apps import apps
 from django.db import models
 from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from fleetui.core.filters import split_values
@@ -234,6 +235,50 @@ class DriftQuerySet(_OfNode):
         )
         # Not a join: SQLite would begin with all nodes that answer, where few are due.
         return self.filter(free, models.Exists(answers), due_at__lte=now)
+
+
+class CertificateSourceQuerySet(models.QuerySet[Any]):
+    """Reads of where certificates are read."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """A host with its node; an endpoint with its pool, and one without a pool to those who see everything."""
+        where = principal.where("nodes.read")
+        if where.everywhere:
+            return self
+        return self.filter(Q(node__pool_id__in=where.pools) | Q(pool_id__in=where.pools))
+
+    def in_use(self) -> Self:
+        """Without those of retired nodes."""
+        return self.exclude(node__lifecycle="retired")
+
+    def due(self, now: datetime) -> Self:
+        """To read now: due, free, and of hosts only those in use that answer."""
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        nodes = apps.get_model("nodes", "Node")._default_manager
+        answers = nodes.filter(
+            pk=models.OuterRef("node"), lifecycle__in=["active", "maintenance"], reachability="reachable"
+        )
+        # Not a join, as for drift.
+        return self.filter(free, Q(node=None) | models.Exists(answers), due_at__lte=now)
+
+
+class CertificateQuerySet(CappedCount, models.QuerySet[Any]):
+    """Reads of certificates."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Those of visible sources in use, asked row by row, in the order of the list, which is full soon."""
+        sources = apps.get_model("nodes", "CertificateSource")._default_manager.in_use().visible_to(principal)
+        return self.filter(models.Exists(sources.filter(pk=models.OuterRef("source_id"))))
+
+    def with_names(self) -> Self:
+        """With where it lies: `node_name` or `endpoint_host` and `endpoint_port`, and `pool_name`."""
+        return self.annotate(
+            source_kind=models.F("source__kind"),
+            node_name=models.F("source__node__name"),
+            endpoint_host=models.F("source__host"),
+            endpoint_port=models.F("source__port"),
+            pool_name=Coalesce("source__node__pool__name", "source__pool__name"),
+        )
 
 
 class TallyQuerySet(models.QuerySet[Any]):

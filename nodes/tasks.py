@@ -22,6 +22,8 @@ from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
 from nodes.services import enrolment, importing, tally, trials
 from nodes.services.bulk import end_maintenance
+from nodes.services.certificates import alerts, looks
+from nodes.services.certificates import reading as certificates
 from nodes.services.drift import checks, compare, states
 from nodes.services.git import status, syncing
 from nodes.services.polling import Outcome, begin, claim_due, hold, release, store
@@ -79,6 +81,8 @@ def tick() -> None:
         try_credentials.apply_async(expires=TRIALS_FOR_S)
     if _again(lambda: checks.is_due(clock.now())):
         check_drift.apply_async(expires=TRIALS_FOR_S)
+    if _again(lambda: looks.is_due(clock.now())):
+        read_certificates.apply_async(expires=TRIALS_FOR_S)
 
 
 @shared_task(name="nodes.tasks.poll_batch", ignore_result=True)
@@ -144,6 +148,31 @@ def _store_drift(lease: uuid.UUID, result: compare.Result) -> bool:
     )
 
 
+@shared_task(name="nodes.tasks.read_certificates", ignore_result=True)
+def read_certificates() -> None:
+    """Read certificates for a while. The message says nothing: what is due stands in the rows, and the tick sends the next."""
+    until_s = monotonic() + TRIALS_FOR_S
+    while monotonic() < until_s and not _stopping.is_set():
+        lease, ids = _again(lambda: looks.claim(clock.now()))
+        if not ids:
+            return
+        for result in certificates.run(_again(lambda ids=ids: certificates.load(ids))):  # type: ignore[misc]
+            _again(lambda lease=lease, result=result: _store_certificates(lease, result))  # type: ignore[misc]
+
+
+def _store_certificates(lease: uuid.UUID, result: certificates.Result) -> bool:
+    look = result.look
+    return looks.store(source=look.source, lease=lease, result=result.found, asked_at=look.asked_at, now=clock.now())
+
+
+def nudge_certificates() -> None:
+    """Tell the workers that certificates are to be read. Without a broker the tick finds it."""
+    try:
+        read_certificates.apply_async(expires=TRIALS_FOR_S)
+    except (BrokerError, OSError) as error:
+        log.warning("certificates_not_announced", error=str(error))
+
+
 @shared_task(name="nodes.tasks.settle_ignition", ignore_result=True)
 def settle_ignition() -> None:
     """Put the Ignition state of nodes right: their versions, or what their pools intend, have changed."""
@@ -179,6 +208,8 @@ def sweep() -> None:
     _again(lambda: retire_unseen(clock.now()))
     _again(lambda: forget_expired(clock.now()))
     settle_ignition()
+    _again(lambda: looks.prepare(clock.now()))
+    _again(lambda: alerts.watch(clock.now()))
     _again(tally.fold)
     _again(syncing.forget_orphans)
 

@@ -26,6 +26,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "schedule.failed": _("A schedule could not start its work"),
     "backup.overdue": _("There is no recent good backup of a policy"),
     "backup.recovered": _("There is a recent good backup again"),
+    "certificate.expiring": _("A certificate ends soon"),
+    "certificate.expired": _("A certificate has expired"),
     "test": _("Somebody pressed the test button"),
 }
 #: Told of together: those of a channel that fall within the time become one message.
@@ -40,6 +42,8 @@ GATHERED: Final = frozenset(
         "operation.finished",
         "operation.failed",
         "request.approval_wanted",
+        "certificate.expiring",
+        "certificate.expired",
     }
 )
 GATHER_S: Final = 30.0

@@ -10,7 +10,8 @@ from time import perf_counter
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Count, Max, Min, Q, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -27,7 +28,7 @@ from fleetui.core import clock, heartbeats
 from fleetui.core.api.actions import Action
 from fleetui.core.api.views import ApiView
 from fleetui.core.vital_signs import queues
-from nodes.models import HostKey, Sample
+from nodes.models import Certificate, HostKey, Sample
 from nodes.models.history import RESOLUTIONS_S
 from nodes.services.backlog import backlog
 from nodes.services.census import Census, census
@@ -37,6 +38,8 @@ from nodes.services.polling.durations import LIMITS_S, poll_durations
 CACHED_S = 5
 #: Machines with processes of FleetUI that have disk series of their own.
 MOST_HOSTS = 50
+#: Pools that have series of their certificates: those whose certificates end first.
+MOST_POOLS = 100
 
 
 def gauge(name: str, text: str, labels: Iterable[str] = ()) -> GaugeMetricFamily:
@@ -78,6 +81,31 @@ class FleetCollector(Collector):
         yield single("poll_lag_seconds", "How long the oldest due poll has waited.", lag_s)
         keys = HostKey.objects.visible_to(self._principal).filter(state="offered").exclude(node__lifecycle="retired")
         yield single("host_keys_waiting", "Host keys that wait for a person.", keys.count())
+
+        yield from self._certificates()
+
+    def _certificates(self) -> Iterator[Metric]:
+        """Pools whose certificates end first; what belongs to no pool is under the empty name."""
+        ends = gauge(
+            "certificate_earliest_end_seconds", "When the first certificate ends, in Unix time, by pool.", ("pool",)
+        )
+        expired = gauge("certificates_expired", "Certificates that have expired, by pool.", ("pool",))
+        rows = (
+            Certificate.objects.visible_to(self._principal)
+            .order_by()
+            .annotate(pool=Coalesce("source__node__pool__name", "source__pool__name", Value("")))
+            .values("pool")
+            .annotate(
+                ends=Min("not_after"),
+                expired=Count("fingerprint", distinct=True, filter=Q(not_after__lte=self._now)),
+            )
+            .order_by("ends")
+        )
+        for row in rows[:MOST_POOLS]:
+            ends.add_metric([row["pool"]], row["ends"].timestamp())
+            expired.add_metric([row["pool"]], row["expired"])
+        yield ends
+        yield expired
 
     def _states(self, counted: Census) -> Iterator[Metric]:
         nodes = gauge("nodes", "Nodes in service by axis and value.", ("axis", "value"))

@@ -1,5 +1,6 @@
 """What is out there: nodes, where they belong, how they are reached, and what polls read from them."""
 
+from nodes.models.certificate import NEVER, Certificate, CertificateNotice, CertificateSource
 from nodes.models.container import ContainerOnNode
 from nodes.models.credential import Credential
 from nodes.models.drift import Drift
@@ -18,6 +19,10 @@ from nodes.models.tally import Tally
 from nodes.models.view import ColumnChoice, SavedView
 
 __all__ = [
+    "NEVER",
+    "Certificate",
+    "CertificateNotice",
+    "CertificateSource",
     "Cluster",
     "ColumnChoice",
     "ContainerOnNode",

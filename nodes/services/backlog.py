@@ -9,6 +9,7 @@ from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
 
 from nodes.models import CredentialTrial, ImportPlan, Node
+from nodes.services.certificates.looks import wanted as certificates_wanted
 from nodes.services.drift.checks import wanted as drift_wanted
 
 
@@ -35,5 +36,6 @@ def backlog(now: datetime) -> list[Waiting]:
         count=Count("pk"), oldest=Min("due_at")
     )
     drift = drift_wanted(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
-    found = {"polls": polls, "imports": imports, "trials": trials, "drift": drift}
+    certificates = certificates_wanted(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
+    found = {"polls": polls, "imports": imports, "trials": trials, "drift": drift, "certificates": certificates}
     return [Waiting(kind, row["count"], row["oldest"]) for kind, row in found.items()]

@@ -31,6 +31,7 @@ DROPPED = (
     "Provisioning",
     "Drift",
     "ContainerOnNode",
+    "CertificateSource",
 )
 
 

@@ -13,13 +13,14 @@ from nodes.hosts.references import parse
 from nodes.models import HostCertificate
 from nodes.services.routes import authority_keys
 from nodes.views import raw
+from nodes.views.certificates import of_node
 from nodes.views.containers import words_of
 from nodes.views.timeline import node_timeline
 
 if TYPE_CHECKING:
     from nodes.views.detail import Known
 
-NAMES = ("health", "storage", "network", "containers", "timeline", "host-key", "raw")
+NAMES = ("health", "storage", "network", "containers", "certificates", "timeline", "host-key", "raw")
 
 
 def bar(known: Known, current: str, url: str) -> list[dict[str, Any]]:
@@ -34,6 +35,7 @@ def bar(known: Known, current: str, url: str) -> list[dict[str, Any]]:
         "storage": (_("Storage"), None, ""),
         "network": (_("Network"), None, ""),
         "containers": (_("Containers"), containers or None, ""),
+        "certificates": (_("Certificates"), None, ""),
         "timeline": (_("Timeline"), None, ""),
         "host-key": (_("Host key"), waiting, "warn"),
         "raw": (_("Raw"), unread or None, "none"),
@@ -56,6 +58,7 @@ def context(tab: str, known: Known, query: QueryDict) -> dict[str, Any]:
         "health": _health,
         "storage": _storage,
         "containers": _containers,
+        "certificates": _certificates,
         "timeline": _timeline,
         "host-key": _host_key,
         "raw": _raw,
@@ -147,6 +150,10 @@ def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
             for image in runtime.get("images") or []
         ],
     }
+
+
+def _certificates(known: Known, query: QueryDict) -> dict[str, Any]:
+    return of_node(known.node, known.now)
 
 
 def _timeline(known: Known, query: QueryDict) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Certificates: read from hosts and endpoints again and again, kept as rows, told of before they end."""
