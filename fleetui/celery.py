@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
     "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": _LIVES_S}},
+    "ops-runbook": {"task": "ops.tasks.runbook", "schedule": 60.0, "options": {"expires": _LIVES_S}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": _LIVES_S}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": _LIVES_S}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from ops import backup_urls
-from ops.api import clusters, findings, governance, holds, pool_checks, requests, schedules
+from ops.api import clusters, findings, governance, holds, pool_checks, requests, runbook, schedules
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern] = [
     path("v1/version-holds/<int:hold_id>/", holds.HoldDetail.as_view(), name="version-hold"),
     path("v1/pools/<str:name>/checks/", pool_checks.CheckList.as_view(), name="pool-checks"),
     path("v1/pools/<str:name>/checks/<uuid:check_id>/", pool_checks.CheckDetail.as_view(), name="pool-check"),
+    path("v1/pools/<str:name>/runbook/", runbook.Runbook.as_view(), name="pool-runbook"),
     path("v1/clusters/<str:name>/access/", clusters.AccessDetail.as_view(), name="cluster-access"),
     path("v1/clusters/<str:name>/access/look/", clusters.AccessLook.as_view(), name="cluster-access-look"),
     path("v1/clusters/<str:name>/nodes/", clusters.ClusterNodes.as_view(), name="cluster-nodes"),

@@ -136,6 +136,14 @@ class ScheduleQuerySet(models.QuerySet[Any]):
         return self.filter(next_run_at__isnull=False, next_run_at__lte=now).order_by("next_run_at")
 
 
+class OfPool(models.QuerySet[Any]):
+    """Reads of what belongs to a pool, and tells of the operations in it."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        where = principal.where("operations.read")
+        return self if where.everywhere else self.filter(pool__in=where.pools)
+
+
 class OfSchedule(models.QuerySet[Any]):
     """Reads of what schedules did."""
 

@@ -16,6 +16,7 @@ from ops.engine import claim_due, run_step, start_queued, streaming
 from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
 from ops.services.expire import expire_untouched
+from ops.services.runbook.watching import watch as watch_runbook
 from ops.services.schedule_runs import run_due
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,12 @@ def backups() -> None:
     now = clock.now()
     settle(now)
     watch(now)
+
+
+@shared_task(name="ops.tasks.runbook", ignore_result=True)
+def runbook() -> None:
+    """Say which Day-2 tasks of pools have become overdue."""
+    watch_runbook(clock.now())
 
 
 @shared_task(name="ops.tasks.schedules", ignore_result=True)

@@ -6,7 +6,7 @@ from django.urls import path
 
 from ops import backup_urls
 from ops.palette import palette
-from ops.views import clusters, control, findings, holds, pool_checks, schedules
+from ops.views import clusters, control, findings, holds, pool_checks, runbook, schedules
 from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
 from ops.views.limits import limit_edit, limit_list
@@ -28,6 +28,9 @@ urlpatterns = [
     path("pools/<str:name>/checks/-/add/", pool_checks.check_add, name="pool_check_add"),
     path("pools/<str:name>/checks/<uuid:check_id>/", pool_checks.check_edit, name="pool_check"),
     path("pools/<str:name>/checks/<uuid:check_id>/delete/", pool_checks.check_delete, name="pool_check_delete"),
+    path("pools/-/runbook/", runbook.runbook_overdue, name="runbook_overdue"),
+    path("pools/<str:name>/runbook/", runbook.runbook_page, name="runbook"),
+    path("pools/<str:name>/runbook/edit/", runbook.runbook_edit, name="runbook_edit"),
     path("clusters/<str:name>/access/", clusters.cluster_access, name="cluster_access"),
     path("clusters/<str:name>/access/delete/", clusters.cluster_access_delete, name="cluster_access_delete"),
     path("clusters/<str:name>/access/look/", clusters.cluster_look, name="cluster_look"),

@@ -28,6 +28,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "backup.recovered": _("There is a recent good backup again"),
     "certificate.expiring": _("A certificate ends soon"),
     "certificate.expired": _("A certificate has expired"),
+    "runbook.overdue": _("A Day-2 task of a pool is overdue"),
+    "runbook.in_time": _("A Day-2 task of a pool is not overdue any more"),
     "test": _("Somebody pressed the test button"),
 }
 #: Told of together: those of a channel that fall within the time become one message.
@@ -44,6 +46,8 @@ GATHERED: Final = frozenset(
         "request.approval_wanted",
         "certificate.expiring",
         "certificate.expired",
+        "runbook.overdue",
+        "runbook.in_time",
     }
 )
 GATHER_S: Final = 30.0

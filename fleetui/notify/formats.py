@@ -22,6 +22,7 @@ _RESOLVES = {
     "node.recovered": "node.unreachable",
     "node.healthy": "node.degraded",
     "node.in_step": "node.drifted",
+    "runbook.in_time": "runbook.overdue",
 }
 
 

@@ -9,6 +9,7 @@ from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
 from ops.models.pool_check import PoolCheck
 from ops.models.request import Approval, OperationRequest
+from ops.models.runbook import RunbookEntry
 from ops.models.schedule import Schedule, ScheduleRun
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Operation",
     "OperationRequest",
     "PoolCheck",
+    "RunbookEntry",
     "Schedule",
     "ScheduleRun",
     "StepRun",

@@ -82,6 +82,10 @@ class Operation(models.Model):
             models.Index(fields=["state", "pool", "created_at"], name="operation_state_pool"),
             models.Index(fields=["node", "-created_at"], name="operation_node"),
             models.Index(fields=["-created_at", "-id"], name="operation_newest"),
+            # How a kind went last in a pool, whatever else was done there since.
+            models.Index(
+                fields=["pool", "kind", "-ended_at"], name="operation_ended", condition=Q(ended_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,9 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fleetui.notify.outbox import Told, tell
+from nodes.models import Pool
 from ops import wording
 from ops.models import BackupPolicy, Operation, OperationRequest, ScheduleRun
+from ops.runbook import Stand
 from ops.states import State
+from ops.wording.runbook import TASKS as TASK_WORDS
 
 _FAILED = frozenset({State.FAILED, State.TIMED_OUT})
 
@@ -104,3 +107,31 @@ def tell_overdue(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> st
     )
     tell([one], now=now)
     return text
+
+
+def tell_task(pool: Pool, task: str, stand: Stand | None, *, now: datetime) -> None:
+    """A Day-2 task of a pool is overdue; without a stand it is not any more."""
+    last = stand.last_good_at if stand else None
+    words = {
+        "pool": pool.name,
+        "task": TASK_WORDS.get(task, task),
+        "time": f"{last:%Y-%m-%d %H:%M} UTC" if last else "",
+    }
+    if stand is None:
+        text = _("%(pool)s: %(task)s is not overdue any more") % words
+    elif last:
+        text = _("%(pool)s: %(task)s is overdue, and was last done %(time)s") % words
+    else:
+        text = _("%(pool)s: %(task)s is overdue, and was never done") % words
+    details = {"task": task, "every_days": stand.every_days if stand else None}
+    one = Told(
+        event="runbook.overdue" if stand else "runbook.in_time",
+        severity="warning" if stand else "info",
+        text=text,
+        path=reverse("runbook", args=[pool.name]),
+        subject=f"pool:{pool.name}/{task}",
+        pool_id=pool.pk,
+        pool=pool.name,
+        details={**details, "last_good_at": last.isoformat() if last else None},
+    )
+    tell([one], now=now)

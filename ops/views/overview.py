@@ -30,6 +30,7 @@ from nodes.views.support import support_words
 from nodes.views.timeline_words import entry
 from nodes.wording.drift import state_words
 from ops.activity import activity
+from ops.views.runbook import overdue_items
 
 CHANGES_SHOWN = 10
 ACTIVITY_SHOWN = 8
@@ -81,7 +82,7 @@ def _attention(principal: Principal, troubles: Iterable[stats.Trouble]) -> list[
         items.append(
             {"level": level, "count": one.count, "text": _capital(text), "names": few, "since": one.since, "url": url}
         )
-    return items + _ignition(principal)
+    return items + _ignition(principal) + overdue_items(principal)
 
 
 def _ignition(principal: Principal) -> list[dict[str, Any]]:

@@ -19,5 +19,6 @@ def pool_operations(principal: Principal, pool: Pool) -> dict[str, Any]:
     return {
         "health_checks": [shown_check(one, principal) for one in checks],
         "pool_holds": holds_shown(principal, pool=pool),
+        "has_runbook": True,
         "may_hold": principal.may(PERMISSION, pool),
     }

@@ -121,6 +121,7 @@ DEEDS: dict[str, Promise] = {
     "notifications.delete_channel": _("deleted the notification channel"),
     "notifications.test": _("sent a test to the notification channel"),
     "pools.set_check": _("set a health check of the pool"),
+    "pools.set_runbook": _("changed how often tasks of the runbook should happen in the pool"),
     "pools.delete_check": _("deleted a health check of the pool"),
     "roles.bind": _("gave a role to"),
     "roles.unbind": _("took a role from"),
