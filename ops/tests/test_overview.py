@@ -142,7 +142,7 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(admin: Client) -> No
         make_event(node, "rebooted")
     with CaptureQueriesContext(connection) as many:
         admin.get("/")
-    assert len(few) == len(many) <= 17
+    assert len(few) == len(many) <= 18
 
 
 def test_a_live_refresh_gets_the_content_only(admin: Client) -> None:
