@@ -28,6 +28,7 @@ app.conf.beat_schedule = {
     "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": _LIVES_S}},
     "ops-runbook": {"task": "ops.tasks.runbook", "schedule": 60.0, "options": {"expires": _LIVES_S}},
+    "ops-requests": {"task": "ops.tasks.requests", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": _LIVES_S}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": _LIVES_S}},
     "retention-prune": {"task": "fleetui.core.tasks.prune", "schedule": 600.0, "options": {"expires": 300}},
@@ -51,7 +52,11 @@ def _few_heaps(**_: Any) -> None:
 def _worker_lives(sender: Any, **_: Any) -> None:
     """The heartbeat of this worker, with the queues that it takes."""
     from fleetui.core.heartbeats import Pulse
+    from fleetui.notify.health import Watcher
 
+    watcher = Watcher()
+    worker_shutdown.connect(lambda **_: watcher.stop(), weak=False, dispatch_uid="health-watch")
+    watcher.start()
     pulse = Pulse("worker", queues=list(sender.app.amqp.queues.consume_from))
     task_postrun.connect(lambda **_: pulse.worked(), weak=False, dispatch_uid="heartbeat")
     worker_shutdown.connect(lambda **_: pulse.stop(), weak=False, dispatch_uid="heartbeat")
@@ -63,7 +68,9 @@ def _beat_lives(**_: Any) -> None:
     """The heartbeat of beat. It has no signal for its end, so the row is taken away at exit."""
     from fleetui.core.beat import ROUND
     from fleetui.core.heartbeats import Pulse
+    from fleetui.notify.health import Watcher
 
+    Watcher(alive=ROUND.is_going).start()
     pulse = Pulse("beat", alive=ROUND.is_going)
     ROUND.went_round()
     atexit.register(pulse.stop)

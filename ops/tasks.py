@@ -16,6 +16,7 @@ from ops.engine import claim_due, run_step, start_queued, streaming
 from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
 from ops.services.expire import expire_untouched
+from ops.services.finishing import finish
 from ops.services.runbook.watching import watch as watch_runbook
 from ops.services.schedule_runs import run_due
 
@@ -43,6 +44,12 @@ def backups() -> None:
     now = clock.now()
     settle(now)
     watch(now)
+
+
+@shared_task(name="ops.tasks.requests", ignore_result=True)
+def requests() -> None:
+    """Close the requests whose operations have all ended."""
+    finish(clock.now())
 
 
 @shared_task(name="ops.tasks.runbook", ignore_result=True)

@@ -119,6 +119,22 @@ def mark(job: str, document: dict[str, Any]) -> None:
         rows.update(**values, version=fleetui.__version__)
 
 
+def take_turn(job: str, every_s: float) -> bool:
+    """Whether it is this caller's turn at what some process has to do so often, whichever does it."""
+    rows = Heartbeat.objects.filter(kind="job", name=job)
+    told = {"hostname": socket.gethostname()[:100], "pid": os.getpid(), "version": fleetui.__version__}
+    if rows.filter(seen_at__lte=Now() - timedelta(seconds=every_s)).update(seen_at=Now(), **told):
+        return True
+    if rows.exists():
+        return False
+    try:
+        with transaction.atomic():
+            Heartbeat.objects.create(kind="job", name=job, **told)
+    except IntegrityError:
+        return False
+    return True
+
+
 def clock_skew_s() -> float:
     """How far this process' clock is ahead of the database's; always 0 on SQLite, which has none of its own."""
     if connection.vendor == "sqlite":

@@ -63,6 +63,16 @@ def lines() -> list[Line]:
     return sorted(found, key=lambda line: GROUPS.index(line.group))
 
 
+def troubles() -> list[Line]:
+    """What somebody has to be told of: all that is a banner, and whatever else is bad. Worst first."""
+    signs = look()
+    # Of its own clock a process tells in its sign of life, as all do.
+    glance = Glance(clock.now(), Signs(signs.all))
+    found = [line for source in _CHEAP for line in source(glance) if line.level in ("bad", "warn")]
+    found += [line for source in _WHOLE for line in source(glance) if line.level == "bad"]
+    return sorted(found, key=lambda line: LEVELS.index(line.level))
+
+
 def worst(found: Iterable[Line]) -> str:
     levels = {line.level for line in found} - {"info"}
     return next((level for level in LEVELS if level in levels), "ok")

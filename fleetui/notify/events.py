@@ -15,6 +15,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "operation.failed": _("An operation failed or timed out"),
     "operation.needs_attention": _("An operation waits for a person to decide"),
     "request.approval_wanted": _("A request waits for approval"),
+    "request.finished": _("A request with several operations has reached its end"),
     "node.unreachable": _("A node does not answer any more"),
     "node.recovered": _("A node answers again"),
     "node.degraded": _("A node is degraded"),
@@ -30,6 +31,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "certificate.expired": _("A certificate has expired"),
     "runbook.overdue": _("A Day-2 task of a pool is overdue"),
     "runbook.in_time": _("A Day-2 task of a pool is not overdue any more"),
+    "fleetui.unhealthy": _("Something is wrong with FleetUI itself"),
+    "fleetui.healthy": _("What was wrong with FleetUI is well again"),
     "test": _("Somebody pressed the test button"),
 }
 #: Told of together: those of a channel that fall within the time become one message.
@@ -44,6 +47,7 @@ GATHERED: Final = frozenset(
         "operation.finished",
         "operation.failed",
         "request.approval_wanted",
+        "request.finished",
         "certificate.expiring",
         "certificate.expired",
         "runbook.overdue",

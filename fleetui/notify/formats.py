@@ -23,6 +23,7 @@ _RESOLVES = {
     "node.healthy": "node.degraded",
     "node.in_step": "node.drifted",
     "runbook.in_time": "runbook.overdue",
+    "fleetui.healthy": "fleetui.unhealthy",
 }
 
 
@@ -150,7 +151,8 @@ def alerts(message: Message) -> list[dict[str, Any]]:
     for one in message.items:
         labels = {"alertname": f"FleetUI {name}", "subject": one.subject or message.event, "pool": one.pool or ""}
         # The same as that of the alert that it ends: labels are what an alert is known by.
-        labels["severity"] = "warning" if message.event in _RESOLVES else one.severity
+        was = str(one.details.get("was") or "warning")
+        labels["severity"] = was if message.event in _RESOLVES else one.severity
         alert: dict[str, Any] = {
             "labels": {key: value for key, value in labels.items() if value},
             "annotations": {"summary": one.text},

@@ -78,3 +78,22 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} to {self.channel_id}"
+
+
+class Trouble(models.Model):
+    """Something that is wrong with FleetUI itself, by the key of its line on the Health page. The row goes when it is well.
+
+    `told_at` is empty until it has lasted: a process that is started again is nothing to tell of.
+    """
+
+    key = models.CharField(max_length=200, unique=True)
+    level = models.CharField(max_length=10)
+    text = models.CharField(max_length=500)
+    since = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["since"]
+
+    def __str__(self) -> str:
+        return self.key

@@ -15,6 +15,7 @@ class OperationRequest(models.Model):
 
     `requester` reads `user:anna` or `token:ci`, as in the audit log. `idempotency_key` is unique per requester; empty
     means none was given. `answer` holds which nodes were refused and why, given again to whoever repeats the request.
+    `finished_at` is set, and told of, when none of its operations is open any more.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -30,6 +31,7 @@ class OperationRequest(models.Model):
     idempotency_key = models.CharField(max_length=200, blank=True, default="")
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     answer = models.JSONField(default=dict)
+    finished_at = models.DateTimeField(null=True)
 
     objects = RequestQuerySet.as_manager()
 
@@ -39,6 +41,9 @@ class OperationRequest(models.Model):
             models.UniqueConstraint(
                 fields=["requester", "idempotency_key"], condition=~Q(idempotency_key=""), name="one_request_per_key"
             )
+        ]
+        indexes = [
+            models.Index(fields=["requested_at"], name="request_unfinished", condition=Q(finished_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -61,6 +62,24 @@ def tell_approval_wanted(request: OperationRequest, rows: Iterable[Operation], *
         for pool_id, pool in pools.items()
     ]
     tell(wanted, now=now)
+
+
+def tell_finished(
+    request: OperationRequest, counts: Mapping[tuple[Any, str], Mapping[str, int]], *, now: datetime
+) -> None:
+    """All operations of a request have ended. Once per pool that it touched, with how many ended how there."""
+    path, subject = reverse("operation_bulk", args=[request.pk]), f"request:{request.pk}"
+    told = []
+    for (pool_id, pool), states in counts.items():
+        ended = ", ".join(
+            f"{wording.state_word(state).lower()} {states[state]}" for state in State if states.get(state)
+        )
+        words = {"kind": wording.kind_word(request.kind), "pool": pool, "ended": ended}
+        text = _("%(kind)s in %(pool)s has ended: %(ended)s") if pool else _("%(kind)s has ended: %(ended)s")
+        details = {"request": str(request.pk), "kind": request.kind, "states": dict(states)}
+        severity = "warning" if _FAILED & states.keys() else "info"
+        told.append(Told("request.finished", severity, text % words, path, subject, pool_id, pool, details))
+    tell(told, now=now)
 
 
 def tell_run(run: ScheduleRun, *, now: datetime) -> None:
