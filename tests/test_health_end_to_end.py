@@ -51,7 +51,7 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]
             connection.execute("CREATE DATABASE health_end_to_end")
         given["database_url"] = url.rpartition("/")[0] + "/health_end_to_end"
         given["broker_url"] = request.getfixturevalue("redis_url") + "/7"
-    made = Workers(tmp_path, "127.63", **given)
+    made = Workers(tmp_path, "127.67", **given)
     done = manage(made.folder, "migrate", "--verbosity", "0", **made.over)
     assert done.returncode == 0, done.stderr
     try:
