@@ -19,15 +19,17 @@ MOST_OUTPUT_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 60
 _CALM: Final = ("nice", "-n19", "timeout", str(TIMEOUT_S))
 
+#: Whole blocks of certificates, and nothing of what stands before, between or after them, or is no base64.
+BLOCKS: Final = r"""awk '/^-----BEGIN (X509 )?CERTIFICATE-----\r?$/ {on=1; text=$0 "\n"; next}
+    /^-----END (X509 )?CERTIFICATE-----\r?$/ {if (on) printf "%s%s\n", text, $0; on=0; next}
+    on {if ($0 ~ /^[A-Za-z0-9+\/=]*\r?$/) text=text $0 "\n"; else on=0}'"""
 #: Prints label, path and base64, each ended by NUL, and at the end "end". Only whole blocks of certificates leave the host:
 #: whatever stands before, between or after them in a file, such as a private key, is dropped there.
 _SCRIPT: Final = r"""
 LC_ALL=C; export LC_ALL
 n=0
 blocks() {
-  awk '/^-----BEGIN (X509 )?CERTIFICATE-----\r?$/ {on=1; text=$0 "\n"; next}
-    /^-----END (X509 )?CERTIFICATE-----\r?$/ {if (on) printf "%s%s\n", text, $0; on=0; next}
-    on {if ($0 ~ /^[A-Za-z0-9+\/=]*\r?$/) text=text $0 "\n"; else on=0}'
+  @BLOCKS@
 }
 put() {
   printf '%s\0%s\0' "$1" "$2"
@@ -127,7 +129,7 @@ def command(*, as_root: bool) -> tuple[str, ...]:
 
 
 def script() -> str:
-    return _SCRIPT.replace("@MOST@", str(MOST_FILES))
+    return _SCRIPT.replace("@MOST@", str(MOST_FILES)).replace("@BLOCKS@", BLOCKS)
 
 
 def use_of(label: str, path: str) -> Use:

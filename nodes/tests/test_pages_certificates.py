@@ -44,7 +44,10 @@ def filled(cast: Cast) -> Cast:
         source = CertificateSource.objects.select_related("node").get(node=node)
         result = Read(
             [
-                (Found(f"/etc/{number}.pem", 0, Use.CERTBOT, read_der(one.der)), weak if one is old else [])
+                (
+                    Found(f"/etc/letsencrypt/live/c{number}/fullchain.pem", 0, Use.CERTBOT, read_der(one.der)),
+                    weak if one is old else [],
+                )
                 for number, one in enumerate(made)
             ],
             as_root=node is cast.web_node,
@@ -107,7 +110,9 @@ def test_the_calendar_counts_each_once(filled: Cast) -> None:
 
 def test_the_tab_of_a_node(filled: Cast) -> None:
     text = page(filled.operator, "/nodes/web-1/?tab=certificates")
-    assert "/etc/0.pem" in text
+    assert "/etc/letsencrypt/live/c0/fullchain.pem" in text
+    assert 'name="certificate" value="c0"' in text
+    assert 'name="certificate" value="c0"' not in page(filled.viewer, "/nodes/web-1/?tab=certificates")
     assert "sudo without a password was refused" not in text
     assert "sudo without a password was refused" in page(filled.owner, "/nodes/db-1/?tab=certificates")
     client = Client()

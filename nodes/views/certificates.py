@@ -52,6 +52,7 @@ CHIPS = (
 SOON = timedelta(days=30)
 MONTHS = 12
 SHOWN_A_MONTH = 5
+_LIVE = "/etc/letsencrypt/live/"
 _SPANS = ("7d", "14d", "30d", "60d")
 
 
@@ -97,6 +98,7 @@ def shown(row: Certificate, now: datetime) -> dict[str, Any]:
         "ends_level": level,
         "ends_word": word,
         "name": row.subject.removeprefix("CN=") or row.fingerprint[:12],
+        "certbot_name": _certbot_name(row),
         "names": ", ".join(row.names[:3]),
         "more_names": max(len(row.names) - 3, 0),
         "findings": [
@@ -106,6 +108,13 @@ def shown(row: Certificate, now: datetime) -> dict[str, Any]:
             if one["code"] != "expired"
         ],
     }
+
+
+def _certbot_name(row: Certificate) -> str:
+    """What Certbot calls it: the name of its folder."""
+    if row.position or not row.place.startswith(_LIVE):
+        return ""
+    return row.place.removeprefix(_LIVE).partition("/")[0]
 
 
 def ends_words(not_after: datetime, now: datetime) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.actions.backup import BACKUP
 from ops.actions.base import ASKED, Action
+from ops.actions.certbot import CERTBOT_RENEW
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
 from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
@@ -28,6 +29,7 @@ _ALL: dict[str, Action] = {
             IMAGE_PRUNE,
             AUTO_UPDATE_CHECK,
             AUTO_UPDATE,
+            CERTBOT_RENEW,
         ),
     )
 }

@@ -94,6 +94,18 @@ class Inventory(Protocol):
         ...
 
 
+class Certificates(Protocol):
+    """The endpoints that may be looked at for the node of one step, and the inventory."""
+
+    def served(self, endpoint: str) -> Mapping[str, Any]:
+        """`fingerprint` and `not_after` of what is served at HOST:PORT, or `problem`: unknown, or why it was not read."""
+        ...
+
+    def read_again(self, endpoint: str = "") -> None:
+        """Have the certificates of the node read soon, and those of the endpoint."""
+        ...
+
+
 #: Who cordoned a node: this operation, one that is over and whose cordon is about to go, somebody else, nobody.
 Whose: TypeAlias = Literal["ours", "leaving", "others", "nobody"]
 
@@ -173,6 +185,7 @@ class Context:
     return_within: timedelta
     inventory: Inventory
     vault: Vault
+    certificates: Certificates
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None

@@ -22,6 +22,7 @@ from nodes.services.polling.targets import target_of
 from ops import actions
 from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
+from ops.engine.certificates import StepCertificates
 from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
 from ops.engine.cluster import StepCluster
 from ops.engine.effects import AuditedHost
@@ -167,6 +168,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
+            certificates=StepCertificates(node, now),
             family=family,
             cluster=cluster,
         )

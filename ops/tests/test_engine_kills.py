@@ -53,6 +53,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "image_prune": {},
     "auto_update_check": {},
     "auto_update": {},
+    "certbot_renew": {"certificate": "shop.example.org", "force": True},
     "zincati_pause": {},
     "zincati_resume": {},
     "drain": {},
@@ -81,6 +82,7 @@ ALIKE = (
     "container_stop",
     "auto_update_check",
     "container_logs",
+    "certbot_renew",
 )
 #: Kinds that work on a node of a cluster; with `in_cluster` the others do too.
 IN_CLUSTER = ("drain", "uncordon")

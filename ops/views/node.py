@@ -34,6 +34,7 @@ _ICONS = {
     "image_prune": "trash",
     "auto_update_check": "search",
     "auto_update": "refresh",
+    "certbot_renew": "certificate",
     "drain": "logout",
     "uncordon": "player-play",
     "pin": "pin",
@@ -77,6 +78,7 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
         "container_kinds": [{**_kind(kind), "needs_unit": kind in _OF_UNITS} for kind in _OF_CONTAINERS]
         if may and _is_supported(node, _OF_CONTAINERS[0], known)
         else [],
+        "may_renew_by_certbot": may and _is_supported(node, "certbot_renew", known),
         "last_operations": [shown(row) for row in rows],
         "holds": holds_shown(principal, node=node),
         "may_hold": principal.may(PERMISSION, node),

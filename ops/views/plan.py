@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "container_stop": ("container",),
     "container_logs": ("container", "lines", "seconds"),
     "image_pull": ("image",),
+    "certbot_renew": ("certificate", "endpoint", "reload", "force"),
 }
 #: Without these nothing can be planned: the form is asked for them first.
 ASKED_FIRST = {
@@ -86,6 +87,7 @@ ASKED_FIRST = {
     "container_stop": ("container",),
     "container_logs": ("container",),
     "image_pull": ("image",),
+    "certbot_renew": ("certificate",),
 }
 #: Kinds that do so by themselves unless told otherwise: what is not ticked is said.
 _BACK_BY_ITSELF = ("container_update",)
@@ -155,6 +157,30 @@ class PlanForm(forms.Form):
     seconds = forms.IntegerField(
         label=gettext_lazy("Follow it for seconds"), required=False, min_value=0, max_value=LONGEST_FOLLOW_S
     )
+    certificate = forms.CharField(
+        label=gettext_lazy("Certificate"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}),
+        help_text=gettext_lazy("Its name at Certbot: that of its folder in /etc/letsencrypt/live."),
+    )
+    endpoint = forms.CharField(
+        label=gettext_lazy("Where it is served"),
+        required=False,
+        max_length=300,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}),
+        help_text=gettext_lazy(
+            "HOST:PORT of one of the TLS endpoints. A handshake there proves that the new certificate is served."
+        ),
+    )
+    reload = forms.CharField(
+        label=gettext_lazy("Service to reload"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off", "class": "form-control ui-mono"}),
+        help_text=gettext_lazy("What serves it, such as nginx. Empty: a deploy hook of Certbot does so."),
+    )
+    force = forms.BooleanField(label=gettext_lazy("Also when it is not due yet"), required=False)
     append = _words(gettext_lazy("Append"), gettext_lazy("NAME or NAME=VALUE, apart by spaces or lines."))
     delete = _words(gettext_lazy("Delete"), gettext_lazy("Exactly as they stand now."))
     replace = _words(gettext_lazy("Replace"), gettext_lazy("NAME=NEW, where NAME is there exactly once."))
@@ -354,7 +380,7 @@ def _known_images(nodes: list[Node], unit: str) -> list[str]:
 
 def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan], count: int) -> dict[str, Any]:
     form.fields["reason"].required = is_reason_required()
-    for name in ("unit", "image", "container"):
+    for name in ("unit", "image", "container", "certificate"):
         if name in form.fields:
             form.fields[name].required = True
     applicable = [one for one in plans if not one.refused]

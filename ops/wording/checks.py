@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
+from ops.wording.certificates import CERTIFICATE_CHECKS
 from ops.wording.containers import CONTAINER_CHECKS
 
 CHECKS: dict[str, Forms] = {
@@ -206,6 +207,7 @@ CHECKS: dict[str, Forms] = {
     ),
     "command_late": (_("%(command)s did not end in time."),),
     **CONTAINER_CHECKS,
+    **CERTIFICATE_CHECKS,
     "no_other_manager": (_("No other reboot manager is active on it."),),
     "other_manager": (
         ngettext_lazy(

@@ -88,6 +88,15 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
         _("%(value)s has neither a tag nor a digest."),
         _("Add the tag, such as :latest, or the digest."),
     ),
+    "not_a_certificate": (
+        _("%(value)s is not the name of a certificate."),
+        _("Give that of its folder in /etc/letsencrypt/live, of letters, digits and ._- only."),
+    ),
+    "not_an_endpoint": (
+        _("%(value)s is not a TLS endpoint."),
+        _("Give HOST:PORT, as it stands in the list of endpoints."),
+    ),
+    "not_a_service": (_("%(value)s is no service."), _("Give one such as nginx.service.")),
     "not_a_list": (_("%(value)s is not a list of kernel arguments."), _("Give a list of texts.")),
     "no_arguments": (_("No kernel argument is named."), _("Give some to append, to delete or to replace.")),
     "too_many_arguments": (_("%(value)s kernel arguments are too many at once."), _("Give at most %(most)s.")),

@@ -6,6 +6,7 @@ from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
 from ops.wording import backups
+from ops.wording.certificates import CERTIFICATE_RESULTS
 from ops.wording.containers import CONTAINER_RESULTS
 
 RESULTS: dict[str, Forms] = {
@@ -71,6 +72,7 @@ RESULTS: dict[str, Forms] = {
         _("The unit was not restarted: systemd did not take the command."),
     ),
     **CONTAINER_RESULTS,
+    **CERTIFICATE_RESULTS,
     "node_drained": (
         ngettext_lazy(
             "Drained: %(count)d pod went. The node stays cordoned until it is uncordoned here.",

@@ -23,6 +23,7 @@ KINDS: dict[str, Promise] = {
     "image_prune": _("Remove unused images"),
     "auto_update_check": _("Ask what podman auto-update would do"),
     "auto_update": _("Run podman auto-update"),
+    "certbot_renew": _("Renew a certificate by Certbot"),
     "drain": _("Drain"),
     "uncordon": _("Uncordon"),
     "backup": _("Back up"),

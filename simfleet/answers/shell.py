@@ -7,6 +7,7 @@ import shlex
 from functools import lru_cache
 
 from simfleet.answers.base import Answer, Call, answer, command, fail
+from simfleet.answers.certificates import listed, of_certbot
 from simfleet.answers.containers import OF_CONTAINERS, written_units
 from simfleet.answers.machine import nic_drivers
 from simfleet.answers.services import connect
@@ -179,6 +180,10 @@ async def shell(call: Call) -> Answer:
     if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
         if call.args[2:3] and call.args[2].startswith(("fleetui-image", "fleetui-power")):
             return await OF_CONTAINERS[call.args[2]](call)
+        if call.args[2:3] == ("fleetui-certificates",):
+            return listed(call)
+        if call.args[2:3] == ("fleetui-certbot",):
+            return of_certbot(call)
         if call.args[1].startswith(INVOCATION):
             return await same_invocation(call)
         if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):

@@ -70,6 +70,9 @@ def _reboot(call: Call) -> Answer:
 def _change(call: Call, verb: str, words: list[str]) -> Answer:
     if not call.root:
         return fail(f"Failed to {verb} {words[0] if words else ''}: {NO_AUTH}", 4)
+    if verb == "reload-or-restart":
+        # No unit of these hosts says how it reloads.
+        verb = "restart"
     for word in words:
         found = unit(call.host, word, call.now)
         if found.load == "not-found":
@@ -173,6 +176,7 @@ def systemctl(call: Call) -> Answer:
         "stop",
         "restart",
         "try-restart",
+        "reload-or-restart",
         "reload",
         "reset-failed",
         "daemon-reload",
