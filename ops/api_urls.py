@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from ops import backup_urls
-from ops.api import clusters, findings, governance, holds, pool_checks, requests, runbook, schedules
+from ops.api import clusters, deployments, findings, governance, holds, pool_checks, requests, runbook, schedules
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
@@ -61,6 +61,17 @@ urlpatterns: list[URLPattern] = [
     path("v1/clusters/<str:name>/access/", clusters.AccessDetail.as_view(), name="cluster-access"),
     path("v1/clusters/<str:name>/access/look/", clusters.AccessLook.as_view(), name="cluster-access-look"),
     path("v1/clusters/<str:name>/nodes/", clusters.ClusterNodes.as_view(), name="cluster-nodes"),
+    path("v1/clusters/<str:name>/deployments/", deployments.DeploymentList.as_view(), name="cluster-deployments"),
+    path(
+        "v1/clusters/<str:name>/deployments/<str:namespace>/<str:deployment>/image/",
+        deployments.DeploymentImage.as_view(),
+        name="cluster-deployment-image",
+    ),
+    path(
+        "v1/clusters/<str:name>/deployments/<str:namespace>/<str:deployment>/rollback/",
+        deployments.DeploymentRollback.as_view(),
+        name="cluster-deployment-rollback",
+    ),
     path("v1/limits/", governance.LimitList.as_view(), name="limits"),
     path("v1/limits/<slug:scope>/<str:name>/", governance.LimitDetail.as_view(), name="limit"),
     path("v1/approval-rules/", governance.RuleList.as_view(), name="approval-rules"),

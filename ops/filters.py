@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 
 from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from ops import actions
-from ops.models import ClusterNode, Operation, VersionHold
+from ops.models import ClusterDeployment, ClusterNode, Operation, VersionHold
 from ops.states import ACTIVE, State
+from ops.wording.deployments import ROLLOUTS
 
 
 def _named(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
@@ -73,6 +74,18 @@ def _is_ready(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT0
 
 def _is_cordoned(rows: QuerySet[Any], wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
     return rows.filter(is_cordoned=wanted)
+
+
+class ClusterDeploymentFilter(FilterSet):
+    """Filters of the Deployments of a cluster."""
+
+    namespace = ListFilter("namespace", help_text="Namespaces.")
+    name = ListFilter("name", help_text="Names of Deployments.")
+    rollout = ListFilter("rollout", allowed=list(ROLLOUTS), help_text="How far its rolling update is.")
+
+    class Meta:
+        model = ClusterDeployment
+        fields: list[str] = []
 
 
 class ClusterNodeFilter(FilterSet):

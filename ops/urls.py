@@ -6,7 +6,7 @@ from django.urls import path
 
 from ops import backup_urls
 from ops.palette import palette
-from ops.views import clusters, control, findings, holds, pool_checks, runbook, schedules
+from ops.views import clusters, control, deployments, findings, holds, pool_checks, runbook, schedules
 from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
 from ops.views.limits import limit_edit, limit_list
@@ -34,6 +34,11 @@ urlpatterns = [
     path("clusters/<str:name>/access/", clusters.cluster_access, name="cluster_access"),
     path("clusters/<str:name>/access/delete/", clusters.cluster_access_delete, name="cluster_access_delete"),
     path("clusters/<str:name>/access/look/", clusters.cluster_look, name="cluster_look"),
+    path(
+        "clusters/<str:name>/deployments/<str:namespace>/<str:deployment>/",
+        deployments.deployment_page,
+        name="deployment",
+    ),
     path("operations/-/stop/", control.stop, name="operation_stop"),
     path("operations/schedules/", schedules.schedule_list, name="schedules"),
     path("operations/schedules/-/add/", schedules.schedule_edit, name="schedule_add"),

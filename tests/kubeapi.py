@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.kubeapps import JSON_PATCH, MERGE, STRATEGIC, patched, selects
+
 TOKEN = "fleetui-token"
 VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"}
 Document = dict[str, Any]
@@ -39,10 +41,15 @@ _LISTS = {
     "/api/v1/pods": "pods",
     "/apis/policy/v1/poddisruptionbudgets": "poddisruptionbudgets",
     "/api/v1/namespaces": "namespaces",
+    "/apis/apps/v1/deployments": "deployments",
 }
 _ONE = re.compile(r"/api/v1/nodes/(?P<name>[^/]+)(?P<sub>/status)?\Z")
 _POD = re.compile(r"/api/v1/namespaces/(?P<space>[^/]+)/pods(?:/(?P<name>[^/]+)(?P<sub>/eviction|/status)?)?\Z")
 _BUDGET = re.compile(r"/apis/policy/v1/namespaces/(?P<space>[^/]+)/poddisruptionbudgets(?:/(?P<name>[^/]+))?\Z")
+_APPS = re.compile(
+    r"/apis/apps/v1/namespaces/(?P<space>[^/]+)/(?P<kind>deployments|replicasets)(?:/(?P<name>[^/]+)(?P<sub>/status)?)?\Z"
+)
+_GROUPS = {"deployments": "deployments.apps", "replicasets": "replicasets.apps"}
 _SPACE = re.compile(r"/api/v1/namespaces/(?P<name>[^/]+)\Z")
 
 
@@ -75,6 +82,8 @@ class Api:
     nodes: dict[str, Document] = field(default_factory=dict)
     pods: dict[str, Document] = field(default_factory=dict)
     poddisruptionbudgets: dict[str, Document] = field(default_factory=dict)
+    deployments: dict[str, Document] = field(default_factory=dict)
+    replicasets: dict[str, Document] = field(default_factory=dict)
     namespaces: dict[str, Document] = field(default_factory=lambda: {"default": {"metadata": {"name": "default"}}})
     denied: set[str] = field(default_factory=set)
     fails: Callable[[str, str], tuple[int, Document] | None] = lambda _method, _path: None
@@ -83,15 +92,15 @@ class Api:
     revision: int = 300
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def handle(self, method: str, path: str, query: dict[str, str], body: Document) -> tuple[int, Document]:
+    def handle(self, method: str, path: str, query: dict[str, str], body: Any, kind: str = "") -> tuple[int, Document]:
         with self.lock:
             try:
                 failed = self.fails(method, path)
-                return failed if failed is not None else self._answer(method, path, query, body)
+                return failed if failed is not None else self._answer(method, path, query, body, kind)
             except Answered as answer:
                 return answer.code, answer.body
 
-    def _answer(self, method: str, path: str, query: dict[str, str], body: Document) -> tuple[int, Document]:
+    def _answer(self, method: str, path: str, query: dict[str, str], body: Any, kind: str) -> tuple[int, Document]:
         if path == "/version":
             return 200, dict(VERSION)
         if path.endswith("/selfsubjectaccessreviews"):
@@ -103,6 +112,10 @@ class Api:
             return 201, self._made(_LISTS[path], body["metadata"]["name"], body)
         if found := _ONE.match(path):
             return self._node(method, found["name"], body, is_status=bool(found["sub"]))
+        if found := _APPS.match(path):
+            return self._app(method, found, query, body, kind)
+        if (found := _POD.match(path)) and method == "GET" and not found["name"]:
+            return self._list("pods", query, found["space"])
         if found := _POD.match(path):
             return self._pod(method, found["space"], found["name"], found["sub"], body)
         if found := _BUDGET.match(path):
@@ -119,11 +132,17 @@ class Api:
             said = f'{resource} is forbidden: User "fleetui" cannot {verb} resource "{resource}" in API group ""'
             raise Answered(403, "Forbidden", said, kind=resource)
 
-    def _list(self, kind: str, query: dict[str, str]) -> tuple[int, Document]:
-        self._allow(f"list {kind}")
+    def _list(self, kind: str, query: dict[str, str], space: str = "") -> tuple[int, Document]:
+        self._allow(f"list {_GROUPS.get(kind, kind)}")
         rows = self.__dict__[kind]
         wanted = query.get("fieldSelector", "").partition("spec.nodeName=")[2]
-        keys = sorted(key for key, row in rows.items() if not wanted or row["spec"].get("nodeName") == wanted)
+        keys = sorted(
+            key
+            for key, row in rows.items()
+            if (not wanted or row["spec"].get("nodeName") == wanted)
+            and (not space or row["metadata"]["namespace"] == space)
+            and selects(row["metadata"].get("labels", {}), query.get("labelSelector", ""))
+        )
         start = int(base64.b64decode(query["continue"]).decode()) if "continue" in query else 0
         limit = int(query.get("limit") or len(keys) or 1)
         more = {}
@@ -154,6 +173,55 @@ class Api:
         self.revision += 1
         row["metadata"]["resourceVersion"] = str(self.revision)
         return row
+
+    def _app(
+        self, method: str, found: re.Match[str], query: dict[str, str], body: Any, kind: str
+    ) -> tuple[int, Document]:
+        space, name, what = found["space"], found["name"], found["kind"]
+        group = _GROUPS[what]
+        if name is None:
+            if method == "GET":
+                return self._list(what, query, space)
+            body["metadata"] |= {"namespace": space, "generation": 1}
+            return 201, self._made(what, f"{space}/{body['metadata']['name']}", body)
+        row = self.__dict__[what].get(f"{space}/{name}")
+        if row is None:
+            raise _not_found(group, name)
+        if method == "GET":
+            self._allow(f"get {group}")
+        elif method == "DELETE":
+            del self.__dict__[what][f"{space}/{name}"]
+        elif method == "PATCH":
+            self._allow(f"patch {group}")
+            self._patch_app(group, name, row, body, kind, is_status=bool(found["sub"]))
+        return 200, copy.deepcopy(row)
+
+    def _patch_app(self, group: str, name: str, row: Document, body: Any, kind: str, *, is_status: bool) -> None:
+        if kind not in (MERGE, STRATEGIC, JSON_PATCH):
+            raise Answered(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
+        try:
+            after = patched(row, body, kind)
+        except KeyError as error:
+            raise Answered(422, "Invalid", f"the server rejected our request: {error}") from error
+        for wanted in ("resourceVersion", "uid"):
+            if after["metadata"][wanted] != row["metadata"][wanted]:
+                said = "the object has been modified; please apply your changes to the latest version and try again"
+                told = f'Operation cannot be fulfilled on {group} "{name}": {said}'
+                raise Answered(409, "Conflict", told, name=name, kind=group)
+        if is_status:
+            after["spec"] = row["spec"]
+        else:
+            after["status"] = row["status"]
+        if any(not one.get("image") for one in after["spec"]["template"]["spec"]["containers"]):
+            raise Answered(
+                422, "Invalid", f'{group} "{name}" is invalid: spec.template.spec.containers: Required value'
+            )
+        if after["spec"] != row["spec"]:
+            after["metadata"]["generation"] += 1
+            self.done.append(f"patch {name}")
+        row.clear()
+        row.update(after)
+        self._changed(row)
 
     def _node(self, method: str, name: str, body: Document, *, is_status: bool) -> tuple[int, Document]:
         if name not in self.nodes:
@@ -444,7 +512,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not signed and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             status, document = 401, Answered(401, "Unauthorized", "Unauthorized").body
         else:
-            status, document = self.api.handle(self.command, parts.path, query, json.loads(raw) if raw else {})
+            status, document = self.api.handle(
+                self.command, parts.path, query, json.loads(raw) if raw else {}, self.headers.get("Content-Type", "")
+            )
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -121,6 +121,25 @@ class Cluster:
     def delete_budget(self, name: str) -> None:
         self.call("DELETE", f"/apis/policy/v1/namespaces/{self.space}/poddisruptionbudgets/{name}")
 
+    def add_deployment(self, name: str, image: str, *, replicas: int = 2, **spec: Any) -> dict[str, Any]:
+        """A Deployment of one container `c`; a controller, if there is one, makes its pods."""
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": image}]}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
+        }
+        return self.post(f"/apis/apps/v1/namespaces/{self.space}/deployments", body)
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.call("GET", f"/apis/apps/v1/namespaces/{self.space}/deployments/{name}")
+
+    def patch_deployment(self, name: str, body: Any) -> None:
+        """As somebody else does it."""
+        self.call("PATCH", f"/apis/apps/v1/namespaces/{self.space}/deployments/{name}", body, MERGE)
+
     def node(self, name: str) -> dict[str, Any]:
         return self.call("GET", f"/api/v1/nodes/{name}")
 

@@ -13,6 +13,7 @@ import pytest
 from ops.kubernetes import Access, Api, Blocked, ClusterError, by_token, connect, from_kubeconfig
 from ops.kubernetes import transport as transports
 from ops.kubernetes.api import RIGHTS
+from ops.kubernetes.deployments import ReplicaSet
 from ops.kubernetes.objects import Budget, ClusterNode, Pod
 from tests.kubeapi import TOKEN, Server, api_server
 from tests.kubecluster import Cluster
@@ -89,6 +90,34 @@ def test_a_cordon_is_marked_as_ours_and_lost_to_whoever_was_quicker(api: Api, cl
     api.uncordon(api.node(name))
     found = api.node(name)
     assert (found.cordoned, found.cordoned_by) == (False, "")
+
+
+def test_the_image_of_a_deployment_is_patched_with_our_mark_or_lost_to_whoever_was_quicker(
+    api: Api, cluster: Cluster
+) -> None:
+    cluster.add_deployment("web", "registry.example/web:1", replicas=0)
+    looked_at = api.deployment(cluster.space, "web")
+    assert (looked_at.images, looked_at.wanted, looked_at.changed_by) == ({"c": "registry.example/web:1"}, 0, "")
+    found = api.set_image(looked_at, "c", "registry.example/web:2", by="op-1")
+    assert (found.images["c"], found.changed_by) == ("registry.example/web:2", "op-1")
+    assert found.generation == looked_at.generation + 1
+    with pytest.raises(ClusterError) as lost:
+        api.set_image(looked_at, "c", "registry.example/web:3", by="op-2")
+    assert lost.value.kind == "conflict"
+    with pytest.raises(ClusterError) as late:
+        api.roll_back(looked_at, ReplicaSet("x", "", 1, {}, _template("registry.example/web:3")), by="op-2")
+    assert late.value.kind == "conflict"
+    now = api.deployment(cluster.space, "web")
+    back = api.roll_back(now, ReplicaSet("x", "", 1, {}, _template("registry.example/web:1")), by="op-3")
+    assert (back.images, back.changed_by) == ({"c": "registry.example/web:1"}, "op-3")
+    assert f"{cluster.space}/web" in {one.place for one in api.deployments()}
+    with pytest.raises(ClusterError) as gone:
+        api.deployment(cluster.space, "none")
+    assert gone.value.kind == "not_found"
+
+
+def _template(image: str) -> dict[str, Any]:
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image}]}}
 
 
 def test_an_eviction_a_budget_does_not_allow_is_blocked_and_says_by_what(api: Api, cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ from ops.actions.certbot import CERTBOT_RENEW
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
 from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
+from ops.actions.deployment import DEPLOYMENTS
 from ops.actions.drain import DRAIN, UNCORDON
 from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
@@ -20,6 +21,7 @@ _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
         *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, *SIMPLE, BACKUP),
+        *DEPLOYMENTS,
         *(
             CONTAINER_UPDATE,
             CONTAINER_ROLLBACK,
@@ -45,4 +47,4 @@ def kinds() -> tuple[str, ...]:
 
 def askable() -> tuple[str, ...]:
     """Those that are asked for as operations on nodes."""
-    return tuple(kind for kind, action in _ALL.items() if action.permission == ASKED)
+    return tuple(kind for kind, action in _ALL.items() if action.permission == ASKED and action.on != "deployment")

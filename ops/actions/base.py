@@ -19,6 +19,7 @@ from nodes.hosts.ssh import CommandResult
 from ops.backups.base import Target as BackupTarget
 from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
+from ops.kubernetes.deployments import Deployment, ReplicaSet
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
 
@@ -151,6 +152,30 @@ class Cluster(Protocol):
     def delete(self, pod: Pod, grace_s: int | None) -> None: ...
 
 
+class Deployments(Protocol):
+    """The Deployment of one step as its cluster has it. Everything may raise ops.kubernetes.ClusterError."""
+
+    def missing(self) -> list[str]:
+        """Rights that are missing."""
+        ...
+
+    def read(self) -> Deployment: ...
+
+    def revisions(self, of: Deployment) -> list[ReplicaSet]: ...
+
+    def is_ours(self, found: Deployment) -> bool:
+        """Whether this operation made the last change that bears a mark."""
+        ...
+
+    def set_image(self, of: Deployment, container: str, image: str) -> Deployment: ...
+
+    def roll_back(self, of: Deployment, to: ReplicaSet) -> Deployment: ...
+
+    def hindrance(self, of: Deployment) -> str:
+        """Why a new pod is not ready, as its kubelet says; empty for none."""
+        ...
+
+
 class Log(Protocol):
     """Where a step writes what commands print, and what it saw."""
 
@@ -189,6 +214,8 @@ class Context:
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None
+    #: Where the plan names a Deployment of a cluster.
+    deployments: Deployments | None = None
 
     @property
     def boot_id(self) -> str:
@@ -230,8 +257,9 @@ class Action:
 
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
-    What is done `on` the cluster needs no host that answers. `permission` is what it takes to ask for it; what takes one of
-    its own has a page and an endpoint of its own too, and is not asked for as an operation on nodes.
+    What is done `on` the cluster needs no host that answers; `on` a Deployment it is done to no node at all. `permission` is
+    what it takes to ask for it; what takes one of its own has a page and an endpoint of its own too, and is not asked for as
+    an operation on nodes.
     """
 
     kind: str
@@ -248,7 +276,7 @@ class Action:
     permission: str = ASKED
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
-    on: Literal["host", "cluster"] = "host"
+    on: Literal["host", "cluster", "deployment"] = "host"
 
     @property
     def drains(self) -> bool:

@@ -92,7 +92,7 @@ class AccessBody(Body):
     token = Text(max_length=20_000, required=False, default="", allow_blank=True, write_only=True)
 
 
-class _OfCluster(ApiView):
+class OfCluster(ApiView):
     """Base of the endpoints below one cluster."""
 
     def cluster(self, name: str) -> Cluster:
@@ -128,7 +128,7 @@ def _shown(access: ClusterAccess) -> dict[str, Any]:
     }
 
 
-class AccessDetail(_OfCluster):
+class AccessDetail(OfCluster):
     """The sign-in to a cluster. What it holds of secrets is never answered."""
 
     actions = {
@@ -152,7 +152,7 @@ class AccessDetail(_OfCluster):
         return Response(status=204)
 
 
-class AccessLook(_OfCluster):
+class AccessLook(OfCluster):
     """Look at the cluster now, and not when it is due."""
 
     actions = {"POST": Action(PERMISSION, "cluster_access_look", "Look at a cluster now", {202: ACCESS})}
@@ -164,7 +164,7 @@ class AccessLook(_OfCluster):
         return Response(_shown(access), status=202)
 
 
-class ClusterNodes(_OfCluster):
+class ClusterNodes(OfCluster):
     """The nodes of a cluster as it has them, with those of FleetUI that they are."""
 
     actions = {

@@ -1,9 +1,9 @@
-"""The node of one step as its cluster has it; what changes it is recorded first, under the lease, as on a host."""
+"""The node, or the Deployment, of one step as its cluster has it; what changes it is recorded first, under the lease, as on a host."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -14,27 +14,68 @@ from fleetui.core.errors import SealBroken
 from ops.actions.base import LeaseLost, Whose
 from ops.engine.claim import hold
 from ops.kubernetes import Api, Budget, ClusterError, ClusterNode, Pod, connect
+from ops.kubernetes.deployments import Deployment, ReplicaSet, hindrance
 from ops.models import ClusterAccess, Cordon, Operation
 from ops.services.clusters.access import opened
 from ops.services.clusters.cordons import is_over
 
 
-class StepCluster:
-    """Implements ops.actions.base.Cluster. Raises ClusterError; nothing is sent before something is asked."""
+class _AtCluster:
+    """The connection to the cluster that a plan names. Nothing is sent before something is asked."""
 
-    def __init__(self, row: Operation, lease: uuid.UUID, step: str) -> None:
+    def __init__(self, row: Operation, lease: uuid.UUID, step: str, place: Mapping[str, str]) -> None:
         self._row, self._lease, self._step = row, lease, step
-        self._place: dict[str, str] = dict(row.plan["cluster"])
+        self._place = dict(place)
         self._access = uuid.UUID(self._place["access"])
         self._open: Api | None = None
-
-    @property
-    def name(self) -> str:
-        return self._place["name"]
 
     def close(self) -> None:
         if self._open is not None:
             self._open.close()
+
+    def _api(self) -> Api:
+        if self._open is None:
+            access = ClusterAccess.objects.filter(pk=self._access).first()
+            if access is None:
+                raise ClusterError("no_access")
+            try:
+                self._open = connect(opened(access))
+            except SealBroken as error:
+                raise ClusterError("seal_broken", said=error.message) from error
+        return self._open
+
+    def _record(self, what: str, *subject: str) -> None:
+        row = self._row
+        with transaction.atomic():
+            if not hold(row.pk, self._lease, clock.now()):
+                raise LeaseLost
+            append(
+                [
+                    Entry(
+                        actor=row.request.requester,
+                        action="operations.effect",
+                        subject=f"operation:{row.pk}",
+                        after={
+                            "kind": row.kind,
+                            "node": row.node_name,
+                            "step": self._step,
+                            "command": ["kubernetes", *what.split(), *subject],
+                        },
+                        reason=row.request.reason,
+                    )
+                ]
+            )
+
+
+class StepCluster(_AtCluster):
+    """Implements ops.actions.base.Cluster. Raises ClusterError."""
+
+    def __init__(self, row: Operation, lease: uuid.UUID, step: str) -> None:
+        super().__init__(row, lease, step, row.plan["cluster"])
+
+    @property
+    def name(self) -> str:
+        return self._place["name"]
 
     def missing(self) -> list[tuple[str, str]]:
         return [(str(right), right.use) for right in self._api().missing()]
@@ -107,35 +148,35 @@ class StepCluster:
     def _rows(self) -> Any:
         return Cordon.objects.filter(access=self._access, name=self.name, by=self._row.pk.hex)
 
-    def _api(self) -> Api:
-        if self._open is None:
-            access = ClusterAccess.objects.filter(pk=self._access).first()
-            if access is None:
-                raise ClusterError("no_access")
-            try:
-                self._open = connect(opened(access))
-            except SealBroken as error:
-                raise ClusterError("seal_broken", said=error.message) from error
-        return self._open
 
-    def _record(self, what: str, subject: str) -> None:
-        row = self._row
-        with transaction.atomic():
-            if not hold(row.pk, self._lease, clock.now()):
-                raise LeaseLost
-            append(
-                [
-                    Entry(
-                        actor=row.request.requester,
-                        action="operations.effect",
-                        subject=f"operation:{row.pk}",
-                        after={
-                            "kind": row.kind,
-                            "node": row.node_name,
-                            "step": self._step,
-                            "command": ["kubernetes", *what.split(), subject],
-                        },
-                        reason=row.request.reason,
-                    )
-                ]
-            )
+class StepDeployment(_AtCluster):
+    """Implements ops.actions.base.Deployments. Raises ClusterError."""
+
+    def __init__(self, row: Operation, lease: uuid.UUID, step: str) -> None:
+        super().__init__(row, lease, step, row.plan["deployment"])
+
+    def missing(self) -> list[str]:
+        return [str(right) for right in self._api().missing() if right.use == "deployments"]
+
+    def read(self) -> Deployment:
+        found = self._api().deployment(self._place["namespace"], self._place["name"])
+        if found.uid != self._place["uid"]:
+            raise ClusterError("replaced", name=found.place)
+        return found
+
+    def revisions(self, of: Deployment) -> list[ReplicaSet]:
+        return self._api().replica_sets(of)
+
+    def is_ours(self, found: Deployment) -> bool:
+        return found.changed_by == self._row.pk.hex
+
+    def set_image(self, of: Deployment, container: str, image: str) -> Deployment:
+        self._record("set image", of.place, f"{container}={image}")
+        return self._api().set_image(of, container, image, by=self._row.pk.hex)
+
+    def roll_back(self, of: Deployment, to: ReplicaSet) -> Deployment:
+        self._record("rollout undo", of.place, f"--to-revision={to.revision}")
+        return self._api().roll_back(of, to, by=self._row.pk.hex)
+
+    def hindrance(self, of: Deployment) -> str:
+        return hindrance(self._api().pod_documents(of), of.images)

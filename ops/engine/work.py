@@ -24,7 +24,7 @@ from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
 from ops.engine.certificates import StepCertificates
 from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
-from ops.engine.cluster import StepCluster
+from ops.engine.cluster import StepCluster, StepDeployment
 from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
@@ -57,22 +57,24 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_our
     if own is None:
         return False
     row = Operation.objects.to_work().get(pk=operation_id)
-    if row.node is None or _is_gone(row, row.node):
-        return void(row, own, now)
-    turned = _turned(row, row.node, now)
-    if turned is not None:
-        return record(row, own, turned, actions.get(row.kind), now)
     action = actions.get(row.kind)
+    # What is done to no node gets one that nobody asks: nothing connects to a host before something is asked of it.
+    node = Node(name=row.node_name) if action.on == "deployment" else row.node
+    if node is None or (row.node_id and _is_gone(row, node)):
+        return void(row, own, now)
+    turned = _turned(row, node, now)
+    if turned is not None:
+        return record(row, own, turned, action, now)
     step = TIDY_STEP if row.step == TIDY else action.step(row.step)
     begun = _begin_run(row, own, step, now)
     try:
-        outcome = _outcome(row, row.node, own, step, begun, now)
+        outcome = _outcome(row, node, own, step, begun, now)
     except LeaseLost:
         log.info("lease_lost", operation=str(row.pk), step=step.name)
         return False
     except Interrupted:
         row.refresh_from_db(fields=("cancel_requested_at", "cancel_requested_by", "cancel_reason"))
-        outcome = _turned(row, row.node, clock.now()) or Wait(now, row.wait_reason or "turn")
+        outcome = _turned(row, node, clock.now()) or Wait(now, row.wait_reason or "turn")
     return record(row, own, outcome, action, clock.now())
 
 
@@ -120,7 +122,8 @@ def _so_far(memory: Mapping[str, Any]) -> dict[str, Any]:
     runs = str((memory.get("after") or {}).get("version") or "")
     # Our units are no matter of its reader, and of a cordon the log says when it is gone.
     stays = ("units", "cordon", "staged", "order") if runs else ("units", "cordon")
-    return {"runs": runs, "taken_back": [name for name in serious(memory) if name not in stays]}
+    left = [name for name in serious(memory) if name not in stays]
+    return {"runs": runs, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or "")}
 
 
 def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
@@ -145,9 +148,10 @@ def _begin_run(row: Operation, own: uuid.UUID, step: Step, now: datetime) -> Ste
 
 def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: StepRun, now: datetime) -> Outcome:
     """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
-    pinned = HostKey.objects.filter(node=node, state="pinned").first()
+    pinned = HostKey.objects.filter(node=node, state="pinned").first() if row.node_id else None
     family = node.os_family_given or node.os_family
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
+    deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
     with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row), until=row.deadline) as host:
         ctx = Context(
@@ -171,6 +175,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             certificates=StepCertificates(node, now),
             family=family,
             cluster=cluster,
+            deployments=deployments,
         )
         try:
             return step.run(ctx)
@@ -187,8 +192,9 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             log.exception("step_failed", operation=str(row.pk), step=step.name)
             return Fail("fault", {"error": type(error).__name__}, attention=bool(serious(row.memory)), again=True)
         finally:
-            if cluster is not None:
-                cluster.close()
+            for opened in (cluster, deployments):
+                if opened is not None:
+                    opened.close()
 
 
 def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime) -> Outcome:

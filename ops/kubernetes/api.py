@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -12,17 +12,22 @@ import orjson
 from fleetui.core.text import clean
 from nodes.axes.reading import at, mapping, objects
 from ops.kubernetes.access import Access
+from ops.kubernetes.deployments import CHANGED_BY, NAME, Deployment, ReplicaSet
 from ops.kubernetes.errors import SAID_CHARS, Blocked, ClusterError
 from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod, text
 from ops.kubernetes.transport import HttpsTransport, Transport
 
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
+#: Merges a list of containers by their names.
+STRATEGIC: Final = "application/strategic-merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 PAGE = 250
 #: No connection is used for longer, so that whoever claimed a cluster for a look still has it at the end.
 LONGEST_S = 240.0
 #: Ten times what Kubernetes is made for: more, or the same page for ever, is no cluster.
 MOST_NODES, MOST_PODS = 50_000, 1_500_000
+MOST_DEPLOYMENTS = 50_000
 _NODES = "/api/v1/nodes"
 _KINDS: Final[Mapping[int, str]] = {
     401: "unauthorized",
@@ -37,7 +42,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Right:
-    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, or force."""
+    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, or deployments."""
 
     verb: str
     resource: str
@@ -59,6 +64,10 @@ RIGHTS: Final = (
     Right("patch", "nodes", "drain"),
     Right("create", "pods", "drain", subresource="eviction"),
     Right("delete", "pods", "force"),
+    Right("list", "deployments", "deployments", group="apps"),
+    Right("get", "deployments", "deployments", group="apps"),
+    Right("patch", "deployments", "deployments", group="apps"),
+    Right("list", "replicasets", "deployments", group="apps"),
 )
 
 
@@ -138,6 +147,50 @@ class Api:
         """Delete exactly this pod, whatever budgets say."""
         self._ask("DELETE", _path(pod), body=_deletion(pod, grace_s))
 
+    def deployments(self) -> Iterator[Deployment]:
+        found = self._list("/apis/apps/v1/deployments", Deployment.read, most=MOST_DEPLOYMENTS)
+        return (one for one in found if NAME.fullmatch(one.name) and NAME.fullmatch(one.namespace))
+
+    def deployment(self, namespace: str, name: str) -> Deployment:
+        return Deployment.read(self._ask("GET", _deployment(namespace, name)))
+
+    def replica_sets(self, of: Deployment) -> list[ReplicaSet]:
+        """Those that belong to it, each a revision."""
+        path = f"/apis/apps/v1/namespaces/{of.namespace}/replicasets"
+        found = self._list(path, ReplicaSet.read, _selected(of), most=MOST_DEPLOYMENTS)
+        return [one for one in found if one.owner == of.uid]
+
+    def pod_documents(self, of: Deployment) -> list[Mapping[str, Any]]:
+        """Pods that its selector finds, as they are; the first page will do."""
+        answer = self._ask(
+            "GET", f"/api/v1/namespaces/{of.namespace}/pods", query={**_selected(of), "limit": str(PAGE)}
+        )
+        return list(objects(answer, "items"))
+
+    def set_image(self, of: Deployment, container: str, image: str, *, by: str) -> Deployment:
+        """As `kubectl set image`; `conflict` when it has changed since it was looked at."""
+        metadata = {"annotations": {CHANGED_BY: by}, "uid": of.uid, "resourceVersion": of.version}
+        kind = "initContainers" if container.startswith("init:") else "containers"
+        named = {"name": container.removeprefix("init:"), "image": image}
+        body = {"metadata": metadata, "spec": {"template": {"spec": {kind: [named]}}}}
+        return Deployment.read(self._ask("PATCH", _deployment(of.namespace, of.name), body=body, kind=STRATEGIC))
+
+    def roll_back(self, of: Deployment, to: ReplicaSet, *, by: str) -> Deployment:
+        """As `kubectl rollout undo`: the template of an earlier revision, whole. `conflict` likewise."""
+        mark: dict[str, Any] = {
+            "op": "add",
+            "path": f"/metadata/annotations/{CHANGED_BY.replace('/', '~1')}",
+            "value": by,
+        }
+        if not of.has_annotations:
+            mark = {"op": "add", "path": "/metadata/annotations", "value": {CHANGED_BY: by}}
+        body: list[dict[str, Any]] = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": of.version},
+            {"op": "replace", "path": "/spec/template", "value": to.template},
+            mark,
+        ]
+        return Deployment.read(self._ask("PATCH", _deployment(of.namespace, of.name), body=body, kind=JSON_PATCH))
+
     def _list(
         self,
         path: str,
@@ -168,7 +221,7 @@ class Api:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         kind: str = JSON,
     ) -> Mapping[str, Any]:
         if monotonic() > self._until_s:
@@ -182,6 +235,15 @@ class Api:
         if 200 <= status < 300 and isinstance(answer, dict):
             return answer
         raise _error(status, answer if isinstance(answer, dict) else {})
+
+
+def _deployment(namespace: str, name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+
+def _selected(of: Deployment) -> dict[str, str]:
+    chosen = ",".join(f"{key}={value}" for key, value in sorted(of.labels.items()))
+    return {"labelSelector": chosen} if chosen else {}
 
 
 def _path(pod: Pod) -> str:

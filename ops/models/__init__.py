@@ -2,7 +2,7 @@
 
 from ops.models.attachment import Attachment
 from ops.models.backup import BackupPolicy, BackupRun, BackupTarget
-from ops.models.cluster import ClusterAccess, ClusterNode, Cordon
+from ops.models.cluster import ClusterAccess, ClusterDeployment, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
@@ -20,6 +20,7 @@ __all__ = [
     "BackupRun",
     "BackupTarget",
     "ClusterAccess",
+    "ClusterDeployment",
     "ClusterNode",
     "Cordon",
     "Limit",

@@ -108,3 +108,30 @@ class Cordon(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} by {self.by}"
+
+
+class ClusterDeployment(models.Model):
+    """A Deployment of a cluster, when that was last looked at. `images` are by container; `late` is what is wrong with it."""
+
+    id = models.BigAutoField(primary_key=True)
+    access = models.ForeignKey(ClusterAccess, on_delete=models.CASCADE, related_name="deployments")
+    namespace = models.CharField(max_length=253)
+    name = models.CharField(max_length=253)
+    uid = models.CharField(max_length=64)
+    images = models.JSONField(default=dict)
+    revision = models.PositiveIntegerField(default=0)
+    wanted = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    available = models.PositiveIntegerField(default=0)
+    is_paused = models.BooleanField(default=False)
+    rollout = models.CharField(max_length=20, default="done")
+    late = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["access", "namespace", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["access", "namespace", "name"], name="one_row_per_cluster_deployment")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"

@@ -151,7 +151,7 @@ def request_operations(
     asked |= {"selector": selector} if selector is not None else {"nodes": sorted(str(node.pk) for node in nodes)}
     asked |= {"deadline": deadline and deadline.isoformat(), "approve_by": approve_by and approve_by.isoformat()}
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
-    if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
+    if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
         return earlier
     plans = [_allowed(plan, actor, permission) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]
@@ -193,7 +193,7 @@ def request_operations(
                 tell_approval_wanted(request, made, now=now)
             append([_entry(request, row, actor) for row in made])
     except IntegrityError:
-        if (earlier := _earlier(actor, idempotency_key, print_of)) is not None:
+        if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
             return earlier
         raise
     return Answer(request, made, refused)
@@ -240,7 +240,7 @@ def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry
     )
 
 
-def _earlier(actor: Principal, key: str, print_of: str) -> Answer | None:
+def earlier_answer(actor: Principal, key: str, print_of: str) -> Answer | None:
     if not key:
         return None
     found = OperationRequest.objects.filter(requester=str(actor), idempotency_key=key[:200]).first()

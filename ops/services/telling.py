@@ -43,7 +43,7 @@ def _end(row: Operation, state: str, result: str) -> Told:
         severity=severity,
         text=text % words,
         path=reverse("operation", args=[row.pk]),
-        subject=f"node:{row.node_name}",
+        subject=f"node:{row.node_name}" if row.subject.startswith("node:") else f"{row.cluster_name}:{row.node_name}",
         pool_id=row.pool_id,
         pool=row.pool_name,
         details={"operation": str(row.pk), "kind": row.kind, "state": str(state), "result": result},

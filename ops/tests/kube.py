@@ -34,7 +34,7 @@ class InProcess:
     ) -> tuple[int, bytes]:
         self.asked.append(f"{method} {path}")
         self.before(method, path)
-        status, document = self.api.handle(method, path, dict(query or {}), json.loads(body) if body else {})
+        status, document = self.api.handle(method, path, dict(query or {}), json.loads(body) if body else {}, kind)
         self.after(method, path)
         return status, json.dumps(document).encode()
 

@@ -220,12 +220,13 @@ def test_the_queries_do_not_grow_with_the_nodes(web: Pool, address: str) -> None
     page = signed_in(make_user("anna", "admin"))
 
     def count() -> int:
-        page.get(address)
-        with CaptureQueriesContext(
-            connection,
-        ) as caught:
-            assert page.get(address).status_code == 200
-        return len(caught)
+        """The least of three: what is kept for seconds runs out on a busy machine."""
+        found = []
+        for _ in range(3):
+            with CaptureQueriesContext(connection) as caught:
+                assert page.get(address).status_code == 200
+            found.append(len(caught))
+        return min(found)
 
     ended(web, "upgrade", "succeeded", when=at(-90))
     watch(NOW)

@@ -29,6 +29,7 @@ from ops.kubernetes.access import MOST_CHARS
 from ops.models import ClusterAccess, ClusterNode, Cordon
 from ops.services.clusters.access import PERMISSION, delete_access, look_now, set_access
 from ops.tasks import nudge_clusters
+from ops.views.deployments import deployments_shown
 from ops.wording import kubernetes as words
 
 PAGE_SIZE = 50
@@ -162,7 +163,7 @@ def _access(request: HttpRequest, name: str) -> ClusterAccess:
 
 
 def cluster_api(principal: Principal, cluster: Cluster, query: QueryDict) -> dict[str, Any]:
-    """What the page of a cluster draws: its API and its nodes. Four queries, whatever the size of the cluster."""
+    """What the page of a cluster draws: its API and its nodes. Six queries, whatever the size of the cluster."""
     access = ClusterAccess.objects.filter(cluster=cluster).first()
     if access is None:
         return {"kube": {"access": None}}
@@ -184,6 +185,7 @@ def cluster_api(principal: Principal, cluster: Cluster, query: QueryDict) -> dic
             "rows": [_row(row, by_name.get(row.name)) for row in page.rows],
             "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
             "older_url": changed_query(query, {"after": page.after}) if page.after else "",
+            **deployments_shown(principal, cluster, query),
             "by": access.set_by.partition(":")[2] or access.set_by,
         }
     }

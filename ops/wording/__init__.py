@@ -118,6 +118,7 @@ def _so_now(known: Mapping[str, Any]) -> list[str]:
     found = {
         "untouched": {} if known.get("untouched") else None,
         "was_to_go_back": {**failure, "why": _sentences(failure)} if failure else None,
+        "rolls_out": {"name": known["rolls_out"]} if known.get("rolls_out") else None,
         "runs": {"version": known["runs"]} if known.get("runs") else None,
         "taken_back": {"what": _leftovers(known["taken_back"])} if known.get("taken_back") else None,
     }

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups
+from ops.wording import backups, deployments
 from ops.wording.certificates import CERTIFICATE_RESULTS
 from ops.wording.containers import CONTAINER_RESULTS
 
@@ -73,6 +73,7 @@ RESULTS: dict[str, Forms] = {
     ),
     **CONTAINER_RESULTS,
     **CERTIFICATE_RESULTS,
+    **deployments.RESULTS,
     "node_drained": (
         ngettext_lazy(
             "Drained: %(count)d pod went. The node stays cordoned until it is uncordoned here.",
@@ -284,6 +285,7 @@ RESULTS: dict[str, Forms] = {
 }
 #: What is so now on a host when the operation did not go to its end.
 SO_NOW: dict[str, Promise] = {
+    **deployments.SO_NOW,
     "untouched": _("Nothing was changed."),
     "runs": _("The host had restarted already, and runs %(version)s."),
     "taken_back": _("Taken back from the host: %(what)s."),

@@ -5,10 +5,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups
+from ops.wording import backups, deployments
 
 STEPS: dict[str, Promise] = {
     **backups.STEPS,
+    **deployments.STEPS,
     "preflight": _("Look before anything changes"),
     "hold": _("Hold the update agent"),
     "hold_again": _("Hold the update agent after the restart"),
@@ -46,6 +47,7 @@ STEPS: dict[str, Promise] = {
 }
 WAITS: dict[str, Forms] = {
     **backups.WAITS,
+    **deployments.WAITS,
     "turn": (_("Waits for its turn: the limits let no more run now."),),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
@@ -118,6 +120,7 @@ WAITS: dict[str, Forms] = {
 }
 NOTES: dict[str, Forms] = {
     **backups.NOTES,
+    **deployments.NOTES,
     "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),

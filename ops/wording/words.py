@@ -4,8 +4,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from nodes.wording.sentences import Forms
+from ops.wording import deployments
 
 KINDS: dict[str, Promise] = {
+    **deployments.KINDS,
     "refresh": _("Refresh"),
     "check": _("Check for an update"),
     "upgrade": _("Upgrade"),

@@ -19,9 +19,10 @@ from fleetui.core.text import clean
 from nodes.models import Node
 from ops.kubernetes import Api, ClusterError
 from ops.kubernetes import ClusterNode as Seen
+from ops.kubernetes.deployments import Deployment, rollout
 from ops.kubernetes.drain import doubly_covered, hindrances, sort_pods
 from ops.kubernetes.objects import Budget, Pod
-from ops.models import ClusterAccess, ClusterNode
+from ops.models import ClusterAccess, ClusterDeployment, ClusterNode
 from ops.services.clusters.access import api_of, opened
 from ops.services.clusters.cordons import settle
 from ops.services.clusters.matching import Ours, pair
@@ -37,6 +38,8 @@ UNDER_WAY = 4
 NAMES_KEPT = 5
 #: What Kubernetes itself takes as the name of a node.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_LIST = "list deployments.apps"
+_MOST = 2_000_000_000
 _COLUMNS = (
     "uid",
     "node_id",
@@ -116,6 +119,8 @@ class Look:
     missing: list[str]
     nodes: list[Seen]
     on: dict[str, OnNode]
+    #: None: it may not read them.
+    deployments: list[Deployment] | None = None
 
 
 def read(api: Api) -> Look:
@@ -130,7 +135,8 @@ def read(api: Api) -> Look:
     for pod in api.pods():
         if pod.node in on:
             on[pod.node].take(pod, budgets.get(pod.namespace, []))
-    return Look(version, missing, list(nodes.values()), on)
+    deployments = None if _LIST in missing else list({one.place: one for one in api.deployments()}.values())
+    return Look(version, missing, list(nodes.values()), on, deployments)
 
 
 def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
@@ -178,7 +184,47 @@ def _store(row: ClusterAccess, lease: uuid.UUID, look: Look, began: datetime) ->
         )
         gone = [before[name].pk for name in before.keys() - {one.name for one in rows}]
         ClusterNode.objects.filter(pk__in=gone).delete()
+        _store_deployments(row, look.deployments or [])
     return True
+
+
+def _store_deployments(row: ClusterAccess, seen: list[Deployment]) -> None:
+    rows = [_deployment(row, one) for one in seen]
+    before = {(one.namespace, one.name): one for one in ClusterDeployment.objects.filter(access=row)}
+    changed = [one for one in rows if _is_new(before.get((one.namespace, one.name)), one)]
+    ClusterDeployment.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["access", "namespace", "name"],
+        update_fields=_OF_DEPLOYMENT,
+        batch_size=500,
+    )
+    gone = [before[key].pk for key in before.keys() - {(one.namespace, one.name) for one in rows}]
+    ClusterDeployment.objects.filter(pk__in=gone).delete()
+
+
+_OF_DEPLOYMENT = ["uid", "images", "revision", "wanted", "updated", "available", "is_paused", "rollout", "late"]
+
+
+def _is_new(before: ClusterDeployment | None, after: ClusterDeployment) -> bool:
+    return before is None or any(getattr(before, name) != getattr(after, name) for name in _OF_DEPLOYMENT)
+
+
+def _deployment(row: ClusterAccess, one: Deployment) -> ClusterDeployment:
+    return ClusterDeployment(
+        access=row,
+        namespace=one.namespace,
+        name=one.name,
+        uid=one.uid[:64],
+        images=dict(one.images),
+        revision=one.revision,
+        wanted=min(one.wanted, _MOST),
+        updated=min(one.updated, _MOST),
+        available=min(one.available, _MOST),
+        is_paused=one.is_paused,
+        rollout=rollout(one).code,
+        late=one.late or one.failure,
+    )
 
 
 _FIELDS = ["node" if name == "node_id" else name for name in _COLUMNS]
