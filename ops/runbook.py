@@ -33,6 +33,8 @@ class Task:
 _ALL: Final = (
     Task(OS_UPDATE, ("upgrade",), 30),
     Task(CONTAINER_UPDATE, ("container_update", "auto_update"), 30),
+    # When one is due depends on the certificates, which are told of by themselves.
+    Task("certificate_renewal", ("certbot_renew",), 0),
     # How often is what its policies say.
     Task(BACKUP, ("backup",), 0),
 )

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 TASKS: dict[str, Promise] = {
     "os_update": _("OS update"),
     "container_update": _("Container update"),
+    "certificate_renewal": _("Certificate renewal"),
     "backup": _("Backup"),
 }
 #: code -> level, word.
