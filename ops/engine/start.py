@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, Min
+from django.db.models import DateTimeField, F, Max, Min, Value
+from django.db.models.functions import Greatest
 
 from fleetui.audit.log import Entry, append
 from nodes.models import Node
@@ -54,11 +55,15 @@ def _start(now: datetime) -> int:
         Node.objects.filter(pk__in=[one.node_id for one in chosen if one.node_id]).keeping()
         # One that was cancelled meanwhile does not start, and no event says so.
         rows = Operation.objects.filter(pk__in=[one.pk for one in chosen], state=State.QUEUED)
-        held = dict(rows.select_for_update().order_by("pk").values_list("pk", "log_seq"))
+        held = {
+            row[0]: row for row in rows.select_for_update().order_by("pk").values_list("pk", "log_seq", "created_at")
+        }
+        # One that was asked for after this tick began did not start before that.
+        since = Greatest("created_at", Value(now, output_field=DateTimeField()))
         started = Operation.objects.filter(pk__in=held).update(
             state=State.RUNNING,
-            state_since=now,
-            started_at=now,
+            state_since=since,
+            started_at=since,
             due_at=now,
             wait_reason="",
             wait_params={},
@@ -67,7 +72,8 @@ def _start(now: datetime) -> int:
         )
         # Many start at once, and a worker may come to the last of them late: the log says so from the start.
         LogLine.objects.bulk_create(
-            LogLine(operation_id=pk, seq=seq + 1, at=now, stream="note", text="started") for pk, seq in held.items()
+            LogLine(operation_id=pk, seq=seq + 1, at=max(now, asked_at), stream="note", text="started")
+            for pk, seq, asked_at in held.values()
         )
         append(
             [

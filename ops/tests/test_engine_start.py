@@ -18,7 +18,7 @@ from nodes.models import Cluster, Node, Pool
 from nodes.tests.make import make_facts, make_node, make_pool
 from ops.engine import claim_due, start_queued
 from ops.frame import operations_tool
-from ops.models import Limit, Operation, OperationRequest
+from ops.models import Limit, LogLine, Operation, OperationRequest
 from ops.services import control
 from ops.services.expire import expire_untouched
 from ops.services.limits import limits_seen_by
@@ -76,6 +76,15 @@ def test_pools_take_turns_so_that_a_large_request_holds_up_no_other() -> None:
     Operation.objects.filter(state="running").update(state="succeeded")
     assert start_queued(now) == 4
     assert running() == {"large": 3, "small": 1}
+
+
+def test_what_was_asked_for_after_the_tick_began_did_not_start_before_that() -> None:
+    now = clock.now()
+    (one,) = queued(make_pool("web"), 1, now + timedelta(milliseconds=80))
+    assert start_queued(now) == 1
+    one.refresh_from_db()
+    assert one.started_at == one.state_since == one.created_at
+    assert LogLine.objects.get(operation=one).at == one.created_at
 
 
 def test_without_limits_one_disruptive_operation_runs_in_a_pool_and_calm_ones_beside_it() -> None:

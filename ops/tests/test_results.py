@@ -50,7 +50,7 @@ UNHEALTHY = {
             "deadline",
             {"waited_for": "turn", "untouched": True},
             "Nothing was changed: it could not start before its deadline. "
-            "Until then: Waits for its turn: the limits let no more run now.",
+            "Until then: Waits for its turn: the limits let no more run now, or all starts are stopped.",
         ),
         (
             "rollback_refused",

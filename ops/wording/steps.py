@@ -48,7 +48,7 @@ STEPS: dict[str, Promise] = {
 WAITS: dict[str, Forms] = {
     **backups.WAITS,
     **deployments.WAITS,
-    "turn": (_("Waits for its turn: the limits let no more run now."),),
+    "turn": (_("Waits for its turn: the limits let no more run now, or all starts are stopped."),),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
     "again": (
