@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,9 +114,18 @@ def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
         ctx.log.output("out", body)
     lines = [line.strip() for line in body.splitlines() if line.strip()]
     found: dict[str, Any] = {"cursors": {**cursors, _name(ctx): cursor.strip()}}
-    if lines:
-        found["last_said"] = " ".join(lines[-2:])[:400]
+    # What systemd says of our unit comes last, and tells nothing beside what the command said.
+    mark = ctx.operation_id.replace("-", "")
+    own = [line for line in lines if mark not in line]
+    if own or (lines and not ctx.memory.get("last_said")):
+        found["last_said"] = _why(own or lines)
     return found, body
+
+
+def _why(lines: Sequence[str]) -> str:
+    """The last line that is called an error, else the last two."""
+    errors = [line for line in lines if line.lower().startswith("error:")]
+    return (errors[-1] if errors else " ".join(lines[-2:]))[:400]
 
 
 def _name(ctx: Context) -> str:

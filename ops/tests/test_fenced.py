@@ -1,0 +1,37 @@
+"""What a command that ended badly is said to have said."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ops.actions.fenced import _copy_journal
+
+HEX = "71806c93057d407a92193960eef1ed97"
+OURS = f"fleetui-{HEX}-stage-1.service: "
+ENDED = f"{OURS}Main process exited, code=exited, status=1/FAILURE\n{OURS}Failed with result 'exit-code'.\n"
+
+
+def last_said(printed: str, **memory: Any) -> Any:
+    """After a look at the journal of the unit."""
+    answer = SimpleNamespace(stdout=f"{printed}-- cursor: s=1\n".encode())
+    context: Any = SimpleNamespace(
+        memory=memory,
+        step="stage",
+        attempt=1,
+        operation_id=HEX,
+        driver=SimpleNamespace(fence=SimpleNamespace(journal=lambda *_words: None)),
+        host=SimpleNamespace(run=lambda _command: answer),
+        log=SimpleNamespace(output=lambda *_words: None),
+    )
+    return _copy_journal(context)[0].get("last_said")
+
+
+def test_what_the_command_said_is_told_and_not_what_systemd_says_of_its_unit() -> None:
+    assert last_said(f"non-delta: meta: 2\nerror: Checksum 1db4 not found\n{ENDED}") == "error: Checksum 1db4 not found"
+    assert last_said(f"pulling\nno route to host\n{ENDED}") == "pulling no route to host"
+
+
+def test_where_the_command_said_nothing_systemd_is_told_and_an_earlier_word_stays() -> None:
+    assert "code=exited" in last_said(ENDED)
+    assert last_said(ENDED, last_said="error: no space") is None
