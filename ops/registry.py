@@ -47,20 +47,25 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True)
 class Found:
-    """`state` is there, absent or unknown; `digest` is known where it is there, `said` says why it is unknown."""
+    """`state` is there, absent or unknown; `digest` is known where it is there.
+
+    Why it is unknown is `why`: unnamed, here, sign_in or status (then `said` is the number); else `said` is what a
+    machine said of it.
+    """
 
     state: str
     digest: str = ""
     said: str = ""
+    why: str = ""
 
 
 def ask(reference: Reference) -> Found:
     """One or two requests, with a few seconds for each. Never raises on what a registry does."""
     if not reference.registry:
-        return Found("unknown", said="its registry is not named")
+        return Found("unknown", why="unnamed")
     if _is_here(reference.registry) and reference.registry not in settings.PLAIN_REGISTRIES:
         # To each host that is the host itself, and not this machine.
-        return Found("unknown", said="it is a registry on the host itself")
+        return Found("unknown", why="here")
     url = f"{_base(reference.registry)}/v2/{_path(reference)}/manifests/{reference.digest or reference.tag or 'latest'}"
     try:
         return _manifest(url, reference)
@@ -69,8 +74,8 @@ def ask(reference: Reference) -> Found:
             if error.code == _ABSENT:
                 return Found("absent")
             if error.code in (_UNAUTHORIZED, 403):
-                return Found("unknown", said="it asks for a sign-in")
-            return Found("unknown", said=f"it answered with status {error.code}")
+                return Found("unknown", why="sign_in")
+            return Found("unknown", said=str(error.code), why="status")
     except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         return Found("unknown", said=clean(why(error)))
 

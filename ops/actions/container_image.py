@@ -77,7 +77,13 @@ def rollback_params(params: Mapping[str, Any]) -> dict[str, Any]:
 def asked_of_registry(params: Mapping[str, Any]) -> dict[str, Any]:
     """Once for all nodes of a plan, so that all of them get the same digest."""
     found = registry.ask(reference_of(params))
-    told = {"image": params["image"], "state": found.state, "digest": found.digest, "said": found.said}
+    told = {
+        "image": params["image"],
+        "state": found.state,
+        "digest": found.digest,
+        "said": found.said,
+        "why": found.why,
+    }
     return {"version": params["image"], "registry": told}
 
 

@@ -132,6 +132,15 @@ def same_id(one: str, other: str) -> bool:
     return bool(one) and one.removeprefix("sha256:") == other.removeprefix("sha256:")
 
 
+#: Why a registry could not say whether it has an image.
+_NOT_ASKED = {
+    "unnamed": "registry_unnamed",
+    "here": "registry_on_host",
+    "sign_in": "registry_wants_sign_in",
+    "status": "registry_status",
+}
+
+
 def said_by_registry(plan: Mapping[str, Any]) -> Sequence[Check]:
     """What the registry answered when the plan was made."""
     found: Mapping[str, Any] = (plan.get("target") or {}).get("registry") or {}
@@ -147,4 +156,4 @@ def said_by_registry(plan: Mapping[str, Any]) -> Sequence[Check]:
         return [Check("registry_has_it", params=params)]
     if state == "absent":
         return [Check("registry_lacks_it", "block", params)]
-    return [Check("registry_not_asked", "warn", params)]
+    return [Check(_NOT_ASKED.get(str(found.get("why")), "registry_not_asked"), "warn", params)]

@@ -72,7 +72,19 @@ def unused(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if image.get("id") not in used
         and not named & {*(image.get("names") or []), *(image.get("digests") or [])}
         and not any(str(name).startswith(podman_commands.KEPT) for name in image.get("names") or [])
-    ][:MOST_REMOVED]
+    ]
+
+
+def _at_once(images: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """As many as one command removes: whole images, since one that keeps a name stays."""
+    found: list[Mapping[str, Any]] = []
+    room = MOST_REMOVED
+    for image in images:
+        words = max(len(image.get("names") or ()), 1)
+        if words <= room:
+            found.append(image)
+            room -= words
+    return found
 
 
 def _unread(facts: Mapping[str, Any]) -> list[str]:
@@ -91,7 +103,7 @@ def _names_of(one: Mapping[str, Any]) -> set[str]:
 
 def _prune_target(facts: Mapping[str, Any], _params: Mapping[str, Any]) -> dict[str, Any]:
     """What goes is frozen: an image that comes meanwhile stays."""
-    return {"images": [{"id": one["id"], "names": list(one.get("names") or [])} for one in unused(facts)]}
+    return {"images": [{"id": one["id"], "names": list(one.get("names") or [])} for one in _at_once(unused(facts))]}
 
 
 def _ready_to_prune(
@@ -106,7 +118,9 @@ def _ready_to_prune(
     names = [(one.get("names") or [str(one.get("id"))[:12]])[0] for one in found]
     size = sum(int(one.get("size_bytes") or 0) for one in found)
     told = {"count": len(found), "images": ", ".join(names[:MOST_TOLD]), "megabytes": round(size / 1_000_000)}
-    return [podman_there(facts), Check("images_unused", "warn", told)]
+    left = len(unused(facts)) - len(found)
+    more = [Check("images_left", "warn", {"count": left})] if left else []
+    return [podman_there(facts), Check("images_unused", "warn", told), *more]
 
 
 def _chosen(facts: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -116,7 +130,7 @@ def _chosen(facts: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Mapping[s
 
 def _words(images: Sequence[Mapping[str, Any]]) -> list[str]:
     """By which the images are removed: all of their names, or the id."""
-    return [str(word) for one in images for word in one.get("names") or [one["id"]]][:MOST_REMOVED]
+    return [str(word) for one in images for word in one.get("names") or [one["id"]]]
 
 
 def _prune(ctx: Context) -> Outcome:

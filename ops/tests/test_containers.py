@@ -138,7 +138,7 @@ def test_a_cancel_in_the_middle_takes_the_drop_in_back(runs: Runs) -> None:
     [
         (registry.Found("there", boxes.digest_of(NEW)), "registry_has_it", "ok"),
         (registry.Found("absent"), "registry_lacks_it", "block"),
-        (registry.Found("unknown", said="it asks for a sign-in"), "registry_not_asked", "warn"),
+        (registry.Found("unknown", why="sign_in"), "registry_wants_sign_in", "warn"),
     ],
 )
 def test_what_the_registry_says_is_in_the_plan(
@@ -205,6 +205,22 @@ def test_what_a_unit_names_otherwise_is_used_and_what_was_not_read_whole_is_not_
     (_there, check) = actions.get("image_prune").checks(unread, {}, {}, {})
     assert (check.code, check.level) == ("images_unclear", "block")
     assert "podman_root_ps" in wording.check_sentence(check.code, check.params)
+
+
+def test_more_images_than_one_command_takes_go_by_turns_and_are_counted_as_they_are() -> None:
+    images = [
+        {"id": f"{number:064d}", "names": [f"quay.io/a/a:{number}", f"quay.io/b/b:{number}"], "digests": []}
+        for number in range(150)
+    ]
+    facts = {"containers": {"units": [], "runtimes": [{"name": "podman", "containers": [], "images": images}]}}
+    action = actions.get("image_prune")
+    plan = {"target": action.target(facts, {})}
+    assert len(plan["target"]["images"]) == 100, "two names each, of which one command takes 200"
+    (command,) = action.commands(drivers.get("fcos"), {}, plan)
+    assert sum(word.startswith("quay.io/") for word in command.argv) == 200
+    (_there, goes, left) = action.checks(facts, {}, {}, plan)
+    assert (goes.params["count"], left.code, left.params["count"]) == (100, "images_left", 50)
+    assert "50 more unused images are left" in wording.check_sentence(left.code, left.params)
 
 
 @pytest.mark.django_db
@@ -347,9 +363,9 @@ def place() -> Iterator[str]:
         ("locked/app:v1", registry.Found("there", "sha256:" + "d1" * 32)),
         ("app:none", registry.Found("absent")),
         ("app@sha256:" + "d2" * 32, registry.Found("absent")),
-        ("basic/app:v1", registry.Found("unknown", said="it asks for a sign-in")),
-        ("away/app:v1", registry.Found("unknown", said="it answered with status 307")),
-        ("away-token/app:v1", registry.Found("unknown", said="it asks for a sign-in")),
+        ("basic/app:v1", registry.Found("unknown", why="sign_in")),
+        ("away/app:v1", registry.Found("unknown", said="307", why="status")),
+        ("away-token/app:v1", registry.Found("unknown", why="sign_in")),
     ],
 )
 def test_the_registry_is_asked(place: str, rest: str, found: registry.Found) -> None:

@@ -153,6 +153,28 @@ CONTAINER_CHECKS: dict[str, Forms] = {
         _("Whether %(image)s is there could not be asked from here: %(said)s. The host is left to find it."),
         _("Whether %(image)s is there could not be asked from here. The host is left to find it."),
     ),
+    "registry_unnamed": (
+        _(
+            "Whether %(image)s is there could not be asked from here: its name has no registry. The host is left to find it."
+        ),
+    ),
+    "registry_on_host": (
+        _(
+            "Whether %(image)s is there could not be asked from here: its registry is on the host itself, which finds it."
+        ),
+    ),
+    "registry_wants_sign_in": (
+        _(
+            "Whether %(image)s is there could not be asked from here: its registry wants a sign-in. "
+            "The host is left to find it, with its own."
+        ),
+    ),
+    "registry_status": (
+        _(
+            "Whether %(image)s is there could not be asked from here: its registry answered with status %(said)s. "
+            "The host is left to find it."
+        ),
+    ),
     "previous_there": (_("It goes back to %(image)s."), _("There is an image to go back to.")),
     "previous_absent": (_("No image that %(unit)s ran before is kept on the host: update to it instead."),),
     "container_absent": (_("The host has no container %(container)s of root."),),
@@ -165,6 +187,13 @@ CONTAINER_CHECKS: dict[str, Forms] = {
         ngettext_lazy(
             "%(count)d image goes, at most %(megabytes)s MB: %(images)s.",
             "%(count)d images go, at most %(megabytes)s MB: %(images)s.",
+            "count",
+        ),
+    ),
+    "images_left": (
+        ngettext_lazy(
+            "%(count)d more unused image is left for another time: ask again when this is done.",
+            "%(count)d more unused images are left for another time: ask again when this is done.",
             "count",
         ),
     ),
