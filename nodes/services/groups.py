@@ -179,6 +179,9 @@ def _delete(row: Pool | Cluster, kind: str, actor: Principal, mend: str) -> None
             if row.delete()[0]:
                 append([Entry(actor=str(actor), action=f"{kind}s.delete", subject=f"{kind}:{name}", before=before)])
     except ProtectedError as error:
+        # Whoever else protects it knows what to do about that.
+        others = (getattr(one, "free_first", "") for one in error.protected_objects)
+        mend = next((str(words) for words in others if words), mend)
         raise Conflict(_("%(name)s is in use.") % {"name": name}, mend=mend) from error
 
 

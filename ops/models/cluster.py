@@ -4,6 +4,8 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
 from ops.models.operation import Operation
@@ -92,6 +94,11 @@ class Cordon(models.Model):
     `by` is the operation's id as it stands at the node itself, also after the operation is gone. `is_kept`: a drain that
     went well leaves its node cordoned until an uncordon is asked for; any other cordon ends with its operation.
     """
+
+    #: What has to be done before the cluster can be deleted.
+    free_first: ClassVar[Promise] = _(
+        "FleetUI has cordoned nodes of it: uncordon them first, or wait for the end of their operations."
+    )
 
     id = models.BigAutoField(primary_key=True)
     access = models.ForeignKey(ClusterAccess, on_delete=models.PROTECT, related_name="cordons")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock, crypto
 from nodes.hosts.machine_id import derived_id
-from nodes.models import Cluster, Node
+from nodes.models import Cluster, Node, Pool
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast, cast
 from nodes.tests.make import make_facts, make_node
@@ -336,6 +336,24 @@ def test_an_uncordon_that_is_refused_is_not_told_as_done(cast: Cast, kube: Kube)
     kube.look(clock.now())
     assert not Cordon.objects.exists()
     assert AuditEvent.objects.filter(action="clusters.uncordon").count() == 1
+
+
+def test_an_uncordon_whose_worker_died_before_it_told_is_told_by_the_next_look(cast: Cast, kube: Kube) -> None:
+    """The mark goes with the cordon, in one patch: the row alone is left to say so."""
+    name = kube.cluster.add_node()
+    uid = kube.cluster.node(name)["metadata"]["uid"]
+    Cordon.objects.create(access=kube.access, name=name, uid=uid, by="op-1")
+    kube.look(clock.now())
+    assert not Cordon.objects.exists()
+    assert AuditEvent.objects.get(action="clusters.uncordon").after == f'{{"node":"{name}","operation":"op-1"}}'
+
+
+def test_a_cluster_with_our_cordon_says_what_to_do_about_it(cast: Cast, kube: Kube) -> None:
+    Pool.objects.update(cluster=None)
+    Cordon.objects.create(access=kube.access, name="n1", uid="u", by="op")
+    refused = Api(cast.owner).delete("clusters/prod/")
+    assert refused.status_code == 409
+    assert refused.json()["mend"].startswith("FleetUI has cordoned nodes of it: uncordon them first")
 
 
 def test_pages_cost_the_same_for_one_node_and_for_forty(cast: Cast, kube: Kube) -> None:

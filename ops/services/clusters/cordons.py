@@ -13,6 +13,7 @@ import structlog
 from django.db import transaction
 
 from fleetui.audit.log import Entry, append
+from fleetui.audit.models import AuditEvent
 from fleetui.core.text import clean
 from ops.kubernetes import Api, ClusterError, ClusterNode
 from ops.models import ClusterAccess, Cordon, Operation
@@ -66,6 +67,9 @@ def _settled(row: Cordon, api: Api) -> bool:
     if not ended:
         return False
     if node.cordoned_by != row.by:
+        if not (node.cordoned or node.cordoned_by or row.is_kept) and not _was_told(row):
+            # Our mark went with the cordon, and whoever did it died before it told.
+            return _told(row)
         return _forget(row)
     if not node.cordoned:
         api.forget_mark(node)
@@ -74,6 +78,18 @@ def _settled(row: Cordon, api: Api) -> bool:
         return False
     # Told once it is done: what the API refuses is tried at every look.
     api.uncordon(node)
+    return _told(row)
+
+
+def _was_told(row: Cordon) -> bool:
+    """Whether the audit log has the uncordon already: an operation records its own before it happens."""
+    if row.operation_id is None:
+        return False
+    effects = AuditEvent.objects.filter(subject=f"operation:{row.operation_id}", action="operations.effect")
+    return effects.filter(after__contains='"uncordon"').exists()
+
+
+def _told(row: Cordon) -> bool:
     with transaction.atomic():
         _forget(row)
         append(
