@@ -38,5 +38,6 @@ class Problem(Exception):
     """Something that ends the command with a sentence and a code."""
 
     def __init__(self, code: Code, message: str, mend: str = "") -> None:
-        super().__init__(f"{message} {mend}".strip())
+        # A server whose sentence is the mend says it once.
+        super().__init__(message if mend and message.endswith(mend) else f"{message} {mend}".strip())
         self.code = code

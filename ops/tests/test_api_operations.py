@@ -154,3 +154,18 @@ def test_a_request_is_followed_and_cancelled_as_a_whole(owner: Api, pool: Pool) 
     assert (bulk["operations"], bulk["states"], bulk["is_final"]) == (3, {"queued": 3}, False)
     assert owner.post(f"bulk/{made['request_id']}/cancel/", {}, status=200) == {"cancelled": 3}
     assert owner.get(f"bulk/{made['request_id']}/")["is_final"] is True
+
+
+def test_a_kind_that_is_not_there_is_told_once_with_those_that_are(owner: Api, node: Node) -> None:
+    found = owner.post("", {"kind": "fly", "nodes": ["web-1"]}, status=400)
+    assert found["detail"] == 'kind: "fly" is not a valid choice.'
+    assert found["mend"].startswith("Use refresh, check, upgrade, ")
+
+
+def test_a_request_that_every_node_was_refused_for_can_be_looked_up_by_who_asked(owner: Api, node: Node) -> None:
+    owner.post("", {"kind": "reboot", "nodes": ["web-1"]}, status=201)
+    made = owner.post("", {"kind": "reboot", "nodes": ["web-1"]}, status=201)
+    assert (made["operations"], [one["code"] for one in made["refused"]]) == ([], ["busy"])
+    found = owner.get(f"bulk/{made['request_id']}/")
+    assert (found["operations"], found["states"], found["is_final"]) == (0, {}, True)
+    Api(make_user("other", "admin")).get(f"bulk/{made['request_id']}/", status=404)

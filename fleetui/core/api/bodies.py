@@ -67,16 +67,20 @@ def checked_body(body_class: type[Body], sent: Mapping[str, Any], *, partial: bo
         if name not in fields
     ]
     if not body.is_valid():
-        errors += [_problem(name, found, sent, body.secrets) for name, found in body.errors.items()]
+        errors += [_problem(name, found, sent, body) for name, found in body.errors.items()]
     if errors:
         raise InvalidFields(errors)
     return dict(body.validated_data)
 
 
-def _problem(name: str, found: Any, sent: Mapping[str, Any], secrets: frozenset[str]) -> FieldProblem:
+def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> FieldProblem:
     detail = _first_text(found)
-    value = None if name in secrets else sent.get(name)
+    value = None if name in body.secrets else sent.get(name)
     code = _first_code(found)
+    field = body.fields.get(name)
+    choices = getattr(getattr(field, "child", field), "choices", ())
+    if code == "invalid_choice" and choices:
+        return FieldProblem(name, f"{name}: {detail}", f"Use {', '.join(map(str, choices))}.", value)
     mend = {
         "required": f"Send {name}.",
         "null": "Leave it out, or give a value.",
