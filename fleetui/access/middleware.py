@@ -17,6 +17,7 @@ from django.utils.http import urlencode
 
 from fleetui.access.principals import ANONYMOUS, Principal
 from fleetui.access.services.resolve import principal_for_user
+from fleetui.core.error_pages import with_a_page
 
 #: View modules whose views are open to strangers by their own design (sign-in has its own rate limit).
 _OPEN_MODULES = ("allauth.account", "allauth.mfa", "django.views.i18n", "django.contrib.staticfiles")
@@ -41,7 +42,7 @@ class PrincipalMiddleware:
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
             timezone.deactivate()
         try:
-            response = self.get_response(request)
+            response = with_a_page(request, self.get_response(request))
         finally:
             timezone.deactivate()
         # The API framework puts None there for strangers.

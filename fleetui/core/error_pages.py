@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
 
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import OperationalError
@@ -56,6 +57,16 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 404)
+
+
+def with_a_page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """An address that takes forms only, opened by itself: Django's answer is an empty page."""
+    is_bare = answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED and not answer.streaming and not answer.content
+    if not is_bare or request.method != "GET" or not request.accepts("text/html") or request.path.startswith("/api/"):
+        return answer
+    page = render(request, "405.html", status=answer.status_code)
+    page.headers["Allow"] = answer.headers.get("Allow", "")
+    return page
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -272,4 +272,6 @@ def test_a_viewer_may_not_poll(cast: Cast) -> None:
 
 
 def test_polling_is_a_post(admin: Client) -> None:
-    assert admin.get(reverse("nodes:poll_many")).status_code == 405
+    page = admin.get(reverse("nodes:poll_many"))
+    assert (page.status_code, page.headers["Allow"]) == (405, "POST")
+    assert "Go back to the page with the form" in page.content.decode()
