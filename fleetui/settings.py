@@ -154,6 +154,8 @@ GIT_HTTP_HOSTS: list[str] = env.list("FLEETUI_GIT_HTTP_HOSTS", [])
 #: Registries of container images that are asked without TLS, as HOST or HOST:PORT. One at localhost is asked only if it is here.
 PLAIN_REGISTRIES: list[str] = env.list("FLEETUI_PLAIN_REGISTRIES", [])
 GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 128)
+#: Commands and working directories of provisioners lie below it; nothing is run where it is not set.
+PROVISIONERS_DIR = env.str("FLEETUI_PROVISIONERS_DIR", "", validate=_folder)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")

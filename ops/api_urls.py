@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from ops import backup_urls
+from ops import backup_urls, replacement_urls
 from ops.api import clusters, deployments, findings, governance, holds, pool_checks, requests, runbook, schedules
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
     *backup_urls.endpoints,
+    *replacement_urls.endpoints,
     path("v1/operations/", api.OperationList.as_view(), name="operations"),
     path("v1/operations/bulk/<uuid:request_id>/", requests.OperationBulk.as_view(), name="operations-bulk"),
     path(

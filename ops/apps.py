@@ -21,6 +21,7 @@ class OpsConfig(AppConfig):
         from ops.services.clusters.access import rotate_seals
         from ops.services.merging import follow_merge
         from ops.services.renaming import follow_rename
+        from ops.services.replacing import provisioners
         from ops.services.whereabouts import at_work
         from ops.views.clusters import cluster_api, node_in_cluster
         from ops.views.node import node_operations
@@ -40,4 +41,5 @@ class OpsConfig(AppConfig):
         transport.forbid = in_transaction
         add_vitals(vital_signs.streams)
         register("backup targets", targets.rotate_seals)
+        register("replacements", provisioners.rotate_seals)
         retention.install()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ops import backup_urls
+from ops import backup_urls, replacement_urls
 from ops.palette import palette
 from ops.views import clusters, control, deployments, findings, holds, pool_checks, runbook, schedules
 from ops.views.approvals import approval_queue, decide_request
@@ -20,6 +20,7 @@ urlpatterns = [
     path("", overview, name="overview"),
     path("palette/", palette, name="palette"),
     *backup_urls.pages,
+    *replacement_urls.pages,
     path("operations/", operation_list, name="operations"),
     path("operations/-/plan/", plan, name="operation_plan"),
     path("operations/holds/", holds.hold_list, name="version_holds"),

@@ -18,6 +18,7 @@ def settings_tabs(request: HttpRequest) -> list[dict[str, Any]]:
         (reverse("nodes:releases"), _("Releases"), "releases.read", True),
         (reverse("access:retention"), _("Retention"), "settings.read", True),
         (reverse("notifications"), _("Notifications"), "settings.write", principal.may("settings.write")),
+        (reverse("provisioners"), _("Provisioners"), "settings.write", principal.may("settings.write")),
         (reverse("health"), _("Health"), "health.read", principal.may("health.read")),
         (reverse("access:preferences"), _("My preferences"), "settings.read", True),
     ]

@@ -14,13 +14,14 @@ from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAG
 from ops.actions.kargs import KARGS
 from ops.actions.looking import CHECK, REFRESH
 from ops.actions.ostree import ROLLBACK, UPGRADE
+from ops.actions.replace import REPLACE
 from ops.actions.simple import RESTART, SIMPLE
 from ops.actions.unit import UNIT_RESTART
 
 _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
-        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, *SIMPLE, BACKUP),
+        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, REPLACE, *SIMPLE, BACKUP),
         *DEPLOYMENTS,
         *(
             CONTAINER_UPDATE,

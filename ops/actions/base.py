@@ -15,13 +15,14 @@ from typing import Any, Literal, Protocol, TypeAlias
 from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
-from nodes.hosts.ssh import CommandResult
+from nodes.hosts.ssh import CommandResult, HostKey
 from ops.backups.base import Target as BackupTarget
 from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.kubernetes.deployments import Deployment, ReplicaSet
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
+from ops.replacement import Order, Provisioner
 
 #: How soon a long command on a host is looked at again.
 LOOK_AGAIN = timedelta(seconds=3)
@@ -176,6 +177,52 @@ class Deployments(Protocol):
         ...
 
 
+class NewMachine(Protocol):
+    """The machine that takes the place of the node's: its config, who makes it, and when it shows up."""
+
+    def checks(self) -> Sequence[Check]:
+        """What stands for and against it now."""
+        ...
+
+    def provisioner(self) -> Provisioner:
+        """Raises ops.replacement.NotReady when there is none any more."""
+        ...
+
+    def offer(self, hours: int) -> str:
+        """Make its config ready, once; says why it could not be, or nothing."""
+        ...
+
+    def standing(self) -> str:
+        """Where that offer stands: waiting, fetched, arrived, or how it ended."""
+        ...
+
+    def confirmed(self) -> frozenset[str]:
+        """What people said that they did: deleted, created."""
+        ...
+
+    def order(self) -> Order: ...
+
+    def record(self, commands: Sequence[Sequence[str]]) -> None:
+        """Recorded before the provisioner is asked; raises LeaseLost."""
+        ...
+
+    def greet(self, key: HostKey) -> bool:
+        """Whether this is the host key that was made for it; then the next generation begins."""
+        ...
+
+    def moved(self, address: str) -> bool:
+        """It is at another address; False when that is none."""
+        ...
+
+    def applied(self) -> str:
+        """The id of the version that the node is known to have been made with."""
+        ...
+
+    def end(self) -> bool:
+        """Nothing leads to the config any more; whether an open offer was taken back."""
+        ...
+
+
 class Log(Protocol):
     """Where a step writes what commands print, and what it saw."""
 
@@ -211,6 +258,7 @@ class Context:
     inventory: Inventory
     vault: Vault
     certificates: Certificates
+    machine: NewMachine
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None
@@ -257,9 +305,9 @@ class Action:
 
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
-    What is done `on` the cluster needs no host that answers; `on` a Deployment it is done to no node at all. `permission` is
-    what it takes to ask for it; what takes one of its own has a page and an endpoint of its own too, and is not asked for as
-    an operation on nodes.
+    What is done `on` the cluster, or `on` the machine as a whole, needs no host that answers; `on` a Deployment it is done to
+    no node at all. `permission` is what it takes to ask for it; what takes one of its own has a page and an endpoint of its own
+    too, and is not asked for as an operation on nodes. `needs` are permissions that it takes besides.
     """
 
     kind: str
@@ -274,9 +322,10 @@ class Action:
     beside_changes: bool = False
     needs_facts: bool = True
     permission: str = ASKED
+    needs: tuple[str, ...] = ()
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
-    on: Literal["host", "cluster", "deployment"] = "host"
+    on: Literal["host", "cluster", "deployment", "machine"] = "host"
 
     @property
     def drains(self) -> bool:

@@ -4,8 +4,9 @@ What there is to take back stands in the memory: `staged` (the key of what we st
 went well), `order` (the id of the deployment that we put first; likewise), `image` (the drop-in of a container's unit;
 likewise), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands), `cordon` (the
 name of the cluster node that we cordoned, or were about to; a drain that went well keeps it, and says so in `cordon_kept`),
+`offer` (the config that was made ready for a new machine),
 `upload` (a backup was begun at its target), `on_host` (files of a backup that its script takes away itself, unless the host
-restarts in the middle of it). The cordon goes first: it needs no host that answers.
+restarts in the middle of it). Cordon and offer go first: they need no host that answers.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
     found = []
     if memory.get("cordon") and not (memory.get("cordon_kept") and _ending(memory) == State.SUCCEEDED):
         found.append("cordon")
+    if memory.get("offer"):
+        found.append("offer")
     if memory.get("staged") and _ending(memory) != State.SUCCEEDED:
         found.append("staged")
     if memory.get("order") and _ending(memory) != State.SUCCEEDED:
@@ -74,7 +77,15 @@ def tidy(ctx: Context) -> Outcome:
     left = leftovers(ctx.memory)
     if not left:
         return Done(finish=True)
-    undo = {"cordon": _cordon, "staged": _staged, "order": _order, "image": _image, "hold": _hold, "units": _units}
+    undo = {
+        "cordon": _cordon,
+        "offer": _offer,
+        "staged": _staged,
+        "order": _order,
+        "image": _image,
+        "hold": _hold,
+        "units": _units,
+    }
     found = (undo | {"upload": forgotten_at_target, "on_host": forgotten_on_host})[left[0]](ctx)
     if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
@@ -101,6 +112,13 @@ def _cordon(ctx: Context) -> Outcome:
     if was_ours:
         ctx.log.note("uncordoned", name=ctx.memory["cordon"])
     return Wait(ctx.now, "tidies", memory=forgotten)
+
+
+def _offer(ctx: Context) -> Outcome:
+    """The new machine's config leads nowhere any more; what it was made by forgets it."""
+    if ctx.machine.end():
+        ctx.log.note("offer_taken_back")
+    return Wait(ctx.now, "tidies", memory={"offer": False})
 
 
 def _staged(ctx: Context) -> Outcome:

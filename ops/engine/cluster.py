@@ -82,7 +82,8 @@ class StepCluster(_AtCluster):
 
     def node(self) -> ClusterNode:
         found = self._api().node(self.name)
-        if found.uid != self._place["uid"]:
+        # Where the machine was replaced, its kubelet may have registered the node anew.
+        if found.uid != self._place["uid"] and not self._row.memory.get("met"):
             raise ClusterError("replaced", name=self.name)
         return found
 

@@ -31,6 +31,7 @@ from ops.engine.inventory import StoredNode
 from ops.engine.ledger import Ledger
 from ops.engine.log import StepLog
 from ops.engine.record import record, void
+from ops.engine.replacing import StepReplacement
 from ops.engine.standing import standing
 from ops.kubernetes import ClusterError
 from ops.models import Operation, StepRun
@@ -95,7 +96,8 @@ class _Cancels:
 
 def _is_gone(row: Operation, node: Node) -> bool:
     """Whether there is nothing to go back to. A retired host that answers gets back what was begun on it first."""
-    if node.generation != row.generation:
+    # A replacement goes on with the machine that it made.
+    if node.generation not in (row.generation, row.memory.get("begins", row.generation)):
         return True
     if node.lifecycle != "retired":
         return False
@@ -173,6 +175,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node, now),
+            machine=StepReplacement(row, node, own, step.name),
             family=family,
             cluster=cluster,
             deployments=deployments,

@@ -8,6 +8,7 @@ from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
 from ops.models.pool_check import PoolCheck
+from ops.models.replacement import PoolProvisioner, Provisioner, Replacement
 from ops.models.request import Approval, OperationRequest
 from ops.models.runbook import RunbookEntry
 from ops.models.schedule import Schedule, ScheduleRun
@@ -28,6 +29,9 @@ __all__ = [
     "Operation",
     "OperationRequest",
     "PoolCheck",
+    "PoolProvisioner",
+    "Provisioner",
+    "Replacement",
     "RunbookEntry",
     "Schedule",
     "ScheduleRun",

@@ -19,6 +19,7 @@ from ops.preflight import Check, booted_of, contact
 from ops.services.clusters.nodes import InCluster, InClusters, in_clusters
 from ops.services.durations import Expected, expected
 from ops.services.holds import held_on
+from ops.services.replacing.plans import Replacing
 from ops.services.target import upgrade_target
 
 
@@ -51,7 +52,7 @@ class NodePlan:
 
 
 def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now: datetime) -> list[NodePlan]:
-    """Plans in the order of the nodes. Seven queries at most, however many nodes."""
+    """Plans in the order of the nodes. Nine queries at most, however many nodes."""
     action = actions.get(kind)
     ids = [node.pk for node in nodes]
     stored = Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id])
@@ -63,6 +64,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         expected=expected(kind, {node.pool_id for node in nodes}, params, now),
         outside=action.outside(params),
         clusters=in_clusters(nodes) if action.drains or action.on == "cluster" else InClusters(),
+        replacing=Replacing.of(nodes) if action.on == "machine" else Replacing(),
     )
     return [_plan(node, action, params, known, now) for node in nodes]
 
@@ -78,6 +80,7 @@ class _Known:
     expected: Mapping[Any, Expected]
     outside: Mapping[str, Any]
     clusters: InClusters
+    replacing: Replacing
 
 
 def _busy(ids: Sequence[Any]) -> dict[Any, Operation]:
@@ -95,6 +98,8 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
     there = known.clusters.of(node)
     if action.on == "cluster":
         return _plan_in_cluster(node, action, params, there, text(facts or {}, "kubernetes", "role"))
+    if action.on == "machine":
+        return _plan_of_machine(node, action, params, there, known, now)
     if facts is None and action.needs_facts:
         return NodePlan(node, "no_facts")
     facts = facts or {}
@@ -156,6 +161,28 @@ def _plan_in_cluster(node: Node, action: Action, params: Mapping[str, Any], ther
         frozen={"generation": node.generation},
         is_control_plane=role == "control-plane" or there.is_control_plane,
         cluster=there.place,
+    )
+
+
+def _plan_of_machine(
+    node: Node, action: Action, params: Mapping[str, Any], there: InCluster, known: _Known, now: datetime
+) -> NodePlan:
+    """Another machine takes the place of the node's: whether that one answers is told, and is no matter."""
+    role = text(known.facts.get(node.pk) or {}, "kubernetes", "role")
+    is_control_plane = role == "control-plane" or there.is_control_plane
+    refused, why = known.replacing.refusal(node, is_control_plane=is_control_plane)
+    if refused:
+        return NodePlan(node, refused, why)
+    checks = [contact(node.reachability, node.last_seen_at, now), *known.replacing.checks(node, params)]
+    return NodePlan(
+        node,
+        checks=[*checks, *_drain_checks(action, params, there)],
+        frozen={"generation": node.generation, "booted_version": node.booted_version},
+        target=known.replacing.target(node),
+        commands=known.replacing.commands(node),
+        is_control_plane=is_control_plane,
+        expected=known.expected.get(node.pool_id),
+        cluster=there.place if params.get("drain", True) else {},
     )
 
 

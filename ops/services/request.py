@@ -103,11 +103,17 @@ def preview(
 ) -> list[NodePlan]:
     """What a request would do; writes nothing."""
     checked = checked_params(kind, params)
-    return [_allowed(plan, actor, "operations.request") for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+    return [_allowed(plan, actor, kind) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
 
 
-def _allowed(plan: NodePlan, actor: Principal, permission: str) -> NodePlan:
-    return plan if actor.may(permission, plan.node) else NodePlan(plan.node, "not_allowed")
+def _allowed(plan: NodePlan, actor: Principal, kind: str) -> NodePlan:
+    action = actions.get(kind)
+    lacking = [one for one in (action.permission, *action.needs) if not actor.may(one, plan.node)]
+    if not lacking:
+        return plan
+    # What a kind takes besides is named: who may ask for others wonders.
+    code = "not_allowed" if lacking[0] == action.permission else "needs_permissions"
+    return NodePlan(plan.node, code, {"permissions": ", ".join(lacking)})
 
 
 def request_operations(
@@ -153,7 +159,7 @@ def request_operations(
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
         return earlier
-    plans = [_allowed(plan, actor, permission) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
+    plans = [_allowed(plan, actor, kind) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]
     pools = [plan.node.pool.name if plan.node.pool else "" for plan in chosen]
     needed = needed_for(kind=kind, pools=pools, approve_by=approve_by, now=now)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
@@ -18,6 +19,7 @@ from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
+from ops.services.replacing.confirming import STEP, may_all
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
 from ops.views.trail import trail
@@ -54,6 +56,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
         **_rights(principal_of(request), operation),
         **findings(operation),
+        **machine_shown(principal_of(request), operation),
     }
     if request.htmx:  # type: ignore[attr-defined]
         response = render(request, "ops/partials/operation_body.html", context)
@@ -63,6 +66,13 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         response = render(request, "ops/operation.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def machine_shown(principal: Principal, operation: Operation) -> dict[str, Any]:
+    """Where a person does by hand what a replacement waits for, for whoever may."""
+    if operation.kind != "replace" or operation.state in FINAL or not may_all(principal, operation):
+        return {}
+    return {"machine_url": reverse("operation_machine", args=[operation.pk]), "machine_waits": operation.step == STEP}
 
 
 def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fleetui.access.principals import Principal
 from nodes.hosts import drivers
 from nodes.models import Node
 from ops import actions, wording
-from ops.models import Operation
+from ops.models import Operation, PoolProvisioner
 from ops.services.clusters.nodes import in_clusters
 from ops.services.holds import PERMISSION
 from ops.views.holds import holds_shown
@@ -37,6 +37,7 @@ _ICONS = {
     "certbot_renew": "certificate",
     "drain": "logout",
     "uncordon": "player-play",
+    "replace": "cpu",
     "pin": "pin",
     "unpin": "pin",
     "cleanup_pending": "trash",
@@ -67,18 +68,16 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
         return {}
     may = principal.may("operations.request", node) and node.lifecycle != "retired"
     known = bool(in_clusters([node]).rows)
+    kinds = [kind for kind in actions.askable() if _is_supported(node, kind, known)] if may else []
     rows = Operation.objects.filter(node=node).select_related("request").order_by("-created_at")[:LAST_SHOWN]
     return {
         "operation_plan_url": plan_url,
-        "operation_kinds": [
-            _kind(kind) for kind in actions.askable() if kind not in _OF_CONTAINERS and _is_supported(node, kind, known)
-        ]
-        if may
-        else [],
+        "operation_kinds": [_kind(kind) for kind in kinds if kind not in _OF_CONTAINERS],
         "container_kinds": [{**_kind(kind), "needs_unit": kind in _OF_UNITS} for kind in _OF_CONTAINERS]
-        if may and _is_supported(node, _OF_CONTAINERS[0], known)
+        if _OF_CONTAINERS[0] in kinds
         else [],
-        "may_renew_by_certbot": may and _is_supported(node, "certbot_renew", known),
+        "may_renew_by_certbot": "certbot_renew" in kinds,
+        "may_replace": "replace" in kinds,
         "last_operations": [shown(row) for row in rows],
         "holds": holds_shown(principal, node=node),
         "may_hold": principal.may(PERMISSION, node),
@@ -92,6 +91,8 @@ def _kind(kind: str) -> dict[str, str]:
 def _is_supported(node: Node, kind: str, in_cluster: bool) -> bool:  # noqa: FBT001
     if actions.get(kind).on == "cluster":
         return in_cluster
+    if actions.get(kind).on == "machine":
+        return node.pool_id is not None and PoolProvisioner.objects.filter(pool=node.pool_id).exists()
     if node.os_family not in drivers.families():
         return False
     capabilities = drivers.get(node.os_family).capabilities

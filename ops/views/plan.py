@@ -25,6 +25,7 @@ from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.drain import DEFAULT_LIMIT_S, MOST_GRACE_S, MOST_LIMIT_S
+from ops.actions.replace import DEFAULT_ARRIVAL_S, LEAST_ARRIVAL_S, MOST_ARRIVAL_S
 from ops.services.clusters.nodes import in_clusters
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
@@ -36,8 +37,8 @@ CONFIRM_ABOVE = 10
 SHOWN_TARGETS = 200
 #: Nodes whose facts are read for the names of units.
 MOST_READ = 50
-#: Findings that stand in the plan though nothing is wrong: what happens in the cluster.
-_TOLD = frozenset({"is_drained", "cluster_looked_at", "pods_to_go"})
+#: Findings that stand in the plan though nothing is wrong: what happens in the cluster, and who replaces the machine.
+_TOLD = frozenset({"is_drained", "cluster_looked_at", "pods_to_go", "by_hook", "by_manual", "pool_whole"})
 _AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {
     1: gettext_lazy("1 hour"),
@@ -53,6 +54,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rollback": ("soak_s", "ignore_sessions", "ignore_managers", "drain", *_DRAIN),
     "reboot": ("soak_s", "ignore_sessions", "ignore_managers", "drain", *_DRAIN),
     "drain": _DRAIN,
+    "replace": ("arrive_within_s", "soak_s", "ignore_pool", "drain", *_DRAIN),
     "pin": ("deployment",),
     "unpin": ("deployment",),
     "unit_restart": ("unit",),
@@ -93,6 +95,7 @@ ASKED_FIRST = {
 _BACK_BY_ITSELF = ("container_update",)
 _WORDS = ("append", "delete", "replace")
 _INITIAL = {
+    "arrive_within_s": DEFAULT_ARRIVAL_S,
     "hours": 4,
     "lines": 200,
     "seconds": 60,
@@ -204,6 +207,13 @@ class PlanForm(forms.Form):
     drain = forms.BooleanField(
         label=gettext_lazy("Drain it first, and uncordon it afterwards"), required=False, initial=True
     )
+    arrive_within_s = forms.IntegerField(
+        label=gettext_lazy("Seconds until the new machine has to answer"),
+        required=False,
+        min_value=LEAST_ARRIVAL_S,
+        max_value=MOST_ARRIVAL_S,
+    )
+    ignore_pool = forms.BooleanField(label=gettext_lazy("Also when no other node of its pool works"), required=False)
     delete_emptydir = forms.BooleanField(
         label=gettext_lazy("Also pods with data in emptyDir volumes, which is lost"), required=False
     )
@@ -313,7 +323,7 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
     if form.is_valid():
         visible = Node.objects.visible_to(principal).select_related("pool__cluster")
         nodes = list(visible.filter(pk__in=form.cleaned_data["ids"]).order_by("name"))
-        if actions.get(kind).on == "host" and not in_clusters(nodes).rows:
+        if actions.get(kind).on != "cluster" and not in_clusters(nodes).rows:
             form.without_drain()
         try:
             if not form.is_complete and not {"go", "again"} & set(request.POST):
@@ -344,13 +354,26 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
 
 
 def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
-    """More than ten hosts ask for their number to be typed."""
+    """More than ten hosts ask for their number to be typed; what deletes machines always does, of one for its name."""
     applicable = sum(1 for one in plans if not one.refused)
     typed = form.cleaned_data["count"].replace(",", "").strip()
+    if deletes(form.cleaned_data["kind"]):
+        names = [one.node.name for one in plans if not one.refused]
+        if applicable == 1 and typed != names[0]:
+            form.add_error("count", _("Type the name of the node as it is shown."))
+            return False
+        if applicable > 1 and typed != str(applicable):
+            form.add_error("count", _("Type the number of nodes as it is shown."))
+            return False
     if applicable > CONFIRM_ABOVE and typed != str(applicable):
         form.add_error("count", _("Type the number of nodes as it is shown."))
         return False
     return True
+
+
+def deletes(kind: str) -> bool:
+    """Whether what is on the machine is gone afterwards."""
+    return actions.get(kind).on == "machine"
 
 
 def _known_units(nodes: list[Node], kind: str) -> list[str]:
@@ -394,7 +417,9 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "count": count,
         "applicable": len(applicable),
         "blocked": blocked,
-        "confirm": len(applicable) > CONFIRM_ABOVE,
+        "confirm": len(applicable) > CONFIRM_ABOVE or (deletes(kind) and len(applicable) > 1),
+        "confirm_name": applicable[0].node.name if deletes(kind) and len(applicable) == 1 else "",
+        "deletes": deletes(kind),
         "is_planned": bool(plans),
         "is_disruptive": actions.get(kind).is_disruptive,
         "restarts": "reboot" in [step.name for step in actions.get(kind).steps],

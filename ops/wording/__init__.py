@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from nodes.wording import timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
-from ops.wording import backups, kubernetes, pool_checks
+from ops.wording import backups, kubernetes, pool_checks, replacement
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
 from ops.wording.results import LEFTOVERS, MENDS, RESULTS, SO_NOW
@@ -107,6 +107,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
         result = "deadline_untouched" if known.pop("untouched", False) else result
+    if result in replacement.MENDS:
+        return " ".join([fill(RESULTS[result], known), str(replacement.MENDS[result]), *_so_now(known)])
     if result not in RESULTS:
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
     return " ".join([fill(RESULTS[result], known), *_so_now(known)])
@@ -122,7 +124,8 @@ def _so_now(known: Mapping[str, Any]) -> list[str]:
         "runs": {"version": known["runs"]} if known.get("runs") else None,
         "taken_back": {"what": _leftovers(known["taken_back"])} if known.get("taken_back") else None,
     }
-    return [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
+    told = [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
+    return [*told, str(replacement.THERE[known["there"]])] if known.get("there") in replacement.THERE else told
 
 
 def _sentences(params: Mapping[str, Any]) -> str:
@@ -144,6 +147,8 @@ def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     known = dict(params or {})
     if code == "cluster_silent":
         known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
+    if code == "not_replaceable":
+        known["why"] = refusal_sentence(str(known.get("refused", "")), known)
     return fill(CHECKS[code], known) if code in CHECKS else code
 
 

@@ -4,12 +4,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import deployments
+from ops.wording import deployments, replacement
 from ops.wording.certificates import CERTIFICATE_CHECKS
 from ops.wording.containers import CONTAINER_CHECKS
 
 CHECKS: dict[str, Forms] = {
     **deployments.CHECKS,
+    **replacement.CHECKS,
     "booted_known": (_("It runs %(version)s."), _("What it runs is known.")),
     "booted_unknown": (_("What the host runs could not be read."),),
     "boot_id_unknown": (_("The host does not give its boot id."),),

@@ -4,8 +4,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from nodes.wording.sentences import Forms
+from ops.wording import replacement
 
 REFUSALS: dict[str, Forms] = {
+    **replacement.REFUSALS,
     "retired": (_("It is retired."),),
     "busy": (_("Another operation is active on it: %(kind)s (%(state)s)."), _("Another operation is active on it.")),
     "no_facts": (_("Nothing is known of it yet: poll it first."),),

@@ -5,12 +5,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups, deployments
+from ops.wording import backups, deployments, replacement
 from ops.wording.certificates import CERTIFICATE_RESULTS
 from ops.wording.containers import CONTAINER_RESULTS
 
 RESULTS: dict[str, Forms] = {
     **backups.RESULTS,
+    **replacement.RESULTS,
     "done": (_("Done."),),
     "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
     "command_failed": (
@@ -293,6 +294,7 @@ SO_NOW: dict[str, Promise] = {
 }
 #: What to do about a check that stands in the way, where its sentence alone does not say so.
 MENDS: dict[str, Promise] = {
+    **replacement.MENDS,
     "agent_at_work": _("Let it end, then ask again."),
     "arguments_unknown": _("Refresh the host, then ask again."),
     "boot_id_unknown": _("Without that a restart cannot be recognised."),
@@ -308,6 +310,7 @@ MENDS: dict[str, Promise] = {
 LEFTOVERS: dict[str, Promise] = {
     "cordon": _("the cordon of its node in the cluster, which goes when its API answers"),
     **backups.LEFTOVERS,
+    **replacement.LEFTOVERS,
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
     "image": _("the changed image of a container"),

@@ -5,11 +5,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups, deployments
+from ops.wording import backups, deployments, replacement
 
 STEPS: dict[str, Promise] = {
     **backups.STEPS,
     **deployments.STEPS,
+    **replacement.STEPS,
     "preflight": _("Look before anything changes"),
     "hold": _("Hold the update agent"),
     "hold_again": _("Hold the update agent after the restart"),
@@ -48,6 +49,7 @@ STEPS: dict[str, Promise] = {
 WAITS: dict[str, Forms] = {
     **backups.WAITS,
     **deployments.WAITS,
+    **replacement.WAITS,
     "turn": (_("Waits for its turn: the limits let no more run now, or all starts are stopped."),),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
@@ -121,6 +123,7 @@ WAITS: dict[str, Forms] = {
 NOTES: dict[str, Forms] = {
     **backups.NOTES,
     **deployments.NOTES,
+    **replacement.NOTES,
     "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),

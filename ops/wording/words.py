@@ -28,6 +28,7 @@ KINDS: dict[str, Promise] = {
     "certbot_renew": _("Renew a certificate by Certbot"),
     "drain": _("Drain"),
     "uncordon": _("Uncordon"),
+    "replace": _("Replace the machine"),
     "backup": _("Back up"),
     "pin": _("Pin a deployment"),
     "unpin": _("Unpin a deployment"),

@@ -118,14 +118,21 @@ def prepared(
 def revoke(*, provisioning: Provisioning, actor: Principal, now: datetime) -> None:
     """End the token at once. A machine that has fetched already is not trusted by it any more. A second time changes nothing."""
     require(actor, "nodes.write", provisioning.node)
+    withdraw(provisioning=provisioning, by=str(actor), now=now)
+
+
+def withdraw(*, provisioning: Provisioning, by: str, now: datetime) -> bool:
+    """The same for who made the offer itself; whether it was still open."""
     with transaction.atomic():
         # The node first, as everywhere.
         Node.objects.select_for_update().get(pk=provisioning.node_id)
         open_still = Provisioning.objects.filter(pk=provisioning.pk, ended_at=None)
-        if open_still.update(ended_at=now, ending="revoked", sealed_config=""):
-            trust_no_more(provisioning, now)
-            before = {"version": str(provisioning.version), "fetches": provisioning.fetches}
-            append([Entry(str(actor), "nodes.provision_revoke", f"node:{provisioning.node.name}", before=before)])
+        if not open_still.update(ended_at=now, ending="revoked", sealed_config=""):
+            return False
+        trust_no_more(provisioning, now)
+        before = {"version": str(provisioning.version), "fetches": provisioning.fetches}
+        append([Entry(by, "nodes.provision_revoke", f"node:{provisioning.node.name}", before=before)])
+    return True
 
 
 def forget_expired(now: datetime) -> int:

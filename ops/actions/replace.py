@@ -1,0 +1,271 @@
+"""Replace the machine behind a node: drained, deleted, made anew with the Ignition version that its pool intends, and proven.
+
+From the moment when the old machine may be gone there is no way back: what fails from there on needs a person, who is told
+what is there now. Until then nothing has changed that is not taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from nodes.hosts import ssh
+from nodes.hosts.errors import HostError
+from nodes.services.provisioning.offer import NEEDED
+from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
+from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains
+from ops.actions.health import DEFAULT_SOAK_S, SOAK
+from ops.actions.snapshot import snapshot
+from ops.outcomes import Done, Fail, Outcome, Wait
+from ops.preflight import blocked, booted_of, named
+from ops.replacement import NotReady, Progress
+
+DEFAULT_ARRIVAL_S = 3600
+LEAST_ARRIVAL_S, MOST_ARRIVAL_S = 30, 24 * 3600
+MOST_SOAK_S = 3600
+OFFER_HOURS = 24
+#: A person may take a weekend.
+OFFER_HOURS_BY_HAND = 7 * 24
+_OVER = ("revoked", "replaced", "moved", "absent", "expired")
+
+
+def replace_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`arrive_within_s`, `soak_s`, `ignore_pool` (also when no other node of the pool works), and what is said of draining."""
+    given = dict(params)
+    found: dict[str, Any] = drain_params(given)
+    for name, code, least, most in (
+        ("soak_s", "not_a_soak_time", 0, MOST_SOAK_S),
+        ("arrive_within_s", "not_seconds", LEAST_ARRIVAL_S, MOST_ARRIVAL_S),
+    ):
+        if name in given:
+            value = given.pop(name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ParamsRefused(name, code, value=str(value)[:40], least=least, most=most)
+            found[name] = value
+    for name in ("ignore_pool", "drain"):
+        if name in given:
+            value = given.pop(name)
+            if not isinstance(value, bool):
+                raise ParamsRefused(name, "not_a_flag", value=str(value)[:40])
+            found[name] = value
+    if given:
+        raise ParamsRefused(sorted(given)[0], "unknown_param")
+    return found
+
+
+def preflight(ctx: Context) -> Outcome:
+    """From what is stored, and from the cluster: the host itself may be what is broken."""
+    found = list(ctx.machine.checks())
+    if drains(ctx.plan):
+        found += drain_checks(ctx)
+    for check in found:
+        ctx.log.note(f"check_{check.level}", check=check.code, **check.params)
+    if stops := blocked(found):
+        return Fail("preflight", {"checks": [check.as_json() for check in stops]})
+    return Done("ready", memory={"checks": [check.as_json() for check in found], "failed_before": []})
+
+
+def offer(ctx: Context) -> Outcome:
+    """The config with a host key of its own. Nobody has its address before the provisioner is asked."""
+    if not ctx.memory.get("offer"):
+        # Written before the effect: whoever ends it in the middle takes back what a worker made who died.
+        return Wait(ctx.now, "offers", memory={"offer": True, "begins": int(_target(ctx)["generation"])})
+    by_hand = _target(ctx)["provisioner_kind"] == "manual"
+    if why := ctx.machine.offer(OFFER_HOURS_BY_HAND if by_hand else OFFER_HOURS):
+        return Fail("not_offered", {"said": why})
+    ctx.log.note("offered", version=_target(ctx)["version"])
+    return Done("offered")
+
+
+def provision(ctx: Context) -> Outcome:
+    """Ask the provisioner, and look how far it is. It is asked under the same id however often this is repeated."""
+    if ended := _over(ctx):
+        return ended
+    job, machine = dict(ctx.memory.get("job") or {}), ctx.machine
+    if machine.standing() == "arrived" or "created" in machine.confirmed():
+        return Done("machine_made", memory={"busy": True, "made_at": ctx.now.isoformat()})
+    try:
+        provisioner, order = machine.provisioner(), machine.order()
+        if not job.get("handle"):
+            return _start(ctx, job)
+        found = provisioner.look(order, job["handle"])
+    except NotReady as error:
+        return Fail(error.code, {**error.params, **_there(ctx)}, attention=bool(ctx.memory.get("busy")), again=True)
+    for line in found.lines:
+        ctx.log.output("out", line)
+    return _went(ctx, job, found)
+
+
+def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
+    machine = ctx.machine
+    provisioner, order = machine.provisioner(), machine.order()
+    attempt = int(job.get("attempt", 0))
+    if not job.get("starts"):
+        # Written before the effect. From here on the old machine may be gone: a cancel waits for what becomes of it.
+        begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": provisioner.at_once}
+        return Wait(ctx.now, "provisioner_starts", {"name": _target(ctx)["provisioner"]}, memory=begun)
+    provisioner.ready()
+    commands = provisioner.commands(order.node, order.address)
+    machine.record(commands)
+    for command in commands:
+        ctx.log.note("provisioner_asked", command=command)
+    handle = provisioner.start(order, attempt)
+    return Wait(ctx.now + LOOK_AGAIN, "provisioner_works", _named(ctx), memory={"job": {**job, "handle": dict(handle)}})
+
+
+def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
+    told = {**_named(ctx), **found.params, "said": found.said}
+    if found.state == "failed":
+        again = {"job": {"attempt": job["attempt"]}}
+        return Fail(found.code, {**told, **_there(ctx)}, again, again=True, attention=True)
+    if found.state == "replaced":
+        if found.address and not ctx.machine.moved(found.address):
+            return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)
+        if found.said:
+            ctx.log.note("provisioner_said", said=found.said)
+        return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat()})
+    memory: dict[str, Any] = {"job": {**job, "handle": dict(found.handle)}}
+    if found.code == "person_creates":
+        memory["busy"] = True
+    return Wait(ctx.now + timedelta(seconds=found.again_s), found.code, told, memory)
+
+
+def await_fetch(ctx: Context) -> Outcome:
+    """Wait until the new machine has fetched its config."""
+    if ended := _over(ctx):
+        return ended
+    if ctx.machine.standing() in ("fetched", "arrived"):
+        return Done("config_fetched")
+    return _late(ctx, "not_fetched") or Wait(ctx.now + LOOK_AGAIN, "machine_fetches", _until(ctx))
+
+
+def await_machine(ctx: Context) -> Outcome:
+    """Wait until a machine shows the host key that was made for it. Any other key is not trusted."""
+    if ended := _over(ctx):
+        return ended
+    if ctx.machine.standing() == "arrived":
+        ctx.log.note("machine_met", name=_named(ctx)["node"])
+        return Done("machine_met", memory={"met": True, "busy": False})
+    try:
+        ctx.host.look()
+    except HostError as error:
+        key = _key_of(error)
+        if key is not None and ctx.machine.greet(key):
+            return Wait(ctx.now, "machine_boots", _until(ctx))
+        if key is not None:
+            told = {**_until(ctx), "fingerprint": key.fingerprint}
+            return _late(ctx, "other_key", told) or Wait(ctx.now + LOOK_AGAIN, "other_key_shown", told)
+        told = {**_until(ctx), "message": error.message}
+        return _late(ctx, "not_arrived", told) or Wait(ctx.now + LOOK_AGAIN, "machine_boots", told)
+    return _late(ctx, "old_answers") or Wait(ctx.now + LOOK_AGAIN, "old_still_answers", _until(ctx))
+
+
+def read_machine(ctx: Context) -> Outcome:
+    """Read it and store what it says, so that every page knows what it is."""
+    if not ctx.inventory.take_in(ctx.host.read):
+        return Wait(ctx.now + LOOK_AGAIN, "poll_ends")
+    return Done("machine_read")
+
+
+def verify(ctx: Context) -> Outcome:
+    """The version of its config: what the fetch says, and what the machine itself says."""
+    facts, measured = ctx.host.look()
+    document = facts.as_json()
+    if not facts.boot.boot_id:
+        return Fail("boot_id_unknown", again=True)
+    wanted, said = _target(ctx), facts.ignition
+    if ctx.machine.applied() != wanted["ignition"] or said.version_id != wanted["ignition"]:
+        told = {"version": wanted["version"], "said": " ".join(map(str, filter(None, (said.config, said.version))))}
+        return Fail("other_version", told, attention=True)
+    booted = booted_of(document) or {}
+    after = {"boot_id": facts.boot.boot_id, "after": named(booted), "facts_after": snapshot(facts, measured)}
+    return Done("version_right", {"version": wanted["version"]}, after)
+
+
+def soak(ctx: Context) -> Outcome:
+    found = SOAK.run(ctx)
+    if not isinstance(found, Done):
+        return found
+    told = {"version": _target(ctx)["version"], "generation": _target(ctx)["generation"]}
+    told |= {
+        "seconds": int(ctx.params.get("soak_s", DEFAULT_SOAK_S)),
+        "runs": (ctx.memory.get("after") or {}).get("version"),
+    }
+    return Done("replaced", told, found.memory, finish=True)
+
+
+def _over(ctx: Context) -> Fail | None:
+    """The offer ended in another way than by the machine that it was made for."""
+    standing = ctx.machine.standing()
+    if standing not in _OVER:
+        return None
+    return Fail("offer_over", {"ending": standing, **_there(ctx)}, attention=bool(ctx.memory.get("busy")))
+
+
+def _late(ctx: Context, reason: str, told: Mapping[str, Any] | None = None) -> Fail | None:
+    """After its time a person decides; who lets it go on gives it as much time again."""
+    if ctx.now < _deadline(ctx):
+        return None
+    minutes = max(round(_limit(ctx) / timedelta(minutes=1)), 1)
+    fresh = {"made_at": ctx.now.isoformat()}
+    return Fail(reason, {**(told or {}), "minutes": minutes, **_there(ctx)}, fresh, attention=True)
+
+
+def _limit(ctx: Context) -> timedelta:
+    return timedelta(seconds=int(ctx.params.get("arrive_within_s", DEFAULT_ARRIVAL_S)))
+
+
+def _deadline(ctx: Context) -> datetime:
+    began = ctx.memory.get("made_at")
+    return (datetime.fromisoformat(began) if began else ctx.since) + _limit(ctx)
+
+
+def _until(ctx: Context) -> dict[str, Any]:
+    return {"until": _deadline(ctx).isoformat()}
+
+
+def _there(ctx: Context) -> dict[str, str]:
+    """What is there now, for whoever has to decide."""
+    try:
+        ctx.host.look()
+    except HostError as error:
+        key = _key_of(error)
+        return {"there": "nothing" if key is None else "other_key"}
+    return {"there": "new" if ctx.memory.get("met") else "old"}
+
+
+def _key_of(error: HostError) -> ssh.HostKey | None:
+    for name in ("seen_key", "seen"):
+        if isinstance(found := getattr(error, name, None), ssh.HostKey):
+            return found
+    return None
+
+
+def _target(ctx: Context) -> Mapping[str, Any]:
+    return dict(ctx.plan["target"])
+
+
+def _named(ctx: Context) -> dict[str, Any]:
+    return {"name": _target(ctx)["provisioner"], "node": _target(ctx).get("node", "")}
+
+
+REPLACE = Action(
+    kind="replace",
+    steps=(
+        Step("preflight", preflight),
+        *DRAIN_STEPS,
+        Step("offer", offer),
+        Step("provision", provision, offline_ok=True),
+        Step("await_fetch", await_fetch, offline_ok=True),
+        Step("await_machine", await_machine, offline_ok=True),
+        Step("read_machine", read_machine),
+        Step("verify_machine", verify),
+        Step("soak", soak),
+    ),
+    on="machine",
+    is_disruptive=True,
+    needs_facts=False,
+    needs=NEEDED,
+    check_params=replace_params,
+)

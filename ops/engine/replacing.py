@@ -1,0 +1,208 @@
+"""The machine of one step that is replaced by another: its config, its provisioner, and when it shows up."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.log import Entry, append
+from fleetui.core import clock
+from fleetui.core.crypto import seal, unseal
+from fleetui.core.errors import FleetError, SealBroken
+from nodes.hosts.ssh import HostKey
+from nodes.models import IgnitionVersion, Node
+from nodes.services.provisioning.arrive import arrived
+from nodes.services.provisioning.offer import provision, withdraw
+from nodes.services.provisioning.standing import standing
+from ops.actions.base import LeaseLost
+from ops.engine.claim import hold
+from ops.models import Operation, Replacement
+from ops.models import Provisioner as ProvisionerRow
+from ops.preflight import Check
+from ops.replacement import NotReady, Order, Provisioner
+from ops.services.replacing.plans import Replacing
+from ops.services.replacing.provisioners import opened
+
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
+
+
+class StepReplacement:
+    """Implements ops.actions.base.NewMachine. What it writes holds the lease of the step."""
+
+    def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str) -> None:
+        self._row, self._node, self._lease, self._step = row, node, lease, step
+        self._target: Mapping[str, object] = row.plan.get("target") or {}
+
+    def checks(self) -> list[Check]:
+        node = self._node
+        known = Replacing.of([node])
+        code, params = known.refusal(node, is_control_plane=self._row.is_control_plane)
+        if code:
+            return [Check("not_replaceable", "block", {"refused": code, **params})]
+        found = known.checks(node, self._row.params)
+        now = known.target(node)
+        if now["ignition"] != self._target.get("ignition"):
+            told = {"before": self._target.get("version"), "now": now["version"]}
+            found.append(Check("intended_changed", "block", told))
+        if now["provisioner_id"] != self._target.get("provisioner_id"):
+            told = {"before": self._target.get("provisioner"), "now": now["provisioner"]}
+            found.append(Check("provisioner_changed", "block", told))
+        try:
+            self.provisioner().ready()
+        except NotReady as error:
+            found.append(Check(error.code, "block", error.params))
+        return found
+
+    def provisioner(self) -> Provisioner:
+        row = ProvisionerRow.objects.filter(pk=str(self._target["provisioner_id"])).first()
+        if row is None:
+            raise NotReady("provisioner_gone", name=self._target.get("provisioner", ""))
+        return opened(row)
+
+    def offer(self, hours: int) -> str:
+        """Make the config of the new machine ready, once; says why it could not be, or nothing."""
+        if Replacement.objects.filter(operation=self._row).exists():
+            return ""
+        version = IgnitionVersion.objects.select_related("config").filter(pk=str(self._target["ignition"])).first()
+        try:
+            with transaction.atomic():
+                # The node before its operation, as everybody takes them.
+                Node.objects.select_for_update().get(pk=self._node.pk)
+                self._hold()
+                done = provision(node=self._node, version=version, hours=hours, actor=SYSTEM, now=clock.now())
+                provisioner = ProvisionerRow.objects.filter(pk=str(self._target["provisioner_id"])).first()
+                made = Replacement(operation=self._row, provisioner=provisioner, provisioning=done.provisioning)
+                made.sealed_token = seal(done.text, place=made.seal_place)
+                made.save(force_insert=True)
+        except FleetError as error:
+            return error.message
+        return ""
+
+    def standing(self) -> str:
+        """Where the offer stands (nodes.services.provisioning.standing); absent when there is none any more."""
+        offered = self._made().provisioning
+        return standing(offered, clock.now()) if offered else "absent"
+
+    def confirmed(self) -> frozenset[str]:
+        return frozenset(self._made().confirmed)
+
+    def order(self) -> Order:
+        """What the provisioner is asked for; raises NotReady when the config cannot be fetched any more."""
+        made, row = self._made(), self._row
+        offered, provisioner = made.provisioning, made.provisioner
+        if offered is None or provisioner is None or not made.sealed_token:
+            raise NotReady("nothing_to_fetch")
+        try:
+            text = unseal(made.sealed_token, place=made.seal_place)
+        except SealBroken as error:
+            raise NotReady("token_sealed", said=error.message) from error
+        return Order(
+            id=row.pk.hex,
+            node=row.node_name,
+            address=self._node.address,
+            port=self._node.port,
+            pool=row.pool_name,
+            cluster=row.cluster_name,
+            generation=offered.generation,
+            url=f"{provisioner.base_url}{reverse('nodes:fetch_config', args=[text])}",
+            sha512=offered.sha512,
+            host_key=offered.fingerprint,
+            confirmed=frozenset(made.confirmed),
+        )
+
+    def record(self, commands: Sequence[Sequence[str]]) -> None:
+        """What the provisioner is about to be asked; raises LeaseLost when it is somebody else's now."""
+        row = self._row
+        after = {
+            "kind": row.kind,
+            "node": row.node_name,
+            "step": self._step,
+            "provisioner": self._target["provisioner"],
+        }
+        after["command"] = [
+            "provisioner",
+            str(self._target["provisioner"]),
+            *(word for words in commands for word in words),
+        ]
+        with transaction.atomic():
+            self._hold()
+            append(
+                [
+                    Entry(
+                        actor=row.request.requester,
+                        action="operations.effect",
+                        subject=f"operation:{row.pk}",
+                        after=after,
+                        reason=row.request.reason,
+                    )
+                ]
+            )
+
+    def greet(self, key: HostKey) -> bool:
+        """Whether this is the key that was made for the new machine; then its generation begins."""
+        return arrived(node=self._node, key=key, now=clock.now())
+
+    def moved(self, address: str) -> bool:
+        """The new machine is at another address; False when that is none."""
+        if address == self._node.address:
+            return True
+        if not _is_address(address):
+            return False
+        row = self._row
+        with transaction.atomic():
+            nodes = Node.objects.filter(pk=self._node.pk)
+            nodes.keeping()
+            self._hold()
+            nodes.update(address=address, revision=F("revision") + 1)
+            entry = Entry(
+                row.request.requester,
+                "nodes.edit",
+                f"node:{row.node_name}",
+                before={"address": self._node.address},
+                after={"address": address},
+                reason=row.request.reason,
+            )
+            append([entry])
+        return True
+
+    def applied(self) -> str:
+        """The version that the node is known to have been made with, and its id."""
+        return str(Node.objects.values_list("applied_version_id", flat=True).get(pk=self._node.pk) or "")
+
+    def end(self) -> bool:
+        """Nothing leads to the config any more, and nothing of the provisioner stays; whether an offer was taken back."""
+        made = Replacement.objects.filter(operation=self._row).select_related("provisioner", "provisioning").first()
+        if made is None:
+            return False
+        if made.provisioner is not None:
+            # Where no order can be made, nothing was asked with one.
+            with suppress(NotReady):
+                opened(made.provisioner).forget(self.order())
+        taken_back = False
+        if made.provisioning is not None and made.provisioning.ended_at is None:
+            taken_back = withdraw(provisioning=made.provisioning, by=str(SYSTEM), now=clock.now())
+        Replacement.objects.filter(pk=made.pk).update(sealed_token="")
+        return taken_back
+
+    def _made(self) -> Replacement:
+        return Replacement.objects.select_related("provisioner", "provisioning").get(operation=self._row)
+
+    def _hold(self) -> None:
+        if not hold(self._row.pk, self._lease, clock.now()):
+            raise LeaseLost
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST_NAME.fullmatch(text) is not None
+    return True

@@ -1,0 +1,1 @@
+"""Provisioners, what a plan to replace says, and what people confirm by hand."""

@@ -1,0 +1,76 @@
+"""What a person does by hand in a replacement: says that the old machine is gone, that the new one was made; reads its config's address."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.crypto import unseal
+from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from nodes.services.provisioning.offer import NEEDED
+from ops.models import Operation, Replacement
+from ops.services.replacing.provisioners import under_way
+from ops.states import FINAL
+
+WHAT: Final = ("deleted", "created")
+#: The step in which a provisioner is at work; only then there is something to confirm.
+STEP: Final = "provision"
+
+
+def require_all(actor: Principal, operation: Operation) -> None:
+    """Whoever replaces a machine, or sees the address of its config, needs what an offer of a config needs."""
+    for permission in ("operations.request", *NEEDED):
+        require(actor, permission, operation)
+
+
+def may_all(actor: Principal, operation: Operation) -> bool:
+    return all(actor.may(permission, operation) for permission in ("operations.request", *NEEDED))
+
+
+def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime) -> Replacement:
+    """Say that it was done; the operation looks at once. A second time changes nothing."""
+    require_all(actor, operation)
+    if what not in WHAT:
+        mend = _("Use %(known)s.") % {"known": ", ".join(WHAT)}
+        raise InvalidInput(_("This is nothing to confirm."), field="what", value=what, mend=mend)
+    with transaction.atomic():
+        row = Operation.objects.select_for_update().get(pk=operation.pk)
+        held = Replacement.objects.filter(operation=row).first()
+        if held is None or row.step != STEP or row.state in FINAL:
+            raise Conflict(
+                _("The operation does not wait for this now."),
+                mend=_("Read it again: it says what it waits for."),
+            )
+        if what in held.confirmed:
+            return held
+        held.confirmed = {**held.confirmed, what: {"by": str(actor), "at": now.isoformat()}}
+        held.save(update_fields=["confirmed"])
+        if row.due_at is not None:
+            # A step at work looks again by itself; what rests is due now.
+            Operation.objects.filter(pk=row.pk, lease_id=None).update(due_at=now)
+        entry = Entry(
+            str(actor), "operations.confirm", f"operation:{row.pk}", after={"what": what, "node": row.node_name}
+        )
+        append([entry])
+    return held
+
+
+def token_of(*, operation: Operation, actor: Principal) -> tuple[Replacement, str]:
+    """The token that leads to the new machine's config, as long as it waits for one; that it was shown is recorded."""
+    require_all(actor, operation)
+    found = under_way(operation)
+    if found is None or not found.sealed_token or found.provisioning is None or found.provisioning.ended_at:
+        raise NotFound(
+            _("There is no config to fetch any more, or not yet."),
+            mend=_("It is there from the step in which it is made ready until the machine has come."),
+        )
+    text = unseal(found.sealed_token, place=found.seal_place)
+    after = {"node": operation.node_name, "version": str(found.provisioning.version)}
+    with transaction.atomic():
+        append([Entry(str(actor), "operations.reveal_config", f"operation:{operation.pk}", after=after)])
+    return found, text

@@ -1,0 +1,98 @@
+"""What stands for and against replacing nodes, from what is stored: for plans, and again right before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Q
+
+from nodes.models import IgnitionVersion, Node, Pool
+from nodes.models.ignition import ReviewState
+from ops.models import PoolProvisioner, Provisioner
+from ops.preflight import Check
+from ops.services.replacing.provisioners import opened
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """What is known of the nodes of a plan. Four queries, however many nodes."""
+
+    provisioners: Mapping[Any, Provisioner] = field(default_factory=dict)
+    pools: Mapping[Any, Pool] = field(default_factory=dict)
+    applied: Mapping[Any, str] = field(default_factory=dict)
+    #: Of each pool: nodes in service, and those of them that answer and are not known to be unwell.
+    counts: Mapping[Any, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, nodes: Sequence[Node]) -> Replacing:
+        ids = {node.pool_id for node in nodes if node.pool_id}
+        given = PoolProvisioner.objects.filter(pool__in=ids).select_related("provisioner")
+        pools = Pool.objects.filter(pk__in=ids).select_related("intended_version__config")
+        pools = pools.defer("intended_version__source", "intended_version__rendered")
+        versions = IgnitionVersion.objects.light().select_related("config")
+        wanted = {node.applied_version_id for node in nodes if node.applied_version_id}
+        good = Q(reachability="reachable") & ~Q(health="degraded")
+        rows = Node.objects.filter(pool__in=ids, lifecycle="active").order_by().values("pool")
+        counted = rows.annotate(whole=Count("pk"), good=Count("pk", filter=good))
+        return cls(
+            provisioners={one.pool_id: one.provisioner for one in given},
+            pools={pool.pk: pool for pool in pools},
+            applied={one.pk: str(one) for one in versions.filter(pk__in=wanted)} if wanted else {},
+            counts={row["pool"]: (row["whole"], row["good"]) for row in counted},
+        )
+
+    def refusal(self, node: Node, *, is_control_plane: bool) -> tuple[str, dict[str, Any]]:
+        """The code why it cannot be replaced; empty when it can."""
+        if node.last_seen_at is None:
+            return "nothing_there", {}
+        if node.pool_id is None or node.pool_id not in self.pools:
+            return "no_pool", {}
+        pool = self.pools[node.pool_id]
+        if node.pool_id not in self.provisioners:
+            return "no_provisioner", {"pool": pool.name}
+        version = pool.intended_version
+        if version is None:
+            return "nothing_intended", {"pool": pool.name}
+        if version.state != ReviewState.APPROVED:
+            return "intended_not_approved", {"pool": pool.name, "version": str(version)}
+        if is_control_plane:
+            return "control_plane_etcd", {}
+        return "", {}
+
+    def target(self, node: Node) -> dict[str, Any]:
+        pool, provisioner = self.pools[node.pool_id], self.provisioners[node.pool_id]
+        version = pool.intended_version
+        return {
+            "node": node.name,
+            "version": str(version),
+            "ignition": str(version.pk) if version else "",
+            "before": self.applied.get(node.applied_version_id, ""),
+            "provisioner": provisioner.name,
+            "provisioner_id": str(provisioner.pk),
+            "provisioner_kind": provisioner.kind,
+            "generation": node.generation + 1,
+        }
+
+    def commands(self, node: Node) -> list[list[str]]:
+        return opened(self.provisioners[node.pool_id]).commands(node.name, node.address)
+
+    def checks(self, node: Node, params: Mapping[str, Any]) -> list[Check]:
+        provisioner = self.provisioners[node.pool_id]
+        told = {"name": provisioner.name}
+        whole, good = self.counts.get(node.pool_id, (0, 0))
+        others = whole - (node.lifecycle == "active")
+        good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
+        found = [Check(f"by_{provisioner.kind}", params=told)]
+        found.append(Check("machine_deleted", "warn", {"name": node.name}))
+        if others <= 0:
+            found.append(Check("pool_alone", "warn"))
+        elif good <= 0:
+            level = "warn" if params.get("ignore_pool") else "block"
+            found.append(Check("pool_none_left", level, {"others": others}))
+        elif good < others:
+            found.append(Check("pool_short", "warn", {"good": good, "others": others}))
+        else:
+            found.append(Check("pool_whole", params={"good": good}))
+        return found

@@ -1,0 +1,281 @@
+"""Provisioners: set, given to pools, deleted; and opened for use."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings as installation
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import Principal, require
+from fleetui.audit.log import Entry, append
+from fleetui.core.crypto import seal, sealed_with_newest, unseal
+from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
+from nodes.models import Pool
+from ops.models import Operation, PoolProvisioner, Replacement
+from ops.models import Provisioner as ProvisionerRow
+from ops.replacement import Jobs, NotReady, Provisioner
+from ops.replacement.hook import Hook
+from ops.replacement.manual import Manual
+from ops.states import STARTED
+from ops.wording.replacement import not_ready
+
+PERMISSION = "settings.write"
+SETTINGS: Final[dict[str, tuple[str, ...]]] = {
+    "manual": ("instructions",),
+    "hook": ("command", "limit_s"),
+}
+DEFAULT_LIMIT_S: Final = {"hook": 900}
+LEAST_LIMIT_S, MOST_LIMIT_S = 10, 24 * 3600
+MOST_WORDS, MOST_WORD_CHARS = 40, 1000
+MOST_TEXT = 4000
+#: What this process was given for itself, and no command of others may read.
+_OURS = re.compile(r"FLEETUI_|DJANGO_|DATABASE_URL$|CELERY_BROKER_URL$|CACHE_URL$|PYTHON")
+
+
+def provisioners_of(principal: Principal) -> QuerySet[ProvisionerRow]:
+    """All of them, for admins of everything: they name commands of this machine."""
+    require(principal, PERMISSION)
+    return ProvisionerRow.objects.all()
+
+
+def provisioner_at(principal: Principal, provisioner_id: uuid.UUID) -> ProvisionerRow:
+    found = provisioners_of(principal).filter(pk=provisioner_id).first()
+    if found is None:
+        raise NotFound(_("There is no such provisioner."), mend=_("Read the list of provisioners."))
+    return found
+
+
+def passed_on() -> dict[str, str]:
+    """The environment that commands get: this process' own, without what is meant for FleetUI alone."""
+    return {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+
+
+def opened(row: ProvisionerRow) -> Provisioner:
+    """What carries it out; nothing is asked of it yet."""
+    return _opened(row.kind, row.settings)
+
+
+def _opened(kind: str, given: Mapping[str, Any]) -> Provisioner:
+    if kind == "manual":
+        return Manual()
+    folder = Path(installation.PROVISIONERS_DIR) if installation.PROVISIONERS_DIR else None
+    jobs = Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
+    return Hook(tuple(given["command"]), given["limit_s"], folder, jobs)
+
+
+def set_provisioner(
+    *,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    base_url: str,
+    pools: Collection[Pool] = (),
+    provisioner: ProvisionerRow | None = None,
+    expected_revision: int | None = None,
+    actor: Principal,
+    now: datetime,
+) -> ProvisionerRow:
+    """Add one, or (with `provisioner`) change it. `pools` are all of its pools; one that has another is refused."""
+    require(actor, PERMISSION)
+    name = name.strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        mend = _("Give 1 to 100 characters.")
+        raise InvalidInput(_("A provisioner needs a name."), field="name", value=name, mend=mend)
+    if kind not in ProvisionerRow.KINDS or (provisioner is not None and kind != provisioner.kind):
+        mend = _("Use %(known)s.") % {"known": ", ".join(ProvisionerRow.KINDS)}
+        raise InvalidInput(_("This is no kind of provisioner."), field="kind", value=kind, mend=mend)
+    columns: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "settings": _checked(kind, settings),
+        "base_url": _base_url(base_url),
+        "set_by": str(actor),
+        "set_at": now,
+    }
+    try:
+        # No command is started here: whether this machine has it is asked before each replacement, where it runs.
+        with transaction.atomic():
+            before = _told(provisioner) if provisioner else None
+            found = _stored(provisioner, columns, expected_revision)
+            _give(found, pools)
+            action = "provisioners.edit" if provisioner else "provisioners.add"
+            append([_entry(action, found, actor, before=before, after=_told(found))])
+    except IntegrityError as error:
+        raise Conflict(
+            _("There is a provisioner %(name)s already.") % {"name": name},
+            field="name",
+            value=name,
+            mend=_("Choose another name."),
+        ) from error
+    return found
+
+
+def _stored(
+    provisioner: ProvisionerRow | None, columns: Mapping[str, Any], expected_revision: int | None
+) -> ProvisionerRow:
+    if provisioner is None:
+        return ProvisionerRow.objects.create(**columns)
+    revision = provisioner.revision if expected_revision is None else expected_revision
+    mine = ProvisionerRow.objects.filter(pk=provisioner.pk, revision=revision)
+    if not mine.update(**columns, revision=F("revision") + 1):
+        raise StaleEdit(_("Someone else changed this provisioner meanwhile."), mend=_("Read it again."))
+    return ProvisionerRow.objects.get(pk=provisioner.pk)
+
+
+def _give(row: ProvisionerRow, pools: Collection[Pool]) -> None:
+    wanted = {pool.pk for pool in pools}
+    others = PoolProvisioner.objects.filter(pool__in=wanted).exclude(provisioner=row)
+    taken = others.select_related("pool", "provisioner").first()
+    if taken is not None:
+        raise Conflict(
+            _("%(pool)s has the provisioner %(name)s.") % {"pool": taken.pool.name, "name": taken.provisioner.name},
+            field="pools",
+            value=taken.pool.name,
+            mend=_("Take the pool from that one first."),
+        )
+    mine = PoolProvisioner.objects.filter(provisioner=row)
+    mine.exclude(pool__in=wanted).delete()
+    there = set(mine.values_list("pool", flat=True))
+    PoolProvisioner.objects.bulk_create(PoolProvisioner(pool_id=pk, provisioner=row) for pk in wanted - there)
+
+
+def delete_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> None:
+    """Its pools have none then. Refused while it is at work."""
+    require(actor, PERMISSION)
+    with transaction.atomic():
+        at_work = Replacement.objects.filter(provisioner=provisioner, operation__state__in=sorted(STARTED))
+        if (busy := at_work.select_related("operation").first()) is not None:
+            raise Conflict(
+                _("It is replacing %(name)s.") % {"name": busy.operation.node_name},
+                mend=_("Wait for the end of that operation, or cancel it."),
+            )
+        before = _told(provisioner)
+        if ProvisionerRow.objects.filter(pk=provisioner.pk).delete()[0]:
+            append([_entry("provisioners.delete", provisioner, actor, before=before)])
+
+
+def try_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> None:
+    """Whether it could be asked, from the process that is asked this; raises InvalidInput with what stands against it."""
+    require(actor, PERMISSION)
+    try:
+        opened(provisioner).ready()
+    except NotReady as error:
+        message, mend = not_ready(error.code, error.params)
+        raise InvalidInput(message, field="settings", value=provisioner.name, mend=mend) from error
+
+
+def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(set(given) - set(SETTINGS[kind])):
+        mend = _("Use %(known)s.") % {"known": ", ".join(SETTINGS[kind])}
+        message = _("A provisioner of this kind has no such setting.")
+        raise InvalidInput(message, field=unknown[0], value=None, mend=mend)
+    if kind == "manual":
+        return {"instructions": _text(given, "instructions")}
+    return {"command": _command(given.get("command")), "limit_s": _limit(kind, given)}
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    found = given.get(name) or ""
+    if not isinstance(found, str) or len(found) > MOST_TEXT:
+        mend = _("Give at most %(limit)s characters.") % {"limit": MOST_TEXT}
+        raise InvalidInput(_("This text cannot be used."), field=name, value=None, mend=mend)
+    return found.strip()
+
+
+def _command(found: object) -> list[str]:
+    words = list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
+    good = [word for word in words if isinstance(word, str) and word.isprintable() and len(word) <= MOST_WORD_CHARS]
+    if not words or len(words) > MOST_WORDS or len(good) < len(words) or not words[0].strip():
+        raise InvalidInput(
+            _("This is no command."),
+            field="command",
+            value=str(found)[:200],
+            mend=_("Give a list of words. The first is a file in the folder that FLEETUI_PROVISIONERS_DIR names."),
+        )
+    if words[0].startswith("/") or ".." in Path(words[0]).parts:
+        raise InvalidInput(
+            _("The command lies outside the folder of provisioners."),
+            field="command",
+            value=words[0],
+            mend=_("Name it as it is called below the folder that FLEETUI_PROVISIONERS_DIR names."),
+        )
+    return good
+
+
+def _limit(kind: str, given: Mapping[str, Any]) -> int:
+    found = given.get("limit_s")
+    found = DEFAULT_LIMIT_S[kind] if found is None else found
+    if isinstance(found, bool) or not isinstance(found, int) or not LEAST_LIMIT_S <= found <= MOST_LIMIT_S:
+        mend = _("Give %(least)s to %(most)s seconds.") % {"least": LEAST_LIMIT_S, "most": MOST_LIMIT_S}
+        raise InvalidInput(_("This is no time limit."), field="limit_s", value=str(found)[:40], mend=mend)
+    return found
+
+
+def _base_url(text: str) -> str:
+    found = str(text).strip().rstrip("/")
+    try:
+        parts = urlsplit(found)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+        is_good = is_good and parts.username is None and (parts.port or 1) > 0 and found.isprintable()
+    except ValueError:
+        is_good = False
+    if not is_good or len(found) > 200:
+        raise InvalidInput(
+            _("This is no address of FleetUI."),
+            field="base_url",
+            value=str(text)[:200],
+            mend=_("Give it as new machines reach it, such as https://fleet.example.org."),
+        )
+    return found
+
+
+def _told(row: ProvisionerRow) -> dict[str, Any]:
+    pools = PoolProvisioner.objects.filter(provisioner=row).order_by("pool__name").values_list("pool__name", flat=True)
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "settings": row.settings,
+        "base_url": row.base_url,
+        "pools": list(pools),
+    }
+
+
+def _entry(
+    action: str,
+    row: ProvisionerRow,
+    actor: Principal,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Entry:
+    return Entry(str(actor), action, f"provisioner:{row.name}", before=before, after=after)
+
+
+def rotate_seals() -> int:
+    """Seal every token of a replacement under way with the newest encryption key; returns how many changed."""
+    changed = 0
+    for row in Replacement.objects.exclude(sealed_token=""):
+        if not sealed_with_newest(row.sealed_token):
+            fresh = seal(unseal(row.sealed_token, place=row.seal_place), place=row.seal_place)
+            changed += Replacement.objects.filter(pk=row.pk, sealed_token=row.sealed_token).update(sealed_token=fresh)
+    return changed
+
+
+def under_way(operation: Operation) -> Replacement | None:
+    """What the operation has made ready, if anything."""
+    found: Replacement | None = (
+        Replacement.objects.filter(operation=operation)
+        .select_related("provisioner", "provisioning__version__config")
+        .first()
+    )
+    return found

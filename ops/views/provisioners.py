@@ -1,0 +1,175 @@
+"""What deletes and makes machines: the list under Settings, its form and its buttons."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
+from fleetui.access.settings_tabs import settings_tabs
+from fleetui.core import clock
+from fleetui.core.errors import FleetError, NotFound
+from fleetui.core.form_errors import sentence, submitted
+from nodes.models import Pool
+from nodes.views.subject import principal_of
+from ops.models import PoolProvisioner, Provisioner
+from ops.services.replacing import provisioners as services
+from ops.wording.replacement import KINDS
+
+_PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off", "class": "form-control ui-mono"}
+
+
+class ProvisionerForm(forms.Form):
+    """By hand, or a command; and the pools that it makes machines for."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
+    instructions = forms.CharField(
+        label=gettext_lazy("What to do"),
+        required=False,
+        max_length=services.MOST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=gettext_lazy("Shown to whoever deletes the machine and makes the new one."),
+    )
+    command = forms.CharField(
+        label=gettext_lazy("Command"),
+        max_length=2000,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "replace-vm --region eu-1"}),
+        help_text=gettext_lazy(
+            "A file in the folder that FLEETUI_PROVISIONERS_DIR names, with its arguments; no shell."
+        ),
+    )
+    limit_s = forms.IntegerField(
+        label=gettext_lazy("Time limit of one run in seconds"),
+        min_value=services.LEAST_LIMIT_S,
+        max_value=services.MOST_LIMIT_S,
+    )
+    base_url = forms.CharField(
+        label=gettext_lazy("Address of FleetUI"),
+        max_length=200,
+        widget=forms.TextInput(attrs=_PLAIN),
+        help_text=gettext_lazy("As new machines reach it: there they fetch their config."),
+    )
+    pools = forms.ModelMultipleChoiceField(
+        Pool.objects.none(),
+        label=gettext_lazy("Pools"),
+        required=False,
+        help_text=gettext_lazy("Those whose machines it makes. A pool has one provisioner at most."),
+    )
+    revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, kind: str, principal: Principal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {name for names in services.SETTINGS.values() for name in names} - set(services.SETTINGS[kind]):
+            del self.fields[name]
+        self.fields["pools"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
+
+    def clean_command(self) -> list[str]:
+        try:
+            return shlex.split(self.cleaned_data["command"])
+        except ValueError:
+            raise forms.ValidationError(_("A quotation mark is not closed.")) from None
+
+
+def _admin(request: HttpRequest) -> Principal:
+    principal: Principal = principal_of(request)
+    if not principal.may(services.PERMISSION):
+        raise PermissionDenied(services.PERMISSION)
+    return principal
+
+
+def _provisioner(principal: Principal, provisioner_id: uuid.UUID) -> Provisioner:
+    try:
+        return services.provisioner_at(principal, provisioner_id)
+    except NotFound as error:
+        raise Http404(str(error)) from error
+
+
+@require_safe
+@needs("settings.write")
+def provisioner_list(request: HttpRequest) -> HttpResponse:
+    """Every provisioner with its pools. Two queries."""
+    rows = services.provisioners_of(_admin(request)).prefetch_related("pools__pool")
+    context = {
+        "tabs": settings_tabs(request),
+        "rows": [{"provisioner": one, "kind": KINDS[one.kind], "what": _what(one)} for one in rows],
+        "kinds": KINDS.items(),
+    }
+    return render(request, "ops/provisioners.html", context)
+
+
+def _what(one: Provisioner) -> str:
+    return shlex.join(one.settings["command"]) if one.kind == "hook" else ""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("settings.write")
+def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = None) -> HttpResponse:
+    """A new one of the kind in the address, or other settings of one that is there."""
+    principal = _admin(request)
+    provisioner = _provisioner(principal, provisioner_id) if provisioner_id else None
+    kind = provisioner.kind if provisioner else request.GET.get("kind", "hook")
+    if kind not in Provisioner.KINDS:
+        raise Http404(kind)
+    given = request.POST if request.method == "POST" else None
+    form = ProvisionerForm(given, kind=kind, principal=principal, initial=_initial(request, provisioner))
+
+    def save(values: dict[str, Any]) -> HttpResponse:
+        saved = services.set_provisioner(
+            name=values["name"],
+            kind=kind,
+            settings={name: values[name] for name in services.SETTINGS[kind]},
+            base_url=values["base_url"],
+            pools=values["pools"],
+            provisioner=provisioner,
+            expected_revision=values["revision"],
+            actor=principal,
+            now=clock.now(),
+        )
+        messages.info(request, _("%(name)s is saved.") % {"name": saved.name})
+        return redirect("provisioners")
+
+    answer, status = submitted(request, form, save)
+    if answer is not None:
+        return answer
+    context = {"form": form, "provisioner": provisioner, "kind": KINDS[kind], "kind_code": kind}
+    return render(request, "ops/provisioner.html", context, status=status)
+
+
+def _initial(request: HttpRequest, provisioner: Provisioner | None) -> dict[str, Any]:
+    if provisioner is None:
+        return {"base_url": request.build_absolute_uri("/").rstrip("/"), "limit_s": services.DEFAULT_LIMIT_S["hook"]}
+    found = {**provisioner.settings, "name": provisioner.name, "base_url": provisioner.base_url}
+    if "command" in found:
+        found["command"] = shlex.join(found["command"])
+    pools = PoolProvisioner.objects.filter(provisioner=provisioner).values_list("pool", flat=True)
+    return {**found, "pools": list(pools), "revision": provisioner.revision}
+
+
+@require_POST
+@needs("settings.write")
+def provisioner_do(request: HttpRequest, provisioner_id: uuid.UUID) -> HttpResponse:
+    """The buttons: look whether it could be asked, delete."""
+    principal = _admin(request)
+    provisioner, what = _provisioner(principal, provisioner_id), request.POST.get("do", "")
+    try:
+        if what == "test":
+            services.try_provisioner(provisioner=provisioner, actor=principal)
+            messages.success(request, _("%(name)s is there and can be asked.") % {"name": provisioner.name})
+        elif what == "delete":
+            services.delete_provisioner(provisioner=provisioner, actor=principal)
+        else:
+            raise Http404(what)
+    except FleetError as error:
+        messages.error(request, sentence(error))
+    return redirect("provisioners")

@@ -1,0 +1,238 @@
+"""Replacement in words: provisioners, what stands against asking them, what is waited for, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from nodes.wording.sentences import Forms, fill
+
+KINDS: dict[str, Promise] = {
+    "manual": _("By hand"),
+    "hook": _("Command of this installation"),
+}
+#: code -> (why a provisioner cannot be asked, the mend).
+NOT_READY: dict[str, tuple[Forms, Promise]] = {
+    "no_folder": (
+        (_("FleetUI was not told where commands of provisioners are."),),
+        _("Set FLEETUI_PROVISIONERS_DIR where its workers run, and start them again."),
+    ),
+    "outside_folder": (
+        (_("%(path)s leads out of %(folder)s."),),
+        _("Put the command itself into the folder that FLEETUI_PROVISIONERS_DIR names."),
+    ),
+    "hook_absent": (
+        (_("%(path)s is not there, or may not be run."),),
+        _("Put it there, and make it executable for the user of FleetUI."),
+    ),
+    "provisioner_gone": (
+        (_("The provisioner %(name)s was deleted."), _("The provisioner was deleted.")),
+        _("Give the pool a provisioner, and ask again."),
+    ),
+    "nothing_to_fetch": (
+        (_("The config of the new machine cannot be fetched any more."),),
+        _("End this operation, and ask again."),
+    ),
+    "token_sealed": (
+        (_("The address of the config cannot be opened: %(said)s"), _("The address of the config cannot be opened.")),
+        _("Give FleetUI back the encryption key that sealed it."),
+    ),
+}
+STEPS: dict[str, Promise] = {
+    "offer": _("Make the config of the new machine ready"),
+    "provision": _("Delete the machine and make the new one"),
+    "await_fetch": _("Wait until it has fetched its config"),
+    "await_machine": _("Wait for its host key"),
+    "read_machine": _("Read the new machine and store what it says"),
+    "verify_machine": _("Compare the version of its config"),
+}
+WAITS: dict[str, Forms] = {
+    "offers": (_("The config of the new machine is being made ready."),),
+    "provisioner_starts": (_("%(name)s is about to be asked."), _("The provisioner is about to be asked.")),
+    "provisioner_works": (_("%(name)s is at work."), _("The provisioner is at work.")),
+    "hook_runs": (_("The command of %(name)s runs."), _("The command runs.")),
+    "hook_works": (
+        _("%(name)s says that it works: %(said)s It is asked again."),
+        _("%(name)s says that it works, and is asked again."),
+    ),
+    "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
+    "runs_elsewhere": (
+        _("The command was started by a worker with another data folder; that one has to see its end."),
+    ),
+    "person_deletes": (
+        _("Waits for a person: delete the machine of %(node)s, then confirm it here."),
+        _("Waits for a person to delete the machine and to confirm it here."),
+    ),
+    "person_creates": (
+        _(
+            "Waits for a person: make the new machine of %(node)s with the config whose address is here, then confirm it."
+        ),
+        _("Waits for a person to make the new machine and to confirm it here."),
+    ),
+    "machine_fetches": (
+        _("Waits until the new machine has fetched its config, at most until %(until)s."),
+        _("Waits until the new machine has fetched its config."),
+    ),
+    "machine_boots": (
+        _("The new machine does not answer yet; it has until %(until)s. %(message)s"),
+        _("The new machine does not answer yet; it has until %(until)s."),
+        _("The new machine does not answer yet."),
+    ),
+    "other_key_shown": (
+        _(
+            "What answers there shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
+            "It is not trusted; the right one has until %(until)s."
+        ),
+        _("What answers there shows another host key than the one that was made for the new machine."),
+    ),
+    "old_still_answers": (
+        _("The machine before still answers with its host key; the new one has until %(until)s."),
+        _("The machine before still answers with its host key."),
+    ),
+}
+NOTES: dict[str, Forms] = {
+    "offered": (_("%(version)s was rendered for it, with a host key of its own."),),
+    "offer_taken_back": (_("The config of the new machine leads nowhere any more."),),
+    "provisioner_asked": (_("Started on the machine of FleetUI: %(command)s"),),
+    "provisioner_said": (_("The provisioner says: %(said)s"),),
+    "machine_met": (
+        _("The new machine of %(name)s showed the host key that was made for it."),
+        _("The new machine showed the host key that was made for it."),
+    ),
+}
+CHECKS: dict[str, Forms] = {
+    **{code: forms for code, (forms, _mend) in NOT_READY.items()},
+    "by_manual": (_("A person deletes and makes the machine, and confirms it (%(name)s)."),),
+    "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
+    "machine_deleted": (
+        _("The machine of %(name)s is deleted with everything on its disks. There is no way back from that."),
+    ),
+    "not_replaceable": ("%(why)s",),
+    "intended_changed": (
+        _("The plan was made for %(before)s, and the pool intends %(now)s now. Ask again."),
+        _("The pool intends another version now. Ask again."),
+    ),
+    "provisioner_changed": (
+        _("The plan was made for the provisioner %(before)s, and the pool has %(now)s now. Ask again."),
+        _("The pool has another provisioner now. Ask again."),
+    ),
+    "pool_alone": (_("It is the only node of its pool: nothing takes its place meanwhile."),),
+    "pool_none_left": (
+        ngettext_lazy(
+            "The %(others)d other node of its pool does not work either: nothing would take its place.",
+            "None of the %(others)d other nodes of its pool works: nothing would take its place.",
+            "others",
+        ),
+    ),
+    "pool_short": (
+        _("%(good)s of %(others)s other nodes of its pool work."),
+        _("Not all other nodes of its pool work."),
+    ),
+    "pool_whole": (
+        ngettext_lazy(
+            "The %(good)d other node of its pool works.", "The %(good)d other nodes of its pool work.", "good"
+        ),
+    ),
+}
+#: What to do about it, where the sentence alone does not say so.
+MENDS: dict[str, Promise] = {
+    **{code: mend for code, (_forms, mend) in NOT_READY.items()},
+    "pool_none_left": _("Mend the others first, or ask again with “Also when no other node works” (ignore_pool)."),
+}
+RESULTS: dict[str, Forms] = {
+    "replaced": (
+        _(
+            "Replaced: generation %(generation)s was made with %(version)s, showed its host key, runs %(runs)s, and was "
+            "healthy for %(seconds)s s."
+        ),
+        _("Replaced: generation %(generation)s was made with %(version)s, showed its host key, and is healthy."),
+        _("Replaced."),
+    ),
+    "not_offered": (_("The config of the new machine could not be made ready: %(said)s"),),
+    "offer_over": (_("The config of the new machine was taken back meanwhile (%(ending)s)."),),
+    "hook_failed": (
+        _("The command of %(name)s failed (status %(status)s): %(said)s"),
+        _("The command of %(name)s failed (status %(status)s)."),
+        _("The command failed."),
+    ),
+    "hook_no_json": (_("The command of %(name)s answered no JSON: %(said)s"), _("The command answered no JSON.")),
+    "hook_no_state": (
+        _("The command of %(name)s answered without a state of replaced, working or failed: %(said)s"),
+        _("The command answered without a state of replaced, working or failed."),
+    ),
+    "hook_handle": (_("What the command of %(name)s gave to keep is no object, or too large."),),
+    "hook_address": (_("The command of %(name)s gave an address that cannot be used: %(said)s"),),
+    "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
+    "bad_address": (_("%(name)s gave an address that cannot be used: %(address)s"),),
+    "not_fetched": (
+        _("Nothing has fetched the config of the new machine within %(minutes)s min."),
+        _("Nothing has fetched the config of the new machine."),
+    ),
+    "not_arrived": (
+        _("The new machine fetched its config and did not answer within %(minutes)s min: %(message)s"),
+        _("The new machine fetched its config and did not answer."),
+    ),
+    "other_key": (
+        _(
+            "What answers there shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
+            "It is not trusted. See whether another machine has its address."
+        ),
+        _("What answers there shows another host key than the one that was made for the new machine."),
+    ),
+    "old_answers": (
+        _("After %(minutes)s min the machine before still answers with its host key: it was not deleted."),
+        _("The machine before still answers: it was not deleted."),
+    ),
+    "other_version": (
+        _("The new machine was to be made with %(version)s, and says %(said)s of itself."),
+        _("The new machine was to be made with %(version)s, and says nothing of it."),
+        _("The new machine was made with another version."),
+    ),
+    **{code: forms for code, (forms, _mend) in NOT_READY.items()},
+}
+#: What is there now, when it could not go on.
+THERE: dict[str, Promise] = {
+    "old": _("The machine before still answers with its host key."),
+    "nothing": _("Nothing answers at its address."),
+    "other_key": _("Something answers at its address, with another host key than the trusted one."),
+    "new": _("The new machine answers."),
+}
+REFUSALS: dict[str, Forms] = {
+    "needs_permissions": (
+        _("You may not have it replaced: that needs %(permissions)s as well."),
+        _("You may not have it replaced."),
+    ),
+    "nothing_there": (
+        _("No machine was ever seen behind it: offer it a config instead (Provision the next machine)."),
+    ),
+    "no_pool": (_("It is in no pool, so that nothing says what it should be made with."),),
+    "no_provisioner": (
+        _("Nothing is known that makes machines of the pool %(pool)s: an admin gives it a provisioner under Settings."),
+        _("Nothing is known that makes machines of its pool."),
+    ),
+    "nothing_intended": (
+        _("The pool %(pool)s intends no Ignition version: choose an approved one first."),
+        _("Its pool intends no Ignition version."),
+    ),
+    "intended_not_approved": (
+        _("%(version)s, which the pool %(pool)s intends, is not approved."),
+        _("The version that its pool intends is not approved."),
+    ),
+    "control_plane_etcd": (
+        _(
+            "It is a control plane: its etcd member would have to be taken out of the quorum first, which FleetUI does "
+            "not do. Replace it by hand."
+        ),
+    ),
+}
+LEFTOVERS: dict[str, Promise] = {"offer": _("the config that was made ready for the new machine")}
+
+
+def not_ready(code: str, params: Mapping[str, Any]) -> tuple[str, str]:
+    """Why a provisioner cannot be asked, and the mend."""
+    forms, mend = NOT_READY[code]
+    return fill(forms, params), str(mend)
