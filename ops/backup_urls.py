@@ -17,6 +17,7 @@ pages: list[URLPattern] = [
     path("backups/<uuid:policy_id>/", backups.policy_page, name="backup_policy"),
     path("backups/<uuid:policy_id>/edit/", backups.policy_edit, name="backup_policy_edit"),
     path("backups/<uuid:policy_id>/run/", backups.policy_run, name="backup_policy_run"),
+    path("backups/<uuid:policy_id>/drill/", backups.policy_drill, name="backup_policy_drill"),
     path("backups/<uuid:policy_id>/delete/", backups.policy_delete, name="backup_policy_delete"),
 ]
 endpoints: list[URLPattern] = [
@@ -26,6 +27,7 @@ endpoints: list[URLPattern] = [
     path("v1/backups/targets/<uuid:target_id>/", api.TargetDetail.as_view(), name="backup-target"),
     path("v1/backups/targets/<uuid:target_id>/test/", api.TargetTest.as_view(), name="backup-target-test"),
     path("v1/backups/<uuid:policy_id>/runs/", api.PolicyRuns.as_view(), name="backup-runs"),
+    path("v1/backups/<uuid:policy_id>/drills/", api.PolicyDrills.as_view(), name="backup-drills"),
     path("v1/backups/<uuid:policy_id>/plan/", api.PolicyPlan.as_view(), name="backup-plan"),
     path("v1/backups/<uuid:policy_id>/report/", api.PolicyReport.as_view(), name="backup-report"),
 ]

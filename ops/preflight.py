@@ -59,6 +59,16 @@ def not_held(plan: Mapping[str, Any]) -> Check:
     return Check("not_held", params={"version": target})
 
 
+def proven_backup(plan: Mapping[str, Any]) -> list[Check]:
+    """Of each backup that is set as a gate before the node, whether it is fresh and was proven by a restore drill."""
+    return [gate_check(gate) for gate in objects(plan, "gates")]
+
+
+def gate_check(gate: Mapping[str, Any]) -> Check:
+    code, params = text(gate, "code"), {"policy": text(gate, "policy"), "hours": number(gate, "hours")}
+    return Check("backup_proven", "ok", params) if code == "open" else Check(f"gate_{code}", "block", params)
+
+
 def deployments_known(facts: Facts) -> Check:
     booted = booted_of(facts)
     if booted is None:

@@ -10,6 +10,7 @@ from ops.actions.container_logs import CONTAINER_LOGS
 from ops.actions.container_power import POWER
 from ops.actions.deployment import DEPLOYMENTS
 from ops.actions.drain import DRAIN, UNCORDON
+from ops.actions.drill import RESTORE_DRILL
 from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
 from ops.actions.looking import CHECK, REFRESH
@@ -21,7 +22,8 @@ from ops.actions.unit import UNIT_RESTART
 _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
-        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, REPLACE, *SIMPLE, BACKUP),
+        *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, REPLACE, *SIMPLE),
+        *(BACKUP, RESTORE_DRILL),
         *DEPLOYMENTS,
         *(
             CONTAINER_UPDATE,

@@ -51,7 +51,7 @@ def copy(ctx: Context) -> Outcome:
         key = ctx.vault.begin(source.suffix)
         ctx.log.note("backup_begins", location=target.location(key))
         with ctx.host.stream(Command(tuple(source.argv))) as stream:
-            passed = pass_on(stream, source, target, key, _renewing(ctx))
+            passed = pass_on(stream, source, target, key, renewing(ctx))
     except NoJob as error:
         return Fail(error.code, error.params)
     except SourceFailed as error:
@@ -71,7 +71,7 @@ def verify(ctx: Context) -> Outcome:
     try:
         record = ctx.vault.recorded()
         if record.state != "good":
-            found = read_back(ctx.vault.target(), record.key, _renewing(ctx))
+            found = read_back(ctx.vault.target(), record.key, renewing(ctx))
             if found != record.stored:
                 ctx.log.note("backup_differs", size_bytes=found.size_bytes, sha256=found.sha256)
                 return Fail("reads_differently", {"size_bytes": found.size_bytes})
@@ -90,7 +90,7 @@ def keep(ctx: Context) -> Outcome:
     try:
         target = ctx.vault.target()
         forget_halves(ctx)
-        renew = _renewing(ctx)
+        renew = renewing(ctx)
         for run, key in ctx.vault.surplus():
             renew()
             try:
@@ -145,7 +145,7 @@ def target_failed(error: TargetError) -> Fail:
     return Fail(f"target_{error.code}", {"said": error.said}, again=error.passes)
 
 
-def _renewing(ctx: Context) -> Callable[[], None]:
+def renewing(ctx: Context) -> Callable[[], None]:
     """Renews the lease now and then; who has lost it writes nothing more."""
     renewed_s = monotonic() - ctx.lease_s
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
@@ -17,6 +18,7 @@ from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult, HostKey
 from ops.backups.base import Target as BackupTarget
+from ops.backups.drill import Chosen
 from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.kubernetes.deployments import Deployment, ReplicaSet
@@ -78,6 +80,24 @@ class Vault(Protocol):
         ...
 
     def deleted(self, run: str) -> None: ...
+
+    def newest(self) -> Chosen:
+        """The newest good backup of the policy, for a drill; from here on the drill is of this one. Raises NoJob."""
+        ...
+
+    def chosen(self, run: str) -> Chosen: ...
+
+    def target_of(self, run: str) -> BackupTarget:
+        """Where that one lies, also when the policy has another target now."""
+        ...
+
+    def scratch(self) -> Path:
+        """The directory below which drills have their folders."""
+        ...
+
+    def proven(self, run: str, proves: str, found: Mapping[str, Any]) -> None:
+        """From here on the proof counts."""
+        ...
 
 
 class Inventory(Protocol):

@@ -80,6 +80,7 @@ def ready_to_upgrade(
     return [
         checks.deployments_known(facts),
         checks.not_held(plan),
+        *checks.proven_backup(plan),
         checks.no_transaction(facts),
         *checks.space(measured),
         checks.agent_idle(facts),
@@ -101,6 +102,7 @@ def ready_to_roll_back(
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
         checks.has_rollback(facts),
+        *checks.proven_backup(plan),
     ]
 
 

@@ -31,10 +31,12 @@ from nodes.models import Node, Pool
 from ops import wording
 from ops.api import shapes
 from ops.api.operations import KEY, requested
-from ops.models import BackupPolicy, BackupRun, BackupTarget
+from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget
 from ops.services.backups import policies, targets
+from ops.services.backups.drills import request_drill
+from ops.services.backups.gates import GATES, gate_of
 from ops.services.backups.keeping import planned
-from ops.services.backups.reading import overdue_at, policy_at, standing
+from ops.services.backups.reading import overdue_at, policy_at, standing, unproven_at
 from ops.services.backups.runs import report, request_backup
 
 RUNS_SHOWN = 200
@@ -69,6 +71,13 @@ _POLICY = {
     "state": one_of(STANDINGS),
     "last_good_at": nullable(TIME),
     "overdue_at": TIME,
+    "prove_within_s": nullable(INTEGER),
+    "is_gate": FLAG,
+    "last_proven_at": nullable(TIME),
+    "unproven_at": nullable(TIME),
+    "gate": nullable(one_of(GATES)),
+    "drill_cron": nullable(TEXT),
+    "next_drill_at": nullable(TIME),
     "cron": nullable(TEXT),
     "zone": nullable(TEXT),
     "next_run_at": nullable(TIME),
@@ -86,11 +95,28 @@ _TARGET = {
     "set_by": TEXT,
     "set_at": TIME,
 }
+_DRILL = {
+    "id": TEXT,
+    "state": one_of(BackupDrill.STATES),
+    "proves": nullable(one_of(BackupDrill.PROVES)),
+    "asked_by": TEXT,
+    "started_at": TIME,
+    "ended_at": nullable(TIME),
+    "run_id": nullable(TEXT),
+    "backup_at": nullable(TIME),
+    "location": nullable(TEXT),
+    "sha256": nullable(TEXT),
+    "found": ANY_OBJECT,
+    "result": nullable(TEXT),
+    "sentence": TEXT,
+    "operation_id": nullable(TEXT),
+}
 _PLANNED = {"run_id": TEXT, "started_at": TIME, "location": TEXT, "stays": FLAG, "reasons": TEXTS}
 RUN = Document("BackupRun", object_of(_RUN))
 RUNS = Document("BackupRunList", object_of({"results": list_of(object_of(_RUN))}))
 POLICY = Document("BackupPolicy", object_of(_POLICY))
 POLICIES = Document("BackupPolicyList", object_of({"results": list_of(object_of(_POLICY))}))
+DRILLS = Document("BackupDrillList", object_of({"results": list_of(object_of(_DRILL))}))
 PLAN = Document("BackupRetentionPlan", object_of({"results": list_of(object_of(_PLANNED))}))
 TARGET = Document("BackupTarget", object_of(_TARGET))
 TARGETS = Document("BackupTargetList", object_of({"results": list_of(object_of(_TARGET))}))
@@ -108,6 +134,20 @@ class PolicyBody(Body):
     keep = serializers.DictField(default=dict, help_text='{"daily": 7, "weekly": 4}; empty: nothing is deleted.')
     overdue_after_s = Integer(
         default=policies.DEFAULT_OVERDUE_S, min_value=policies.LEAST_OVERDUE_S, max_value=policies.MOST_OVERDUE_S
+    )
+    prove_within_s = Integer(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=policies.LEAST_OVERDUE_S,
+        max_value=policies.MOST_OVERDUE_S,
+        help_text="How old the proof by a restore drill may be. null: nobody is told.",
+    )
+    is_gate = Flag(
+        default=False, help_text="Of etcd: no upgrade or rollback of its nodes without a fresh, proven backup."
+    )
+    drill_cron = Text(
+        max_length=200, allow_blank=True, default="", help_text="When a restore drill runs. Empty: no schedule."
     )
     cron = Text(max_length=200, allow_blank=True, default="", help_text="Empty: no schedule.")
     zone = Text(max_length=60, default="UTC")
@@ -169,9 +209,28 @@ def run_sentence(run: BackupRun) -> str:
     return wording.result_sentence(run.result, run.result_params) if run.result else ""
 
 
+def drill_json(drill: BackupDrill) -> dict[str, Any]:
+    names = ("state", "asked_by", "started_at", "ended_at", "run_id", "backup_at", "found", "operation_id")
+    return {
+        "id": drill.pk,
+        **{name: getattr(drill, name) for name in names},
+        "proves": drill.proves or None,
+        "location": drill.location or None,
+        "sha256": drill.sha256 or None,
+        "result": drill.result or None,
+        "sentence": drill_sentence(drill),
+    }
+
+
+def drill_sentence(drill: BackupDrill) -> str:
+    params = {"location": drill.location, **drill.found} if drill.state == "good" else drill.result_params
+    return wording.result_sentence(drill.result, params) if drill.result else ""
+
+
 def policy_json(one: BackupPolicy) -> dict[str, Any]:
     names = ("name", "kind", "settings", "keep", "overdue_after_s", "last_good_at", "revision", "set_by", "set_at")
-    schedule, now = one.schedule, clock.now()
+    names += ("prove_within_s", "is_gate", "last_proven_at")
+    schedule, drills, now = one.schedule, one.drill_schedule, clock.now()
     return {
         "id": one.pk,
         **{name: getattr(one, name) for name in names},
@@ -180,6 +239,10 @@ def policy_json(one: BackupPolicy) -> dict[str, Any]:
         "target": one.target.name if one.target else None,
         "state": standing(one, now).code,
         "overdue_at": overdue_at(one),
+        "unproven_at": unproven_at(one),
+        "gate": gate_of(one, now).code if one.is_gate else None,
+        "drill_cron": drills.cron if drills else None,
+        "next_drill_at": drills.next_run_at if drills else None,
         "cron": schedule.cron if schedule else None,
         "zone": schedule.zone if schedule else None,
         "next_run_at": schedule.next_run_at if schedule else None,
@@ -224,7 +287,8 @@ class PolicyList(_Policies):
     }
 
     def get(self, request: Request) -> Response:
-        rows = BackupPolicy.objects.visible_to(self.principal).select_related("node", "pool", "target", "schedule")
+        related = ("node", "pool", "target", "schedule", "drill_schedule")
+        rows = BackupPolicy.objects.visible_to(self.principal).select_related(*related)
         return Response({"results": [policy_json(one) for one in rows]})
 
     def post(self, request: Request) -> Response:
@@ -280,6 +344,37 @@ class PolicyRuns(_Policies):
         values = read_body(RunBody, request)
         return requested(
             request_backup(
+                policy=self.policy(policy_id),
+                reason=values["reason"],
+                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                actor=self.principal,
+                now=clock.now(),
+            )
+        )
+
+
+class PolicyDrills(_Policies):
+    """Restore drills: the newest 200. POST tries the newest good backup now; the operation says how it goes."""
+
+    actions = {
+        "GET": Action("backups.read", "backup_drills_list", "Read the restore drills of a policy", {200: DRILLS}),
+        "POST": Action(
+            "backups.run",
+            "backup_drills_add",
+            "Run a restore drill now",
+            {200: shapes.REQUESTED, 201: shapes.REQUESTED},
+            body=RunBody,
+            headers=(KEY,),
+        ),
+    }
+
+    def get(self, request: Request, policy_id: uuid.UUID) -> Response:
+        return Response({"results": [drill_json(one) for one in self.policy(policy_id).drills.all()[:RUNS_SHOWN]]})
+
+    def post(self, request: Request, policy_id: uuid.UUID) -> Response:
+        values = read_body(RunBody, request)
+        return requested(
+            request_drill(
                 policy=self.policy(policy_id),
                 reason=values["reason"],
                 idempotency_key=request.headers.get("Idempotency-Key", ""),

@@ -61,8 +61,12 @@ fi
 there etcdctl "$@" snapshot save "$file" >&2
 status=$(there etcdutl snapshot status "$file" --write-out=json 2>/dev/null) ||
     status=$(there etcdctl snapshot status "$file" --write-out=json)
+# How many keys are alive in it: what a restored one is compared with.
+revision=$(printf '%s' "$status" | sed -n 's/.*"revision":\\([0-9]*\\).*/\\1/p')
+live=$(there etcdctl "$@" get '' --prefix --keys-only --limit=1 --rev="$revision" --write-out=json 2>/dev/null |
+    sed -n 's/.*"count":\\([0-9]*\\).*/\\1/p') || live=
 sum=$(sha256sum "$file" | cut -d ' ' -f 1)
-printf '%s %s %s\\n' "$sum" "$(stat -c %s "$file")" "$status"
+printf '%s %s %s %s\\n' "$sum" "$(stat -c %s "$file")" "${live:--}" "$status"
 cat "$file"
 """
 
@@ -117,8 +121,8 @@ def removal(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_etcd_header(line: bytes) -> Header:
-    """`SHA256 SIZE {"hash":…,"revision":…,"totalKey":…,"totalSize":…}`; raises ValueError."""
-    sha256, size, status = line.decode("ascii").split(" ", 2)
+    """`SHA256 SIZE LIVE {"hash":…,"revision":…,"totalKey":…,"totalSize":…}`; LIVE is `-` where it is not known. Raises ValueError."""
+    sha256, size, live, status = line.decode("ascii").split(" ", 3)
     found = json.loads(status)
     numbers = {name: int(found[name]) for name in ("hash", "revision", "totalKey", "totalSize")}
     if not re.fullmatch("[0-9a-f]{64}", sha256):
@@ -126,7 +130,12 @@ def read_etcd_header(line: bytes) -> Header:
     return Header(
         sha256,
         int(size),
-        {"revision": numbers["revision"], "keys": numbers["totalKey"]} | {"hash": f"{numbers['hash']:08x}"},
+        {
+            "revision": numbers["revision"],
+            "keys": numbers["totalKey"],
+            "hash": f"{numbers['hash']:08x}",
+            **({"live_keys": int(live)} if live.isdigit() else {}),
+        },
     )
 
 

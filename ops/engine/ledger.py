@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from fleetui.audit.log import Entry, append
@@ -14,9 +16,10 @@ from fleetui.core import clock
 from fleetui.core.errors import SealBroken
 from ops.actions.base import LeaseLost
 from ops.backups.base import Stored, Target
+from ops.backups.drill import Chosen
 from ops.backups.job import Job, NoJob, Passed, Record
 from ops.engine.claim import STREAM_LEASE, hold
-from ops.models import BackupPolicy, BackupRun, Operation
+from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation
 from ops.services.backups.keeping import going, key_of
 from ops.services.backups.reading import covers
 from ops.services.backups.targets import opened
@@ -125,6 +128,62 @@ class Ledger:
                     ]
                 )
 
+    def newest(self) -> Chosen:
+        policy = self._of()
+        run = BackupRun.objects.filter(policy=policy).there().exclude(reported_by__gt="").order_by("-ended_at").first()
+        if run is None:
+            raise NoJob("nothing_to_prove", policy=policy.name)
+        with self._held():
+            told = {"run": run, "backup_at": run.ended_at, "location": run.location, "sha256": run.sha256}
+            BackupDrill.objects.filter(operation=self._row).update(**told)
+        return _chosen(run)
+
+    def chosen(self, run: str) -> Chosen:
+        return _chosen(self._run(run))
+
+    def target_of(self, run: str) -> Target:
+        policy, target = self._of(), self._run(run).target
+        if target is None:
+            raise NoJob("policy_changed", policy=policy.name)
+        try:
+            return opened(target)
+        except SealBroken as error:
+            raise NoJob("target_sealed", said=error.message) from error
+
+    def scratch(self) -> Path:
+        return Path(settings.DATA_DIR) / "drills"
+
+    def proven(self, run: str, proves: str, found: Mapping[str, Any]) -> None:
+        now = clock.now()
+        with self._held():
+            done = {
+                "state": "good",
+                "ended_at": now,
+                "proves": proves,
+                "found": dict(found),
+                "result": f"drill_{proves}",
+            }
+            BackupDrill.objects.filter(operation=self._row).update(**done)
+            policy = self._of()
+            BackupPolicy.objects.filter(pk=policy.pk).update(last_proven_at=now)
+            append(
+                [
+                    Entry(
+                        actor=self._row.request.requester,
+                        action="backups.prove",
+                        subject=f"backup-policy:{policy.name}",
+                        after={"run": run, "proves": proves, **found},
+                        reason=self._row.request.reason,
+                    )
+                ]
+            )
+
+    def _run(self, run: str) -> BackupRun:
+        found = BackupRun.objects.select_related("target").filter(pk=run).there().first()
+        if found is None:
+            raise NoJob("nothing_to_prove", policy=self._of().name)
+        return found
+
     def _of(self) -> BackupPolicy:
         if self._policy is None:
             found = BackupPolicy.objects.select_related("target").filter(pk=self._row.params.get("policy")).first()
@@ -145,3 +204,8 @@ class Ledger:
             if not hold(self._row.pk, self._lease, clock.now(), STREAM_LEASE):
                 raise LeaseLost
             yield
+
+
+def _chosen(run: BackupRun) -> Chosen:
+    stored = Stored(run.size_bytes or 0, run.sha256)
+    return Chosen(str(run.pk), run.policy.kind, run.key, stored, run.location, run.checks)

@@ -1,7 +1,7 @@
 """What we do about it: requests, the operations that carry them out, their logs, approvals and limits."""
 
 from ops.models.attachment import Attachment
-from ops.models.backup import BackupPolicy, BackupRun, BackupTarget
+from ops.models.backup import BackupDrill, BackupPolicy, BackupRun, BackupTarget
 from ops.models.cluster import ClusterAccess, ClusterDeployment, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
@@ -17,6 +17,7 @@ __all__ = [
     "Approval",
     "ApprovalRule",
     "Attachment",
+    "BackupDrill",
     "BackupPolicy",
     "BackupRun",
     "BackupTarget",

@@ -44,7 +44,9 @@ class BackupPolicy(models.Model):
 
     It names one node, or one pool of which any node will do; what others back up and only report needs neither. Their names
     are copied, since nodes and pools are deleted. `keep` says of how many hours, days, weeks, months and years the newest
-    stays. `overdue_since` is set while it is overdue, so that it is told once.
+    stays. `overdue_since` is set while it is overdue, so that it is told once; `unproven_since` likewise, while the last
+    proof by a restore drill is older than `prove_within_s`. With `is_gate` the nodes are not upgraded without a fresh,
+    proven backup.
     """
 
     KINDS = ("path", "postgresql", "etcd", "reported")
@@ -63,6 +65,11 @@ class BackupPolicy(models.Model):
     overdue_after_s = models.PositiveIntegerField()
     last_good_at = models.DateTimeField(null=True)
     overdue_since = models.DateTimeField(null=True)
+    prove_within_s = models.PositiveIntegerField(null=True)
+    is_gate = models.BooleanField(default=False)
+    drill_schedule = models.OneToOneField(Schedule, on_delete=models.SET_NULL, null=True, related_name="+")
+    last_proven_at = models.DateTimeField(null=True)
+    unproven_since = models.DateTimeField(null=True)
     revision = models.PositiveIntegerField(default=1)
     set_by = models.CharField(max_length=200)
     set_at = models.DateTimeField(default=clock.now)
@@ -130,6 +137,45 @@ class BackupRun(models.Model):
                 condition=Q(state="good", deleted_at__isnull=True),
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.policy_id} at {self.started_at:%Y-%m-%dT%H:%M}"
+
+
+class BackupDrill(models.Model):
+    """One restore drill: which backup was tried, what it proved, and what was found in it.
+
+    What it proves: `restored` (an etcd ran on it), `listed` (every file of the archive was read), `read_through` (all of the
+    dump was read). The run may be gone by retention; when it was made, where it lay and its SHA-256 are kept here.
+    """
+
+    STATES = ("running", "good", "failed")
+    PROVES = ("restored", "listed", "read_through")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="drills")
+    run = models.ForeignKey(BackupRun, on_delete=models.SET_NULL, null=True, related_name="drills")
+    operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, related_name="backup_drills")
+    state = models.CharField(max_length=10, choices=[(one, one) for one in STATES], default="running")
+    proves = models.CharField(max_length=20, blank=True, default="", choices=[(one, one) for one in PROVES])
+    asked_by = models.CharField(max_length=200)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    backup_at = models.DateTimeField(null=True)
+    location = models.CharField(max_length=1000, blank=True, default="")
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    found = models.JSONField(default=dict)
+    result = models.CharField(max_length=60, blank=True, default="")
+    result_params = models.JSONField(default=dict)
+
+    objects = OfBackupPolicy.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["policy"], condition=Q(state="running"), name="one_drill_at_a_time"),
+        ]
+        indexes = [models.Index(fields=["policy", "-started_at"], name="backup_drill_newest")]
 
     def __str__(self) -> str:
         return f"{self.policy_id} at {self.started_at:%Y-%m-%dT%H:%M}"

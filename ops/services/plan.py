@@ -16,6 +16,7 @@ from ops.actions.base import Action
 from ops.actions.drain import stored_checks
 from ops.models import Operation, VersionHold
 from ops.preflight import Check, booted_of, contact
+from ops.services.backups.gates import GATED, Gate, gates_on
 from ops.services.clusters.nodes import InCluster, InClusters, in_clusters
 from ops.services.durations import Expected, expected
 from ops.services.holds import held_on
@@ -52,7 +53,7 @@ class NodePlan:
 
 
 def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now: datetime) -> list[NodePlan]:
-    """Plans in the order of the nodes. Nine queries at most, however many nodes."""
+    """Plans in the order of the nodes. Ten queries at most, however many nodes."""
     action = actions.get(kind)
     ids = [node.pk for node in nodes]
     stored = Facts.objects.filter(pk__in=[node.facts_id for node in nodes if node.facts_id])
@@ -61,6 +62,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         measured=dict(Measurement.objects.filter(node__in=ids).values_list("node_id", "document")),
         busy={} if action.beside_changes else _busy(ids),
         held=held_on(nodes) if action.kind == "upgrade" else {},
+        gates=gates_on(nodes, now) if action.kind in GATED else {},
         expected=expected(kind, {node.pool_id for node in nodes}, params, now),
         outside=action.outside(params),
         clusters=in_clusters(nodes) if action.drains or action.on == "cluster" else InClusters(),
@@ -77,6 +79,7 @@ class _Known:
     measured: Mapping[Any, Any]
     busy: Mapping[Any, Operation]
     held: Mapping[Any, Mapping[str, VersionHold]]
+    gates: Mapping[Any, Sequence[Gate]]
     expected: Mapping[Any, Expected]
     outside: Mapping[str, Any]
     clusters: InClusters
@@ -127,7 +130,9 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
         target = dict(aim.target)
         checks += aim.checks
     changes = action.changes or any(driver.capabilities[kind].changes for kind in action.capabilities)
-    checks += action.checks(facts, measured, params, {"target": target, "frozen": frozen, "held": sorted(held)})
+    gates = [gate.as_json() for gate in known.gates.get(node.pk, ())]
+    stands = {"target": target, "frozen": frozen, "held": sorted(held), "gates": gates}
+    checks += action.checks(facts, measured, params, stands)
     if changes and not action.changes:
         checks.append(Check("changes_here", "warn"))
     checks += _drain_checks(action, params, there)

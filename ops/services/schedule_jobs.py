@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,11 +15,12 @@ from fleetui.core.errors import InvalidInput, NotFound
 from fleetui.core.text import clean
 from ops import wording
 from ops.models import BackupPolicy, OperationRequest, Schedule
+from ops.services.backups.drills import request_drill
 from ops.services.backups.reading import policy_at
 from ops.services.backups.runs import request_backup
 from ops.services.chosen import nodes_of
 from ops.services.reasons import checked_reason
-from ops.services.request import checked_params, request_operations
+from ops.services.request import Answer, checked_params, request_operations
 
 _FIELDS = frozenset({"kind", "params", "selector", "reason"})
 
@@ -124,9 +125,12 @@ def _part(task: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
 
 
 class BackupJob:
-    """Makes the backup of one policy."""
+    """Makes the backup of one policy, or tries its newest one."""
 
     permission = "backups.run"
+
+    def __init__(self, kind: str, request: Callable[..., Answer]) -> None:
+        self._kind, self._request = kind, request
 
     def checked(self, task: Mapping[str, Any], *, actor: Principal) -> dict[str, Any]:
         if set(task) != {"policy"}:
@@ -137,11 +141,11 @@ class BackupJob:
     def start(
         self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
     ) -> Started:
-        answer = request_backup(policy=self._policy(task, actor), idempotency_key=key, actor=actor, now=now)
+        answer = self._request(policy=self._policy(task, actor), idempotency_key=key, actor=actor, now=now)
         return Started(answer.request, len(answer.operations), len(answer.refused))
 
     def words(self, task: Mapping[str, Any]) -> str:
-        return str(wording.kind_word("backup"))
+        return str(wording.kind_word(self._kind))
 
     def _policy(self, task: Mapping[str, Any], actor: Principal) -> BackupPolicy:
         try:
@@ -153,7 +157,11 @@ class BackupJob:
             ) from error
 
 
-JOBS: dict[str, Job] = {"operation": OperationJob(), "backup": BackupJob()}
+JOBS: dict[str, Job] = {
+    "operation": OperationJob(),
+    "backup": BackupJob("backup", request_backup),
+    "restore_drill": BackupJob("restore_drill", request_drill),
+}
 
 
 def job_of(name: str) -> Job:

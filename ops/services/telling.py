@@ -106,7 +106,7 @@ def tell_run(run: ScheduleRun, *, now: datetime) -> None:
 
 def tell_overdue(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> str:
     """A policy has no recent good backup, or has one again; the sentence that was told."""
-    pool, last = policy.pool or (policy.node.pool if policy.node else None), policy.last_good_at
+    last = policy.last_good_at
     words = {"name": policy.name, "time": f"{last:%Y-%m-%d %H:%M} UTC" if last else ""}
     if not is_overdue:
         text = _("%(name)s has a recent good backup again") % words
@@ -114,18 +114,45 @@ def tell_overdue(policy: BackupPolicy, *, is_overdue: bool, now: datetime) -> st
         text = _("%(name)s has had no good backup since %(time)s") % words
     else:
         text = _("%(name)s never had a good backup") % words
+    event, severity = ("backup.overdue", "critical") if is_overdue else ("backup.recovered", "info")
+    _tell_policy(policy, event, severity, text, {"last_good_at": last.isoformat() if last else None}, now)
+    return text
+
+
+def tell_drill_failed(policy: BackupPolicy, why: str, *, now: datetime) -> None:
+    text = _("The restore drill of %(name)s failed: %(why)s") % {"name": policy.name, "why": why}
+    _tell_policy(policy, "backup.drill_failed", "critical", text, {}, now)
+
+
+def tell_unproven(policy: BackupPolicy, *, is_unproven: bool, now: datetime) -> None:
+    """The last proof of a policy is too old, or there is a recent one again."""
+    last = policy.last_proven_at
+    words = {"name": policy.name, "time": f"{last:%Y-%m-%d %H:%M} UTC" if last else ""}
+    if not is_unproven:
+        text = _("%(name)s was proven by a restore drill again") % words
+    elif last:
+        text = _("%(name)s has not been proven by a restore drill since %(time)s") % words
+    else:
+        text = _("%(name)s was never proven by a restore drill") % words
+    event, severity = ("backup.unproven", "warning") if is_unproven else ("backup.proven", "info")
+    _tell_policy(policy, event, severity, text, {"last_proven_at": last.isoformat() if last else None}, now)
+
+
+def _tell_policy(
+    policy: BackupPolicy, event: str, severity: str, text: str, details: Mapping[str, Any], now: datetime
+) -> None:
+    pool = policy.pool or (policy.node.pool if policy.node else None)
     one = Told(
-        event="backup.overdue" if is_overdue else "backup.recovered",
-        severity="critical" if is_overdue else "info",
+        event=event,
+        severity=severity,
         text=text,
         path=reverse("backup_policy", args=[policy.pk]),
         subject=f"backup-policy:{policy.name}",
         pool_id=pool.pk if pool else None,
         pool=pool.name if pool else "",
-        details={"policy": str(policy.pk), "kind": policy.kind, "last_good_at": last.isoformat() if last else None},
+        details={"policy": str(policy.pk), "kind": policy.kind, **details},
     )
     tell([one], now=now)
-    return text
 
 
 def tell_task(pool: Pool, task: str, stand: Stand | None, *, now: datetime) -> None:

@@ -21,10 +21,22 @@ _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off",
 FIELDS: dict[str, tuple[str, ...]] = {
     "path": ("paths", "exclude", "one_file_system"),
     "postgresql": ("database", "user", "host", "port", "run_as", "runs_in", "container"),
-    "etcd": ("runs_in", "container", "endpoint", "ca", "cert", "key", "folder"),
+    "etcd": ("runs_in", "container", "endpoint", "ca", "cert", "key", "folder", "is_gate"),
     "reported": (),
 }
-_COMMON = ("name", "node", "pool", "target", "cron", "zone", *PERIODS, "overdue_after_h", "revision")
+_COMMON = (
+    "name",
+    "node",
+    "pool",
+    "target",
+    "cron",
+    "zone",
+    *PERIODS,
+    "overdue_after_h",
+    "drill_cron",
+    "prove_within_h",
+    "revision",
+)
 
 
 def _plain(label: Any, example: str = "", **options: Any) -> forms.CharField:
@@ -103,6 +115,26 @@ class PolicyForm(forms.Form):
         max_value=MOST_OVERDUE_S // 3600,
         help_text=gettext_lazy("Without a good backup for so long, people are told and every page says so."),
     )
+    drill_cron = _plain(
+        gettext_lazy("Restore drill when"),
+        "0 5 * * 0",
+        max_length=200,
+        help_text=gettext_lazy("Cron text, in the same time zone. Empty: by hand only."),
+    )
+    prove_within_h = forms.IntegerField(
+        label=gettext_lazy("Proof too old after hours"),
+        required=False,
+        min_value=1,
+        max_value=MOST_OVERDUE_S // 3600,
+        help_text=gettext_lazy(
+            "Without a restore drill that went well for so long, people are told. Empty: they are not."
+        ),
+    )
+    is_gate = forms.BooleanField(
+        label=gettext_lazy("No upgrade without a fresh, proven backup"),
+        required=False,
+        help_text=gettext_lazy("Of the nodes of this policy: upgrades and rollbacks are refused meanwhile."),
+    )
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(
@@ -110,7 +142,10 @@ class PolicyForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         own = {*_COMMON, *FIELDS[kind]}
-        left_out = {"reported": {"target", "cron", "zone", *PERIODS}, "etcd": set()}.get(kind, {"pool"})
+        left_out = {
+            "reported": {"target", "cron", "zone", "drill_cron", "prove_within_h", *PERIODS},
+            "etcd": set(),
+        }.get(kind, {"pool"})
         for name in [one for one in self.fields if one not in own - left_out]:
             del self.fields[name]
         if "node" in self.fields and kind in ("path", "postgresql"):
@@ -139,7 +174,7 @@ class PolicyForm(forms.Form):
 
 def settings_of(kind: str, values: dict[str, Any]) -> dict[str, Any]:
     """What the form has, as the settings of the kind."""
-    found = {name: values[name] for name in FIELDS[kind]}
+    found = {name: values[name] for name in FIELDS[kind] if name != "is_gate"}
     for name in ("paths", "exclude"):
         if name in found:
             found[name] = found[name].splitlines()
@@ -165,6 +200,9 @@ def initial_of(policy: BackupPolicy | None, kind: str, node: str) -> dict[str, A
         "target": policy.target.name if policy.target else "",
         "cron": schedule.cron if schedule else "",
         "zone": schedule.zone if schedule else timezone.get_current_timezone_name(),
+        "drill_cron": policy.drill_schedule.cron if policy.drill_schedule else "",
+        "prove_within_h": max(policy.prove_within_s // 3600, 1) if policy.prove_within_s else None,
+        "is_gate": policy.is_gate,
         "overdue_after_h": max(policy.overdue_after_s // 3600, 1),
         "revision": policy.revision,
     }

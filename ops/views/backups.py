@@ -21,19 +21,24 @@ from fleetui.core.errors import FleetError, InvalidInput, NotFound
 from fleetui.core.form_errors import sentence, submitted
 from nodes.models import Node, Pool
 from nodes.views.subject import principal_of
-from ops.api.backups import run_sentence
+from ops import wording
+from ops.api.backups import drill_sentence, run_sentence
 from ops.backups.calendar import WEEKS, year_of
-from ops.models import BackupPolicy, BackupRun, BackupTarget
+from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget
+from ops.preflight import gate_check
 from ops.schedules.cron import zones
 from ops.services.backups import policies as services
+from ops.services.backups.drills import request_drill
+from ops.services.backups.gates import gate_of
 from ops.services.backups.keeping import planned
-from ops.services.backups.reading import newest_good, overdue_at, policy_at, standing
+from ops.services.backups.reading import newest_good, overdue_at, policy_at, standing, unproven_at
 from ops.services.backups.runs import request_backup
 from ops.views.backup_forms import PolicyForm, initial_of, settings_of, settings_shown
 from ops.views.backup_targets import backup_tabs, where
 from ops.wording.backups import KINDS, REASONS
 
 RUNS_SHOWN = 100
+DRILLS_SHOWN = 20
 _LEVELS = {"running": "info", "good": "ok", "failed": "bad"}
 
 
@@ -66,6 +71,8 @@ def _shown(one: BackupPolicy, now: datetime) -> dict[str, Any]:
         "standing": stands,
         "word": words[stands.code],
         "overdue_at": overdue_at(one),
+        "unproven_at": unproven_at(one),
+        "gate": gate_of(one, now) if one.is_gate else None,
         "where": one.node_name or one.pool_name,
         "is_gone": bool((one.node_name and one.node is None) or (one.pool_name and one.pool is None)),
     }
@@ -101,6 +108,7 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
     ends = policy.runs.filter(ended_at__gte=now - timedelta(weeks=WEEKS)).values_list("ended_at", "state")
     zone = timezone.get_current_timezone()
     days = [(at.astimezone(zone).date(), state == "good") for at, state in ends]
+    drills = list(policy.drills.all()[:DRILLS_SHOWN])
     context = {
         **_shown(policy, now),
         "target": where(policy.target) if policy.target else "",
@@ -111,11 +119,31 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         "going": [one.key for one in plan if one.goes],
         "kept": sum(not one.goes for one in plan),
         "kept_bytes": sum(one.key.size_bytes or 0 for one in plan),
+        "drills": [_drill_shown(one) for one in drills],
+        "is_drilled": any(one.state == "running" for one in drills),
+        "proof": next((one for one in map(_drill_shown, drills) if one["drill"].state == "good"), None),
+        "gate_says": _gate_says(policy, now) if policy.is_gate else "",
         "report_url": request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
         "may_run": policy.kind != "reported" and principal.may("backups.run", policy.subject),
         "may_change": principal.may(services.PERMISSION, policy.subject),
     }
     return render(request, "ops/backup_policy.html", context)
+
+
+def _gate_says(policy: BackupPolicy, now: datetime) -> str:
+    check = gate_check(gate_of(policy, now).as_json())
+    return wording.check_sentence(check.code, check.params)
+
+
+def _drill_shown(drill: BackupDrill) -> dict[str, Any]:
+    words = {"running": _("running"), "good": _("proven"), "failed": _("failed")}
+    return {
+        "drill": drill,
+        "level": _LEVELS[drill.state],
+        "word": words[drill.state],
+        "said": drill_sentence(drill),
+        "who": drill.asked_by.partition(":")[2],
+    }
 
 
 def _run_word(run: BackupRun) -> str:
@@ -156,7 +184,10 @@ def policy_edit(request: HttpRequest, policy_id: uuid.UUID | None = None) -> Htt
             target=targets.get(values.get("target", "")),
             keep=form.keep(),
             overdue_after_s=values["overdue_after_h"] * 3600,
+            prove_within_s=values["prove_within_h"] * 3600 if values.get("prove_within_h") else None,
+            is_gate=bool(values.get("is_gate")),
             cron=values.get("cron", ""),
+            drill_cron=values.get("drill_cron", ""),
             zone=values.get("zone") or "UTC",
             policy=policy,
             expected_revision=values["revision"],
@@ -166,7 +197,7 @@ def policy_edit(request: HttpRequest, policy_id: uuid.UUID | None = None) -> Htt
         messages.info(request, _("%(name)s is saved.") % {"name": saved.name})
         return redirect("backup_policy", saved.pk)
 
-    answer, status = submitted(request, form, save, overdue_after_s="overdue_after_h")
+    answer, status = submitted(request, form, save, overdue_after_s="overdue_after_h", prove_within_s="prove_within_h")
     if answer is not None:
         return answer
     context: dict[str, Any] = {"form": form, "policy": policy, "kind": KINDS[kind], "key": kind, "zones": zones()}
@@ -194,6 +225,22 @@ def policy_run(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         raise PermissionDenied("backups.run")
     try:
         answer = request_backup(
+            policy=policy, reason=request.POST.get("reason", ""), actor=principal_of(request), now=clock.now()
+        )
+    except FleetError as error:
+        messages.error(request, sentence(error))
+        return redirect("backup_policy", policy.pk)
+    return redirect("operation", answer.operations[0].pk)
+
+
+@require_POST
+@needs("backups.run")
+def policy_drill(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
+    policy = _policy(request, policy_id)
+    if not principal_of(request).may("backups.run", policy.subject):
+        raise PermissionDenied("backups.run")
+    try:
+        answer = request_drill(
             policy=policy, reason=request.POST.get("reason", ""), actor=principal_of(request), now=clock.now()
         )
     except FleetError as error:

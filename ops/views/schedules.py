@@ -215,7 +215,7 @@ def schedule_edit(request: HttpRequest, schedule_id: uuid.UUID | None = None) ->
     schedule = _schedule(request, schedule_id) if schedule_id else None
     if schedule is not None and not _may(principal, schedule):
         raise PermissionDenied(services.PERMISSION)
-    if schedule is not None and schedule.job == "backup":
+    if schedule is not None and schedule.job in ("backup", "restore_drill"):
         return redirect("backup_policy_edit", schedule.task["policy"])
     where = principal.where(services.PERMISSION)
     pools = {pool.name: pool for pool in Pool.objects.visible_to(principal).order_by("name") if where.covers(pool.pk)}

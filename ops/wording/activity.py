@@ -120,6 +120,7 @@ DEEDS: dict[str, Promise] = {
     "backups.delete_policy": _("deleted the backup policy"),
     "backups.report": _("reported a backup of"),
     "backups.delete": _("let an old backup go of"),
+    "backups.prove": _("proved by a restore drill"),
     "backups.overdue": _("found no recent backup of"),
     "notifications.add_channel": _("added the notification channel"),
     "notifications.edit_channel": _("changed the notification channel"),

@@ -100,6 +100,59 @@ RESULTS: dict[str, Forms] = {
         _("%(size)s lie at %(location)s, read back as they were written."),
         _("Backed up."),
     ),
+    "drill_ready": (_("There is a backup to try, and what it takes."),),
+    "drill_restored": (
+        _(
+            "Restored from %(location)s into an etcd: revision %(revision)s, %(live_keys)s keys alive, as in the snapshot."
+        ),
+        _("Restored from %(location)s into an etcd, as in the snapshot."),
+        _("Restored into an etcd, as in the snapshot."),
+    ),
+    "drill_listed": (
+        _("Read all of %(location)s: %(files)s files and directories, %(content)s. Nothing was restored."),
+        _("Read all of the archive. Nothing was restored."),
+    ),
+    "drill_read_through": (
+        _("Read all of %(location)s with pg_restore: %(content)s. Nothing was restored."),
+        _("Read all of the dump with pg_restore. Nothing was restored."),
+    ),
+    "nothing_to_prove": (
+        _("There is no good backup of %(policy)s any more. Back up first."),
+        _("There is no good backup any more. Back up first."),
+    ),
+    "drill_no_program": (
+        _("%(program)s is not on the machine of the worker for the queue stream. Install it there."),
+        _("A program is missing on the machine of the worker for the queue stream."),
+    ),
+    "drill_no_folder": (
+        _("The drill cannot write below %(path)s: %(said)s. Make it writable for FleetUI's user."),
+        _("The drill cannot write its files."),
+    ),
+    "drill_no_room": (
+        _("Below %(path)s are %(free)s free, and the drill needs %(needed)s. Make room there."),
+        _("There is too little room for the drill."),
+    ),
+    "drill_other_bytes": (
+        _("What lies at the target is not what was written: %(size)s, SHA-256 %(sha256)s. Do not rely on this backup."),
+        _("What lies at the target is not what was written. Do not rely on this backup."),
+    ),
+    "drill_unreadable": (
+        _("The backup cannot be read to its end: %(said)s"),
+        _("The backup cannot be read to its end."),
+    ),
+    "drill_empty": (_("The archive holds nothing."),),
+    "drill_not_restored": (
+        _("etcd does not restore this snapshot: %(said)s"),
+        _("etcd does not restore this snapshot."),
+    ),
+    "drill_silent": (
+        _("The etcd that was restored does not answer: %(said)s"),
+        _("The etcd that was restored does not answer."),
+    ),
+    "drill_differs": (
+        _("The restored etcd has %(what)s %(seen)s, and the snapshot had %(expected)s."),
+        _("The restored etcd holds something else than the snapshot."),
+    ),
     "reported_good": (_("Reported as good by %(by)s."), _("Reported as good.")),
     "reported_failed": (_("Reported as failed: %(said)s"), _("Reported as failed.")),
     "policy_gone": (_("The backup policy was deleted."),),
@@ -141,6 +194,7 @@ WAITS: dict[str, Forms] = {
     ),
 }
 NOTES: dict[str, Forms] = {
+    "drill_begins": (_("Tries %(size)s from %(location)s."),),
     "backup_begins": (_("Streams to %(location)s."),),
     "backup_changed": (
         _("Some files changed while they were read: %(said)s"),
@@ -160,10 +214,22 @@ STEPS: dict[str, Promise] = {
     "copy": _("Stream from the host to the target"),
     "read_back": _("Read back and compare"),
     "keep": _("Let go what is older than it is kept"),
+    "drill_check": _("See what there is to try, and with what"),
+    "drill_try": _("Fetch it, compare it, restore it"),
 }
 LEFTOVERS: dict[str, Promise] = {
     "upload": _("what was begun at the backup target"),
     "on_host": _("a snapshot file"),
+}
+
+
+#: The word in a sentence -> the parameter that has its bytes.
+_SIZES = {"size": "size_bytes", "free": "free_bytes", "needed": "needed_bytes", "content": "content_bytes"}
+#: What a drill proves.
+PROVES: dict[str, Promise] = {
+    "restored": _("restored into an etcd"),
+    "listed": _("every file of the archive read"),
+    "read_through": _("all of the dump read by pg_restore"),
 }
 
 
@@ -182,8 +248,9 @@ def setting_problem(name: str, code: str, value: object) -> tuple[str, str]:
 def worded(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters with what only words can say: sizes, and what a target said."""
     found = dict(params)
-    if isinstance(found.get("size_bytes"), int):
-        found["size"] = filesizeformat(found["size_bytes"]).replace("\xa0", " ")
+    for name, bytes_in in _SIZES.items():
+        if isinstance(found.get(bytes_in), int):
+            found[name] = filesizeformat(found[bytes_in]).replace("\xa0", " ")
     if found.get("problem") in TARGETS:
         found["why"] = target_problem(str(found["problem"]), str(found.get("said", "")))[0]
     return found

@@ -29,6 +29,21 @@ CHECKS: dict[str, Forms] = {
         _("%(agent)s is itself updating the host now (%(state)s)."),
         _("The update agent is itself updating the host now."),
     ),
+    "backup_proven": (_("Backup %(policy)s is fresh, and was proven by a restore drill %(hours)s h ago."),),
+    "gate_no_backup": (
+        _("Backup %(policy)s is set as a gate, and there is no good one. Back up and run its restore drill first."),
+    ),
+    "gate_backup_old": (
+        _("Backup %(policy)s is set as a gate, and the last good one is %(hours)s h old: overdue. Back up first."),
+    ),
+    "gate_never_proven": (
+        _("Backup %(policy)s is set as a gate, and no restore drill has proven it. Run its restore drill first."),
+    ),
+    "gate_proof_old": (
+        _(
+            "Backup %(policy)s is set as a gate, and its proof is %(hours)s h old: too old. Run its restore drill first."
+        ),
+    ),
     "no_layers": (_("No layered or overridden packages."),),
     "layers": (
         ngettext_lazy(

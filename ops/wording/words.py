@@ -30,6 +30,7 @@ KINDS: dict[str, Promise] = {
     "uncordon": _("Uncordon"),
     "replace": _("Replace the machine"),
     "backup": _("Back up"),
+    "restore_drill": _("Restore drill"),
     "pin": _("Pin a deployment"),
     "unpin": _("Unpin a deployment"),
     "cleanup_pending": _("Drop the pending deployment"),

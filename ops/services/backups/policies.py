@@ -15,7 +15,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
 from nodes.models import Node, Pool
 from ops.backups.sources import SettingRefused, checked
-from ops.models import BackupPolicy, BackupRun, BackupTarget, Schedule
+from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Schedule
 from ops.services.backups.keeping import checked_keep
 from ops.services.schedules import checked_cron, checked_zone, delete_schedule, set_schedule
 from ops.wording.backups import setting_problem
@@ -37,14 +37,20 @@ def set_policy(
     target: BackupTarget | None = None,
     keep: Mapping[str, int],
     overdue_after_s: int = DEFAULT_OVERDUE_S,
+    prove_within_s: int | None = None,
+    is_gate: bool = False,
     cron: str = "",
+    drill_cron: str = "",
     zone: str = "UTC",
     policy: BackupPolicy | None = None,
     expected_revision: int | None = None,
     actor: Principal,
     now: datetime,
 ) -> BackupPolicy:
-    """Add a policy, or (with `policy`) change it. With `cron` it runs by a schedule of its own, with the rights of whoever saves it."""
+    """Add a policy, or (with `policy`) change it.
+
+    With `cron` it runs by a schedule of its own, with the rights of whoever saves it; with `drill_cron` its drills do too.
+    """
     if policy is not None:
         require(actor, PERMISSION, policy.subject)
     require(actor, PERMISSION, node or (pool and BackupPolicy(pool=pool)))
@@ -58,7 +64,8 @@ def set_policy(
         mend = _("Give %(least)s to %(most)s seconds.") % {"least": LEAST_OVERDUE_S, "most": MOST_OVERDUE_S}
         message = _("%(value)s seconds is no time after which it is overdue.") % {"value": overdue_after_s}
         raise InvalidInput(message, field="overdue_after_s", value=overdue_after_s, mend=mend)
-    _check_place(kind, node, pool, target, cron)
+    _check_place(kind, node, pool, target, cron or drill_cron)
+    _check_proof(kind, prove_within_s, is_gate=is_gate)
     columns: dict[str, Any] = {
         "name": name,
         "kind": kind,
@@ -70,13 +77,16 @@ def set_policy(
         "target": target,
         "keep": checked_keep(keep),
         "overdue_after_s": overdue_after_s,
+        "prove_within_s": prove_within_s,
+        "is_gate": is_gate,
         "set_by": str(actor),
         "set_at": now,
     }
-    if cron:
-        checked_cron(cron)
-        checked_zone(zone)
-        _check_schedule_name(name, policy)
+    for job, text in (("backup", cron), ("restore_drill", drill_cron)):
+        if text:
+            checked_cron(text)
+            checked_zone(zone)
+            _check_schedule_name(job, name, policy)
     before = _told(policy) if policy else None
     try:
         with transaction.atomic():
@@ -97,21 +107,24 @@ def set_policy(
             value=name,
             mend=_("Choose another name."),
         ) from error
-    _set_schedule(found, cron, zone, actor, now)
-    saved: BackupPolicy = BackupPolicy.objects.select_related("node__pool", "pool", "target", "schedule").get(
-        pk=found.pk
-    )
+    _set_schedule(found, "backup", cron, zone, actor, now)
+    _set_schedule(found, "restore_drill", drill_cron, zone, actor, now)
+    related = ("node__pool", "pool", "target", "schedule", "drill_schedule")
+    saved: BackupPolicy = BackupPolicy.objects.select_related(*related).get(pk=found.pk)
     return saved
 
 
 def delete_policy(*, policy: BackupPolicy, reason: str = "", actor: Principal) -> None:
     """With its ledger and its schedule. What lies at the target stays there, and nobody counts it any more."""
     require(actor, PERMISSION, policy.subject)
-    if policy.schedule is not None:
-        delete_schedule(schedule=policy.schedule, reason=reason, actor=actor)
+    for schedule in (policy.schedule, policy.drill_schedule):
+        if schedule is not None:
+            delete_schedule(schedule=schedule, reason=reason, actor=actor)
     with transaction.atomic():
         if BackupRun.objects.filter(policy=policy, state="running").exists():
             raise Conflict(_("A backup of it is under way."), mend=_("Wait for its end, or cancel it."))
+        if BackupDrill.objects.filter(policy=policy, state="running").exists():
+            raise Conflict(_("A restore drill of it is under way."), mend=_("Wait for its end, or cancel it."))
         if BackupPolicy.objects.filter(pk=policy.pk).delete()[0]:
             append([_entry("backups.delete_policy", policy, actor, before=_told(policy), reason=reason)])
 
@@ -142,13 +155,34 @@ def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(message, field=error.name, value=error.value, mend=mend) from error
 
 
-def _schedule_name(name: str) -> str:
-    return _("Backup of %(name)s") % {"name": name}
+def _check_proof(kind: str, prove_within_s: int | None, *, is_gate: bool) -> None:
+    """A gate of etcd alone: it is what stands between an upgrade of a control plane and its loss."""
+    if prove_within_s is not None:
+        if kind == "reported":
+            mend = _("Leave it out: the other job proves its backups itself.")
+            message = _("FleetUI cannot try this backup.")
+            raise InvalidInput(message, field="prove_within_s", value=prove_within_s, mend=mend)
+        if not LEAST_OVERDUE_S <= prove_within_s <= MOST_OVERDUE_S:
+            mend = _("Give %(least)s to %(most)s seconds.") % {"least": LEAST_OVERDUE_S, "most": MOST_OVERDUE_S}
+            message = _("%(value)s seconds is no age of a proof.") % {"value": prove_within_s}
+            raise InvalidInput(message, field="prove_within_s", value=prove_within_s, mend=mend)
+    if is_gate and kind != "etcd":
+        mend = _("Set it on the policy that backs up the etcd of the control plane.")
+        raise InvalidInput(_("Only a backup of etcd can be a gate."), field="is_gate", value=True, mend=mend)
+    if is_gate and prove_within_s is None:
+        mend = _("Say how old the proof by a restore drill may be, such as 604800 seconds.")
+        message = _("A gate needs an age that a proof may have.")
+        raise InvalidInput(message, field="prove_within_s", value=None, mend=mend)
 
 
-def _check_schedule_name(name: str, policy: BackupPolicy | None) -> None:
-    wanted = _schedule_name(name)
-    own = policy.schedule_id if policy else None
+def _schedule_name(job: str, name: str) -> str:
+    text = _("Backup of %(name)s") if job == "backup" else _("Restore drill of %(name)s")
+    return text % {"name": name}
+
+
+def _check_schedule_name(job: str, name: str, policy: BackupPolicy | None) -> None:
+    wanted = _schedule_name(job, name)
+    own = (policy.schedule_id if job == "backup" else policy.drill_schedule_id) if policy else None
     if Schedule.objects.filter(name=wanted).exclude(pk=own).exists():
         mend = _("Choose another name for the policy.")
         raise Conflict(
@@ -156,18 +190,19 @@ def _check_schedule_name(name: str, policy: BackupPolicy | None) -> None:
         )
 
 
-def _set_schedule(policy: BackupPolicy, cron: str, zone: str, actor: Principal, now: datetime) -> None:
+def _set_schedule(policy: BackupPolicy, job: str, cron: str, zone: str, actor: Principal, now: datetime) -> None:
     """A policy that was saved and whose schedule was not, since the process died, shows that it has none."""
-    schedule = policy.schedule
+    column = "schedule" if job == "backup" else "drill_schedule"
+    schedule = getattr(policy, column)
     if not cron:
         if schedule is not None:
             delete_schedule(schedule=schedule, actor=actor)
         return
     saved = set_schedule(
-        name=_schedule_name(policy.name)[:100],
+        name=_schedule_name(job, policy.name)[:100],
         cron=cron,
         zone=zone,
-        job="backup",
+        job=job,
         task={"policy": str(policy.pk)},
         pool=policy.pool or (policy.node.pool if policy.node else None),
         lateness_s=LATENESS_S,
@@ -175,11 +210,12 @@ def _set_schedule(policy: BackupPolicy, cron: str, zone: str, actor: Principal, 
         actor=actor,
         now=now,
     )
-    BackupPolicy.objects.filter(pk=policy.pk).update(schedule=saved)
+    BackupPolicy.objects.filter(pk=policy.pk).update(**{column: saved})
 
 
 def _told(policy: BackupPolicy) -> dict[str, Any]:
     names = ("name", "kind", "settings", "node_name", "pool_name", "keep", "overdue_after_s")
+    names += ("prove_within_s", "is_gate")
     return {name: getattr(policy, name) for name in names} | {"target": policy.target.name if policy.target else None}
 
 

@@ -11,12 +11,14 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal
 from fleetui.core.errors import NotFound
 from nodes.models import Node
-from ops.models import BackupPolicy, BackupRun
+from ops.models import BackupDrill, BackupPolicy, BackupRun
 
 
 def policy_at(principal: Principal, policy_id: uuid.UUID) -> BackupPolicy:
     """A policy that this principal sees; NotFound otherwise."""
-    rows = BackupPolicy.objects.visible_to(principal).select_related("node__pool", "pool", "target", "schedule__pool")
+    rows = BackupPolicy.objects.visible_to(principal).select_related(
+        "node__pool", "pool", "target", "schedule__pool", "drill_schedule__pool"
+    )
     found: BackupPolicy | None = rows.filter(pk=policy_id).first()
     if found is None:
         raise NotFound(_("There is no such backup policy that you may see."), mend=_("Read the list of policies."))
@@ -34,6 +36,21 @@ def overdue_at(policy: BackupPolicy) -> datetime:
     """From when on it is overdue, unless there is a good backup before."""
     since: datetime = policy.last_good_at or policy.created_at
     return since + timedelta(seconds=policy.overdue_after_s)
+
+
+def unproven_at(policy: BackupPolicy) -> datetime | None:
+    """From when on its proof is too old, unless a drill goes well before; None where none is asked for."""
+    if policy.prove_within_s is None:
+        return None
+    since: datetime = policy.last_proven_at or policy.created_at
+    return since + timedelta(seconds=policy.prove_within_s)
+
+
+def newest_proofs(policies: list[BackupPolicy]) -> dict[uuid.UUID, BackupDrill]:
+    """The last drill of each that went well: one query."""
+    ids, times = [one.pk for one in policies if one.last_proven_at], [one.last_proven_at for one in policies]
+    good = BackupDrill.objects.filter(policy__in=ids, state="good", ended_at__in=times)
+    return {drill.policy_id: drill for drill in good.order_by("ended_at")}
 
 
 def newest_good(policies: list[BackupPolicy]) -> dict[uuid.UUID, BackupRun]:

@@ -38,7 +38,7 @@ def request_backup(
             _("This backup is made by another job, which reports it."),
             mend=_("Start that job; it posts to backups/%(policy)s/report/.") % {"policy": policy.pk},
         )
-    node = _node(policy)
+    node = node_of(policy)
     settle(now, policy=policy)
     try:
         with transaction.atomic():
@@ -72,7 +72,7 @@ def request_backup(
     return answer
 
 
-def _node(policy: BackupPolicy) -> Node:
+def node_of(policy: BackupPolicy) -> Node:
     """The node itself; of a pool the first by name that answers, and if none does the first at all."""
     nodes = Node.objects.select_related("pool__cluster").exclude(lifecycle="retired")
     if policy.node_id is not None:
