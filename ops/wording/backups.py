@@ -225,12 +225,6 @@ LEFTOVERS: dict[str, Promise] = {
 
 #: The word in a sentence -> the parameter that has its bytes.
 _SIZES = {"size": "size_bytes", "free": "free_bytes", "needed": "needed_bytes", "content": "content_bytes"}
-#: What a drill proves.
-PROVES: dict[str, Promise] = {
-    "restored": _("restored into an etcd"),
-    "listed": _("every file of the archive read"),
-    "read_through": _("all of the dump read by pg_restore"),
-}
 
 
 def target_problem(code: str, said: str = "") -> tuple[str, str]:
