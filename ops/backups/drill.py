@@ -167,7 +167,7 @@ def _archive(reading: _Reading) -> dict[str, Any]:
         with tarfile.open(fileobj=packed, mode="r|") as archive:
             for member in archive:
                 files, total = files + 1, total + member.size
-                archive.members.clear()  # else it keeps all of them
+                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all of them
         while packed.read(READ_BYTES):
             pass
     if not files:
