@@ -229,11 +229,11 @@ def drill_sentence(drill: BackupDrill) -> str:
 
 def policy_json(one: BackupPolicy) -> dict[str, Any]:
     names = ("name", "kind", "settings", "keep", "overdue_after_s", "last_good_at", "revision", "set_by", "set_at")
-    names += ("prove_within_s", "is_gate", "last_proven_at")
+    proof = ("prove_within_s", "is_gate", "last_proven_at")
     schedule, drills, now = one.schedule, one.drill_schedule, clock.now()
     return {
         "id": one.pk,
-        **{name: getattr(one, name) for name in names},
+        **{name: getattr(one, name) for name in (*names, *proof)},
         "node": one.node.name if one.node else one.node_name or None,
         "pool": one.pool.name if one.pool else one.pool_name or None,
         "target": one.target.name if one.target else None,

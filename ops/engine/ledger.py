@@ -179,7 +179,7 @@ class Ledger:
             )
 
     def _run(self, run: str) -> BackupRun:
-        found = BackupRun.objects.select_related("target").filter(pk=run).there().first()
+        found: BackupRun | None = BackupRun.objects.select_related("target").filter(pk=run).there().first()
         if found is None:
             raise NoJob("nothing_to_prove", policy=self._of().name)
         return found

@@ -214,9 +214,10 @@ def _set_schedule(policy: BackupPolicy, job: str, cron: str, zone: str, actor: P
 
 
 def _told(policy: BackupPolicy) -> dict[str, Any]:
-    names = ("name", "kind", "settings", "node_name", "pool_name", "keep", "overdue_after_s")
-    names += ("prove_within_s", "is_gate")
-    return {name: getattr(policy, name) for name in names} | {"target": policy.target.name if policy.target else None}
+    columns = "name kind settings node_name pool_name keep overdue_after_s prove_within_s is_gate"
+    return {name: getattr(policy, name) for name in columns.split()} | {
+        "target": policy.target.name if policy.target else None
+    }
 
 
 def _entry(
