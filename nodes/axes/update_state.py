@@ -10,7 +10,7 @@ from nodes.axes.values import AxisValue, UpdateState
 from nodes.releases.graph import Release, ReleasesView
 from nodes.releases.versions import fcos_stream_number, is_newer
 
-_STATUS_SECTIONS = ("rpm_ostree_status", "bootc_status", "update_engine")
+STATUS_SECTIONS = ("rpm_ostree_status", "bootc_status", "update_engine")
 _STAGE_ATTEMPT = re.compile(r"trying to stage (\S+) \(?.*?([0-9]{1,9})")
 _FOUND_UPDATE = re.compile(r"(?:found update on remote|trying to stage):? (\S+)")
 _RUNNING_UNITS = ("active", "activating", "reloading")
@@ -51,7 +51,7 @@ def _unknown(reason: str, **params: object) -> AxisValue:
 
 def _without_booted(facts: Mapping[str, Any], deployments: Sequence[Entry]) -> AxisValue:
     for unread in objects(facts, "unread"):
-        if text(unread, "section") in _STATUS_SECTIONS:
+        if text(unread, "section") in STATUS_SECTIONS:
             return _unknown("status_not_read", section=text(unread, "section"), why=text(unread, "reason"))
     if deployments:
         return _unknown("booted_from_none")

@@ -12,10 +12,13 @@ from nodes import wording
 from nodes.axes import Health, Lifecycle, Reachability, UpdateState
 from nodes.axes.health import REASONS as HEALTH_REASONS
 from nodes.axes.update_state import REASONS as UPDATE_REASONS
+from nodes.axes.update_state import STATUS_SECTIONS
 from nodes.hosts import errors
+from nodes.hosts.facts import Unread
 from nodes.wording.axes import REASONS as WORDED
 from nodes.wording.axes import SENTENCES, WORDS
 from nodes.wording.errors import ERRORS, MENDS, PHASES
+from nodes.wording.facts import COMMANDS, UNREAD
 from nodes.wording.sentences import Forms, fill
 from nodes.wording.timeline import TIMELINE
 
@@ -109,12 +112,32 @@ def test_errors_read_as_sentences(kind: str, params: dict[str, Any], sentence: s
         ("lifecycle_changed", {"before": "active", "after": "retired"}, "Lifecycle changed from Active to Retired"),
         ("os_detected", {"name": f"Fedora CoreOS {NEW}", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
         ("os_detected", {"name": "Fedora CoreOS", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
-        ("facts_changed", {"sections": ["boot", "network"]}, "Facts changed: boot, network"),
+        ("facts_changed", {"sections": ["boot", "os"]}, "Facts changed: boot, operating system"),
         ("never_heard_of", {}, "Recorded: never_heard_of"),
     ],
 )
 def test_the_timeline_reads_as_sentences(kind: str, params: dict[str, Any], sentence: str) -> None:
     assert wording.timeline_sentence(kind, params) == sentence
+
+
+@pytest.mark.parametrize(
+    ("section", "why", "sentence"),
+    [
+        ("rpm_ostree_status", "not_understood", "could not be read (rpm-ostree status: not understood)."),
+        ("update_engine", "missing", "could not be read (update_engine_client --status: the command is not there)."),
+        ("", "", "could not be read."),
+    ],
+)
+def test_no_code_is_shown_where_the_status_was_not_read(section: str, why: str, sentence: str) -> None:
+    params = {"section": section, "why": why}
+    told = wording.axis_sentence("update_state", "unknown", "status_not_read", params)
+    assert told == f"The status of the deployments {sentence}"
+
+
+def test_every_part_whose_name_is_told_has_a_command_and_every_reason_words() -> None:
+    assert set(COMMANDS) == set(STATUS_SECTIONS)
+    documented = (Unread.__doc__ or "").partition("one of ")[2].partition(".")[0]
+    assert set(documented.split(", ")) == set(UNREAD)
 
 
 @given(

@@ -21,30 +21,9 @@ from nodes.facts.compare import Difference, Section, compare
 from nodes.services.comparing import Side, history, side
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
+from nodes.wording import section_word
 
 _TOGETHER = 2
-
-
-def section_word(name: str) -> str:
-    words = {
-        "os": _("Operating system"),
-        "deployments": _("Deployments"),
-        "boot": _("Boot"),
-        "update": _("Updates"),
-        "agent": _("Update agent"),
-        "health": _("Health"),
-        "hardware": _("Hardware"),
-        "network": _("Network"),
-        "storage": _("Storage"),
-        "containers": _("Containers"),
-        "kubernetes": _("Kubernetes"),
-        "ignition": _("Ignition"),
-        "security": _("Security"),
-        "time": _("Time"),
-        "sessions": _("Sessions"),
-        "unread": _("Not read"),
-    }
-    return words.get(name, name)
 
 
 @require_safe

@@ -8,31 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
 from nodes.hosts.probe import read_frames
 from nodes.models import Facts, Node
 from nodes.views.subject import visible_node
+from nodes.wording import unread_word
 
 _FRAME = re.compile(rb"@@FLEETUI ([A-Za-z0-9]{8,64}) ")
 #: A page shows this much of a section; the download has all of it.
 SHOWN_CHARACTERS = 20_000
 MAX_RAW_BYTES = 16 * 1024 * 1024
-
-
-def reason_word(reason: str) -> str:
-    words = {
-        "missing": _("The command is not there"),
-        "permission": _("Not permitted"),
-        "timeout": _("Took too long"),
-        "not_understood": _("Not understood"),
-        "cut": _("Cut off"),
-        "failed": _("Failed"),
-        "absent": _("Nothing was printed"),
-    }
-    return words.get(reason, reason.replace("_", " ").capitalize())
 
 
 def raw_output(node: Node) -> bytes:
@@ -51,7 +38,7 @@ def sections_of(node: Node, facts: Mapping[str, Any]) -> dict[str, Any]:
     output = raw_output(node)
     nonce = _FRAME.search(output)
     frames = read_frames(output, nonce[1].decode()) if nonce else None
-    unread = [{**one, "word": reason_word(str(one.get("reason", "")))} for one in facts.get("unread") or []]
+    unread = [{**one, "word": unread_word(str(one.get("reason", "")))} for one in facts.get("unread") or []]
     by_name = {one.get("section"): one for one in unread}
     sections = [
         {

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
 from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
+from nodes.wording.facts import COMMANDS, SECTIONS, UNREAD
 from nodes.wording.ignition import IGNITION_STATE_WORDS
 from nodes.wording.sentences import fill
 from nodes.wording.timeline import FIELDS, TIMELINE
@@ -21,9 +22,11 @@ __all__ = [
     "axis_word",
     "error_mend",
     "error_sentence",
+    "section_word",
     "timeline_kind",
     "timeline_kinds",
     "timeline_sentence",
+    "unread_word",
     "value_sentence",
 ]
 
@@ -48,6 +51,9 @@ def axis_sentence(axis: str, value: str, reason: str = "", params: Mapping[str, 
     known = params or {}
     if axis == "reachability" and reason in ERRORS:
         return error_sentence(reason, known)
+    if reason == "status_not_read":
+        section, why = str(known.get("section") or ""), str(known.get("why") or "")
+        known = {**known, "section": COMMANDS.get(section, section), "why": unread_word(why).lower()}
     forms = REASONS.get(axis, {}).get((value, reason))
     return fill(forms, known) if forms else value_sentence(axis, value)
 
@@ -62,6 +68,16 @@ def axis_sentences(axis: str, value: str, reason: str = "", params: Mapping[str,
         if isinstance(code, str) and code:
             sentences.append(axis_sentence(axis, value, code, detail if isinstance(detail, Mapping) else {}))
     return sentences
+
+
+def section_word(name: str) -> str:
+    """A section of facts as a heading."""
+    return str(SECTIONS.get(name, name))
+
+
+def unread_word(reason: str) -> str:
+    """Why a part of what a host prints could not be read, in two or three words."""
+    return str(UNREAD.get(reason, reason.replace("_", " ").capitalize()))
 
 
 def error_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str:
@@ -110,6 +126,8 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
         known["version"] = ""
     if isinstance(known.get("fields"), list):
         known["fields"] = [str(FIELDS.get(str(name), name)) for name in known["fields"]]
+    if isinstance(known.get("sections"), list):
+        known["sections"] = [section_word(str(name)).lower() for name in known["sections"]]
     if isinstance(known.get("units"), list) and "count" not in known:
         known["count"] = len(known["units"])
     if kind not in TIMELINE:
