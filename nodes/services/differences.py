@@ -7,6 +7,8 @@ from typing import Any
 
 Event = tuple[str, dict[str, Any]]
 _SILENT = {"unread"}
+#: Its members are named by people: a new one is no field that an earlier FleetUI did not read.
+_FREE = "labels"
 
 
 def events(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Event]:
@@ -34,7 +36,10 @@ def _differs(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bo
 def _holds(old: Any, new: Any) -> bool:
     """Whether all that was read before is read again."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return all(name in new and _holds(value, new[name]) for name, value in old.items())
+        return all(
+            name in new and (value == new[name] if name == _FREE else _holds(value, new[name]))
+            for name, value in old.items()
+        )
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_holds, old, new))
     return bool(old == new)

@@ -107,7 +107,10 @@ def test_what_an_earlier_fleetui_did_not_read_is_no_change() -> None:
     for name in ("image_id", "health", "unit", "ports"):
         del old["containers"]["runtimes"][0]["containers"][0][name]
     assert events(old, document()) == []
-    assert events(old, document(state="exited")) == [("facts_changed", {"sections": ["containers"]})]
+    changed = [("facts_changed", {"sections": ["containers"]})]
+    assert events(old, document(state="exited")) == changed
+    # The labels of a container are named by people: one that came is a change.
+    assert events(document(labels={"a": "1"}), document(labels={"a": "1", "b": "2"})) == changed
 
 
 @pytest.fixture
