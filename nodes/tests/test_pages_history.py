@@ -59,17 +59,21 @@ def test_before_the_first_sample_it_says_when_there_will_be_one(cast: Cast) -> N
 
 def test_the_number_of_queries_does_not_grow(cast: Cast) -> None:
     client = signed_in(cast.owner)
-    take_samples(now=clock.now())
-    client.get("/history/?range=1h")
-    with CaptureQueriesContext(connection) as few:
+
+    def queries() -> int:
+        # What pages keep for a minute is fresh at the second look, however long the test takes.
         client.get("/history/?range=1h")
+        with CaptureQueriesContext(connection) as found:
+            client.get("/history/?range=1h")
+        return len(found)
+
+    take_samples(now=clock.now())
+    few = queries()
     for number in range(6):
         make_node(pool=make_pool(f"p{number}"), booted_version=f"43.2026010{number + 1}.3.0")
     Sample.objects.all().delete()
     take_samples(now=clock.now())
-    with CaptureQueriesContext(connection) as many:
-        client.get("/history/?range=1h")
-    assert len(few) == len(many) <= 11
+    assert few == queries() <= 11
 
 
 def test_rest_gives_the_numbers_with_nulls_where_nobody_looked(cast: Cast) -> None:
