@@ -14,7 +14,6 @@ import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,6 +21,7 @@ from django.conf import settings
 
 from fleetui.core.posting import opener, why
 from fleetui.core.text import clean
+from fleetui.core.time_limit import TimeLimit
 from nodes.hosts.references import Reference
 
 TIMEOUT_S = 5.0
@@ -67,17 +67,18 @@ def ask(reference: Reference) -> Found:
         # To each host that is the host itself, and not this machine.
         return Found("unknown", why="here")
     url = f"{_base(reference.registry)}/v2/{_path(reference)}/manifests/{reference.digest or reference.tag or 'latest'}"
-    try:
-        return _manifest(url, reference)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == _ABSENT:
-                return Found("absent")
-            if error.code in (_UNAUTHORIZED, 403):
-                return Found("unknown", why="sign_in")
-            return Found("unknown", said=str(error.code), why="status")
-    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
-        return Found("unknown", said=clean(why(error)))
+    with TimeLimit(LONGEST_S) as limit:
+        try:
+            return _manifest(url, reference, limit)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == _ABSENT:
+                    return Found("absent")
+                if error.code in (_UNAUTHORIZED, 403):
+                    return Found("unknown", why="sign_in")
+                return Found("unknown", said=str(error.code), why="status")
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+            return Found("unknown", said="it took too long to answer" if limit.is_over else clean(why(error)))
 
 
 def _base(registry: str) -> str:
@@ -99,28 +100,28 @@ def _path(reference: Reference) -> str:
     return f"library/{reference.path}" if is_official else reference.path
 
 
-def _manifest(url: str, reference: Reference) -> Found:
-    headers, until_s = {"Accept": _ACCEPT}, monotonic() + LONGEST_S
+def _manifest(url: str, reference: Reference, limit: TimeLimit) -> Found:
+    headers = {"Accept": _ACCEPT}
     try:
-        answer = _open("HEAD", url, headers)
+        answer = _open("HEAD", url, headers, limit)
     except urllib.error.HTTPError as error:
-        token = _token(error, url, until_s) if error.code == _UNAUTHORIZED else ""
+        token = _token(error, url, limit) if error.code == _UNAUTHORIZED else ""
         if not token:
             raise
         error.close()
         headers["Authorization"] = f"Bearer {token}"
-        answer = _open("HEAD", url, headers)
+        answer = _open("HEAD", url, headers, limit)
     with answer:
         digest = str(answer.headers.get("Docker-Content-Digest") or "")
     if not _DIGEST.fullmatch(digest):
-        body = _got(url, headers, _MOST_MANIFEST_BYTES, until_s)
+        body = _got(url, headers, _MOST_MANIFEST_BYTES, limit)
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
     if reference.digest and reference.digest != digest:
         return Found("absent")
     return Found("there", digest)
 
 
-def _token(error: urllib.error.HTTPError, url: str, until_s: float) -> str:
+def _token(error: urllib.error.HTTPError, url: str, limit: TimeLimit) -> str:
     """The anonymous token of the place that the registry names; empty where there is none."""
     scheme, _space, rest = str(error.headers.get("WWW-Authenticate") or "").partition(" ")
     given = dict(_CHALLENGE.findall(rest))
@@ -131,7 +132,7 @@ def _token(error: urllib.error.HTTPError, url: str, until_s: float) -> str:
         return ""
     asked = f"{realm}{'&' if parts.query else '?'}{urlencode(given)}"
     try:
-        body = json.loads(_got(asked, {}, _MOST_TOKEN_BYTES, until_s))
+        body = json.loads(_got(asked, {}, _MOST_TOKEN_BYTES, limit))
     except urllib.error.HTTPError as refused:
         # What the place of tokens says of itself is not said of the image.
         refused.close()
@@ -140,21 +141,21 @@ def _token(error: urllib.error.HTTPError, url: str, until_s: float) -> str:
     return found if isinstance(found, str) and found.isascii() and found.isprintable() else ""
 
 
-def _got(url: str, headers: dict[str, str], most: int, until_s: float) -> bytes:
+def _got(url: str, headers: dict[str, str], most: int, limit: TimeLimit) -> bytes:
     """The whole of an answer. A part of a manifest has another digest than the manifest."""
     found = bytearray()
-    with _open("GET", url, headers) as answer:
+    with _open("GET", url, headers, limit) as answer:
         while piece := answer.read1(_PIECE):
             found += piece
             if len(found) > most:
                 raise ValueError(f"it sent more than {most} bytes")
-            if monotonic() > until_s:
-                raise TimeoutError("it took too long to answer")
         if answer.length:
             raise ConnectionResetError("its answer broke off")
     return bytes(found)
 
 
-def _open(method: str, url: str, headers: dict[str, str]) -> Any:
+def _open(method: str, url: str, headers: dict[str, str], limit: TimeLimit) -> Any:
     request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310  (http and https only, made above)
-    return opener().open(request, timeout=TIMEOUT_S)
+    answer = opener(limit).open(request, timeout=TIMEOUT_S)
+    limit.check()
+    return answer

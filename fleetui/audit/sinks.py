@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import orjson
 from django.conf import settings
 
-from fleetui.core.posting import TIMEOUT_S, NotSent, post, signature, why
+from fleetui.core.posting import LONGEST_S, TIMEOUT_S, NotSent, post, signature, why
+from fleetui.core.time_limit import TimeLimit
 
 Event = dict[str, Any]
 #: Facility "log audit", severity "notice" (RFC 5424, 6.2.1).
@@ -69,18 +70,19 @@ class Syslog:
 
     def send(self, events: Sequence[Event]) -> None:
         is_stream = self._parts.scheme in ("tcp", "tls")
-        try:
-            with self._connected() as connection:
-                for event in events:
-                    message = self._message(event)
-                    connection.sendall(f"{len(message)} ".encode() + message if is_stream else message)
-                if is_stream:
-                    _drained(connection)
-        except OSError as error:
-            raise NotSent(why(error)) from None
+        with TimeLimit(LONGEST_S) as limit:
+            try:
+                with self._connected(limit) as connection:
+                    for event in events:
+                        message = self._message(event)
+                        connection.sendall(f"{len(message)} ".encode() + message if is_stream else message)
+                    if is_stream:
+                        _drained(connection)
+            except OSError as error:
+                raise NotSent(why(error, limit)) from None
 
     @contextmanager
-    def _connected(self) -> Iterator[socket.socket]:
+    def _connected(self, limit: TimeLimit) -> Iterator[socket.socket]:
         parts = self._parts
         if parts.scheme == "unix":
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -98,11 +100,12 @@ class Syslog:
                 connection.connect(where)
                 yield connection
             return
-        with socket.create_connection((host, port), timeout=TIMEOUT_S) as plain:
+        with limit.connect((host, port), TIMEOUT_S) as plain:
             if parts.scheme == "tcp":
                 yield plain
                 return
             with ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secured:
+                limit.watch(secured)
                 yield secured
 
     def _message(self, event: Event) -> bytes:

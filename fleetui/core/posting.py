@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import http.client
 import ipaddress
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -13,7 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.core.time_limit import TimeLimit
+
 TIMEOUT_S = 10.0
+#: All of an exchange, whatever the receiver sends meanwhile.
+LONGEST_S = 30.0
 #: So much of an answer is read and shown.
 SHOWN_CHARS = 250
 
@@ -43,32 +49,46 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def opener() -> urllib.request.OpenerDirector:
-    """What opens addresses that somebody set: no redirect is followed, and nothing goes to link-local addresses."""
-    return urllib.request.build_opener(_NoRedirect, _Plain, _Secured)
+def opener(limit: TimeLimit) -> urllib.request.OpenerDirector:
+    """What opens addresses that somebody set: no redirect is followed, and nothing goes to link-local addresses.
+
+    What it opens is cut by `limit`, which the caller has entered.
+    """
+    return urllib.request.build_opener(_NoRedirect, _Plain(limit), _Secured(limit))
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Answer:
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = TIMEOUT_S, longest_s: float = LONGEST_S
+) -> Answer:
     """The answer, when it is a 2xx; raises NotSent otherwise."""
     request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310  (checked where it was set)
+    with TimeLimit(longest_s) as limit:
+        try:
+            with opener(limit).open(request, timeout=timeout_s) as answer:
+                limit.check()
+                return Answer(answer.status, _shown(answer))
+        except urllib.error.HTTPError as error:
+            with error:
+                said = _shown(error)
+                raise NotSent(f"It answered with status {error.code}.{' ' if said else ''}{said}") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # ValueError: a name of a host that no DNS could hold, say.
+            raise NotSent(why(error, limit)) from None
+
+
+def _shown(answer: Any) -> str:
+    """The begin of what was said. The status is known by then, so that nothing depends on the rest."""
     try:
-        with opener().open(request, timeout=timeout_s) as answer:
-            return Answer(answer.status, _shown(answer.read(1024)))
-    except urllib.error.HTTPError as error:
-        with error:
-            said = _shown(error.read(1024))
-            raise NotSent(f"It answered with status {error.code}.{' ' if said else ''}{said}") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        # ValueError: a name of a host that no DNS could hold, say.
-        raise NotSent(why(error)) from None
-
-
-def _shown(body: bytes) -> str:
+        body: bytes = answer.read(1024)
+    except (OSError, ValueError, http.client.HTTPException):
+        return ""
     return " ".join(body.decode("utf-8", "replace").replace("\0", "").split())[:SHOWN_CHARS]
 
 
-def why(error: BaseException) -> str:
+def why(error: BaseException, limit: TimeLimit | None = None) -> str:
     """A failure of the network in words."""
+    if limit is not None and limit.is_over:
+        return f"It had not answered after {limit.seconds:g} s."
     found: Any = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(found, ssl.SSLCertVerificationError):
         return f"Its certificate is not accepted: {found.verify_message}"[:SHOWN_CHARS]
@@ -83,23 +103,40 @@ def refuse_link_local(peer: str) -> None:
         raise ConnectionRefusedError(f"{peer} is a link-local address; nothing is sent there")
 
 
+def _dial(limit: TimeLimit, address: tuple[str, int], timeout_s: float, _source: object = None) -> socket.socket:
+    return limit.connect(address, timeout_s)
+
+
 class _PlainConnection(http.client.HTTPConnection):
+    def __init__(self, host: str, *, limit: TimeLimit, **settings: Any) -> None:
+        super().__init__(host, **settings)
+        self._limit = limit
+        self._create_connection = functools.partial(_dial, limit)
+
     def connect(self) -> None:
         super().connect()
+        self._limit.watch(self.sock)
         refuse_link_local(self.sock.getpeername()[0])
 
 
-class _SecuredConnection(http.client.HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        refuse_link_local(self.sock.getpeername()[0])
+class _SecuredConnection(_PlainConnection, http.client.HTTPSConnection):
+    """TLS is begun by the second of the parents; the first looks at what was connected."""
 
 
 class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, limit: TimeLimit) -> None:
+        super().__init__()
+        self._limit = limit
+
     def http_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_PlainConnection, request)
+        return self.do_open(functools.partial(_PlainConnection, limit=self._limit), request)
 
 
 class _Secured(urllib.request.HTTPSHandler):
+    def __init__(self, limit: TimeLimit) -> None:
+        super().__init__()
+        self._limit = limit
+
     def https_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_SecuredConnection, request, context=ssl.create_default_context())
+        connection = functools.partial(_SecuredConnection, limit=self._limit)
+        return self.do_open(connection, request, context=ssl.create_default_context())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -14,10 +15,13 @@ from typing import Any
 import orjson
 
 from fleetui.core.posting import SHOWN_CHARS, TIMEOUT_S, NotSent, post, refuse_link_local, signature, why
+from fleetui.core.time_limit import TimeLimit
 from fleetui.notify import formats
 from fleetui.notify.formats import Message
 
 Settings = Mapping[str, Any]
+#: Mail servers look at what they are given before they take it. Below the lease of a delivery.
+LONGEST_MAIL_S = 60.0
 
 
 def send(kind: str, settings: Settings, secrets: Mapping[str, str], message: Message) -> str:
@@ -54,25 +58,38 @@ def _mail(settings: Settings, password: str, message: Message) -> str:
     mail.set_content(text)
     host, port = str(settings["host"]), int(settings["port"])
     secured = ssl.create_default_context()
-    try:
-        opened = (
-            smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=secured)
-            if settings["security"] == "tls"
-            else smtplib.SMTP(host, port, timeout=TIMEOUT_S)
-        )
-        with opened as server:
-            if server.sock is not None:
-                refuse_link_local(server.sock.getpeername()[0])
-            if settings["security"] == "starttls":
-                server.starttls(context=secured)
-            if settings["username"]:
-                server.login(str(settings["username"]), password)
-            refused = server.send_message(mail)
-    except (OSError, ValueError, smtplib.SMTPException) as error:
-        raise NotSent(_why_mail(error)) from None
+    at_once = secured if settings["security"] == "tls" else None
+    with TimeLimit(LONGEST_MAIL_S) as limit:
+        try:
+            with _Server(host, port, tls=at_once, limit=limit) as server:
+                if server.sock is not None:
+                    refuse_link_local(server.sock.getpeername()[0])
+                if settings["security"] == "starttls":
+                    server.starttls(context=secured)
+                    limit.watch(server.sock)
+                if settings["username"]:
+                    server.login(str(settings["username"]), password)
+                refused = server.send_message(mail)
+        except (OSError, ValueError, smtplib.SMTPException) as error:
+            raise NotSent(why(error, limit) if limit.is_over else _why_mail(error)) from None
     if refused:
         return f"taken, but not for {', '.join(sorted(refused))}"[:SHOWN_CHARS]
     return "250 taken"
+
+
+class _Server(smtplib.SMTP):
+    """Its connection is watched before the server's first word; `tls` begins at once where it is given."""
+
+    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None, limit: TimeLimit) -> None:
+        self._tls, self._limit = tls, limit
+        super().__init__(host, port, timeout=TIMEOUT_S)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connection = self._limit.connect((host, port), timeout)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_hostname=host)
+            self._limit.watch(connection)
+        return connection
 
 
 def _why_mail(error: Exception) -> str:

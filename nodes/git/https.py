@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from dulwich.client import Urllib3HttpGitClient
 
+from fleetui.core.limited_http import PlainPool, SecuredPool
+from fleetui.core.time_limit import TimeLimit
 from nodes.git.errors import GitProblem
 from nodes.git.meter import Meter
 
@@ -24,14 +27,21 @@ class HttpsClient(Urllib3HttpGitClient):
 
     def __init__(self, url: str, meter: Meter, username: str = "", password: str = "") -> None:
         self._meter = meter
+        self._limit = TimeLimit(meter.remaining_s)
         self._root = _origin(url)
         headers = {"User-Agent": "git/fleetui", "Accept-Encoding": "identity"}
         if password:
             headers["Authorization"] = f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
         pool = urllib3.PoolManager(headers=headers, retries=False, num_pools=1)
+        pool.pool_classes_by_scheme = {
+            "http": partial(PlainPool, limit=self._limit),  # type: ignore[dict-item]  # it makes pools
+            "https": partial(SecuredPool, limit=self._limit),  # type: ignore[dict-item]
+        }
+        self._limit.start()
         super().__init__(url, pool_manager=pool, thin_packs=False, quiet=True)
 
     def close(self) -> None:
+        self._limit.stop()
         self.pool_manager.clear()
 
     def _http_request(
@@ -76,7 +86,9 @@ class HttpsClient(Urllib3HttpGitClient):
                 timeout=urllib3.Timeout(connect=min(_CONNECT_S, wait), read=wait),
             )
         except urllib3.exceptions.HTTPError as error:
+            self._meter.check_time()
             raise _unreachable(error) from None
+        self._meter.check_time()
         return response
 
     def _reader(self, response: urllib3.BaseHTTPResponse) -> Callable[[int], bytes]:
@@ -89,8 +101,10 @@ class HttpsClient(Urllib3HttpGitClient):
                     # What is there: a server that sends a byte at a time does not get past the deadline.
                     piece = response.read1(_PIECE, decode_content=False)
                 except urllib3.exceptions.HTTPError as error:
+                    self._meter.check_time()
                     raise _unreachable(error) from None
                 if not piece:
+                    self._meter.check_time()
                     break
                 self._meter.count(len(piece))
                 held.extend(piece)

@@ -10,18 +10,19 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from urllib3 import exceptions
 
+from fleetui.core.limited_http import SecuredPool
+from fleetui.core.time_limit import TimeLimit
 from ops.kubernetes.access import Access
 from ops.kubernetes.errors import ClusterError
 
 CONNECT_S, READ_S = 5.0, 15.0
-#: A server that sends byte by byte keeps nobody for longer.
+#: A server that sends byte by byte keeps nobody for longer, be it within its headers.
 ANSWER_S = 60.0
 #: A page of 250 pods is about 2 MB.
 MOST_BYTES = 32 * 1024 * 1024
@@ -49,17 +50,19 @@ class HttpsTransport:
     """One connection that is kept open between requests."""
 
     def __init__(self, access: Access) -> None:
+        self._limit = TimeLimit(ANSWER_S)
         parts = urlsplit(access.server)
         named: dict[str, Any] = {}
         if access.server_name:
             named = {"server_hostname": access.server_name, "assert_hostname": access.server_name}
-        self._pool = urllib3.HTTPSConnectionPool(
+        self._pool = SecuredPool(
             parts.hostname or "",
             parts.port or 443,
             ssl_context=_context(access),
             retries=False,
             maxsize=1,
             timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+            limit=self._limit,
             **named,
         )
         self._prefix = parts.path.rstrip("/")
@@ -77,25 +80,28 @@ class HttpsTransport:
             raise ContactForbidden(why)
         url = f"{self._prefix}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": kind} if kind else self._headers
-        try:
-            response = self._pool.urlopen(
-                method, url, body=body or None, headers=headers, redirect=False, preload_content=False
-            )
+        with self._limit as limit:
             try:
-                return response.status, _read(response)
-            finally:
-                response.release_conn()
-        except exceptions.HTTPError as error:
-            raise _no_answer(error) from error
+                response = self._pool.urlopen(
+                    method, url, body=body or None, headers=headers, redirect=False, preload_content=False
+                )
+                try:
+                    found = _read(response)
+                finally:
+                    response.release_conn()
+            except exceptions.HTTPError as error:
+                raise ClusterError("timed_out") if limit.is_over else _no_answer(error) from error
+            if limit.is_over:
+                # An answer without a length ends where it is cut.
+                response.close()
+                raise ClusterError("timed_out")
+            return response.status, found
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    found, until_s = bytearray(), monotonic() + ANSWER_S
+    found = bytearray()
     while piece := response.read1(_PIECE):
         found += piece
-        if monotonic() > until_s:
-            response.close()
-            raise ClusterError("timed_out")
         if len(found) > MOST_BYTES:
             response.close()
             raise ClusterError("garbled", said=f"more than {MOST_BYTES} bytes")

@@ -354,10 +354,11 @@ _GIT = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertis
             "too_large.refs",
         ),
         (_GIT + b"fff0", b"x", "unreachable.slow"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", "unreachable.slow"),
     ],
 )
 def test_servers_that_misbehave(tmp_path: Path, answer: bytes, forever: bytes, said: str) -> None:
-    limits = replace(DEFAULT, seconds=2.0 if said.endswith("slow") else 120.0)
+    limits = replace(DEFAULT, seconds=1.0 if said.endswith("slow") else 120.0)
     base, done = _answering(answer, forever=forever * (16_000 if said.endswith("refs") else 1))
     try:
         with pytest.raises(GitProblem) as problem:

@@ -1,0 +1,32 @@
+"""Pools of urllib3 whose connections a TimeLimit watches: give them `limit=`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from fleetui.core.time_limit import TimeLimit
+
+
+class _Plain(HTTPConnection):
+    def __init__(self, *args: Any, limit: TimeLimit, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._limit = limit
+
+    def connect(self) -> None:
+        super().connect()
+        self._limit.watch(self.sock)
+
+
+class _Secured(_Plain, HTTPSConnection):
+    """TLS is begun by the second of the parents, and watched by the first."""
+
+
+class PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class SecuredPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Secured
