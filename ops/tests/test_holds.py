@@ -160,7 +160,7 @@ def test_the_plan_costs_the_same_for_many_nodes(web: Pool, node: Node, django_as
         hold_version(version="1.0", node=one, reason="x", actor=SYSTEM, now=clock.now())
     nodes = list(Node.objects.select_related("pool__cluster"))
     preview(nodes=nodes, kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         preview(nodes=nodes, kind="upgrade", params={}, actor=SYSTEM, now=clock.now())
     assert request_operations(nodes=nodes[:1], kind="reboot", actor=SYSTEM, now=clock.now()).operations
     assert Operation.objects.count() == 1

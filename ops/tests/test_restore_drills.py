@@ -19,7 +19,8 @@ from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput
 from fleetui.notify.models import Channel, Delivery, Rule
 from nodes.models import Node
-from nodes.tests.make import deployment, make_facts, make_node, make_pool
+from nodes.tests.make import deployment, make_facts, make_node, make_pool, make_user
+from nodes.tests.pages import signed_in
 from ops import wording
 from ops.backups import drill
 from ops.backups.base import Stored
@@ -369,3 +370,31 @@ def test_a_proof_that_is_too_old_is_told_once_and_taken_back(local: BackupTarget
     BackupPolicy.objects.update(last_proven_at=made + timedelta(hours=2))
     watch(made + timedelta(hours=2, minutes=1))
     assert sorted(Delivery.objects.values_list("event", flat=True)) == ["backup.proven", "backup.unproven"]
+
+
+def test_page_and_api_show_the_proof_with_its_age(local: BackupTarget) -> None:
+    user = make_user("anna", "admin")
+    policy = make_policy(local, prove_within_s=7200, is_gate=True, drill_cron="0 5 * * 0")
+    make_node("cp-1", pool=policy.pool)
+    client = signed_in(user)
+    page = client.get(f"/backups/{policy.pk}/").content.decode()
+    assert "No drill has proven it yet." in page
+    assert "there is no good one" in page
+    run, now = a_backup(policy, b"x"), clock.now()
+    found = {"revision": 7, "live_keys": 25, "keys": 60}
+    told = {"run": run, "state": "good", "proves": "restored", "found": found, "result": "drill_restored"}
+    times = {"started_at": now, "ended_at": now, "backup_at": run.ended_at}
+    BackupDrill.objects.create(policy=policy, asked_by="user:anna", location=run.location, **times, **told)
+    BackupPolicy.objects.update(last_proven_at=now)
+    page = client.get(f"/backups/{policy.pk}/").content.decode()
+    assert "revision 7, 25 keys alive" in page
+    assert "was proven by a restore drill 0 h ago" in page
+    assert "proven" in client.get("/backups/").content.decode()
+    form = client.get(f"/backups/{policy.pk}/edit/").content.decode()
+    assert "0 5 * * 0" in form
+    answer = client.get(f"/api/v1/backups/policies/{policy.pk}/").json()
+    assert (answer["gate"], answer["drill_cron"], answer["prove_within_s"]) == ("open", "0 5 * * 0", 7200)
+    (one,) = client.get(f"/api/v1/backups/{policy.pk}/drills/").json()["results"]
+    assert (one["proves"], one["found"], one["asked_by"]) == ("restored", found, "user:anna")
+    assert client.post(f"/backups/{policy.pk}/drill/").status_code == 302
+    assert BackupDrill.objects.filter(state="running").count() == 1
