@@ -21,7 +21,7 @@ _ACTION = re.compile(r"[a-z][a-z-]+\.[a-z]+(_[a-z]+)*\Z")
 _KINDS = ("nodes", "pools", "clusters", "credentials", "jump-hosts", "ignition-configs")
 _EXPORTED = ("nodes", "pools", "releases", "audit")
 #: Slugs in the same files that are no actions.
-_OTHERS = {"localhost.localdomain", "release.available"}
+_OTHERS = {"localhost.localdomain", "release.available", "params.container", "params.image"}
 
 
 def _slugs() -> Iterator[str]:
