@@ -16,7 +16,7 @@ from fleetui.core.filters import AgeFilter, FilterSet, FlagFilter, InstantFilter
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.certificates import Level, Use
 from nodes.facts import narrow
-from nodes.facts.fields import FactFilter, KernelFilter, NumberFilter
+from nodes.facts.fields import AddressFilter, FactFilter, KernelFilter, MacFilter, NumberFilter
 from nodes.facts.query import parse
 from nodes.models import (
     Certificate,
@@ -119,10 +119,6 @@ def _term(path: str) -> Callable[[QuerySet[Any], list[str]], QuerySet[Any]]:
     return lambda rows, values: narrow.term(rows, path, values)
 
 
-def _macs(rows: QuerySet[Any], values: list[str]) -> QuerySet[Any]:
-    return narrow.term(rows, "network.interfaces.mac", [value.lower().replace("-", ":") for value in values])
-
-
 def _at_least(path: str) -> Callable[[QuerySet[Any], int], QuerySet[Any]]:
     return lambda rows, number: narrow.at_least(rows, path, number)
 
@@ -216,8 +212,10 @@ class NodeFilter(FilterSet):
     booted_after = InstantFilter(_booted_after, help_text="Booted at or after this moment.")
 
     nic_driver = ListFilter(narrow=_term("network.interfaces.driver"), help_text="Drivers of network interfaces.")
-    mac = ListFilter(narrow=_macs, help_text="MAC addresses of network interfaces.")
-    ip = ListFilter(narrow=_term("network.interfaces.addresses.address"), help_text="IP addresses of its interfaces.")
+    mac = MacFilter(narrow=_term("network.interfaces.mac"), help_text="MAC addresses of network interfaces.")
+    ip = AddressFilter(
+        narrow=_term("network.interfaces.addresses.address"), help_text="IP addresses of its interfaces."
+    )
     model = ListFilter(narrow=_term("hardware.model"), commas=False, help_text="A hardware model; repeat it for more.")
     package = ListFilter(narrow=_term("deployments.layered"), help_text="Packages that are layered.")
     kernel_argument = ListFilter(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Any
 
 from django import forms
@@ -14,6 +16,7 @@ from nodes.facts.query import MAX_QUESTION_CHARS, NotAQuestion, number_of, parse
 
 #: Each is a subquery of the statement.
 MAX_QUESTIONS = 10
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class FactField(ListField):
@@ -60,6 +63,37 @@ class KernelField(forms.CharField):
         return text
 
 
+class MacField(ListField):
+    """MAC addresses, with colons or hyphens; gives them as facts have them."""
+
+    def clean(self, value: Any) -> list[str]:
+        addresses = [address.lower().replace("-", ":") for address in super().clean(value)]
+        for address in addresses:
+            if not _MAC.fullmatch(address):
+                raise ValidationError(
+                    _("%(value)r is not a MAC address.") % {"value": address},
+                    params={"mend": _("Write it like 52:54:00:12:34:56.")},
+                )
+        return addresses
+
+
+class AddressField(ListField):
+    """IP addresses; gives them as facts have them."""
+
+    def clean(self, value: Any) -> list[str]:
+        return [_whole_address(address) for address in super().clean(value)]
+
+
+def _whole_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise ValidationError(
+            _("%(value)r is not an IP address.") % {"value": text},
+            params={"mend": _("Write one whole address, like 10.0.0.7 or fd00::7.")},
+        ) from error
+
+
 class FactFilter(ListFilter):
     field_class = FactField
 
@@ -75,3 +109,11 @@ class NumberFilter(TextFilter):
 
 class KernelFilter(TextFilter):
     field_class = KernelField
+
+
+class MacFilter(ListFilter):
+    field_class = MacField
+
+
+class AddressFilter(ListFilter):
+    field_class = AddressField

@@ -182,6 +182,8 @@ def test_newer_kernels_leave_out_nodes_without_one(api: Api) -> None:
         ("&".join(["fact=os.name"] + [f"fact=os.name~{number}" for number in range(10)]), "fact", "at most 10"),
         ("cpus_min=many", "cpus_min", "64GiB"),
         ("kernel_older=new", "kernel_older", "6.11"),
+        ("ip=10.0.0.0/8", "ip", "10.0.0.7"),
+        ("mac=52:54:00", "mac", "52:54:00:12:34:56"),
         ("facts=os.nam", "facts", "os.name"),
         ("facts=os.name,%00", "facts", "/api/v1/facts/paths/"),
         ("facts=" + ",".join(f"agent.config.x{number}" for number in range(21)), "facts", "at most 20"),
