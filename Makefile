@@ -2,6 +2,8 @@
 BIND ?= 127.0.0.1:8000
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
+# Where it is set, every process of ours would compile all modules again: seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo run test test-quick lint soak requirements openapi
 
 help: ## list what there is

@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bin=.venv/bin
 export PATH="$PWD/$bin:$PATH"
+# Where it is set, each of the many processes of a run would compile all modules again.
+unset PYTHONDONTWRITEBYTECODE
 stages=()
 times=()
 beside=

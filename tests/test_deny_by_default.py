@@ -17,6 +17,8 @@ from fleetui.core.api.views import ApiView
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_user
 
+#: Who is let in is decided before the database is asked for anything else.
+pytestmark = pytest.mark.one_database
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: What strangers may open; everything else is shut.
 PUBLIC = (

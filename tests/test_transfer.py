@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -25,7 +27,8 @@ from nodes.tests.make import make_event, make_facts, make_host_key, make_node, m
 from tests.fleet import ROOT
 from tests.installation import environment, manage
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# One process makes the empty database that all of them begin with.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("transfer")]
 KEYS = {
     "FLEETUI_SECRET_KEY": "11" * 32,
     "FLEETUI_ENCRYPTION_KEYS": "22" * 32,
@@ -60,13 +63,26 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("empty") / "data"
+    folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS))
+    return folder
+
+
+@pytest.fixture
+def target(empty: Path, tmp_path: Path) -> Path:
+    """The data folder of an installation that is new."""
+    return Path(shutil.copytree(empty, tmp_path / "target"))
+
+
 def ran(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def same(archive: Path, folder: Path, **over: Any) -> None:
-    ran(manage(folder, "migrate", **KEYS, **over))
     ran(manage(folder, "import", str(archive), **KEYS, **over))
     assert "intact" in ran(manage(folder, "audit", "verify", **KEYS, **over))
     again = folder / "again.zip"
@@ -82,34 +98,31 @@ def same(archive: Path, folder: Path, **over: Any) -> None:
     ran(manage(folder, "user", "add", "berta", "--role", "viewer", **KEYS, **over))
 
 
-def test_into_sqlite(archive: Path, tmp_path: Path) -> None:
+def test_into_sqlite(archive: Path, target: Path) -> None:
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    folder = tmp_path / "target"
-    folder.mkdir()
-    same(archive, folder)
+    same(archive, target)
 
 
 @pytest.mark.e2e
 def test_into_postgresql(archive: Path, tmp_path: Path, postgresql_url: str) -> None:
     folder = tmp_path / "target"
     folder.mkdir()
+    ran(manage(folder, "migrate", **KEYS, DATABASE_URL=postgresql_url))
     same(archive, folder, DATABASE_URL=postgresql_url)
 
 
 @pytest.mark.one_database
-def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
+def test_what_is_refused(archive: Path, target: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="exists already"):
         call_command("export", str(archive))
-    folder = tmp_path / "target"
-    folder.mkdir()
-    ran(manage(folder, "migrate", **KEYS))
-    other = manage(folder, "import", str(archive), **{**KEYS, "FLEETUI_ENCRYPTION_KEYS": "55" * 32})
+    other = manage(target, "import", str(archive), **{**KEYS, "FLEETUI_ENCRYPTION_KEYS": "55" * 32})
     assert "Keys are missing that the archive needs: the encryption key" in other.stderr
     cut = tmp_path / "cut.zip"
     cut.write_bytes(archive.read_bytes()[:-200])
-    assert "is damaged" in manage(folder, "import", str(cut), **KEYS).stderr
-    ran(manage(folder, "migrate", "nodes", "0002", **KEYS))
-    assert "of different versions" in manage(folder, "import", str(archive), **KEYS).stderr
+    assert "is damaged" in manage(target, "import", str(cut), **KEYS).stderr
+    with sqlite3.connect(target / "db.sqlite3") as database:
+        database.execute("DELETE FROM django_migrations WHERE app = 'ops' ORDER BY id DESC LIMIT 1")
+    assert "of different versions" in manage(target, "import", str(archive), **KEYS).stderr
 
 
 def test_every_column_of_every_table_can_travel() -> None:
@@ -148,12 +161,9 @@ print([node.name for node in Node.objects.search("web-1")], Tally.objects.sums("
 """
 
 
-def test_what_triggers_keep_is_right_after_an_import(archive: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "target"
-    folder.mkdir()
-    ran(manage(folder, "migrate", **KEYS))
-    ran(manage(folder, "import", str(archive), **KEYS))
-    told = environment(folder, **KEYS, DJANGO_SETTINGS_MODULE="fleetui.settings")
+def test_what_triggers_keep_is_right_after_an_import(archive: Path, target: Path) -> None:
+    ran(manage(target, "import", str(archive), **KEYS))
+    told = environment(target, **KEYS, DJANGO_SETTINGS_MODULE="fleetui.settings")
     found = subprocess.run(
         [sys.executable, "-c", SEARCH], cwd=ROOT, env=told, capture_output=True, text=True, check=True
     )
@@ -172,33 +182,27 @@ load.import_from(Path(os.environ["ARCHIVE"]), say=print)
 
 
 @pytest.mark.one_database
-def test_an_import_that_is_killed_leaves_nothing(archive: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "target"
-    folder.mkdir()
-    ran(manage(folder, "migrate", **KEYS))
-    told = environment(folder, **KEYS, ARCHIVE=str(archive), DJANGO_SETTINGS_MODULE="fleetui.settings")
+def test_an_import_that_is_killed_leaves_nothing(archive: Path, target: Path) -> None:
+    told = environment(target, **KEYS, ARCHIVE=str(archive), DJANGO_SETTINGS_MODULE="fleetui.settings")
     done = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == -signal.SIGKILL
     assert "nodes.node: 1 rows" in done.stdout
-    assert "the audit log is intact" in ran(manage(folder, "import", str(archive), **KEYS))
+    assert "the audit log is intact" in ran(manage(target, "import", str(archive), **KEYS))
 
 
 @pytest.mark.one_database
-def test_a_backup_of_sqlite(archive: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "target"
-    folder.mkdir()
-    ran(manage(folder, "migrate", **KEYS))
-    ran(manage(folder, "import", str(archive), **KEYS))
-    (folder / "audit-anchor.jsonl").write_text("")
+def test_a_backup_of_sqlite(archive: Path, target: Path, tmp_path: Path) -> None:
+    ran(manage(target, "import", str(archive), **KEYS))
+    (target / "audit-anchor.jsonl").write_text("")
     copy = tmp_path / "copy.sqlite3"
-    said = ran(manage(folder, "backup", str(copy), **KEYS))
+    said = ran(manage(target, "backup", str(copy), **KEYS))
     assert "checked" in said
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert (tmp_path / "copy.sqlite3.audit-anchor.jsonl").exists()
     assert not list(tmp_path.glob("*.partial"))
-    assert "exists already" in manage(folder, "backup", str(copy), **KEYS).stderr
+    assert "exists already" in manage(target, "backup", str(copy), **KEYS).stderr
     # Restored: the file under its name in a folder of its own.
     restored = tmp_path / "restored"
     restored.mkdir()

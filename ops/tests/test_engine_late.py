@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from contextlib import suppress
 from datetime import timedelta
 
@@ -12,7 +11,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core.errors import Conflict
 from ops.models import LogLine, Operation, StepRun
 from ops.services import control
-from ops.tests.test_engine_kills import BOTH, PARAMS, RESTARTS, START, Run
+from ops.tests.test_engine_kills import BOTH, PARAMS, RESTARTS, START, Run, calls_of
 
 pytestmark = pytest.mark.django_db
 #: Past the lease of the settings.
@@ -39,32 +38,48 @@ class StoppedRun(Run):
         self.log_at_end = Operation.objects.get(pk=self.operation.pk).log_seq
 
 
-@pytest.mark.parametrize("cancels", [False, True])
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in BOTH else pytest.mark.one_database) for kind in PARAMS]
 )
-def test_what_a_late_worker_sends_does_nothing(kind: str, cancels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_late_worker_sends_does_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_late_at_every_call(kind, monkeypatch)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", PARAMS)
+def test_what_a_late_worker_sends_does_nothing_cancelled_or_not(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_late_at_every_call(kind, monkeypatch, (False, True))
+
+
+def be_late_at_every_call(kind: str, monkeypatch: pytest.MonkeyPatch, each: tuple[bool, ...] = ()) -> None:
+    """Meanwhile somebody cancels at every second call, or `each` is tried at each of them."""
     stops = 0
-    for call in itertools.count():
-        run = StoppedRun(kind, monkeypatch, call, cancels=cancels)
-        booted = run.machine.host.booted
-        done = run.rounds()
-        # The one that was stopped goes on with its unit on the host, if it could start one.
-        for _moment in range(5):
-            run.machine.goes_on()
-        stand = (call, done.state, done.step, done.result, done.memory)
-        assert done.state in (("cancelled", "succeeded") if cancels else ("succeeded",)), stand
-        assert run.machine.reboots <= RESTARTS.get(kind, 0), stand
-        assert done.state != "succeeded" or run.machine.reboots == RESTARTS.get(kind, 0), stand
-        assert run.left_behind() == [], stand
-        if done.state == "cancelled" and not run.machine.reboots:
-            assert run.machine.host.deployments[0] is booted, stand
-        assert done.lease_id is None
-        assert not StepRun.objects.filter(operation=done, ended_at=None).exists()
-        if run.was_stopped:
-            stops += 1
-            assert done.log_seq == run.log_at_end == LogLine.objects.filter(operation=done).count(), stand
-        run.machine.loop.close()
-        if not run.was_stopped:
+    for call in calls_of(kind, whole=bool(each)):
+        was_stopped = [stopped_at(call, kind, monkeypatch, cancels) for cancels in each or (call % 2 == 1,)]
+        stops += sum(was_stopped)
+        if not any(was_stopped):
             break
-    assert stops >= (1 if kind == "refresh" else 2)
+    assert stops >= 1
+
+
+def stopped_at(call: int, kind: str, monkeypatch: pytest.MonkeyPatch, cancels: bool) -> bool:
+    """Whether there was such a call to be stopped in."""
+    run = StoppedRun(kind, monkeypatch, call, cancels=cancels)
+    booted = run.machine.host.booted
+    done = run.rounds()
+    # The one that was stopped goes on with its unit on the host, if it could start one.
+    for _moment in range(5):
+        run.machine.goes_on()
+    stand = (call, cancels, done.state, done.step, done.result, done.memory)
+    assert done.state in (("cancelled", "succeeded") if cancels else ("succeeded",)), stand
+    assert run.machine.reboots <= RESTARTS.get(kind, 0), stand
+    assert done.state != "succeeded" or run.machine.reboots == RESTARTS.get(kind, 0), stand
+    assert run.left_behind() == [], stand
+    if done.state == "cancelled" and not run.machine.reboots:
+        assert run.machine.host.deployments[0] is booted, stand
+    assert done.lease_id is None
+    assert not StepRun.objects.filter(operation=done, ended_at=None).exists()
+    if run.was_stopped:
+        assert done.log_seq == run.log_at_end == LogLine.objects.filter(operation=done).count(), stand
+    run.machine.loop.close()
+    return run.was_stopped
