@@ -103,8 +103,12 @@ lint() {
 slow="e2e or browser or rig or soak"
 # Tests wait for hosts and processes half of their time: twice as many as there are cores.
 tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$((2 * $(nproc)))}" --dist loadgroup -q "$@"; }
-# A clean clone holds no compiled tests, and each process that finds none compiles all of them.
-compile_tests() { pytest --collect-only -q >/dev/null; }
+# Real hosts wait most of the time, for boots and timers.
+real_hosts() {
+    # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
+    pytest --collect-only -q >/dev/null || return
+    env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests
+}
 # Started once for all processes, before any of them reads the settings.
 services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 
@@ -115,11 +119,8 @@ case "${1:-all}" in
     on-services) tests "${@:2}" ;;
     all)
         stage "Debian packages and test hosts" system_packages
-        start_beside compile_tests
+        start_beside real_hosts
         lint
-        stage "tests compiled, beside the stages above" joined
-        # Real hosts wait most of the time, for boots and timers.
-        start_beside env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests
         stage "unit and integration, SQLite" tests -m "not ($slow)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"

@@ -6,6 +6,7 @@ import fleetui.core.clock
 import uuid
 from django.conf import settings
 from django.db import migrations, models
+from fleetui.core.at_once import AtOnce
 
 
 class Migration(migrations.Migration):
@@ -39,7 +40,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
-    operations = [
+    operations = [AtOnce([
         migrations.CreateModel(
             name='Cluster',
             fields=[
@@ -138,7 +139,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'node',
                 'ordering': ['name'],
-                'indexes': [models.Index(fields=['failures', 'poll_due_at'], name='node_due'), models.Index(condition=models.Q(('poll_lease_until__isnull', False)), fields=['poll_lease_until'], name='node_leased'), models.Index(fields=['reachability', 'name'], name='node_reachability'), models.Index(fields=['health', 'name'], name='node_health'), models.Index(fields=['update_state', 'name'], name='node_update_state'), models.Index(fields=['booted_version', 'name'], name='node_version'), models.Index(fields=['ignition_state', 'name'], name='node_ignition_state'), models.Index(fields=['last_seen_at'], name='node_last_seen'), models.Index(fields=['kernel_order'], name='node_kernel_order'), models.Index(fields=['address', 'port'], name='node_address'), models.Index(condition=models.Q(('machine_id', ''), _negated=True), fields=['machine_id'], name='node_machine_id'), models.Index(condition=models.Q(('maintenance_until__isnull', False)), fields=['maintenance_until'], name='node_maintenance_end'), models.Index(condition=models.Q(('enrolled_at__isnull', False)), fields=['enrolled_at'], name='node_enrolled')],
+                'indexes': [models.Index(fields=['reachability', 'name'], name='node_reachability'), models.Index(fields=['health', 'name'], name='node_health'), models.Index(fields=['update_state', 'name'], name='node_update_state'), models.Index(fields=['booted_version', 'name'], name='node_version'), models.Index(fields=['last_seen_at'], name='node_last_seen'), models.Index(fields=['failures', 'poll_due_at'], name='node_due'), models.Index(condition=models.Q(('poll_lease_until__isnull', False)), fields=['poll_lease_until'], name='node_leased'), models.Index(fields=['kernel_order'], name='node_kernel_order'), models.Index(fields=['address', 'port'], name='node_address'), models.Index(condition=models.Q(('machine_id', ''), _negated=True), fields=['machine_id'], name='node_machine_id'), models.Index(condition=models.Q(('maintenance_until__isnull', False)), fields=['maintenance_until'], name='node_maintenance_end'), models.Index(condition=models.Q(('enrolled_at__isnull', False)), fields=['enrolled_at'], name='node_enrolled'), models.Index(fields=['ignition_state', 'name'], name='node_ignition_state')],
             },
         ),
         migrations.CreateModel(
@@ -862,7 +863,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'drift',
-                'indexes': [models.Index(fields=['due_at'], name='drift_due'), models.Index(condition=models.Q(('requested_at__isnull', False)), fields=['requested_at'], name='drift_asked_for'), models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='drift_leased')],
+                'indexes': [models.Index(fields=['due_at'], name='drift_due'), models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='drift_leased'), models.Index(condition=models.Q(('requested_at__isnull', False)), fields=['requested_at'], name='drift_asked_for')],
             },
         ),
         migrations.CreateModel(
@@ -945,4 +946,4 @@ class Migration(migrations.Migration):
             model_name='enrolmenttoken',
             constraint=models.UniqueConstraint(fields=('pool', 'name'), name='one_enrolment_token_per_name'),
         ),
-    ]
+    ])]

@@ -249,13 +249,13 @@ def test_queries_do_not_grow_with_the_rows() -> None:
     assert count(200) - count(2) < 200 / 5
 
 
-def test_ten_thousand_rows(django_assert_max_num_queries: Any) -> None:
+def test_thousands_of_rows(django_assert_max_num_queries: Any) -> None:
     text = "name,address,label:site\n" + "".join(
-        f"n{i},10.{i // 65536}.{i // 256 % 256}.{i % 256},bkk\n" for i in range(10_000)
+        f"n{i},10.{i // 65536}.{i // 256 % 256}.{i % 256},bkk\n" for i in range(2_000)
     )
     plan = applied(planned(text))
-    assert plan.counts["add"] == 10_000
-    assert Node.objects.count() == 10_000
+    assert plan.counts["add"] == 2_000
+    assert Node.objects.count() == 2_000
 
 
 def signed_in(user: Any) -> Client:

@@ -25,7 +25,8 @@ _SECRETS = (
     re.compile(
         r"(?i)((?:password|passwd|secret|token|api[_-]?key|client[_-]?secret)\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"
     ),
-    re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^/\s:@]+:)[^@\s/]+(@)"),
+    # A scheme of bounded length: a long word would be read to its end from each of its letters.
+    re.compile(r"(?i)([a-z][a-z0-9+.-]{0,30}://[^/\s:@]+:)[^@\s/]+(@)"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )
 

@@ -5,6 +5,7 @@ import fleetui.core.clock
 import uuid
 from django.conf import settings
 from django.db import migrations, models
+from fleetui.core.at_once import AtOnce
 
 
 class Migration(migrations.Migration):
@@ -32,7 +33,7 @@ class Migration(migrations.Migration):
         ('nodes', '0019_certificates'),
     ]
 
-    operations = [
+    operations = [AtOnce([
         migrations.CreateModel(
             name='BackupTarget',
             fields=[
@@ -199,7 +200,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created_at', '-id'],
-                'indexes': [models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='operation_due'), models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['deadline'], name='operation_open'), models.Index(fields=['state', 'pool', 'created_at'], name='operation_state_pool'), models.Index(fields=['node', '-created_at'], name='operation_node'), models.Index(fields=['-created_at', '-id'], name='operation_newest'), models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['pool', 'kind', '-ended_at'], name='operation_ended')],
+                'indexes': [models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='operation_due'), models.Index(fields=['state', 'pool', 'created_at'], name='operation_state_pool'), models.Index(fields=['node', '-created_at'], name='operation_node'), models.Index(fields=['-created_at', '-id'], name='operation_newest'), models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['deadline'], name='operation_open'), models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['pool', 'kind', '-ended_at'], name='operation_ended')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('changes', True), ('state__in', ['awaiting_approval', 'cancelling', 'needs_attention', 'queued', 'requested', 'running', 'waiting'])), fields=('subject',), name='one_active_change_per_subject')],
             },
         ),
@@ -573,4 +574,4 @@ class Migration(migrations.Migration):
             model_name='operation',
             constraint=models.UniqueConstraint(fields=('request', 'number'), name='one_operation_per_number'),
         ),
-    ]
+    ])]

@@ -63,7 +63,7 @@ def test_who_has_lost_the_lease_writes_nothing(operation: Operation) -> None:
 
 
 def test_a_long_text_is_cut_into_pieces_and_loses_nothing(operation: Operation) -> None:
-    text = "x" * (2 * log.MAX_PIECE_CHARS + 5)
+    text = "x" * (20 * log.MAX_PIECE_CHARS + 5)
     StepLog(operation.pk, LEASE, "stage").output("out", text)
     assert "".join(piece for _seq, _stream, piece in lines(operation)) == text
     assert is_whole(operation)
