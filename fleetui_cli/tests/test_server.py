@@ -23,7 +23,7 @@ from nodes.tests.make import make_facts, make_node, make_pool, make_token, make_
 from ops.models import ApprovalRule, LogLine, Operation, Stop
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 WAIT_S = 60.0
 
 

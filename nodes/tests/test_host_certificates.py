@@ -27,6 +27,8 @@ from nodes.tests.make import NOW, make_node, make_user
 from nodes.tests.pages import signed_in
 from tests.sshd import RealSshd, keygen, real_sshd, sign_host
 
+pytestmark = pytest.mark.one_database
+
 LINE = ssh.generate_identity("ca")[1].public_line
 
 

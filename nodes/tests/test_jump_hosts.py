@@ -40,6 +40,8 @@ from nodes.tests.make import (
 from nodes.tests.pages import signed_in
 from tests.sshd import RealSshd, free_port, real_sshd
 
+pytestmark = pytest.mark.one_database
+
 KEY = ssh.HostKey.parse(HOST_KEY_LINE)
 
 

@@ -86,6 +86,7 @@ def test_a_restart_happens_once(world: World) -> None:
     assert on_host(world.node(name), "journalctl", "--list-boots").count("\n") == boots + 1
 
 
+@pytest.mark.one_database
 def test_a_rollback_goes_back(world: World) -> None:
     name = some(update_state="up_to_date")
     previous = world.node(name).rollback
@@ -97,6 +98,7 @@ def test_a_rollback_goes_back(world: World) -> None:
     assert "fleetui" not in left_behind(world.node(name))
 
 
+@pytest.mark.one_database
 def test_a_cancel_takes_back_what_was_staged(world: World) -> None:
     name = some(update_state="update_available")
     (asked,) = ask("upgrade", name)
@@ -116,6 +118,7 @@ def test_a_cancel_takes_back_what_was_staged(world: World) -> None:
     assert "fleetui" not in left_behind(world.node(name))
 
 
+@pytest.mark.one_database
 def test_an_unreachable_host_is_waited_for_until_the_deadline(world: World) -> None:
     name = some(update_state="update_available")
     world.fault(name, "unreachable")
@@ -130,6 +133,7 @@ def test_an_unreachable_host_is_waited_for_until_the_deadline(world: World) -> N
     assert "does not answer" in result_sentence(done.result, done.result_params)
 
 
+@pytest.mark.one_database
 def test_a_changed_host_key_ends_it_before_anything_changes(world: World) -> None:
     name = some(update_state="update_available")
     (asked,) = ask("reboot", name)
@@ -139,6 +143,7 @@ def test_a_changed_host_key_ends_it_before_anything_changes(world: World) -> Non
     assert done.result_params["kind"] == "key_mismatch"
 
 
+@pytest.mark.one_database
 def test_what_the_agent_staged_with_a_lock_is_finalized(world: World) -> None:
     name = some(update_state="update_available")
     on_host(world.node(name), "sudo", "-n", "rpm-ostree", "upgrade", "--bypass-driver", "--lock-finalization")

@@ -30,6 +30,8 @@ from ops.services.request import request_operations
 from ops.states import ACTIVE, State
 from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node, poll
 
+pytestmark = pytest.mark.one_database
+
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KINDS = ("upgrade", "reboot", "rollback", "pin", "cleanup_pending", "zincati_pause")
 

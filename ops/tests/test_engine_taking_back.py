@@ -20,7 +20,7 @@ from ops.tests.onehost import InProcessHost, Killed
 from ops.tests.test_engine_kills import Run
 from ops.wording import result_sentence
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 def _lost() -> BaseException:
@@ -28,7 +28,7 @@ def _lost() -> BaseException:
 
 
 @pytest.mark.parametrize("breaks_with", [Killed, _lost], ids=["worker", "connection"])
-@pytest.mark.parametrize("kind", ["upgrade", pytest.param("rollback", marks=pytest.mark.one_database)])
+@pytest.mark.parametrize("kind", ["upgrade", "rollback"])
 def test_a_cancel_takes_back_what_began_before_the_end_of_a_call(
     kind: str, breaks_with: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from ops.wording import check_sentence, result_sentence
 from simfleet import transitions
 from simfleet.model import Fault
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.fixture
