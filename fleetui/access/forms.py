@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Iterable
 from typing import Any
 
+from allauth.account.forms import LoginForm
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -55,6 +56,15 @@ class NetworksField(forms.CharField):
                 said = _("“%(network)s” is not a network. Write it like 10.0.0.0/8 or 192.0.2.7.")
                 raise ValidationError(said % {"network": network[:60]}) from error
         return found
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]
+    """Without the words in the fields that say again, and otherwise, what the labels say."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
 
 
 class TokenForm(forms.Form):

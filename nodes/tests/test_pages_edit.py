@@ -71,7 +71,7 @@ def test_an_edit_of_what_somebody_else_changed_is_refused(admin: Client) -> None
         ({"name": "taken"}, "Choose another name."),
         ({"labels": "nonsense"}, "write key=value"),
         ({"labels": "-bad-=x"}, "letters, digits"),
-        ({"port": "70000"}, "65535"),
+        ({"port": "70000"}, "Give 1 to 65535."),
         ({"revision": ""}, "required"),
     ],
 )

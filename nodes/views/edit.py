@@ -76,6 +76,8 @@ class NodeForm(_ModelForm):
             "name": forms.TextInput(attrs={"class": "ui-mono", "spellcheck": "false", "autocomplete": "off"}),
             "address": forms.TextInput(attrs={"class": "ui-mono", "spellcheck": "false", "autocomplete": "off"}),
         }
+        # Django's own sentence does not fit under so narrow a field.
+        error_messages = {"port": dict.fromkeys(("min_value", "max_value"), gettext_lazy("Give 1 to 65535."))}
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

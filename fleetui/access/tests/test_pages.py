@@ -197,6 +197,7 @@ def test_the_time_zone_is_kept_and_used() -> None:
 def test_sign_in_says_what_to_do_and_stops_guessing() -> None:
     person("anna", "viewer")
     browser, url = Client(), reverse("account_login")
+    assert "placeholder" not in browser.get(url).content.decode()
     for _number in range(5):
         page = browser.post(url, {"login": "anna", "password": "guess"})
     assert "do not belong together" in page.content.decode()
