@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import os
 import random
 import sys
 import time
@@ -51,9 +52,10 @@ class Template:
 
 
 def main() -> None:
-    """Fill one database, which may hold nodes already."""
+    """Fill one database, which is empty or was filled by this before."""
     import django
 
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
     django.setup()
     count = int(sys.argv[1])
     began = time.perf_counter()
