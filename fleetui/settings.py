@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env, ValidationError
+from whitenoise.compress import Compressor
 
 from fleetui.core.keys import KEYS, read_keys
 
@@ -289,6 +290,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "fleetui.core.static.HashedStaticFiles"},
 }
 WHITENOISE_MANIFEST_STRICT = False
+# Maps of packages' sources are read by nobody but their authors' tools; compressing them took half of a first start.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SESSION_COOKIE_AGE = 12 * 3600

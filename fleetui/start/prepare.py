@@ -84,7 +84,10 @@ def collect_static(say: Callable[[str], None]) -> None:
         return
     say("Collecting static files ...")
     try:
-        call_command("collectstatic", interactive=False, verbosity=0, clear=stamp.parent.exists())
+        # The documents of the API are shown by Swagger UI; its package ships another viewer, which nothing asks for.
+        call_command(
+            "collectstatic", interactive=False, verbosity=0, clear=stamp.parent.exists(), ignore_patterns=["redoc"]
+        )
     except (OSError, ValueError) as error:
         raise StartError(f"The static files cannot be collected: {error}") from error
     stamp.write_text(wanted)

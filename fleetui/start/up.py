@@ -86,9 +86,11 @@ def _run(start: Start, supervisor: Supervisor) -> int:
     if start.demo:
         _pump_until(supervisor, manifest.exists, MANIFEST_TIMEOUT_S, "The simulated fleet did not start in time.")
         if not supervisor.stopping:
+            # It loads while the fleet is added.
+            supervisor.start(tree.beat(told))
             call_command("demo_seed", str(manifest), stdout=io.StringIO())
             connections.close_all()
-    if not supervisor.stopping:
+    elif not supervisor.stopping:
         supervisor.start(tree.beat(told))
     _pump_until(supervisor, _answers(start.bind), WEB_TIMEOUT_S, "The web process does not answer.")
     if not supervisor.stopping:
