@@ -73,6 +73,10 @@ def checked_body(body_class: type[Body], sent: Mapping[str, Any], *, partial: bo
     return dict(body.validated_data)
 
 
+#: What a value should have been, by the code of the refusal, with an example.
+_KINDS = {"not_a_list": ("a list", '["a", "b"]'), "not_a_dict": ("an object", '{"name": "value"}')}
+
+
 def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> FieldProblem:
     detail = _first_text(found)
     value = None if name in body.secrets else sent.get(name)
@@ -81,6 +85,9 @@ def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> Fiel
     choices = getattr(getattr(field, "child", field), "choices", ())
     if code == "invalid_choice" and choices:
         return FieldProblem(name, f"{name}: {detail}", f"Use {', '.join(map(str, choices))}.", value)
+    if code in _KINDS:
+        kind, example = _KINDS[code]
+        return FieldProblem(name, f"{name} is not {kind}.", f"Give {kind}, like {example}.", value)
     mend = {
         "required": f"Send {name}.",
         "null": "Leave it out, or give a value.",
