@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import connection, models
 from django.db.migrations.operations import AddField, AddIndex, CreateModel
@@ -10,7 +12,7 @@ from fleetui.core.at_once import AtOnce
 KEY = ("id", models.BigAutoField(primary_key=True))
 
 
-def reference(to: str) -> models.ForeignKey[models.Model, models.Model]:
+def reference(to: str) -> Any:
     return models.ForeignKey(to, on_delete=models.CASCADE, null=True)
 
 
