@@ -220,6 +220,16 @@ class TestCheck:
         assert not answer.json()["is_valid"]
         assert SECRET not in answer.content.decode()
 
+    def test_a_secret_does_not_come_back(self, cast: Cast) -> None:
+        inline = SOURCE.replace("core", "${fleetui:join}")
+        sent = {"source": "# fleetui:variable join secret\n" + inline, "values": {"join": SECRET}}
+        answer = Script(cast.viewer).send("POST", "/ignition/check/", sent)
+        found = answer.json()
+        assert found["is_valid"]
+        assert found["ignition"]["passwd"]["users"][0]["name"] == "[secret join]"
+        assert found["sha512"] is None
+        assert SECRET not in answer.content.decode()
+
     def test_it_needs_a_right(self, cast: Cast) -> None:
         assert Script(cast.outsider).send("POST", "/ignition/check/", {"source": SOURCE}).status_code == 403
         assert Client().post(f"{V1}/ignition/check/", {"source": SOURCE}, "application/json").status_code == 401

@@ -23,7 +23,7 @@ from nodes.api.ignition.shapes import CHECKED, DIFF, RENDERED, VERSION, WHOLE_VE
 from nodes.filters import IgnitionVersionFilter
 from nodes.models import IgnitionConfig, IgnitionVersion, Node
 from nodes.services.ignition import review
-from nodes.services.ignition.check import check, checked_source
+from nodes.services.ignition.check import check, checked_source, secrets_in
 from nodes.services.ignition.comparing import changed_files, effects_of, line_hunks, pretty
 from nodes.services.ignition.declarations import as_json
 from nodes.services.ignition.embedded import checked_files
@@ -258,14 +258,19 @@ class Check(ApiView):
 
     def post(self, request: Request) -> Response:
         given = read_body(CheckBody, request)
-        found = check(checked_source(given["source"]), checked_files(given["files"]), given["values"])
+        source, files, values = checked_source(given["source"]), checked_files(given["files"]), given["values"]
+        found = check(source, files, values)
+        rendered, sha512 = found.rendered, found.sha512
+        if rendered and (secrets := secrets_in(found.declarations, values or {})):
+            # Answers end up in the logs of scripts, and a hash would let a short secret be guessed.
+            rendered, sha512 = check(source, files, {**values, **secrets}).rendered, ""
         return Response(
             {
                 "is_valid": found.is_valid,
                 "failure": found.failure or None,
                 "report": found.findings,
                 "variables": as_json(found.declarations),
-                "sha512": found.sha512 or None,
-                "ignition": json.loads(found.rendered) if found.rendered else None,
+                "sha512": sha512 or None,
+                "ignition": json.loads(rendered) if rendered else None,
             }
         )

@@ -24,6 +24,7 @@ from nodes.ignition.variables import (
     Substituted,
     VariableProblem,
     VariablesRefused,
+    VariableType,
     read_declarations,
     samples_for,
     substitute,
@@ -123,6 +124,12 @@ def check(source: str, files: Files | None = None, values: Mapping[str, str] | N
             _converted(source, files, declarations) if unreadable else _not_substituted(refused.problems, declarations)
         )
     return _converted(done.text, files, declarations, done)
+
+
+def secrets_in(declarations: Iterable[Declaration], values: Mapping[str, str]) -> dict[str, str]:
+    """What stands for each secret that was given where somebody sees it."""
+    secrets = (one.name for one in declarations if one.type is VariableType.SECRET and one.name in values)
+    return {name: f"[secret {name}]" for name in secrets}
 
 
 def _converted(
