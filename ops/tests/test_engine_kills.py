@@ -276,7 +276,7 @@ def die_at_every_call(
             run.machine.loop.close()
         if not died:
             break
-    assert deaths >= 1
+    assert deaths >= (2 if both else 1)
 
 
 @pytest.mark.parametrize(
