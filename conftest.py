@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.utils import translation
 from hypothesis import HealthCheck, settings
 
@@ -38,8 +39,9 @@ def _english() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_releases_of_others() -> None:
-    """A process keeps its view of the releases for a minute, longer than their rows last in tests."""
+def _nothing_kept() -> None:
+    """Throttles, counts and views are kept longer than the rows of a test last."""
     from nodes.services.releases import view_of
 
+    cache.clear()
     view_of.cache.clear()

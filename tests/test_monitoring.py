@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from fleetui.core import clock
@@ -56,7 +55,6 @@ def expressions() -> dict[str, str]:
 @pytest.fixture
 def series(db: None) -> dict[str, set[str]]:
     """The series of /metrics, each with its labels, where every kind of thing exists."""
-    cache.clear()
     make_running()
     make_heartbeat("worker", document={"disk_free_bytes": 1, "disk_total_bytes": 2})
     make_heartbeat("job", name="audit-verify", document={"good": True})

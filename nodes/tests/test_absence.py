@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
@@ -26,13 +24,6 @@ from nodes.tests.pages import signed_in
 pytestmark = pytest.mark.django_db
 AFTER_S = 900
 INTERVAL_S = 60
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

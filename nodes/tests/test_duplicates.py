@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from fleetui.audit.models import AuditEvent
 from fleetui.core.errors import InvalidInput, NotAllowed, NotFound, StaleEdit
@@ -36,13 +34,6 @@ from nodes.tests.pages import signed_in
 
 pytestmark = pytest.mark.django_db
 ID = "a" * 32
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def found(user: Any) -> list[tuple[list[str], list[str]]]:

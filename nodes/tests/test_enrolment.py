@@ -30,7 +30,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.enrolling import announcement, code_of, enrol, key_of, machine_id_of, make_enrolment
 from nodes.tests.make import make_credential, make_facts, make_host_key, make_node
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_counts")]
+pytestmark = pytest.mark.django_db
 
 
 def test_a_machine_appears_in_the_pool_with_its_key(cast: Cast) -> None:

@@ -20,7 +20,7 @@ from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.enrolling import code_of, enrol, key_of, machine_id_of, make_enrolment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_counts")]
+pytestmark = pytest.mark.django_db
 
 
 def test_another_key_for_a_known_name_is_refused_and_recorded_once(cast: Cast) -> None:

@@ -24,7 +24,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.enrolling import announcement, enrol, make_enrolment
 from nodes.tests.make import make_pool, make_token, principal
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_counts")]
+pytestmark = pytest.mark.django_db
 
 
 def test_who_may_make_a_token(cast: Cast) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -18,11 +17,6 @@ from fleetui.core import clock
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
 TOKENS, ADD_TOKEN = reverse("access:tokens"), reverse("access:token_add")
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_from_before() -> None:
-    cache.clear()
 
 
 def person(name: str, *roles: str, pool: Any = None) -> User:

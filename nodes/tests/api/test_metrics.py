@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,13 +23,6 @@ from nodes.tests.make import make_cluster, make_heartbeat, make_host_key, make_n
 
 pytestmark = pytest.mark.django_db
 Values = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def scraped(token: str = "", **meta: Any) -> Values:

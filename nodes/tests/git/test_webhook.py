@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from fleetui.access.api.throttles import WebhookThrottle
@@ -69,7 +68,6 @@ GITEA: dict[str, Any] = {
 def nudged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     monkeypatch.setattr("nodes.views.ignition.webhook.nudge_git", lambda: seen.append(1))
-    cache.clear()
     return seen
 
 
