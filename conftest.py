@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """A clone holds no compiled catalogs: `up` makes them, and so does a test run, before its processes start."""
     if not hasattr(config, "workerinput"):
         compile_stale(Path(__file__).parent / "locale")
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """The tests stay until the end: nobody needs to search them for garbage again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

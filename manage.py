@@ -3,6 +3,10 @@
 
 import os
 import sys
+from contextlib import ExitStack
+from typing import Any
+
+from fleetui.core import memory
 
 #: The exit code for "the configuration is wrong": starting again would not help.
 CONFIGURATION = 3
@@ -10,8 +14,10 @@ CONFIGURATION = 3
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
+    loaded = ExitStack()
+    loaded.enter_context(memory.imports())
     try:
-        from django.core.management import execute_from_command_line
+        from django.core.management import ManagementUtility
         from django.db import OperationalError, ProgrammingError
         from environs import EnvValidationError
 
@@ -20,8 +26,16 @@ def main() -> None:
         sys.exit(
             f"{error.name} is not installed in this Python. Run `make run` once, or use .venv/bin/python manage.py ..."
         )
+
+    class Utility(ManagementUtility):
+        """Ends the loading once Django is set up, which `execute` does with the settings that the command line names."""
+
+        def fetch_command(self, subcommand: str) -> Any:
+            loaded.close()
+            return super().fetch_command(subcommand)
+
     try:
-        execute_from_command_line(sys.argv)
+        Utility(sys.argv).execute()
     except EnvValidationError as error:
         for variable, messages in error.error_messages.items():  # type: ignore[union-attr]  # a mapping after seal()
             # Values of addresses and keys may hold passwords, so they are not repeated.

@@ -4,8 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
-# Without it, messages of the web process would go to Celery's own default broker, where nobody listens.
-import fleetui.celery  # noqa: F401
+from fleetui.core import memory
 
-application = get_wsgi_application()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleetui.settings")
+with memory.imports():
+    # Without it, messages of the web process would go to Celery's own default broker, where nobody listens.
+    import fleetui.celery  # noqa: F401
+
+    application = get_wsgi_application()

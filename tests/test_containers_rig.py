@@ -56,7 +56,7 @@ def test_a_container_is_updated_crashes_and_goes_back(tmp_path: Path, rig: Rig) 
     put(rig, host, "/etc/containers/systemd/web.container", QUADLET.format(registry=registry))
     put(rig, host, "/etc/systemd/system/shop.service", UNIT.format(registry=registry))
     rig.ssh(host, "sudo systemctl daemon-reload && sudo systemctl start web shop")
-    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="20", FLEETUI_PLAIN_REGISTRIES=registry) as started:
+    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="900", FLEETUI_PLAIN_REGISTRIES=registry) as started:
         fleet = Fleet(started, rig)
         fleet.take_in([given])
         born = containers(fleet, host)

@@ -15,6 +15,7 @@ from celery.beat import Service
 from celery.platforms import SecurityWarning
 
 from fleetui.celery import app
+from fleetui.core import memory
 from fleetui.core.beat import Scheduler
 
 QUEUES = "poll,ops"
@@ -59,8 +60,9 @@ def main() -> int:
     parser.add_argument("--queues", default=QUEUES)
     parser.add_argument("--name", default="celery")
     given = parser.parse_args()
-    django.setup()
-    app.finalize()
+    with memory.imports():
+        django.setup()
+        app.finalize()
     # Said of the filesystem broker at every connection. A filter, since Celery sets Django's logging up once more.
     logging.getLogger("kombu.connection").addFilter(lambda record: "No hostname was supplied" not in str(record.msg))
     return work(given.threads, given.queues, given.name) if given.process == "worker" else beat()

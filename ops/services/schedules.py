@@ -27,12 +27,12 @@ LEAST_LATE_S, MOST_LATE_S = 60, 7 * 86_400
 LONGEST_NAME = 100
 
 
-def checked_cron(text: str) -> Cron:
+def checked_cron(text: str, field: str = "cron") -> Cron:
     try:
         return parse(text)
     except CronRefused as error:
         message, mend = cron_problem(error)
-        raise InvalidInput(message, field="cron", value=text, mend=mend) from error
+        raise InvalidInput(message, field=field, value=text, mend=mend) from error
 
 
 def checked_zone(name: str) -> ZoneInfo:

@@ -24,6 +24,9 @@ from simfleet.model import Host as SimulatedHost
 from simfleet.model import HostPlan
 from simfleet.tests.world import OneHost
 
+#: A step, and which of its calls.
+Place = tuple[str, int]
+
 
 class Killed(BaseException):
     """The worker is gone: nothing that it would have done next happens. No `except Exception` may see it."""
@@ -41,10 +44,19 @@ class Machine(OneHost):
         self.dies_after: int | None = None
         self.dies_before_effect = False
         self.deaths = 0
+        #: Or the place that it dies in, and then the calls until the next death: one more each time, so that a step of
+        #: many calls is done in the end.
+        self.dies_at: Place | None = None
+        self.dies_again_after: int | None = None
+        #: The step that is worked on with the calls of it so far, and what they were in this run.
+        self.step, self.calls = "", 0
+        self.places: list[Place] = []
+        self.died_in: list[Place] = []
         #: Or what else happens in that call: the host is lost, and the worker lives.
         self.breaks_with: Callable[[], BaseException] = Killed
         #: Calls until the worker is stopped, and what happens until it wakes up and the call is carried out.
         self.stops_after: int | None = None
+        self.stops_at: Place | None = None
         self.while_stopped: Callable[[], None] = lambda: None
         #: How far the clock of the test is ahead of the real one.
         self.ahead_s: Callable[[], float] = lambda: 0.0
@@ -66,21 +78,29 @@ class Machine(OneHost):
 
     def enters(self) -> bool:
         """A call to the host, or to its cluster, begins: the worker may be stopped or die; whether it dies at its end."""
+        place = (self.step, self.calls)
+        self.places.append(place)
+        self.calls += 1
         if self.stops_after is not None:
             self.stops_after -= 1
-            if self.stops_after < 0:
-                self.stops_after = None
-                self.while_stopped()
-        dies = False
+        if place == self.stops_at or (self.stops_after or 0) < 0:
+            self.stops_after = self.stops_at = None
+            self.while_stopped()
         if self.dies_after is not None:
             self.dies_after -= 1
-            dies = self.dies_after < 0
-        if dies:
-            self.dies_after = None
-            self.deaths += 1
-            if self.dies_before_effect:
-                raise self.breaks_with()
-        return dies
+        if place != self.dies_at and (self.dies_after or 0) >= 0:
+            return False
+        before = self.dies_before_effect
+        self.deaths += 1
+        self.died_in.append(place)
+        self.dies_at = None
+        self.dies_after = self.dies_again_after
+        if self.dies_again_after is not None:
+            self.dies_again_after += 1
+            self.dies_before_effect = not before
+        if before:
+            raise self.breaks_with()
+        return True
 
     def call(self, argv: Sequence[str], stdin: bytes) -> CommandResult:
         dies = self.enters()
@@ -91,6 +111,9 @@ class Machine(OneHost):
         if dies:
             raise self.breaks_with()
         return CommandResult(found.status, found.out, found.err, 0.0)
+
+    def works_on(self, step: str) -> None:
+        self.step, self.calls = step, 0
 
     def left_behind(self) -> list[str]:
         """What of ours is on the host."""

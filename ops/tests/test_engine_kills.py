@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +22,7 @@ from ops.services import control
 from ops.services.plan import NodePlan
 from ops.services.request import preview, request_operations
 from ops.tests.kube import Kube, make_kube
-from ops.tests.onehost import Killed, Machine, host_of, make_hosted_node
+from ops.tests.onehost import Killed, Machine, Place, host_of, make_hosted_node
 from simfleet import boxes
 from simfleet.model import Host as SimulatedHost
 from simfleet.model import HostPlan
@@ -74,8 +73,10 @@ FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
 BOTH = ("upgrade", "refresh")
 #: How often the unit that is named is started: once, whoever dies.
 STARTS = {"unit_restart": 1, "container_update": 1, "container_rollback": 1}
-#: These are tried at each call; of the others each third one, not the same one for all. `make soak` tries all.
+#: A late worker is tried in each place of these, and in every third one of the others; `make soak` tries all.
 WHOLE = ("upgrade", "reboot", "drain", "refresh")
+#: Calls from one death to the next.
+LIVES = 4
 #: Kinds that work on a node of a cluster; with `in_cluster` the others do too.
 IN_CLUSTER = ("drain", "uncordon")
 RESTARTS = {"upgrade": 1, "rollback": 1, "reboot": 1, "kargs": 1}
@@ -140,6 +141,7 @@ class Run:
             start_queued(self.now)
             claimed = claim_due(self.now)
             for operation, lease in claimed:
+                self.machine.works_on(self.operation.step)
                 with suppress(Killed, OperationalError):
                     run_step(operation, lease, self.now)
             self.operation.refresh_from_db()
@@ -155,6 +157,7 @@ class Run:
         if self.kube is None:
             return self.machine.left_behind()
         self.machine.dies_after = self.machine.stops_after = None
+        self.machine.works_on("")
         self.kube.look(self.now)
         is_kept = self.kind == "drain" and self.operation.state == "succeeded"
         rows = Cordon.objects.filter(is_kept=True) if is_kept else Cordon.objects.none()
@@ -239,35 +242,35 @@ def run_shop(kube: Kube, machine: Machine) -> None:
         pytest.param("reboot", None, True, marks=pytest.mark.one_database),
     ],
 )
-def test_a_worker_may_die_at_every_call(
+def test_workers_may_die_at_every_call(
     kind: str,
     host: HostPlan | None,
     in_cluster: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    die_at_every_call(kind, host, in_cluster, monkeypatch)
+    """One after another, before a call and after the next, until there was a death in each call of each step."""
+    missing = places_of(kind, monkeypatch, host, in_cluster=in_cluster)
+    assert missing
+    while missing:
+        run = Run(kind, monkeypatch, host, in_cluster=in_cluster)
+        run.machine.dies_at, run.machine.dies_again_after = missing[0], LIVES
+        run.machine.dies_before_effect = len(missing) % 2 == 0
+        run.rounds()
+        run.check((missing[0], run.machine.died_in))
+        run.machine.loop.close()
+        assert missing[0] in run.machine.died_in
+        missing = [place for place in missing if place not in run.machine.died_in]
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", PARAMS)
 def test_a_worker_may_die_before_and_after_every_call(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    die_at_every_call(kind, None, False, monkeypatch, both=True)
-
-
-def calls_of(kind: str, *, whole: bool = False, further: bool = False) -> Iterator[int]:
-    """Numbers of the calls to try, without an end; `further`: on another system or in a cluster, too."""
-    return itertools.count() if whole or (kind in WHOLE and not further) else itertools.count(len(kind) % 3, 3)
-
-
-def die_at_every_call(
-    kind: str, host: HostPlan | None, in_cluster: bool, monkeypatch: pytest.MonkeyPatch, *, both: bool = False
-) -> None:
-    """Dies before one call and after the next, or `both` at each of them."""
+    """One death in each run. What follows a death is the same as in a run that was not disturbed."""
     deaths = 0
-    for call in calls_of(kind, whole=both, further=bool(host or in_cluster)):
+    for call in itertools.count():
         died = False
-        for before_effect in (True, False) if both else (call % 2 == 0,):
-            run = Run(kind, monkeypatch, host, in_cluster=in_cluster)
+        for before_effect in (True, False):
+            run = Run(kind, monkeypatch)
             run.machine.dies_after, run.machine.dies_before_effect = call, before_effect
             run.rounds()
             died = died or run.machine.deaths > 0
@@ -276,7 +279,16 @@ def die_at_every_call(
             run.machine.loop.close()
         if not died:
             break
-    assert deaths >= (2 if both else 1)
+    assert deaths >= 2
+
+
+def places_of(kind: str, patch: pytest.MonkeyPatch, host: HostPlan | None = None, **given: Any) -> list[Place]:
+    """Each call of each step in a run that nobody disturbs. Waits ask the same more than once."""
+    run = Run(kind, patch, host, **given)
+    run.rounds()
+    run.check("undisturbed")
+    run.machine.loop.close()
+    return list(dict.fromkeys(place for place in run.machine.places if place[0]))
 
 
 @pytest.mark.parametrize(

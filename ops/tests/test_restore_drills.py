@@ -372,6 +372,12 @@ def test_a_proof_that_is_too_old_is_told_once_and_taken_back(local: BackupTarget
     assert sorted(Delivery.objects.values_list("event", flat=True)) == ["backup.proven", "backup.unproven"]
 
 
+def test_a_bad_time_of_the_drill_is_told_at_its_own_field(local: BackupTarget) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        make_policy(local, cron="0 2 * * *", drill_cron="0 25 * * *")
+    assert (caught.value.field, caught.value.value) == ("drill_cron", "0 25 * * *")
+
+
 def test_page_and_api_show_the_proof_with_its_age(local: BackupTarget) -> None:
     user = make_user("anna", "admin")
     policy = make_policy(local, prove_within_s=7200, is_gate=True, drill_cron="0 5 * * 0")

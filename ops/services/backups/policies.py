@@ -82,9 +82,9 @@ def set_policy(
         "set_by": str(actor),
         "set_at": now,
     }
-    for job, text in (("backup", cron), ("restore_drill", drill_cron)):
+    for job, field, text in (("backup", "cron", cron), ("restore_drill", "drill_cron", drill_cron)):
         if text:
-            checked_cron(text)
+            checked_cron(text, field)
             checked_zone(zone)
             _check_schedule_name(job, name, policy)
     before = _told(policy) if policy else None
