@@ -101,8 +101,8 @@ lint() {
 }
 
 slow="e2e or browser or rig or soak"
-# Tests wait for hosts and processes half of their time: twice as many as there are cores.
-tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$((2 * $(nproc)))}" --dist loadgroup -q "$@"; }
+# Tests wait for hosts and processes some of their time.
+tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadgroup -q "$@"; }
 # Real hosts wait most of the time, for boots and timers.
 real_hosts() {
     # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
@@ -124,8 +124,8 @@ case "${1:-all}" in
         stage "unit and integration, SQLite" tests -m "not ($slow)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
-        # Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
-        stage "end to end, browser" pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \
+        # Whole installations, which wait for hosts, browsers and clocks.
+        stage "end to end, browser" tests --no-loadscope-reorder -p no:randomly \
             -m "(e2e or browser) and not (rig or soak)" tests
         stage "real hosts, beside the stages above" joined
         ;;

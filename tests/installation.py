@@ -60,7 +60,6 @@ class Installation:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
-        self.began = time.monotonic()
         # It goes with a test run that is killed.
         argv = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, str(ROOT / "manage.py")]
         argv += ["up", "--bind", f"127.0.0.1:{self.port}", *options]
@@ -78,10 +77,6 @@ class Installation:
     @property
     def output(self) -> str:
         return "\n".join(self.lines)
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.began
 
     @property
     def password(self) -> str:

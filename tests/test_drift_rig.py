@@ -86,7 +86,7 @@ def compared(fleet: Fleet, name: str) -> dict[str, Any]:
 def test_what_is_changed_by_hand_is_found_and_named(tmp_path: Path, rig: Rig) -> None:
     (host,) = rig.up(1)
     name = str(host["name"])
-    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="5") as started:
+    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="15") as started:
         fleet = Fleet(started, rig)
         fleet.take_in([host])
         fleet.ask("PUT", "pools/web/ignition/values/join/", {"value": SECRET, "is_secret": True})

@@ -21,7 +21,7 @@ _tokens: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("first") / "var", FLEETUI_POLL_INTERVAL_S="2") as started:
+    with installation(tmp_path_factory.mktemp("first") / "var", FLEETUI_POLL_INTERVAL_S="5") as started:
         yield started
 
 

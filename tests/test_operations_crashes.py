@@ -17,7 +17,7 @@ from tests.conftest import missing
 from tests.fleet import simulated_fleet
 from tests.operating import Operating
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.e2e
 NODES = 40
 UPGRADES, RESTARTS, ROLLBACKS = 9, 2, 3
 QUICK = ("--reboot-seconds", "2", "--transaction-seconds", "2")
@@ -53,7 +53,10 @@ def pair(name: str, folder: Path) -> Iterator[tuple[Operating, Callable[[], None
         missing(str(error))
 
 
-@pytest.mark.parametrize("name", ["sqlite-folder", "postgresql-redis"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("sqlite-folder", "postgresql-redis")],
+)
 def test_nothing_that_happens_to_workers_brokers_and_databases_harms_a_host(name: str, tmp_path: Path) -> None:
     with pair(name, tmp_path) as (made, database_away), simulated_fleet(made.fleet, NODES, net=made.net, options=QUICK):
         made.prepare()

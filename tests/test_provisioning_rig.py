@@ -63,7 +63,7 @@ def approved(fleet: Fleet, host: dict[str, Any], source: str = SOURCE) -> dict[s
 def test_a_machine_is_known_by_the_config_that_it_fetched(tmp_path: Path, rig: Rig) -> None:
     (host,) = rig.up(1)
     name = str(host["name"])
-    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="5") as started:
+    with installation(tmp_path / "var", FLEETUI_POLL_INTERVAL_S="10") as started:
         fleet = Fleet(started, rig)
         fleet.take_in([host])
         before = fleet.node(name)

@@ -6,6 +6,7 @@ The examples of one operation share a transaction that is rolled back. No host i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
-from tests.test_openapi import COMMITTED
 
 CHECKS: list[Any] = [
     not_a_server_error,
@@ -33,6 +33,7 @@ CHECKS: list[Any] = [
     unsupported_method,
 ]
 #: Names and ids that exist, so that half of the examples reach further than 404.
+COMMITTED = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
 KNOWN = {"name": "web-1", "username": "owner"}
 schema = schemathesis.openapi.from_path(COMMITTED)
 schema.app = get_wsgi_application()

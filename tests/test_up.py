@@ -15,8 +15,6 @@ from tests.installation import Installation, installation, manage, processes_of
 from tests.services import free_port
 
 pytestmark = pytest.mark.e2e
-#: The promise is 20 s on a warm machine of two cores.
-FIRST_PAGE_WITHIN_S = 20.0
 
 
 def wait_none_left(folder: Path, within_s: float = 5) -> None:
@@ -45,7 +43,6 @@ def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
         password = first.password
         token = first.token()
         first.wait_for(lambda: polled(first.get("/api/v1/nodes/?limit=100", token)["results"]) >= 40, 30)
-        assert first.age_s < FIRST_PAGE_WITHIN_S + 5, first.output
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "keys" / "encryption_keys").stat().st_mode) == 0o600
         ids = {node["id"] for node in first.get("/api/v1/nodes/?limit=100", token)["results"]}

@@ -13,7 +13,7 @@ from fleetui.core.errors import Conflict
 from ops.models import LogLine, Operation, StepRun
 from ops.services import control
 from ops.tests.onehost import Place
-from ops.tests.test_engine_kills import BOTH, PARAMS, RESTARTS, START, WHOLE, Run, places_of
+from ops.tests.test_engine_kills import PARAMS, RESTARTS, START, WHOLE, Run, places_of
 
 pytestmark = pytest.mark.django_db
 #: Past the lease of the settings.
@@ -45,7 +45,7 @@ class StoppedRun(Run):
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in BOTH else pytest.mark.one_database) for kind in PARAMS]
+    "kind", [pytest.param(kind, marks=() if kind == "refresh" else pytest.mark.one_database) for kind in PARAMS]
 )
 def test_what_a_late_worker_sends_does_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile somebody cancels at every second call. A wait that asks the same again is tried once."""
