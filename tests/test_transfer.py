@@ -185,7 +185,13 @@ load.import_from(Path(os.environ["ARCHIVE"]), say=print)
 def test_an_import_that_is_killed_leaves_nothing(archive: Path, target: Path) -> None:
     told = environment(target, **KEYS, ARCHIVE=str(archive), DJANGO_SETTINGS_MODULE="fleetui.settings")
     done = subprocess.run(
-        [sys.executable, "-c", KILLED], cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-u", "-c", KILLED],
+        cwd=ROOT,
+        env=told,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == -signal.SIGKILL
     assert "nodes.node: 1 rows" in done.stdout

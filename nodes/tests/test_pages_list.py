@@ -96,6 +96,16 @@ def test_a_filter_that_cannot_be_used_is_named(admin: Client) -> None:
     assert "sick" in response.content.decode()
 
 
+@pytest.mark.parametrize(("query", "meant"), [("os_family=fcos", "os"), ("helth=degraded", "health")])
+def test_a_filter_that_does_not_exist_is_named_with_what_was_meant(admin: Client, query: str, meant: str) -> None:
+    make_node("a")
+    text = admin.get(f"/nodes/?{query}").content.decode()
+    assert f"The filter {query.partition('=')[0]} was left out: There is no such filter. Did you mean {meant}" in text
+    assert "data-bulk-no-all" in text
+    usual = admin.get("/nodes/?sort=name&per_page=50&columns=pool&view=all&after=x&before=x&os=fcos")
+    assert "There is no such filter" not in usual.content.decode()
+
+
 def test_an_axis_is_sorted_by_how_much_it_asks_for_attention(admin: Client) -> None:
     make_node("a")
     make_node("b", reachability="never_seen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from django.contrib import messages
@@ -35,7 +36,10 @@ from nodes.views.saved_views import ALL_NODES, all_nodes_url, default_view, menu
 from nodes.views.subject import principal_of
 
 FILTERS = tuple(NodeFilter.base_filters)
+#: What an address of the list may hold besides filters.
+BESIDES = ("sort", "per_page", "after", "before", "columns", *ALL_NODES)
 MOST_SELECTED = 2000
+MOST_TOLD = 5
 LIVE_EVERY_S = 10
 #: A question that reads every document is not asked again every few seconds.
 LIVE_EVERY_UNINDEXED_S = 120
@@ -48,6 +52,16 @@ def filtered(principal: Principal, query: QueryDict) -> tuple[NodeQuerySet, list
         nodes = nodes.counted()
     narrowed = NodeFilter(query, queryset=nodes)
     return narrowed.qs, narrowed.problems()
+
+
+def no_filters(query: QueryDict) -> list[tuple[str, str, str, str]]:
+    """Parameters that are mistyped: whoever wrote them meant fewer nodes than are shown."""
+    found = []
+    for name in sorted(set(query) - {*FILTERS, *BESIDES})[:MOST_TOLD]:
+        meant = ", ".join(get_close_matches(name, FILTERS) or [one for one in FILTERS if one in name.split("_")])
+        mend = _("Did you mean %(paths)s?") % {"paths": meant} if meant else ""
+        found.append((name[:60], str(query.get(name, "")), _("There is no such filter."), mend))
+    return found
 
 
 @require_safe
@@ -90,6 +104,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
     else:
         template = "nodes/list.html"
         problems += [("columns", one.name, one.message, one.mend) for one in unknown]
+        problems += no_filters(request.GET)
         context.update(_frame(principal, request.GET, problems))
         names = [one.name for one in wanted]
         context["column_names"] = ",".join(names)

@@ -86,7 +86,7 @@ class BoundedPacketizer(Packetizer):
         self.last_line = ""
         self._is_closing = False
         self._held: bytearray | None = None
-        self._write_lock: threading.RLock = self._Packetizer__write_lock  # type: ignore[attr-defined]  # missing in the stubs
+        self.write_lock: threading.RLock = self._Packetizer__write_lock  # type: ignore[attr-defined]  # missing in the stubs
 
     def start_handshake(self, timeout: float) -> None:
         """Start no timer thread: the deadline of the contact ends a handshake that hangs."""
@@ -114,12 +114,12 @@ class BoundedPacketizer(Packetizer):
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Send all packets that are written within in one piece: each write costs us and the host a turn of a thread."""
-        with self._write_lock:
+        with self.write_lock:
             self._held = bytearray()
         try:
             yield
         finally:
-            with self._write_lock:
+            with self.write_lock:
                 held, self._held = self._held, None
                 self.write_all(held)
 
@@ -146,7 +146,7 @@ class BoundedPacketizer(Packetizer):
     def close(self) -> None:
         """Not while a packet is written: the number of the socket may belong to another connection a moment later."""
         self._is_closing = True
-        with self._write_lock:
+        with self.write_lock:
             super().close()
 
     def _write(self, piece: memoryview) -> int:
@@ -211,6 +211,36 @@ class ForwardRefused(Exception):
         self.code, self.said = code, said
 
 
+class Forwarded(paramiko.Channel):
+    """A connection that a jump host opened for us.
+
+    One thread may close it while another one sends. For a single packet of data behind the close sshd ends the whole
+    connection, with the contacts of everybody else on it: what is late is not sent.
+    """
+
+    is_ended = False
+
+    def _send(self, s: bytes, m: Message) -> int:
+        with self.lock:
+            if self.closed:
+                raise OSError("It is closed")
+            size: int = self._wait_for_send_window(len(s))  # type: ignore[attr-defined]  # missing in the stubs
+            if size == 0:
+                return 0
+            m.add_string(s[:size])
+        self.get_transport().send_unless_ended(self, m)
+        return size
+
+    def _close_internal(self) -> Any:
+        messages = super()._close_internal()  # type: ignore[misc]  # missing in the stubs
+        with self.get_transport().writing():
+            self.is_ended = True
+        return messages
+
+    def get_transport(self) -> QuietTransport:
+        return self.transport  # type: ignore[return-value]  # `forward` set it
+
+
 class QuietTransport(paramiko.Transport):
     """One SSH connection. `wake` is set whenever something arrived on a channel, or the connection ended."""
 
@@ -264,6 +294,25 @@ class QuietTransport(paramiko.Transport):
         """Send what is written within in one piece."""
         return self.bounded.together() if self.bounded is not None else contextlib.nullcontext()
 
+    def writing(self) -> contextlib.AbstractContextManager[object]:
+        """Held while a packet is written: nobody else writes one meanwhile."""
+        return self.bounded.write_lock if self.bounded is not None else contextlib.nullcontext()
+
+    def send_unless_ended(self, channel: Forwarded, message: Message) -> None:
+        """As paramiko sends what users send, but nothing once the close of the channel may be under way."""
+        until_s = time.monotonic() + self.clear_to_send_timeout
+        while self.is_active():
+            self.clear_to_send.wait(0.1)
+            with self.clear_to_send_lock, self.writing():
+                if channel.is_ended:
+                    raise OSError("It is closed")
+                if self.clear_to_send.is_set():
+                    self._send_message(message)  # type: ignore[attr-defined]  # missing in the stubs
+                    return
+            if time.monotonic() > until_s:
+                raise SSHException("Key-exchange timed out waiting for key negotiation")
+        raise EOFError
+
     @property
     def last_line(self) -> str:
         """The last line the peer sent before identifying itself, if it said anything."""
@@ -310,7 +359,7 @@ class QuietTransport(paramiko.Transport):
         m.rewind()
         super()._parse_channel_open_success(m)  # type: ignore[misc]  # missing in the stubs
 
-    def forward(self, address: str, port: int, timeout_s: float) -> paramiko.Channel:
+    def forward(self, address: str, port: int, timeout_s: float) -> Forwarded:
         """Have the peer connect to an address; many threads may do so at once.
 
         Raises ForwardRefused with what the peer said, TimeoutError, or EOFError when the connection has ended.
@@ -338,13 +387,13 @@ class QuietTransport(paramiko.Transport):
             raise EOFError
         return channel
 
-    def _new_channel(self) -> tuple[int, paramiko.Channel, threading.Event]:
+    def _new_channel(self) -> tuple[int, Forwarded, threading.Event]:
         if not self.is_active():
             raise EOFError
         opened = threading.Event()
         with self.lock:
             channel_id = self._next_channel()  # type: ignore[attr-defined]  # missing in the stubs
-            channel = paramiko.Channel(channel_id)
+            channel = Forwarded(channel_id)
             self._channels.put(channel_id, channel)  # type: ignore[attr-defined]  # missing in the stubs
             self.channel_events[channel_id] = opened
             self.channels_seen[channel_id] = True

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from paramiko import Channel
 
 import nodes.hosts.ssh as ssh
 from nodes.hosts.errors import ConnectionRefused, HostError, JumpFailed
@@ -57,6 +58,29 @@ def test_one_login_for_many_hosts(target: RealSshd, jump: RealSshd) -> None:
     assert {len(one) for one in found} == {300_000}
     assert logins(jump) == 1
     assert [thread for thread in threading.enumerate() if thread.name == "ssh-transport"] == []
+
+
+def test_what_is_sent_behind_a_close_does_not_end_the_jump_for_others(
+    target: RealSshd, jump: RealSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, way = SharedJumps(), [hop(jump)]
+    stream = shared.stream(way, ssh.Endpoint(target.address, target.port, target.username), within(), 10)
+    assert isinstance(stream, Channel)
+
+    transport = stream.get_transport()
+
+    def closing() -> object:
+        monkeypatch.undo()
+        stream.close()
+        return transport
+
+    monkeypatch.setattr(stream, "get_transport", closing)
+    with pytest.raises(OSError, match="It is closed"):
+        stream.send(b"late")
+    assert len(look(target, way, shared)) == 300_000
+    shared.close()
+    assert logins(jump) == 1
+    assert "nonexistent" not in jump.log.read_text()
 
 
 def test_chains_are_shared_too(target: RealSshd, jump: RealSshd) -> None:
