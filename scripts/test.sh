@@ -124,8 +124,8 @@ case "${1:-all}" in
         stage "unit and integration, SQLite" tests -m "not ($slow)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
-        # Whole installations, which wait for hosts, browsers and clocks.
-        stage "end to end, browser" tests --no-loadscope-reorder -p no:randomly \
+        # Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
+        stage "end to end, browser" pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \
             -m "(e2e or browser) and not (rig or soak)" tests
         stage "real hosts, beside the stages above" joined
         ;;

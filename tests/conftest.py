@@ -16,14 +16,6 @@ from tests.rig import Rig, RigMissing, rig_session
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those of one file share an installation, and so a process."""
-    for item in items:
-        if item.get_closest_marker("e2e") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def missing(sentence: str) -> None:
     """Skip with a sentence; in CI nothing may be missing, so there it fails."""
     if os.environ.get("CI") == "true":

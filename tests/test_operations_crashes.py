@@ -53,10 +53,7 @@ def pair(name: str, folder: Path) -> Iterator[tuple[Operating, Callable[[], None
         missing(str(error))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("sqlite-folder", "postgresql-redis")],
-)
+@pytest.mark.parametrize("name", ["sqlite-folder", "postgresql-redis"])
 def test_nothing_that_happens_to_workers_brokers_and_databases_harms_a_host(name: str, tmp_path: Path) -> None:
     with pair(name, tmp_path) as (made, database_away), simulated_fleet(made.fleet, NODES, net=made.net, options=QUICK):
         made.prepare()
