@@ -32,8 +32,8 @@ CHECKS: list[Any] = [
     response_schema_conformance,
     unsupported_method,
 ]
-#: Names and ids that exist, so that half of the examples reach further than 404.
 COMMITTED = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
+#: Names and ids that exist, so that half of the examples reach further than 404.
 KNOWN = {"name": "web-1", "username": "owner"}
 schema = schemathesis.openapi.from_path(COMMITTED)
 schema.app = get_wsgi_application()
