@@ -64,12 +64,13 @@ def _worker_lives(sender: Any, **_: Any) -> None:
 
 
 @beat_init.connect
-def _beat_lives(**_: Any) -> None:
+def _beat_lives(sender: Any, **_: Any) -> None:
     """The heartbeat of beat. It has no signal for its end, so the row is taken away at exit."""
-    from fleetui.core.beat import ROUND
+    from fleetui.core.beat import ROUND, end_by_signals
     from fleetui.core.heartbeats import Pulse
     from fleetui.notify.health import Watcher
 
+    end_by_signals(sender)
     Watcher(alive=ROUND.is_going).start()
     pulse = Pulse("beat", alive=ROUND.is_going)
     ROUND.went_round()

@@ -5,10 +5,13 @@ Celery loads this before Django is set up: it must not import models.
 
 from __future__ import annotations
 
+import signal
 import time
+from types import FrameType
 from typing import Any
 
 from celery.beat import Scheduler as CeleryScheduler
+from celery.beat import Service
 
 #: A schedule that has not gone round for this long is stuck.
 STUCK_AFTER_S = 30.0
@@ -35,3 +38,15 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc]
         wait_s: float = super().tick(*args, **kwargs)
         ROUND.went_round()
         return wait_s
+
+
+def end_by_signals(service: Service) -> None:
+    """Celery ends beat by SystemExit alone, which its broker's client swallows while it sends: beat then went on for good."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        service.stop()
+        before = celerys[signal.Signals(number)]
+        if callable(before):
+            before(number, frame)
+
+    celerys = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
