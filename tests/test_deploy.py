@@ -32,7 +32,8 @@ OTHERS = {"PYTHONUNBUFFERED", "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD
 NOTHING: Mapping[str, str] = {}
 QUADLET_KEYS = {
     "ContainerName", "Image", "Network", "Volume", "EnvironmentFile", "Environment", "Secret", "ReadOnly", "NoNewPrivileges",
-    "DropCapability", "Exec", "PublishPort", "HealthCmd", "Notify", "NetworkName", "VolumeName",
+    "DropCapability", "Exec", "PublishPort", "HealthCmd", "HealthStartupCmd", "HealthStartupInterval", "Notify", "RunInit",
+    "StopTimeout", "LogDriver", "NetworkName", "VolumeName",
 }  # fmt: skip
 
 
@@ -89,6 +90,21 @@ def test_a_quadlet_runs_what_the_unit_runs() -> None:
         words = container.replace("%%", "%").split()[1:]
         same = [word for word in unit if not word.startswith(("--max-requests", "2000", "127.0.0.1"))]
         assert [word for word in words if word != "0.0.0.0:8000"] == same
+
+
+@pytest.mark.parametrize("path", sorted((DEPLOY / "quadlet").glob("*.container")), ids=lambda path: path.name)
+def test_a_container_is_given_the_time_to_end(path: Path) -> None:
+    """Podman kills after StopTimeout, 10 s by default, and must be done with it before systemd kills Podman."""
+    given = dict(settings_of(path.read_text()))
+    if "TimeoutStopSec" in given:
+        assert 10 < int(given["StopTimeout"]) < int(given["TimeoutStopSec"])
+    if given["Image"] == "localhost/fleetui":
+        assert given["RunInit"] == "true"
+
+
+def test_the_image_runs_the_python_that_the_tests_run() -> None:
+    (version,) = re.findall(r"^FROM \S+/python:(\d+\.\d+)-", (DEPLOY / "Containerfile").read_text(), flags=re.MULTILINE)
+    assert f'python_version = "{version}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_image_holds_the_program() -> None:
