@@ -10,12 +10,12 @@ export PATH="$PWD/$bin:$PATH"
 unset PYTHONDONTWRITEBYTECODE
 stages=()
 times=()
-beside=
-beside_log=
+# Commands beside the stages, by name: their process groups and what they print.
+declare -A beside=() beside_log=()
 
 summary() {
     local code=$? index
-    if [ -n "$beside" ]; then kill -INT -- "-$beside" 2>/dev/null && wait "$beside" || true; fi
+    for index in "${!beside[@]}"; do kill -INT -- "-${beside[$index]}" 2>/dev/null && wait "${beside[$index]}" || true; done
     [ ${#stages[@]} -gt 0 ] || exit "$code"
     printf '\n%-40s %s\n' "stage" "seconds"
     for index in "${!stages[@]}"; do
@@ -34,20 +34,22 @@ stage() {
     times+=($((SECONDS - began)))
 }
 
-# A command of its own process group that goes on beside the stages, until `stage ... joined` waits for it and shows what it said.
+# A command of its own process group that goes on beside the stages, until `stage ... joined NAME` waits for it and shows what it said.
 start_beside() {
-    beside_log=$(mktemp)
+    local name=$1
+    shift
+    beside_log[$name]=$(mktemp)
     set -m
-    "$@" >"$beside_log" 2>&1 &
-    beside=$!
+    "$@" >"${beside_log[$name]}" 2>&1 &
+    beside[$name]=$!
     set +m
 }
 joined() {
-    local code=0
-    wait "$beside" || code=$?
-    beside=
-    cat "$beside_log"
-    rm -f "$beside_log"
+    local name=$1 code=0
+    wait "${beside[$name]}" || code=$?
+    unset "beside[$name]"
+    cat "${beside_log[$name]}"
+    rm -f "${beside_log[$name]}"
     return "$code"
 }
 
@@ -104,11 +106,14 @@ slow="e2e or browser or rig or soak"
 # Tests wait for hosts and processes some of their time.
 tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadgroup -q "$@"; }
 # Real hosts wait most of the time, for boots and timers.
-real_hosts() {
-    # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
-    pytest --collect-only -q >/dev/null || return
-    env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests
+real_hosts() { env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests; }
+# Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
+installations() {
+    env --default-signal=INT pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \
+        -m "(e2e or browser) and not (rig or soak)" tests
 }
+# A clean clone holds no compiled tests, and each process that finds none compiles all of them.
+compiled() { pytest --collect-only -q >/dev/null; }
 # Started once for all processes, before any of them reads the settings.
 services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 
@@ -119,15 +124,17 @@ case "${1:-all}" in
     on-services) tests "${@:2}" ;;
     all)
         stage "Debian packages and test hosts" system_packages
-        start_beside real_hosts
+        stage "collecting" compiled
+        start_beside hosts real_hosts
+        start_beside installations installations
+        # What only computes fills the time in which those wait, and yields to them.
+        renice -n 10 -p $$ >/dev/null
         lint
         stage "unit and integration, SQLite" tests -m "not ($slow)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
-        # Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
-        stage "end to end, browser" pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \
-            -m "(e2e or browser) and not (rig or soak)" tests
-        stage "real hosts, beside the stages above" joined
+        stage "end to end, browser, beside the stages above" joined installations
+        stage "real hosts, beside the stages above" joined hosts
         ;;
     *)
         echo "Usage: scripts/test.sh all|quick|lint|soak" >&2

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,37 @@ def manage(folder: Path, *args: str, **over: str) -> subprocess.CompletedProcess
     return subprocess.run(
         argv, cwd=ROOT, env=environment(folder, **over), capture_output=True, text=True, timeout=120, check=False
     )
+
+
+#: Each command of the list in one process; a line of JSON for each: exit code, standard output, standard error.
+ONE_BY_ONE = """
+import contextlib, io, json, sys
+import django; django.setup()
+from django.core.management import CommandError, call_command
+from django.db import connections
+for words in json.loads(sys.argv[1]):
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            call_command(*words, stdout=out, stderr=err)
+        except CommandError as error:
+            code = error.returncode
+            print(error, file=err)
+        except SystemExit as error:
+            code = int(error.code or 0)
+    connections.close_all()
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+def manage_each(folder: Path, *commands: Sequence[str], **over: str) -> list[subprocess.CompletedProcess[str]]:
+    """Run management commands one after the other in one process, which is loaded once; what each of them said."""
+    told = environment(folder, DJANGO_SETTINGS_MODULE="fleetui.settings", **over)
+    argv = [sys.executable, "-c", ONE_BY_ONE, json.dumps([list(words) for words in commands])]
+    done = subprocess.run(argv, cwd=ROOT, env=told, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return [subprocess.CompletedProcess(list(words), *one) for words, one in zip(commands, said, strict=True)]
 
 
 def end_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -129,12 +162,42 @@ class Installation:
         return code
 
 
+#: What the first installation of this process made, for those that come after it.
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+MADE_ONCE = ("keys", "static")
+
+
+def _keep(folder: Path) -> None:
+    if _kept:
+        return
+    _kept.append(tempfile.TemporaryDirectory(prefix="fleetui-kept-"))
+    for name in MADE_ONCE:
+        shutil.copytree(folder / name, Path(_kept[0].name) / name)
+
+
+def _take_over(folder: Path) -> None:
+    if not _kept:
+        return
+    folder.mkdir(mode=0o700, parents=True)
+    for name in MADE_ONCE:
+        shutil.copytree(Path(_kept[0].name) / name, folder / name)
+
+
 @contextmanager
-def installation(folder: Path, *options: str, port: int = 0, **over: str) -> Iterator[Installation]:
-    """FleetUI with its first page ready; stopped at the end."""
+def installation(
+    folder: Path, *options: str, port: int = 0, as_new: bool = False, **over: str
+) -> Iterator[Installation]:
+    """FleetUI with its first page ready; stopped at the end.
+
+    The first one of a test process makes its keys and static files as a user's does. A later one in a new folder takes
+    over copies of them, which saves some seconds of the processor, unless it is to begin `as_new`.
+    """
+    if not as_new and not folder.exists():
+        _take_over(folder)
     started = Installation(folder, *options, port=port, **over)
     try:
         started.wait_ready()
+        _keep(folder)
         yield started
     finally:
         started.stop()

@@ -25,7 +25,7 @@ from fleetui.transfer.rows import LEFT_OUT, telling, travelling
 from nodes.services.credentials import add_credential
 from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
 from tests.fleet import ROOT
-from tests.installation import environment, manage
+from tests.installation import environment, manage, manage_each
 
 # One process makes the empty database that all of them begin with.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("transfer")]
@@ -83,19 +83,28 @@ def ran(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def same(archive: Path, folder: Path, **over: Any) -> None:
-    ran(manage(folder, "import", str(archive), **KEYS, **over))
-    assert "intact" in ran(manage(folder, "audit", "verify", **KEYS, **over))
     again = folder / "again.zip"
-    ran(manage(folder, "export", str(again), **KEYS, **over))
+    imported, verified, exported, second, added = manage_each(
+        folder,
+        ["import", str(archive)],
+        ["audit", "verify"],
+        ["export", str(again)],
+        ["import", str(archive)],
+        ["user", "add", "berta", "--role", "viewer"],
+        **KEYS,
+        **over,
+    )
+    ran(imported)
+    assert "intact" in ran(verified)
+    ran(exported)
     assert parts_of(again) == parts_of(archive)
     before, after = events_of(archive), events_of(again)
     assert after[: len(before)] == before
     assert len(after) == len(before) + 2
-    second = manage(folder, "import", str(archive), **KEYS, **over)
     assert second.returncode == 1
     assert "The database is not empty" in second.stderr
     # A new row takes a key that no imported row has.
-    ran(manage(folder, "user", "add", "berta", "--role", "viewer", **KEYS, **over))
+    ran(added)
 
 
 def test_into_sqlite(archive: Path, target: Path) -> None:
@@ -119,10 +128,11 @@ def test_what_is_refused(archive: Path, target: Path, tmp_path: Path) -> None:
     assert "Keys are missing that the archive needs: the encryption key" in other.stderr
     cut = tmp_path / "cut.zip"
     cut.write_bytes(archive.read_bytes()[:-200])
-    assert "is damaged" in manage(target, "import", str(cut), **KEYS).stderr
     with sqlite3.connect(target / "db.sqlite3") as database:
         database.execute("DELETE FROM django_migrations WHERE app = 'ops' ORDER BY id DESC LIMIT 1")
-    assert "of different versions" in manage(target, "import", str(archive), **KEYS).stderr
+    damaged, older = manage_each(target, ["import", str(cut)], ["import", str(archive)], **KEYS)
+    assert "is damaged" in damaged.stderr
+    assert "of different versions" in older.stderr
 
 
 def test_every_column_of_every_table_can_travel() -> None:
@@ -200,15 +210,17 @@ def test_an_import_that_is_killed_leaves_nothing(archive: Path, target: Path) ->
 
 @pytest.mark.one_database
 def test_a_backup_of_sqlite(archive: Path, target: Path, tmp_path: Path) -> None:
-    ran(manage(target, "import", str(archive), **KEYS))
     (target / "audit-anchor.jsonl").write_text("")
     copy = tmp_path / "copy.sqlite3"
-    said = ran(manage(target, "backup", str(copy), **KEYS))
-    assert "checked" in said
+    imported, copied, again = manage_each(
+        target, ["import", str(archive)], ["backup", str(copy)], ["backup", str(copy)], **KEYS
+    )
+    ran(imported)
+    assert "checked" in ran(copied)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert (tmp_path / "copy.sqlite3.audit-anchor.jsonl").exists()
     assert not list(tmp_path.glob("*.partial"))
-    assert "exists already" in manage(target, "backup", str(copy), **KEYS).stderr
+    assert "exists already" in again.stderr
     # Restored: the file under its name in a folder of its own.
     restored = tmp_path / "restored"
     restored.mkdir()

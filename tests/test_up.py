@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     folder = tmp_path / "var"
-    with installation(folder, "--demo") as first:
+    with installation(folder, "--demo", as_new=True) as first:
         password = first.password
         token = first.token()
         first.wait_for(lambda: polled(first.get("/api/v1/nodes/?limit=100", token)["results"]) >= 40, 30)
