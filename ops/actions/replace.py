@@ -103,7 +103,8 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     attempt = int(job.get("attempt", 0))
     if not job.get("starts"):
         # Written before the effect. From here on the old machine may be gone: a cancel waits for what becomes of it.
-        begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": provisioner.at_once}
+        busy = provisioner.at_once or bool(ctx.memory.get("busy"))
+        begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": busy}
         return Wait(ctx.now, "provisioner_starts", {"name": _target(ctx)["provisioner"]}, memory=begun)
     provisioner.ready()
     commands = provisioner.commands(order.node, order.address)
@@ -118,7 +119,9 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
     told = {**_named(ctx), **found.params, "said": found.said}
     if found.state == "failed":
         again = {"job": {"attempt": job["attempt"]}}
-        return Fail(found.code, {**told, **_there(ctx)}, again, again=True, attention=True)
+        # Before the machine may be gone, nothing has happened that a person would have to look at.
+        gone = bool(ctx.memory.get("busy"))
+        return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=gone)
     if found.state == "replaced":
         if found.address and not ctx.machine.moved(found.address):
             return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)
@@ -126,7 +129,7 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
             ctx.log.note("provisioner_said", said=found.said)
         return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat()})
     memory: dict[str, Any] = {"job": {**job, "handle": dict(found.handle)}}
-    if found.code == "person_creates":
+    if found.begins:
         memory["busy"] = True
     return Wait(ctx.now + timedelta(seconds=found.again_s), found.code, told, memory)
 

@@ -12,7 +12,7 @@ from ops.models.operation import Operation
 class Provisioner(models.Model):
     """What deletes and makes machines. `settings` are those of its kind; `base_url` is this FleetUI as new machines reach it."""
 
-    KINDS = ("manual", "hook")
+    KINDS = ("manual", "hook", "terraform")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)

@@ -71,7 +71,8 @@ class Progress:
     """What came of a look. `handle` is what the next look has to be given; `lines` go into the log of the operation.
 
     `code` with `params` is worded by FleetUI, `said` is what the provisioner itself says. `address`: where the new machine
-    is, when it is another one.
+    is, when it is another one. `begins`: from the next look on the old machine may be gone. `by_itself`: whether a try that
+    failed may be followed by another one without a person.
     """
 
     state: State
@@ -82,6 +83,8 @@ class Progress:
     lines: Sequence[str] = ()
     again_s: float = 3.0
     address: str = ""
+    begins: bool = False
+    by_itself: bool = True
 
 
 class Provisioner(Protocol):

@@ -28,8 +28,9 @@ class Manual:
         """What is confirmed wakes the operation up at once."""
         if "created" in order.confirmed:
             return Progress("replaced", "created_by_hand", handle=handle)
-        code = "person_creates" if "deleted" in order.confirmed else "person_deletes"
-        return Progress("asks", code, {"node": order.node}, handle=handle, again_s=LOOK_AGAIN_S)
+        gone = "deleted" in order.confirmed
+        code = "person_creates" if gone else "person_deletes"
+        return Progress("asks", code, {"node": order.node}, handle=handle, again_s=LOOK_AGAIN_S, begins=gone)
 
     def forget(self, order: Order) -> None:
         return None

@@ -241,6 +241,17 @@ def test_what_fails_says_what_is_there_and_goes_on(monkeypatch: pytest.MonkeyPat
     run.check()
 
 
+def test_what_fails_before_the_machine_is_touched_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that cannot be made leaves nothing to look at, and nothing of it stays."""
+    run = Run(monkeypatch)
+    monkeypatch.setattr(run.site, "at_once", False)
+    run.site.fails = 3
+    row = run.rounds()
+    assert row.state == "failed"
+    assert "no quota" in sentence(row)
+    assert Replacement.objects.get(operation=row).sealed_token == ""
+
+
 def test_another_key_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch, arrive_within_s=60)
     run.site.shows = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9i"

@@ -38,7 +38,9 @@ SHOWN_TARGETS = 200
 #: Nodes whose facts are read for the names of units.
 MOST_READ = 50
 #: Findings that stand in the plan though nothing is wrong: what happens in the cluster, and who replaces the machine.
-_TOLD = frozenset({"is_drained", "cluster_looked_at", "pods_to_go", "by_hook", "by_manual", "pool_whole"})
+_TOLD = frozenset(
+    {"is_drained", "cluster_looked_at", "pods_to_go", "by_hook", "by_manual", "by_terraform", "pool_whole"}
+)
 _AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {
     1: gettext_lazy("1 hour"),

@@ -31,7 +31,7 @@ _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off",
 
 
 class ProvisionerForm(forms.Form):
-    """By hand, or a command; and the pools that it makes machines for."""
+    """By hand, a command, or Terraform; and the pools that it makes machines for."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
     instructions = forms.CharField(
@@ -48,6 +48,23 @@ class ProvisionerForm(forms.Form):
         help_text=gettext_lazy(
             "A file in the folder that FLEETUI_PROVISIONERS_DIR names, with its arguments; no shell."
         ),
+    )
+    program = forms.ChoiceField(
+        label=gettext_lazy("Program"),
+        choices=[("terraform", "Terraform"), ("tofu", "OpenTofu")],
+        help_text=gettext_lazy("It has to be installed where the workers of FleetUI run."),
+    )
+    directory = forms.CharField(
+        label=gettext_lazy("Working directory"),
+        max_length=services.MOST_WORD_CHARS,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "production/workers"}),
+        help_text=gettext_lazy("Below the folder that FLEETUI_PROVISIONERS_DIR names, and initialised there."),
+    )
+    address = forms.CharField(
+        label=gettext_lazy("Address of the resource"),
+        max_length=services.MOST_ADDRESS,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": 'vm.worker["{node}"]'}),
+        help_text=gettext_lazy("{node} stands for the name of the node. This resource is replaced, and nothing else."),
     )
     limit_s = forms.IntegerField(
         label=gettext_lazy("Time limit of one run in seconds"),
@@ -109,6 +126,8 @@ def provisioner_list(request: HttpRequest) -> HttpResponse:
 
 
 def _what(one: Provisioner) -> str:
+    if one.kind == "terraform":
+        return f"{one.settings['directory']}: {one.settings['address']}"
     return shlex.join(one.settings["command"]) if one.kind == "hook" else ""
 
 
@@ -122,7 +141,7 @@ def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = No
     if kind not in Provisioner.KINDS:
         raise Http404(kind)
     given = request.POST if request.method == "POST" else None
-    form = ProvisionerForm(given, kind=kind, principal=principal, initial=_initial(request, provisioner))
+    form = ProvisionerForm(given, kind=kind, principal=principal, initial=_initial(request, provisioner, kind))
 
     def save(values: dict[str, Any]) -> HttpResponse:
         saved = services.set_provisioner(
@@ -146,9 +165,9 @@ def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = No
     return render(request, "ops/provisioner.html", context, status=status)
 
 
-def _initial(request: HttpRequest, provisioner: Provisioner | None) -> dict[str, Any]:
+def _initial(request: HttpRequest, provisioner: Provisioner | None, kind: str) -> dict[str, Any]:
     if provisioner is None:
-        return {"base_url": request.build_absolute_uri("/").rstrip("/"), "limit_s": services.DEFAULT_LIMIT_S["hook"]}
+        return {"base_url": request.build_absolute_uri("/").rstrip("/"), "limit_s": services.DEFAULT_LIMIT_S.get(kind)}
     found = {**provisioner.settings, "name": provisioner.name, "base_url": provisioner.base_url}
     if "command" in found:
         found["command"] = shlex.join(found["command"])

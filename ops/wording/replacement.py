@@ -14,6 +14,7 @@ from nodes.wording.sentences import Forms, fill
 KINDS: dict[str, Promise] = {
     "manual": _("By hand"),
     "hook": _("Command of this installation"),
+    "terraform": _("Terraform or OpenTofu"),
 }
 #: code -> (why a provisioner cannot be asked, the mend).
 NOT_READY: dict[str, tuple[Forms, Promise]] = {
@@ -28,6 +29,14 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
     "hook_absent": (
         (_("%(path)s is not there, or may not be run."),),
         _("Put it there, and make it executable for the user of FleetUI."),
+    ),
+    "tf_folder_absent": (
+        (_("There is no directory %(path)s."),),
+        _("Put the configuration there, and initialise it as the user of FleetUI."),
+    ),
+    "tf_absent": (
+        (_("%(program)s is not installed where the workers run."),),
+        _("Install it there, where the PATH of the workers finds it."),
     ),
     "provisioner_gone": (
         (_("The provisioner %(name)s was deleted."), _("The provisioner was deleted.")),
@@ -60,6 +69,9 @@ WAITS: dict[str, Forms] = {
         _("%(name)s says that it works, and is asked again."),
     ),
     "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
+    "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
+    "tf_agreed": (_("The plan of %(name)s replaces this machine only; it is applied."),),
+    "tf_applies": (_("%(name)s applies the plan."), _("The plan is applied.")),
     "runs_elsewhere": (
         _("The command was started by a worker with another data folder; that one has to see its end."),
     ),
@@ -107,6 +119,10 @@ NOTES: dict[str, Forms] = {
 CHECKS: dict[str, Forms] = {
     **{code: forms for code, (forms, _mend) in NOT_READY.items()},
     "by_manual": (_("A person deletes and makes the machine, and confirms it (%(name)s)."),),
+    "by_terraform": (
+        _("%(name)s replaces its resource. A plan that changes anything else is not applied."),
+        _("Its resource is replaced. A plan that changes anything else is not applied."),
+    ),
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
     "machine_deleted": (
         _("The machine of %(name)s is deleted with everything on its disks. There is no way back from that."),
@@ -167,6 +183,40 @@ RESULTS: dict[str, Forms] = {
     "hook_handle": (_("What the command of %(name)s gave to keep is no object, or too large."),),
     "hook_address": (_("The command of %(name)s gave an address that cannot be used: %(said)s"),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
+    "tf_plan_failed": (
+        _("%(name)s could not make the plan: %(said)s Nothing was changed."),
+        _("The plan could not be made. Nothing was changed."),
+    ),
+    "tf_plan_unread": (
+        _("The plan of %(name)s could not be read: %(said)s Nothing was changed."),
+        _("The plan could not be read. Nothing was changed."),
+    ),
+    "tf_other_changes": (
+        _(
+            "The plan of %(name)s would change other resources as well: %(said)s. Nothing was changed. Apply those first."
+        ),
+        _("The plan would change other resources as well. Nothing was changed."),
+    ),
+    "tf_not_planned": (
+        _(
+            "The plan of %(name)s does not replace %(said)s. Nothing was changed. See whether the state has this address."
+        ),
+        _("The plan does not replace the resource. Nothing was changed."),
+    ),
+    "tf_no_variable": (
+        _("The configuration of %(name)s has no variable “fleetui”, which leads to the config. Nothing was changed."),
+        _("The configuration has no variable “fleetui”, which leads to the config. Nothing was changed."),
+    ),
+    "tf_apply_failed": (
+        _("%(name)s could not apply the plan: %(said)s"),
+        _("The plan could not be applied."),
+    ),
+    "tf_cut_off": (
+        _(
+            "%(name)s was cut off while it applied the plan. Compare its state with what is there, then go on: it plans anew."
+        ),
+        _("It was cut off while it applied the plan."),
+    ),
     "bad_address": (_("%(name)s gave an address that cannot be used: %(address)s"),),
     "not_fetched": (
         _("Nothing has fetched the config of the new machine within %(minutes)s min."),

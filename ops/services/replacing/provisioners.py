@@ -26,6 +26,7 @@ from ops.models import Provisioner as ProvisionerRow
 from ops.replacement import Jobs, NotReady, Provisioner
 from ops.replacement.hook import Hook
 from ops.replacement.manual import Manual
+from ops.replacement.terraform import NODE, PROGRAMS, Terraform
 from ops.states import STARTED
 from ops.wording.replacement import not_ready
 
@@ -33,11 +34,13 @@ PERMISSION = "settings.write"
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     "manual": ("instructions",),
     "hook": ("command", "limit_s"),
+    "terraform": ("program", "directory", "address", "limit_s"),
 }
-DEFAULT_LIMIT_S: Final = {"hook": 900}
+DEFAULT_LIMIT_S: Final = {"hook": 900, "terraform": 3600}
 LEAST_LIMIT_S, MOST_LIMIT_S = 10, 24 * 3600
 MOST_WORDS, MOST_WORD_CHARS = 40, 1000
 MOST_TEXT = 4000
+MOST_ADDRESS = 300
 #: What this process was given for itself, and no command of others may read.
 _OURS = re.compile(r"FLEETUI_|DJANGO_|DATABASE_URL$|CELERY_BROKER_URL$|CACHE_URL$|PYTHON")
 
@@ -70,6 +73,8 @@ def _opened(kind: str, given: Mapping[str, Any]) -> Provisioner:
         return Manual()
     folder = Path(installation.PROVISIONERS_DIR) if installation.PROVISIONERS_DIR else None
     jobs = Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
+    if kind == "terraform":
+        return Terraform(given["program"], given["directory"], given["address"], given["limit_s"], folder, jobs)
     return Hook(tuple(given["command"]), given["limit_s"], folder, jobs)
 
 
@@ -181,6 +186,13 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(message, field=unknown[0], value=None, mend=mend)
     if kind == "manual":
         return {"instructions": _text(given, "instructions")}
+    if kind == "terraform":
+        return {
+            "program": _program(given.get("program")),
+            "directory": _directory(given.get("directory")),
+            "address": _address(given.get("address")),
+            "limit_s": _limit(kind, given),
+        }
     return {"command": _command(given.get("command")), "limit_s": _limit(kind, given)}
 
 
@@ -210,6 +222,39 @@ def _command(found: object) -> list[str]:
             mend=_("Name it as it is called below the folder that FLEETUI_PROVISIONERS_DIR names."),
         )
     return good
+
+
+def _program(found: object) -> str:
+    found = found or PROGRAMS[0]
+    if found not in PROGRAMS:
+        mend = _("Use %(known)s.") % {"known": ", ".join(PROGRAMS)}
+        raise InvalidInput(_("This program is not known."), field="program", value=str(found)[:40], mend=mend)
+    return str(found)
+
+
+def _directory(found: object) -> str:
+    good = isinstance(found, str) and found.strip() and found.isprintable() and len(found) <= MOST_WORD_CHARS
+    parts = Path(str(found)).parts
+    if not good or str(found).startswith("/") or ".." in parts:
+        raise InvalidInput(
+            _("This is no directory below the folder of provisioners."),
+            field="directory",
+            value=str(found or "")[:200],
+            mend=_("Name it as it is called below the folder that FLEETUI_PROVISIONERS_DIR names."),
+        )
+    return str(found).strip()
+
+
+def _address(found: object) -> str:
+    address = found.strip() if isinstance(found, str) else ""
+    if NODE not in address or not address.isprintable() or len(address) > MOST_ADDRESS or address.startswith("-"):
+        raise InvalidInput(
+            _("This is no address of a resource of each node."),
+            field="address",
+            value=str(found or "")[:200],
+            mend=_('Give it with {node} for the name of the node, such as vm.worker["{node}"].'),
+        )
+    return address
 
 
 def _limit(kind: str, given: Mapping[str, Any]) -> int:
