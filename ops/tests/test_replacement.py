@@ -27,7 +27,7 @@ from nodes.services.provisioning.serve import fetch
 from nodes.tests.make import make_config, make_node, make_version
 from ops import wording
 from ops.engine import claim_due, replacing, run_step, start_queued, work
-from ops.models import Operation, Provisioner, Replacement
+from ops.models import BackupPolicy, Operation, Provisioner, Replacement
 from ops.replacement import Jobs, Order, Progress
 from ops.replacement.hook import Hook
 from ops.services import control
@@ -309,6 +309,10 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
     Node.objects.filter(name="n2").update(reachability="unreachable")
     assert "pool_none_left" in [one.code for one in plan().checks if one.level == "block"]
     assert not [one for one in plan(ignore_pool=True).checks if one.level == "block"]
+    gate = {"name": "etcd", "kind": "etcd", "pool": run.node.pool, "is_gate": True}
+    BackupPolicy.objects.create(**gate, overdue_after_s=3600, set_by="user:admin")
+    (shut,) = [one for one in plan(ignore_pool=True).checks if one.level == "block"]
+    assert (shut.code, shut.params["policy"]) == ("gate_no_backup", "etcd")
     Node.objects.filter(name="n1").update(last_seen_at=None)
     assert plan().refused == "nothing_there"
     Node.objects.filter(name="n1").update(last_seen_at=run.now)

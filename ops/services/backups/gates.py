@@ -15,6 +15,7 @@ from ops.models import BackupPolicy
 from ops.services.backups.reading import overdue_at, unproven_at
 
 #: Kinds of operation that a gate stands before.
+#: Replacements ask for themselves (ops.services.replacing.plans).
 GATED: Final = ("upgrade", "rollback")
 
 

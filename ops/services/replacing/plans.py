@@ -8,22 +8,26 @@ from typing import Any
 
 from django.db.models import Count, Q
 
+from fleetui.core import clock
 from nodes.models import IgnitionVersion, Node, Pool
 from nodes.models.ignition import ReviewState
 from ops.models import PoolProvisioner, Provisioner
-from ops.preflight import Check
+from ops.preflight import Check, gate_check
+from ops.services.backups.gates import Gate, gates_on
 from ops.services.replacing.provisioners import opened
 
 
 @dataclass(frozen=True)
 class Replacing:
-    """What is known of the nodes of a plan. Four queries, however many nodes."""
+    """What is known of the nodes of a plan. Five queries, however many nodes."""
 
     provisioners: Mapping[Any, Provisioner] = field(default_factory=dict)
     pools: Mapping[Any, Pool] = field(default_factory=dict)
     applied: Mapping[Any, str] = field(default_factory=dict)
     #: Of each pool: nodes in service, and those of them that answer and are not known to be unwell.
     counts: Mapping[Any, tuple[int, int]] = field(default_factory=dict)
+    #: Backups that have to be fresh and proven before a node is taken away.
+    gates: Mapping[Any, Sequence[Gate]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Replacing:
@@ -41,6 +45,7 @@ class Replacing:
             pools={pool.pk: pool for pool in pools},
             applied={one.pk: str(one) for one in versions.filter(pk__in=wanted)} if wanted else {},
             counts={row["pool"]: (row["whole"], row["good"]) for row in counted},
+            gates=gates_on(nodes, clock.now()),
         )
 
     def refusal(self, node: Node, *, is_control_plane: bool) -> tuple[str, dict[str, Any]]:
@@ -85,6 +90,7 @@ class Replacing:
         others = whole - (node.lifecycle == "active")
         good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
         found = [Check(f"by_{provisioner.kind}", params=told)]
+        found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
         if others <= 0:
             found.append(Check("pool_alone", "warn"))
