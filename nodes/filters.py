@@ -35,7 +35,7 @@ from nodes.models import (
 from nodes.models.ignition import ReviewState
 from nodes.models.node import IgnitionState
 from nodes.services.support import unsupported
-from nodes.wording import timeline_kinds
+from nodes.wording import errors_saying, timeline_kinds, timeline_kinds_saying
 
 _LABEL = re.compile(r"([^:=]*)([:=]?)(.*)", re.DOTALL)
 
@@ -345,13 +345,19 @@ def _generation(rows: QuerySet[Any], number: int) -> QuerySet[Any]:
 
 
 def _in_timeline(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return rows.filter(Q(actor__icontains=text) | Q(kind__icontains=text) | Q(node__name__icontains=text))
+    """Each word stands in the sentence, or is part of who did it or of the node's name. Rows hold the parts of sentences."""
+    for word in text.split():
+        said = Q(kind__in=timeline_kinds_saying(word)) | Q(params__reason__in=errors_saying(word))
+        named = Q(actor__icontains=word) | Q(kind__icontains=word) | Q(node__name__icontains=word)
+        by_polls = Q(actor="") if word.casefold() == "fleetui" else Q()
+        rows = rows.filter(said | named | Q(params__icontains=word) | by_polls)
+    return rows
 
 
 class TimelineFilter(FilterSet):
     """Filters of what happened to one node."""
 
-    q = TextFilter(_in_timeline, help_text="Text in kind, actor or the name of the node.")
+    q = TextFilter(_in_timeline, help_text="Words of the sentence, the kind, the actor or the name of the node; all of them.")
     kind = ListFilter("kind", allowed=timeline_kinds(), help_text="What happened.")
     actor = ListFilter(narrow=_actor, help_text="Who did it, such as user:anna; fleetui for what polls found.")
     since = InstantFilter(_since, help_text="At or after this moment.")

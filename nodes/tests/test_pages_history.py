@@ -119,6 +119,24 @@ def test_the_timeline_of_a_node_is_filtered_by_what_who_and_when(cast: Cast) -> 
     assert "Nothing that happened matches" in asked("generation=7")
 
 
+def test_the_words_of_a_sentence_are_found_in_any_language(cast: Cast) -> None:
+    refused = {"reason": "refused", "address": "10.0.0.7", "port": 22}
+    make_event(cast.web_node, "became_unreachable", params=refused)
+    make_event(cast.web_node, "upgraded", params={"before": "43.1", "after": "43.2"}, actor="user:anna")
+    make_event(cast.web_node, "became_reachable", params={"minutes": 3})
+    client = signed_in(cast.viewer)
+
+    def found(text: str, **headers: str) -> list[str]:
+        page = shown(client.get("/nodes/web-1/", {"tab": "timeline", "q": text}, **headers).content)
+        return re.findall("refused the connection|Upgraded from|Reachable again|ปฏิเสธ", page)
+
+    assert found("Refused") == found("unreachable 10.0.0.7") == found("connection on port") == ["refused the connection"]
+    assert found("43.2") == found("upgraded anna") == ["Upgraded from"]
+    assert found("again after minutes") == ["Reachable again"]
+    assert found("refused anna") == found("no-such-word") == []
+    assert found("ปฏิเสธ", HTTP_ACCEPT_LANGUAGE="th")[:1] == ["ปฏิเสธ"]
+
+
 def test_rest_takes_the_same_filters(cast: Cast) -> None:
     make_event(cast.web_node, "upgraded")
     make_event(cast.web_node, "rebooted", actor="user:anna")

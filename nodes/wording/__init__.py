@@ -12,7 +12,7 @@ from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
 from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
 from nodes.wording.facts import COMMANDS, SECTIONS, UNREAD
 from nodes.wording.ignition import IGNITION_STATE_WORDS
-from nodes.wording.sentences import fill
+from nodes.wording.sentences import Forms, fill
 from nodes.wording.timeline import FIELDS, TIMELINE
 
 __all__ = [
@@ -138,6 +138,30 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
 def timeline_kinds() -> list[str]:
     """Every kind that has words, in the order of a node's life."""
     return list(TIMELINE)
+
+
+def timeline_kinds_saying(word: str) -> list[str]:
+    """The kinds in whose sentences this word stands, in the language of the reader."""
+    return [kind for kind, forms in TIMELINE.items() if _says(forms, word)]
+
+
+def errors_saying(word: str) -> list[str]:
+    """The kinds of errors in whose sentences it stands."""
+    return [kind for kind, forms in ERRORS.items() if _says(forms, word)]
+
+
+class _Blanks(dict[str, int]):
+    """Stands for the parameters of a sentence; a number, since some forms count."""
+
+    NUMBER = 10**15
+
+    def __missing__(self, _name: str) -> int:
+        return self.NUMBER
+
+
+def _says(forms: Forms, word: str) -> bool:
+    texts = (str(form % _Blanks()).replace(str(_Blanks.NUMBER), "") for form in forms)
+    return any(word.casefold() in text.casefold() for text in texts)
 
 
 def timeline_kind(kind: str) -> str:
