@@ -357,7 +357,9 @@ def _in_timeline(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
 class TimelineFilter(FilterSet):
     """Filters of what happened to one node."""
 
-    q = TextFilter(_in_timeline, help_text="Words of the sentence, the kind, the actor or the name of the node; all of them.")
+    q = TextFilter(
+        _in_timeline, help_text="Words of the sentence, the kind, the actor or the name of the node; all of them."
+    )
     kind = ListFilter("kind", allowed=timeline_kinds(), help_text="What happened.")
     actor = ListFilter(narrow=_actor, help_text="Who did it, such as user:anna; fleetui for what polls found.")
     since = InstantFilter(_since, help_text="At or after this moment.")

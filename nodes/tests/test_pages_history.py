@@ -130,7 +130,9 @@ def test_the_words_of_a_sentence_are_found_in_any_language(cast: Cast) -> None:
         page = shown(client.get("/nodes/web-1/", {"tab": "timeline", "q": text}, **headers).content)
         return re.findall("refused the connection|Upgraded from|Reachable again|ปฏิเสธ", page)
 
-    assert found("Refused") == found("unreachable 10.0.0.7") == found("connection on port") == ["refused the connection"]
+    assert (
+        found("Refused") == found("unreachable 10.0.0.7") == found("connection on port") == ["refused the connection"]
+    )
     assert found("43.2") == found("upgraded anna") == ["Upgraded from"]
     assert found("again after minutes") == ["Reachable again"]
     assert found("refused anna") == found("no-such-word") == []

@@ -144,7 +144,8 @@ class PolicyBody(Body):
         help_text="How old the proof by a restore drill may be. null: nobody is told.",
     )
     is_gate = Flag(
-        default=False, help_text="Of etcd: no upgrade, rollback or replacement of its nodes without a fresh, proven backup."
+        default=False,
+        help_text="Of etcd: no upgrade, rollback or replacement of its nodes without a fresh, proven backup.",
     )
     drill_cron = Text(
         max_length=200, allow_blank=True, default="", help_text="When a restore drill runs. Empty: no schedule."

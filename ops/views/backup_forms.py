@@ -133,7 +133,9 @@ class PolicyForm(forms.Form):
     is_gate = forms.BooleanField(
         label=gettext_lazy("No upgrade or replacement without a fresh, proven backup"),
         required=False,
-        help_text=gettext_lazy("Of the nodes of this policy: upgrades, rollbacks and replacements are refused meanwhile."),
+        help_text=gettext_lazy(
+            "Of the nodes of this policy: upgrades, rollbacks and replacements are refused meanwhile."
+        ),
     )
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
