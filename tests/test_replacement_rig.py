@@ -115,7 +115,8 @@ def test_a_machine_is_replaced(tmp_path: Path, rig: Rig, monkeypatch: pytest.Mon
         again = fleet.node(name)
         assert (again["generation"], again["reachability"]) == (after["generation"] + 1, "reachable")
         assert again["machine_id"] != after["machine_id"]
-        assert len((folder / "machines" / "made").read_text().splitlines()) == 1, "once"
+        made = json.loads((folder / "machines" / "made").read_text())
+        assert made["generation"] == host["generation"] + 2, "once"
         text = "\n".join(line["text"] for line in fleet.ask("GET", f"operations/{operation}/log/")["lines"])
         assert "Apply complete! Resources: 1 added, 0 changed, 1 destroyed." in text
         assert "fleetui-ignition_" not in text + started.output
