@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 #: works: it is at it. asks: a person has to do something. replaced: the new machine was made. failed: this try is over.
@@ -25,6 +26,16 @@ class Broken(Exception):
     def __init__(self, code: str, said: str = "") -> None:
         super().__init__(code)
         self.code, self.said = code, said[:SAID_CHARS]
+
+
+def below(folder: Path | None, name: str) -> Path:
+    """What is called so in the folder of the installation; raises NotReady when there is none, or it leads out of it."""
+    if folder is None:
+        raise NotReady("no_folder")
+    found = (folder / name).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise NotReady("outside_folder", path=name, folder=str(folder))
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress
+from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress, below
 from ops.replacement.jobs import Jobs, whole_lines
 
 _STATES = {"replaced": "replaced", "working": "works", "failed": "failed"}
@@ -67,12 +67,7 @@ class Hook:
         self.jobs.forget(order.id)
 
     def _program(self) -> Path:
-        if self.folder is None:
-            raise NotReady("no_folder")
-        program = (self.folder / self.argv[0]).resolve()
-        if not program.is_relative_to(self.folder.resolve()):
-            raise NotReady("outside_folder", path=self.argv[0], folder=str(self.folder))
-        return program
+        return below(self.folder, self.argv[0])
 
     def _ask(self, order: Order, handle: Mapping[str, Any]) -> Mapping[str, Any]:
         program = self._program()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress
+from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress, below
 from ops.replacement.jobs import Job, Jobs, whole_lines
 
 PROGRAMS = ("terraform", "tofu")
@@ -150,12 +150,7 @@ class Terraform:
         return self.address.replace(NODE, node)
 
     def _where(self) -> Path:
-        if self.folder is None:
-            raise NotReady("no_folder")
-        where = (self.folder / self.directory).resolve()
-        if not where.is_relative_to(self.folder.resolve()):
-            raise NotReady("outside_folder", path=self.directory, folder=str(self.folder))
-        return where
+        return below(self.folder, self.directory)
 
     def _messages(self, order: Order, handle: Mapping[str, Any]) -> list[dict[str, Any]]:
         raw = self.jobs.printed(_name(order, handle, handle["phase"]), "out", most=MOST_PLAN)
