@@ -56,7 +56,7 @@ def main() -> None:
         print(f"The database is not prepared: {said}. Run `manage.py migrate`.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except StartError as error:
-        print(error.message, error.mend, file=sys.stderr)  # noqa: T201
+        print(f"{error.message} {error.mend}".strip(), file=sys.stderr)  # noqa: T201
         sys.exit(CONFIGURATION)
 
 

@@ -20,6 +20,7 @@ from fleetui.access.guards import needs
 from fleetui.audit.api import AuditExport, AuditList
 from fleetui.core.api import converters
 from fleetui.core.api.actions import PUBLIC, Action
+from fleetui.core.api.renderers import OrjsonRenderer
 from fleetui.core.api.views import ApiView, EnglishView
 from fleetui.core.errors import NotFound
 from fleetui.core.health import healthz, readyz
@@ -77,6 +78,11 @@ class Schema(EnglishView, SpectacularAPIView):
     permission_classes = [DeclaredPermission]
     actions = {"GET": Action("nodes.read", "schema_read", "This document", {})}
     schema = None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Errors are in the form of all others, whatever form of the document was asked for."""
+        self.request.accepted_renderer = OrjsonRenderer()
+        return super().handle_exception(exc)
 
 
 @csp_update({"style-src": ["'self'", "'unsafe-inline'"], "img-src": ["'self'", "data:"]})

@@ -33,6 +33,7 @@ find_python() {
 
 make_venv() {
     local python
+    [ -w . ] || fail "$PWD cannot be written by $(id -un), and the environment is made there. Mend its owner and rights, or clone FleetUI into a folder of your own."
     python=$(find_python)
     if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
         if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -47,7 +47,9 @@ def send(directory: Path | str, command: Json, timeout_s: float = 10.0) -> Json:
             with client.makefile("rb") as stream:
                 line = stream.readline(MAX_REPLY_BYTES)
         except (FileNotFoundError, ConnectionRefusedError):
-            raise FleetError(f"No simulated fleet runs in {directory}.") from None
+            raise FleetError(
+                f"No simulated fleet runs in {directory}. Name the folder of one that runs with --dir."
+            ) from None
         except OSError as error:
             raise FleetError(f"The simulated fleet in {directory} does not answer: {error}.") from None
     if not line:

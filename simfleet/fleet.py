@@ -87,7 +87,7 @@ class Fleet:
             kind = "the demo" if held["demo"] else f"{held['nodes']} hosts"
             raise FleetError(
                 f"{self.settings.directory} holds a fleet of {kind} with seed {held['seed']}:"
-                " choose another folder or remove it."
+                " choose another folder with --dir, or remove it."
             )
 
     def now(self) -> float:

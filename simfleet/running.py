@@ -6,10 +6,11 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import asyncssh
 
-from simfleet import storage
+from simfleet import inventory, keys, storage
 from simfleet.control import ControlServer
 from simfleet.fleet import Fleet, Settings
 
@@ -36,11 +37,21 @@ async def _serve_locked(settings: Settings, stop: asyncio.Event, report: Report)
         first = next(iter(fleet.hosts.values()), None)
         where = f", the first at {first.address}:{first.port}" if first else ""
         report(f"{len(fleet.hosts)} simulated hosts listen{where}; manifest {settings.directory / storage.MANIFEST}")
+        if not settings.demo:  # whoever starts the demo's adds its hosts too
+            report(_next_step(settings.directory))
         await stop.wait()
     finally:
         await control.stop()
         if fleet.started:
             await fleet.stop()
+
+
+def _next_step(directory: Path) -> str:
+    """What a person may do with the hosts."""
+    hosts, known, key = (directory / name for name in (inventory.INVENTORY, inventory.KNOWN_HOSTS, keys.CLIENT_KEY))
+    return (
+        f"Import {hosts} with {known} on the page Import; they take the key {key} for the user core. Ctrl-C stops them."
+    )
 
 
 def run(settings: Settings, report: Report) -> None:

@@ -25,9 +25,11 @@ def prepare(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (directory / BORN).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
-        raise FleetError(f"The folder {directory} cannot be made: {error.strerror}.") from None
+        raise FleetError(
+            f"The folder {directory} cannot be made: {error.strerror}. Choose another one with --dir."
+        ) from None
     if not os.access(directory, os.W_OK):
-        raise FleetError(f"The folder {directory} cannot be written to.")
+        raise FleetError(f"The folder {directory} cannot be written to. Choose another one with --dir.")
 
 
 class Lock:
@@ -41,7 +43,9 @@ class Lock:
             self._handle.seek(0)
             holder = self._handle.read().strip() or "unknown"
             self._handle.close()
-            raise FleetError(f"A simulated fleet already runs in {directory} (process {holder}).") from None
+            raise FleetError(
+                f"A simulated fleet already runs in {directory} (process {holder}). Stop it, or choose another folder with --dir."
+            ) from None
         self._handle.truncate(0)
         self._handle.write(f"{os.getpid()}\n")
         self._handle.flush()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from fleetui.access.signals import refused_for_a_while
 from fleetui.core import context
 from fleetui.core.crypto import seal, unseal
 
@@ -27,6 +31,14 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Behind too many failed tries, nothing is compared, so Django tells nobody of a refused sign-in."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            refused_for_a_while(credentials)
+            raise
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address behind our proxies, so that limits count people and not the proxy."""

@@ -114,8 +114,16 @@ def require(principal: Principal, permission: str, subject: PoolSubject | None =
         raise NotAllowed(
             _("%(name)s may not do this: it needs the permission %(permission)s.")
             % {"name": principal.name, "permission": permission},
-            mend=_("Ask an admin for a role that has it."),
+            mend=mend_without(principal, permission),
         )
+
+
+def mend_without(principal: Principal, permission: str) -> str:
+    """What to do for who lacks a permission: a token has no more than its scopes, whatever its owner holds."""
+    if principal.kind != "token":
+        return _("Ask an admin for a role that has it.")
+    scopes = ", ".join(name for name, bundled in SCOPES.items() if permission in bundled)
+    return _("Use a token with the scope %(scopes)s, whose owner holds a role that has it.") % {"scopes": scopes}
 
 
 def person_of(actor: str) -> str:

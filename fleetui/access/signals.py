@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from allauth.account.signals import password_changed
+from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.cache import cache
 from django.dispatch import receiver
 
 from fleetui.audit.log import Entry, record_alone
+from fleetui.core import context
+
+#: The time over which failed sign-ins are counted (ACCOUNT_RATE_LIMITS).
+REFUSED_S = 5 * 60
 
 
 @receiver(user_logged_in, dispatch_uid="audit.sign_in")
@@ -27,8 +35,20 @@ def signed_out(user: Any, **_: Any) -> None:
 
 @receiver(user_login_failed, dispatch_uid="audit.sign_in_refused")
 def refused(credentials: dict[str, Any], **_: Any) -> None:
+    record_alone(_refused(credentials, ""))
+
+
+def refused_for_a_while(credentials: Mapping[str, Any]) -> None:
+    """Too many tries: the first of five minutes is recorded for all, or who knocks without end would fill the log."""
+    entry = _refused(credentials, "Too many failed sign-ins: for five minutes none is tried.")
+    told = hashlib.sha256(f"{entry.subject.lower()} {context.source_address.get()}".encode()).hexdigest()
+    if cache.add(f"sign_in_refused_for_a_while:{told}", 1, timeout=REFUSED_S):
+        record_alone(entry)
+
+
+def _refused(credentials: Mapping[str, Any], reason: str) -> Entry:
     name = str(credentials.get("username") or credentials.get("login") or "?")[:100]
-    record_alone(Entry(actor="anonymous", action="sign_in", subject=f"user:{name}", outcome="refused"))
+    return Entry(actor="anonymous", action="sign_in", subject=f"user:{name}", reason=reason, outcome="refused")
 
 
 @receiver(password_changed, dispatch_uid="audit.password_changed")
@@ -39,7 +59,9 @@ def password_was_changed(user: Any, **_: Any) -> None:
 @receiver(authenticator_added, dispatch_uid="audit.authenticator_added")
 def second_factor_added(user: Any, authenticator: Any, **_: Any) -> None:
     after = {"type": str(authenticator.type)}
-    record_alone(Entry(actor=_who(user), action="users.add_second_factor", subject=_who(user), after=after))
+    # The codes come with the first factor, as an authenticator of their own.
+    action = "users.reset_second_factor" if _is_codes(authenticator) else "users.add_second_factor"
+    record_alone(Entry(actor=_who(user), action=action, subject=_who(user), after=after))
 
 
 @receiver(authenticator_reset, dispatch_uid="audit.authenticator_reset")
@@ -51,7 +73,12 @@ def second_factor_made_anew(user: Any, authenticator: Any, **_: Any) -> None:
 @receiver(authenticator_removed, dispatch_uid="audit.authenticator_removed")
 def second_factor_removed(user: Any, authenticator: Any, **_: Any) -> None:
     before = {"type": str(authenticator.type)}
-    record_alone(Entry(actor=_who(user), action="users.remove_second_factor", subject=_who(user), before=before))
+    action = "users.remove_recovery_codes" if _is_codes(authenticator) else "users.remove_second_factor"
+    record_alone(Entry(actor=_who(user), action=action, subject=_who(user), before=before))
+
+
+def _is_codes(authenticator: Any) -> bool:
+    return str(authenticator.type) == Authenticator.Type.RECOVERY_CODES
 
 
 def _who(user: Any) -> str:

@@ -31,11 +31,12 @@ def _bare(request: HttpRequest, status: int) -> HttpResponse:
     return HttpResponse(render_to_string(f"{status}.html", told), status=status)
 
 
-def _is_database_busy(error: BaseException | None) -> bool:
+def is_database_busy(error: BaseException | None) -> bool:
     """Whether the database is behind a failure: it was locked for too long, or cannot be reached."""
     while error is not None and not isinstance(error, OperationalError):
         error = error.__cause__ or error.__context__
-    return error is not None
+    # SQLite tells in the same way of a table that the database lacks, which waiting does not mend.
+    return error is not None and not str(error).startswith("no such ")
 
 
 def _busy(request: HttpRequest) -> HttpResponse:
@@ -46,7 +47,7 @@ def _busy(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A session that a busy database did not take is told by Django as a bad request, and is none."""
-    if isinstance(exception, SessionInterrupted) and _is_database_busy(exception):
+    if isinstance(exception, SessionInterrupted) and is_database_busy(exception):
         return _busy(request)
     return _bare(request, 400)
 
@@ -71,4 +72,4 @@ def with_a_page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Called while the failure is handled, so it can be asked for."""
-    return _busy(request) if _is_database_busy(sys.exc_info()[1]) else _bare(request, 500)
+    return _busy(request) if is_database_busy(sys.exc_info()[1]) else _bare(request, 500)

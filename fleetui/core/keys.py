@@ -64,5 +64,8 @@ def read_keys(variable: str, data_dir: Path) -> list[str]:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise StartError(f"The key file {path} cannot be read: {error.strerror}.") from error
+            raise StartError(
+                f"The key file {path} cannot be read: {error.strerror}.",
+                mend=f"Mend the owner and rights of it and of the folders above it, or set {variable}.",
+            ) from error
     return [line.strip() for line in inline.replace(",", "\n").splitlines() if line.strip()]

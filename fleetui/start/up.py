@@ -45,6 +45,8 @@ def say(line: str) -> None:
 
 def up(start: Start) -> int:
     """Run FleetUI until it is stopped; returns the exit code. Raises StartError with a sentence when it cannot start."""
+    # Databases, sockets and logs are nobody else's business, also when the folder is copied somewhere.
+    os.umask(0o077)
     ensure_data_dir(start.data_dir)
     with held(start.data_dir, start.bind.url):
         require_free(start.bind)
@@ -54,9 +56,12 @@ def up(start: Start) -> int:
             _again()
         try:
             with Supervisor() as supervisor:
-                return _run(start, supervisor)
+                code = _run(start, supervisor)
         except KeyboardInterrupt:
             return 0
+        # After the last lines of the children.
+        say("FleetUI has stopped.")
+        return code
 
 
 def _database_exists(data_dir: Path) -> bool:
@@ -101,9 +106,7 @@ def _run(start: Start, supervisor: Supervisor) -> int:
             supervisor.start(tree.poll_worker(told, settings.POLL_THREADS + SPARE_THREADS, number))
     if not supervisor.stopping:
         _announce(start, password)
-    code = supervisor.run() or 0
-    say("FleetUI has stopped.")
-    return code
+    return supervisor.run() or 0
 
 
 def _prepare() -> str | None:

@@ -20,6 +20,10 @@ def locked(*args: Any, **kwargs: Any) -> None:
     raise OperationalError("database is locked")
 
 
+def unprepared(*args: Any, **kwargs: Any) -> None:
+    raise OperationalError("no such table: nodes_node")
+
+
 def malformed(*args: Any, **kwargs: Any) -> None:
     raise BadRequest("no")
 
@@ -52,6 +56,12 @@ def test_a_session_that_could_not_be_written_is_no_bad_request(
     settings.SESSION_SAVE_EVERY_REQUEST = True
     monkeypatch.setattr(Session, "save", locked)
     assert browser.get(MANY).status_code == 503
+
+
+def test_a_database_that_was_never_prepared_is_not_busy(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", unprepared)
+    for path in (MANY, "/api/v1/nodes/"):
+        assert browser.get(path).status_code == 500
 
 
 def test_other_failures_stay_what_they_are(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:

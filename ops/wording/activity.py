@@ -140,12 +140,14 @@ DEEDS: dict[str, Promise] = {
     "users.add_second_factor": _("added a second factor for"),
     "users.reset_second_factor": _("made new recovery codes for"),
     "users.remove_second_factor": _("removed a second factor of"),
+    "users.remove_recovery_codes": _("removed the recovery codes of"),
     "settings.retention": _("changed how long is kept:"),
     "audit.export": _("took the audit log as a file"),
     "audit.prune": _("removed old events from"),
     "installation.backup": _("made a backup of the installation"),
     "installation.export": _("exported the installation"),
     "installation.import": _("imported an installation"),
+    "installation.rotate_secrets": _("sealed all secrets with the newest key"),
 }
 #: Of these, what somebody did to himself.
 OWN_DEEDS: dict[str, Promise] = {
@@ -153,6 +155,7 @@ OWN_DEEDS: dict[str, Promise] = {
     "users.add_second_factor": _("added a second factor"),
     "users.reset_second_factor": _("made new recovery codes"),
     "users.remove_second_factor": _("removed a second factor"),
+    "users.remove_recovery_codes": _("removed the recovery codes"),
 }
 #: What did not come about.
 REFUSED: dict[str, Promise] = {
@@ -169,6 +172,7 @@ ALONE = frozenset(
         "installation.backup",
         "installation.export",
         "installation.import",
+        "installation.rotate_secrets",
         "nodes.export",
         "pools.export",
         "releases.export",

@@ -8,9 +8,10 @@ from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from fleetui.access.principals import ANONYMOUS
+from fleetui.access.principals import ANONYMOUS, mend_without
 from fleetui.access.roles import PERMISSIONS
 from fleetui.core.api.actions import PUBLIC
+from fleetui.core.errors import NotAllowed
 
 
 class UndeclaredAction(RuntimeError):
@@ -40,5 +41,7 @@ class DeclaredPermission(BasePermission):
                 f"{type(view).__name__}.{method} declares {action.permission}, which is no permission"
             )
         if not principal.may_somewhere(action.permission):
-            raise exceptions.PermissionDenied(f"This needs the permission {action.permission}.")
+            raise NotAllowed(
+                f"This needs the permission {action.permission}.", mend=mend_without(principal, action.permission)
+            )
         return True

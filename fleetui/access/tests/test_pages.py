@@ -12,6 +12,7 @@ from django.urls import reverse
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import SYSTEM
 from fleetui.access.services import create_token, principal_for_token
+from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 
 pytestmark = pytest.mark.django_db
@@ -230,3 +231,15 @@ def test_password_and_second_factor_pages_are_ours() -> None:
         assert reverse("account_reset_password") not in text
     wrong = browser.post(reverse("account_change_password"), {"oldpassword": "x", "password1": "y", "password2": "z"})
     assert "This is not your current password." in wrong.content.decode()
+
+
+def test_sign_ins_that_are_not_even_tried_are_recorded_once() -> None:
+    person("anna", "viewer")
+    browser = Client()
+    told = {"login": "anna", "password": "wrong"}
+    for _ in range(8):
+        page = browser.post(reverse("account_login"), told)
+    assert "Too many failed sign-ins" in page.content.decode()
+    reasons = list(AuditEvent.objects.filter(action="sign_in").order_by("seq").values_list("reason", "outcome"))
+    waits = ("Too many failed sign-ins: for five minutes none is tried.", "refused")
+    assert reasons == [*[("", "refused")] * 5, waits]

@@ -10,14 +10,13 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.signals import got_request_exception
-from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from fleetui.core import context as request_context
 from fleetui.core.api.shapes import TEXT, Document, list_of, nullable, object_of
-from fleetui.core.error_pages import RETRY_AFTER_S
+from fleetui.core.error_pages import RETRY_AFTER_S, is_database_busy
 from fleetui.core.errors import FleetError, InvalidInput
 
 log = structlog.get_logger(__name__)
@@ -151,7 +150,7 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _of_api_exception(error)
     log.error("api_error", exc_info=error, path=getattr(context.get("request"), "path", ""))
     got_request_exception.send(sender=problem_handler, request=context.get("request"))
-    if isinstance(error, OperationalError):
+    if is_database_busy(error):
         return problem(
             503,
             "database_busy",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
-from fleetui.access.principals import PoolId, Principal
+from fleetui.access.principals import PoolId, Principal, mend_without
 from fleetui.core.errors import NotAllowed
 from nodes.models import IgnitionConfig
 
@@ -22,7 +22,7 @@ def require_on(principal: Principal, permission: str, pools: Iterable[PoolId]) -
         raise NotAllowed(
             _("%(name)s may not do this: it needs the permission %(permission)s on every pool that the config is for.")
             % {"name": principal.name, "permission": permission},
-            mend=_("Ask an admin for a role that has it."),
+            mend=mend_without(principal, permission),
         )
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
+import secrets
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from fleetui.access.models import Token, User
+from fleetui.audit.models import AuditEvent
+from fleetui.core.crypto import seal
+from nodes.models import Credential
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 
@@ -75,3 +80,23 @@ def test_users_are_added_listed_and_given_passwords(cast: Cast) -> None:
     fresh = run("user", "password", "anna", "--generate")[0].strip()
     anna.refresh_from_db()
     assert anna.check_password(fresh)
+
+
+def test_tokens_of_one_minute_without_a_name_do_not_collide(cast: Cast) -> None:
+    for _ in range(3):
+        run("token", "create", "--user", "owner", "--scope", "read", "--days", "1")
+    assert len(set(Token.objects.values_list("name", flat=True))) == 3
+
+
+def test_sealing_anew_is_in_the_audit_log(cast: Cast, settings: Any) -> None:
+    made = Credential.objects.create(name="k", username="core", public_key="x", fingerprint="y")
+    made.sealed_private_key = seal("a secret", place=made.seal_place)
+    made.save()
+    settings.ENCRYPTION_KEYS = [secrets.token_hex(32), *settings.ENCRYPTION_KEYS]
+    assert "credentials: 1 sealed with the newest key" in run("rotate_secrets")[0]
+    event = AuditEvent.objects.get(action="installation.rotate_secrets")
+    assert json.loads(event.after)["credentials"] == 1
+    settings.ENCRYPTION_KEYS = [secrets.token_hex(32)]
+    with pytest.raises(CommandError):
+        run("rotate_secrets")
+    assert AuditEvent.objects.filter(action="installation.rotate_secrets").count() == 1

@@ -49,6 +49,15 @@ def test_seen_but_not_allowed_is_forbidden(cast: Cast) -> None:
     assert operator.get("users/").status_code == 403
 
 
+def test_what_a_token_lacks_is_mended_by_another_token(cast: Cast) -> None:
+    reads = Api(cast.owner, scope="read")
+    assert "role" in Api(cast.viewer).post("nodes/web-1/poll/").json()["mend"]
+    for refused in (reads.post("nodes/web-1/poll/"), reads.post("users/", {"username": "x"})):
+        assert refused.status_code == 403
+    assert "a token with the scope operate, admin" in reads.post("nodes/web-1/poll/").json()["mend"]
+    assert "a token with the scope admin," in reads.post("users/", {"username": "x"}).json()["mend"]
+
+
 def test_an_auditor_of_one_pool_reads_no_log_of_all(cast: Cast) -> None:
     auditor = Api(make_user("auditor", ("auditor", cast.web)))
     assert auditor.get("audit/").status_code == 403

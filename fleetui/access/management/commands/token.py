@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from django.apps import apps
@@ -7,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from fleetui.access.models import Token, User
 from fleetui.access.principals import SYSTEM
+from fleetui.access.roles import SCOPES
 from fleetui.access.services import create_token, revoke_token
 from fleetui.core import clock
 from fleetui.core.errors import FleetError
@@ -20,7 +22,7 @@ class Command(BaseCommand):
         create = verbs.add_parser("create", help="make a token of a user and print it, this once")
         create.add_argument("--user", required=True, help="user name of its owner")
         create.add_argument(
-            "--scope", required=True, action="append", help="read, operate, admin or a permission name; repeat it"
+            "--scope", required=True, action="append", help=f"{', '.join(SCOPES)} or a permission name; repeat it"
         )
         create.add_argument("--days", required=True, type=int, help="life time in days, 1 to 366")
         create.add_argument("--name", default="", help="what it is for")
@@ -47,7 +49,7 @@ class Command(BaseCommand):
         scopes = [scope for text in options["scope"] for scope in text.split(",")]
         token, text = create_token(
             user=user,
-            name=options["name"] or f"made {now:%Y-%m-%d %H:%M} by command",
+            name=options["name"] or _free_name(user, f"made {now:%Y-%m-%d %H:%M} by command"),
             scopes=scopes,
             days=options["days"],
             pools=[_pool(name).pk for name in options["pool"]],
@@ -91,6 +93,13 @@ def _user(name: str) -> User:
     if user is None:
         raise CommandError(f"There is no user {name}. See `manage.py user list`.")
     return user
+
+
+def _free_name(user: User, wanted: str) -> str:
+    """The name, numbered when the user made another token in the same minute."""
+    taken = set(Token.objects.filter(user=user, name__startswith=wanted).values_list("name", flat=True))
+    numbered = (f"{wanted} ({number})" for number in count(2))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
 
 
 def _pool(name: str) -> Any:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--nodes", type=int, default=20, help="number of hosts")
         parser.add_argument("--seed", type=int, default=7, help="everything about the hosts follows from it")
-        parser.add_argument("--demo", action="store_true", help="the 60 hosts of the demo, with a few troubles")
+        parser.add_argument("--demo", action="store_true", help="the hosts of the demo, with a few troubles")
         parser.add_argument("--net", default=None, help="first two numbers of the loopback addresses, such as 127.77")
         parser.add_argument("--reboot-seconds", type=float, default=6.0, help="how long a reboot takes")
         parser.add_argument(
