@@ -78,7 +78,7 @@ def second_factor_removed(user: Any, authenticator: Any, **_: Any) -> None:
 
 
 def _is_codes(authenticator: Any) -> bool:
-    return str(authenticator.type) == Authenticator.Type.RECOVERY_CODES
+    return bool(authenticator.type == Authenticator.Type.RECOVERY_CODES)
 
 
 def _who(user: Any) -> str:
