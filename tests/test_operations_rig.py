@@ -17,7 +17,8 @@ import pytest
 from tests.installation import Installation, installation
 from tests.rig import Rig
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rig]
+#: What one publishes is the next version of the other one's hosts.
+pytestmark = [pytest.mark.e2e, pytest.mark.rig, pytest.mark.xdist_group("versions")]
 LEASE_S = 8
 HOSTS = 9
 #: A host that stays away for longer is a person's.
