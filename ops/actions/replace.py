@@ -178,6 +178,9 @@ def verify(ctx: Context) -> Outcome:
     if not facts.boot.boot_id:
         return Fail("boot_id_unknown", again=True)
     wanted, said = _target(ctx), facts.ignition
+    if not said.version_id and (late := [one for one in facts.unread if one.reason in ("timeout", "cut")]):
+        # A machine that has just booted is slow: what it had no time to say is not yet nothing.
+        return Fail("note_unread", {"message": late[0].message}, again=True, attention=True)
     if ctx.machine.applied() != wanted["ignition"] or said.version_id != wanted["ignition"]:
         told = {"version": wanted["version"], "said": " ".join(map(str, filter(None, (said.config, said.version))))}
         return Fail("other_version", told, attention=True)

@@ -21,6 +21,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput
 from nodes.hosts.errors import HostKeyMismatch
+from nodes.hosts.facts import Ignition, Unread
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, Node, Pool, Provisioning
 from nodes.services.provisioning.serve import fetch
@@ -58,6 +59,8 @@ class Site:
         self.made = 0
         self.fails = 0
         self.shows = ""
+        #: Looks at the new machine that end before it has said of what config it is.
+        self.slow_looks = 0
 
     def ready(self) -> None:
         return None
@@ -123,7 +126,12 @@ def host_at(site: Site) -> type[InProcessHost]:
 
         def read(self) -> Any:
             self.trust()
-            return super().read()
+            found = super().read()
+            if not found.facts.ignition.version_id or not site.slow_looks:
+                return found
+            site.slow_looks -= 1
+            late = Unread("dmi", "timeout", "this took longer than 5 s")
+            return replace(found, facts=replace(found.facts, ignition=Ignition(), unread=(late,)))
 
         def run(self, command: Any) -> Any:
             self.trust()
@@ -239,6 +247,18 @@ def test_what_fails_says_what_is_there_and_goes_on(monkeypatch: pytest.MonkeyPat
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
     run.rounds()
     run.check()
+
+
+def test_a_machine_that_is_slow_at_first_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.site.slow_looks = 3
+    run.rounds()
+    run.check()
+    run = Run(monkeypatch)
+    run.site.slow_looks = 100
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "verify_machine", "note_unread")
+    assert "this took longer than 5 s" in sentence(row)
 
 
 def test_what_fails_before_the_machine_is_touched_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,10 @@ RESULTS: dict[str, Forms] = {
         _("After %(minutes)s min the machine before still answers with its host key: it was not deleted."),
         _("The machine before still answers: it was not deleted."),
     ),
+    "note_unread": (
+        _("The new machine did not say in time with which config it was made: %(message)s"),
+        _("The new machine did not say in time with which config it was made."),
+    ),
     "other_version": (
         _("The new machine was to be made with %(version)s, and says %(said)s of itself."),
         _("The new machine was to be made with %(version)s, and says nothing of it."),
