@@ -91,6 +91,7 @@ DEEDS: dict[str, Promise] = {
     "operations.resolve": _("ended as failed the operation"),
     "operations.approve": _("approved the request for"),
     "operations.reject": _("rejected the request for"),
+    "operations.stop_request": _("stopped, since too many of it had ended badly, the request for"),
     "operations.stop_all": _("stopped all operations"),
     "operations.lift_stop": _("let operations start again"),
     "operations.set_limit": _("changed how many operations run at once:"),
