@@ -37,6 +37,7 @@ DEEDS: dict[str, Promise] = {
     "pools.retry_trial": _("tried the next credential again on the pool"),
     "pools.stop_trial": _("stopped trying the next credential on the pool"),
     "pools.switch_credential": _("switched the credential of the pool"),
+    "pools.set_replace_policy": _("set when silent machines are replaced by themselves in the pool"),
     "clusters.add": _("added the cluster"),
     "clusters.edit": _("edited the cluster"),
     "clusters.delete": _("deleted the cluster"),
