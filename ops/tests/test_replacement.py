@@ -340,6 +340,81 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
     assert plan().refused == "no_provisioner"
 
 
+def silent(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Asked for only while nothing answers, and nothing does."""
+    run = Run(monkeypatch, only_unreachable=True)
+    Node.objects.filter(pk=run.node.pk).update(reachability="unreachable")
+    run.machine.is_down = True
+    return run
+
+
+def test_what_is_replaced_only_when_nothing_answers_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = silent(monkeypatch)
+    make = run.site.make
+
+    def made(url: str) -> None:
+        make(url)
+        run.machine.is_down = False
+
+    monkeypatch.setattr(run.site, "make", made)
+    run.rounds()
+    run.check()
+
+
+@pytest.mark.parametrize("until", ["", "offers"])
+def test_it_is_left_alone_when_it_answers_by_then(monkeypatch: pytest.MonkeyPatch, until: str) -> None:
+    """At the first look, and again right before the machine would be gone."""
+    run = silent(monkeypatch)
+    if until:
+        run.rounds(until=until)
+    run.machine.is_down = False
+    row = run.rounds()
+    assert (row.state, row.result, run.site.asked) == ("failed", "answers_again", set())
+    assert sentence(row) == "Nothing was deleted: the machine answers again."
+    assert Node.objects.get(pk=run.node.pk).generation == 1
+    assert [one.ending for one in Provisioning.objects.all()] == (["revoked"] if until else [])
+
+
+def test_another_key_at_its_address_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = silent(monkeypatch)
+    run.machine.is_down = False
+    run.site.key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9i"
+    row = run.rounds()
+    assert (row.state, row.result, run.site.asked) == ("failed", "answers_again", set())
+    assert "it is not certain that nothing answers: " in sentence(row)
+
+
+def test_a_worker_may_die_at_every_call_of_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths = 0
+    for call in itertools.count():
+        run = silent(monkeypatch)
+        make = run.site.make
+
+        def made(url: str, run: Run = run, make: Any = make) -> None:
+            make(url)
+            run.machine.is_down = False
+
+        monkeypatch.setattr(run.site, "make", made)
+        run.machine.dies_after, run.machine.dies_before_effect = call, call % 2 == 0
+        run.rounds()
+        run.check(call)
+        run.machine.loop.close()
+        deaths += run.machine.deaths
+        if not run.machine.deaths:
+            break
+    assert deaths >= 6
+
+
+def test_a_plan_says_that_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    for reachability, stops in (("reachable", ["answers_again"]), ("unreachable", [])):
+        Node.objects.filter(pk=run.node.pk).update(reachability=reachability)
+        node = Node.objects.select_related("pool__cluster").get(pk=run.node.pk)
+        (found,) = preview(nodes=[node], kind="replace", params={"only_unreachable": True}, actor=SYSTEM, now=run.now)
+        assert [one.code for one in found.checks if one.level == "block"] == stops
+
+
 def test_settings_of_a_provisioner_are_checked() -> None:
     def saved(**over: Any) -> Any:
         given = {"name": "x", "kind": "hook", "settings": {"command": ["make"]}, "base_url": "https://f.example"}
