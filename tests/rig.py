@@ -49,7 +49,9 @@ class Rig:
             [self.program, *args], capture_output=True, text=True, timeout=timeout_s, check=False, **given
         )
         if done.returncode:
-            raise AssertionError(f"rig {' '.join(args)} ended with {done.returncode}: {done.stderr.strip()}")
+            raise AssertionError(
+                f"rig {' '.join(args)} ended with {done.returncode}: {done.stderr.strip()}{_consoles(done.stderr)}"
+            )
         return str(done.stdout)
 
     def up(self, count: int) -> list[dict[str, Any]]:
@@ -72,6 +74,12 @@ class Rig:
         return self("ssh", name, command, stdin=stdin)
 
 
+def _consoles(said: str) -> str:
+    """The ends of the consoles that an error names: the hosts are gone when somebody reads it."""
+    named = [Path(word) for word in said.split() if word.endswith("/console.log")]
+    return "".join(f"\n{path}:\n{path.read_text(errors='replace')[-3000:]}" for path in named if path.exists())
+
+
 @contextmanager
 def rig_session(run: str, worker: str) -> Iterator[Rig]:
     """The rig for this test run alone: another run on the machine waits. No host is left at the end.
@@ -87,7 +95,9 @@ def rig_session(run: str, worker: str) -> Iterator[Rig]:
         try:
             yield rig
         finally:
-            rig.clear(all_tests=_is_last(held))
+            rig.clear(all_tests=False)
+            if _is_last(held):
+                rig.clear(all_tests=True)
 
 
 def _enter(held: IO[str], run: str) -> bool:
@@ -109,6 +119,7 @@ def _enter(held: IO[str], run: str) -> bool:
 
 
 def _is_last(held: IO[str]) -> bool:
+    """Asked once, by a process that is done with the rig: whoever is not the last has given up its share by asking."""
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
