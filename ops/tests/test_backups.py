@@ -491,7 +491,7 @@ class TestPages:
         again = client.post(f"/backups/{policy.pk}/run/", {}, follow=True)
         assert "under way" in again.content.decode()
         operation = client.get(f"/operations/{Operation.objects.get().pk}/").content.decode()
-        assert "Stream from the host to the target" in operation
+        assert "Stream to the target" in operation
 
     def test_lists_cost_the_same_for_many(
         self, client: Client, target: BackupTarget, django_assert_max_num_queries: Any
