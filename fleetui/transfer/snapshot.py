@@ -62,7 +62,9 @@ def _database(place: Path, going_on: Callable[[], None]) -> Iterator[bytes]:
     require_room(place, database.stat().st_size + _ROOM_BYTES)
     sqlite.copy_to(copy, LEFT_OUT, going_on)
     with copy.open("rb") as file:
-        yield from _read(file)
+        for piece in _read(file):
+            going_on()
+            yield piece
 
 
 def _packed(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.audit.tasks import anchor
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from fleetui.core.keys import KEYS
 from fleetui.notify.models import Channel, Delivery, Rule
 from fleetui.transfer import snapshot
 from nodes.tests.api.client import Api
@@ -44,6 +47,7 @@ from ops.services.control import cancel
 from ops.services.restored import end_what_was_under_way
 from ops.services.schedule_runs import run_due
 from ops.states import State
+from tests.installation import environment, manage
 from tests.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
 
 pytestmark = [pytest.mark.xdist_group("backups"), pytest.mark.django_db(transaction=True)]
@@ -183,6 +187,57 @@ def test_it_lies_at_the_target_whole_and_without_sessions(local: BackupTarget, d
     event = AuditEvent.objects.get(action="installation.backup")
     assert str(operation.pk) in event.after
     assert manifest["audit_seq"] >= event.seq
+
+
+@pytest.mark.e2e
+def test_what_a_policy_made_is_brought_up_and_does_not_take_itself_away(local: BackupTarget, tmp_path: Path) -> None:
+    """In it, the operation that made it is at work, and what it wrote looks like the half of a run that was cut off."""
+    make_policy(local)
+    assert work(ask(BackupPolicy.objects.get())).state == State.SUCCEEDED
+    (file,) = files_of(local)
+    keys = {name: os.environ[name] for name in KEYS}
+    with new_database() as told:
+        said = manage(tmp_path / "elsewhere", "restore", str(file), **keys, **told)
+        assert "The audit log is intact" in said.stdout, said.stderr
+        assert "1 operations that were under way then were ended" in said.stdout
+        told |= {"DJANGO_SETTINGS_MODULE": "fleetui.settings"}
+        there = environment(tmp_path / "elsewhere", **keys, **told)
+        argv = [sys.executable, "-c", GOES_ON]
+        ended = subprocess.run(argv, cwd=installed.BASE_DIR, env=there, capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["cancelled", "failed"], ended.stderr
+    assert files_of(local) == [file]
+
+
+#: What the worker of the restored installation does.
+GOES_ON = """
+import django; django.setup()
+from fleetui.core import clock
+from ops.engine import claim_due, run_step
+from ops.models import BackupRun, Operation
+from ops.services.backups.watching import settle
+for _ in range(5):
+    Operation.objects.filter(due_at__isnull=False).update(due_at=clock.now(), lease_until=None)
+    for one, lease in claim_due(clock.now()):
+        run_step(one, lease, clock.now())
+settle(clock.now())
+print(Operation.objects.get().state, BackupRun.objects.get().state)
+"""
+
+
+@contextmanager
+def new_database() -> Iterator[dict[str, str]]:
+    """Where nothing is yet, on the kind of database that the tests run on."""
+    if connection.vendor == "sqlite":
+        yield {}
+        return
+    known, name = connection.settings_dict, f"restored_{os.getpid()}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    try:
+        yield {"DATABASE_URL": f"postgres://{known['USER']}@{known['HOST']}:{known['PORT']}/{name}"}
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_it_lies_in_s3(local: BackupTarget, s3: S3Server, tmp_path: Path, data_dir: Path) -> None:
