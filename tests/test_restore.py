@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -10,18 +12,20 @@ import stat
 import subprocess
 import sys
 import threading
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from tests.fleet import ROOT
-from tests.installation import environment, installation, manage, manage_each
+from tests.installation import Installation, environment, installation, manage, manage_each
 from tests.services import postgresql
 
 pytestmark = [pytest.mark.e2e, pytest.mark.one_database, pytest.mark.xdist_group("restore")]
@@ -291,6 +295,71 @@ def test_a_database_that_is_broken_is_replaced(places: Places) -> None:
     assert "it cannot be read" in first.manage("restore", file).stderr
     ran(first.manage("restore", "--replace", file))
     assert first.nodes() == ["web-1"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_runs_backs_itself_up_and_runs_elsewhere(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """All of it by the API and the one command: policy, run, drill, and another installation that knows the same token."""
+    told: dict[str, str] = {}
+    there: dict[str, str] = {}
+    if kind == "postgresql":
+        server = request.getfixturevalue("server")
+        told, there = ({**KEYS, "DATABASE_URL": new_database(server, name)} for name in ("runs", "elsewhere"))
+    (tmp_path / "kept").mkdir()
+    target = {"name": "disk", "kind": "local", "settings": {"path": str(tmp_path / "kept")}}
+    policy = {"name": "itself", "kind": "fleetui", "target": "disk", "cron": "0 2 * * *"}
+    with installation(tmp_path / "var", **told) as running:
+        made = manage(running.folder, "token", "create", "--user", "admin", "--scope", "admin", "--days", "1", **told)
+        token = re.findall(r"fleetui_\S+", made.stdout)[0]
+        post(running, token, "backups/targets/", target)
+        added = post(running, token, "backups/policies/", policy)["id"]
+        ends = {}
+        for what in ("runs", "drills"):
+            asked = post(running, token, f"backups/{added}/{what}/", {})["operations"][0]["id"]
+            ends[what] = ended(running, token, asked)
+        assert ends == {"runs": "backed_up", "drills": "drill_opened"}
+        run = runs_of(running, token, added)[0]
+    file = Path(run["location"])
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == run["sha256"]
+    if kind == "sqlite":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        shutil.copytree(tmp_path / "var" / "keys", tmp_path / "elsewhere" / "keys")
+    ran(manage(tmp_path / "elsewhere", "restore", str(file), **there))
+    with installation(tmp_path / "elsewhere", **there) as running:
+        (found,) = running.get("/api/v1/backups/policies/", token)["results"]
+        assert (found["name"], found["cron"]) == ("itself", "0 2 * * *")
+        # There it was still at work, and is ended by the first worker that comes.
+        assert ended(running, token, run["operation_id"]) == "cancelled"
+        running.wait_for(lambda: not any(one["state"] == "running" for one in runs_of(running, token, added)))
+        asked = post(running, token, f"backups/{added}/runs/", {})["operations"][0]["id"]
+        assert ended(running, token, asked) == "backed_up"
+    assert len([path for path in (tmp_path / "kept").rglob("*") if path.is_file()]) == 2
+    assert file.exists()
+
+
+def runs_of(running: Installation, token: str, policy: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = running.get(f"/api/v1/backups/{policy}/runs/", token)["results"]
+    return found
+
+
+def post(running: Installation, token: str, path: str, body: dict[str, object]) -> Any:
+    given = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{running.url}/api/v1/{path}", json.dumps(body).encode(), given)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def ended(running: Installation, token: str, operation: str) -> str:
+    found: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        found.update(running.get(f"/api/v1/operations/{operation}/", token))
+        return bool(found["ended_at"])
+
+    running.wait_for(is_over, 120)
+    return str(found["result"])
 
 
 def test_it_is_refused_while_fleetui_runs(tmp_path: Path) -> None:

@@ -19,5 +19,7 @@ def end_what_was_under_way(*, made_at: datetime, now: datetime) -> int:
     whole, and be the very backup that was restored.
     """
     BackupRun.objects.exclude(halves=[]).update(halves=[])
+    # The workers that held them are not there any more.
+    Operation.objects.exclude(lease_id=None).update(lease_id=None, lease_until=None)
     reason = _("FleetUI was restored from a backup of %(time)s.") % {"time": f"{made_at:%Y-%m-%d %H:%M} UTC"}
     return cancel_all(operations=list(Operation.objects.open()), actor=SYSTEM, now=now, reason=reason)
