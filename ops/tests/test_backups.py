@@ -444,6 +444,10 @@ class TestPages:
         assert "There is no target yet" in client.get("/backups/targets/").content.decode()
         assert "There is no target yet" in client.get("/backups/-/add/?kind=etcd").content.decode()
 
+    def test_the_command_of_a_report_is_one_that_a_shell_takes(self, client: Client) -> None:
+        page = client.get(f"/backups/{make_policy().pk}/").content.decode()
+        assert "/report/ \\\n  -H" in page
+
     def test_forms_add_a_target_and_every_kind_of_policy(self, client: Client, tmp_path: Path) -> None:
         made = client.post("/backups/targets/-/add/?kind=local", {"name": "disk", "path": str(tmp_path)})
         assert made.status_code == 302

@@ -41,6 +41,9 @@ from ops.wording.backups import KINDS, REASONS
 
 RUNS_SHOWN = 100
 DRILLS_SHOWN = 20
+_REPORT = """curl -fsS -X POST %s \\
+  -H "Authorization: Bearer $FLEETUI_TOKEN" -H 'Content-Type: application/json' \\
+  -d '{"good": true, "size_bytes": 1048576, "location": "s3://bucket/key"}'"""
 _LEVELS = {"running": "info", "good": "ok", "failed": "bad"}
 
 
@@ -125,7 +128,7 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         "is_drilled": any(one.state == "running" for one in drills),
         "proof": next((one for one in map(_drill_shown, drills) if one["drill"].state == "good"), None),
         "gate_says": _gate_says(policy, now) if policy.is_gate else "",
-        "report_url": request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
+        "report_command": _REPORT % request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
         "may_run": policy.kind != "reported" and principal.may("backups.run", policy.subject),
         "may_change": services.may_set(principal, policy.kind, policy.subject),
         "keys_folder": key_folder(settings.DATA_DIR) if policy.kind == "fleetui" else "",
