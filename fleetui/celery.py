@@ -28,6 +28,11 @@ app.conf.beat_schedule = {
     "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": _LIVES_S}},
     "ops-runbook": {"task": "ops.tasks.runbook", "schedule": 60.0, "options": {"expires": _LIVES_S}},
+    "ops-replace-unhealthy": {
+        "task": "ops.tasks.replace_unhealthy",
+        "schedule": 30.0,
+        "options": {"expires": _LIVES_S},
+    },
     "ops-requests": {"task": "ops.tasks.requests", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "nodes-sweep": {"task": "nodes.tasks.sweep", "schedule": 30.0, "options": {"expires": _LIVES_S}},
     "nodes-sample": {"task": "nodes.tasks.sample", "schedule": 20.0, "options": {"expires": _LIVES_S}},

@@ -101,6 +101,8 @@ def run(api: Api, given: argparse.Namespace) -> Code:
     body |= {"reason": given.reason or "", "deadline": moment(given.deadline), "approve_by": moment(given.approve_by)}
     if given.max_attempts is not None:
         body["max_attempts"] = given.max_attempts
+    if given.stop_after is not None:
+        body["stop_after"] = given.stop_after
     made = api.post("operations/", body, key=given.key or str(uuid.uuid4()))
     return after_asking(api, given, made)
 

@@ -42,7 +42,7 @@ def of_operation(api: Api, given: argparse.Namespace) -> Code:
 
 
 def retry(api: Api, given: argparse.Namespace) -> Code:
-    """One operation, or what failed of a request."""
+    """One operation, or what failed or did not begin of a request."""
     what, _found = found_as(api, given.id)
     where = f"operations/{given.id}/" if what == "operation" else f"operations/bulk/{given.id}/"
     made = api.post(f"{where}retry/", {"reason": given.reason or ""}, key=given.key or str(uuid.uuid4()))

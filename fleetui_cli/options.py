@@ -152,6 +152,7 @@ def _wanted(found: argparse.ArgumentParser) -> None:
     )
     found.add_argument("--approve-by", metavar="1h", help="until when approvals have to be there")
     found.add_argument("--max-attempts", type=int, metavar="N", help="of each step")
+    found.add_argument("--stop-after", type=int, metavar="N", help="when N have ended badly, no further one begins")
     _staying(found)
 
 
@@ -200,7 +201,11 @@ def _deciding(commands: Commands, common: argparse.ArgumentParser) -> None:
         one.add_argument("--reason", help="why; kept in the audit log")
         one.set_defaults(run=run)
     again = _command(
-        commands, common, "retry", "retry an operation, or what failed of a request", "fleetui-cli retry ID --wait"
+        commands,
+        common,
+        "retry",
+        "retry an operation, or what failed or did not begin of a request",
+        "fleetui-cli retry ID --wait",
     )
     again.add_argument("id", help="of an operation or a request")
     again.add_argument("--reason", help="why; without it the reason of the request")

@@ -35,6 +35,10 @@ class OperationQuerySet(CappedCount, models.QuerySet[Any]):
     def ended(self) -> Self:
         return self.filter(state__in=sorted(FINAL))
 
+    def to_retry(self) -> Self:
+        """What a retry of a request asks for again: what failed or ran out of time, and what its threshold kept from beginning."""
+        return self.filter(Q(state__in=[State.FAILED, State.TIMED_OUT]) | Q(state=State.CANCELLED, result="threshold"))
+
     def disturbing(self) -> Self:
         """What takes a place within the limits: begun, not ended, and able to restart its host."""
         return self.open().filter(state__in=sorted(STARTED), is_disruptive=True)

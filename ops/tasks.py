@@ -17,6 +17,7 @@ from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
 from ops.services.expire import expire_untouched
 from ops.services.finishing import finish
+from ops.services.replacing.unhealthy import replace_unhealthy
 from ops.services.runbook.watching import watch as watch_runbook
 from ops.services.schedule_runs import run_due
 
@@ -56,6 +57,12 @@ def requests() -> None:
 def runbook() -> None:
     """Say which Day-2 tasks of pools have become overdue."""
     watch_runbook(clock.now())
+
+
+@shared_task(name="ops.tasks.replace_unhealthy", ignore_result=True)
+def replace_silent() -> None:
+    """Ask for the replacement of machines that do not answer, where the pool has a policy."""
+    replace_unhealthy(clock.now())
 
 
 @shared_task(name="ops.tasks.schedules", ignore_result=True)

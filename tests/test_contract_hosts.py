@@ -137,7 +137,9 @@ def real(rig: Rig) -> Host:
     )
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.rig)])
+@pytest.fixture(
+    params=["simulated", pytest.param("real", marks=[pytest.mark.rig, pytest.mark.xdist_group("versions")])]
+)
 def host(request: pytest.FixtureRequest) -> Host:
     found: Host = request.getfixturevalue(request.param)
     return found

@@ -83,6 +83,10 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(folder: 
         assert again.status("/readyz") == 200
 
 
+def test_the_database_is_its_owners_alone(folder: Path) -> None:
+    assert (folder / "db.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_killed_worker_is_started_again(folder: Path) -> None:
     with installation(folder) as running:
         worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))

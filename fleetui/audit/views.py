@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -140,6 +141,10 @@ def _options(name: str, values: list[str], query: QueryDict) -> list[dict[str, A
     ]
 
 
+#: A time as the chain holds it. Its parts of a second say nothing to a person.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:\+00:00|Z)")
+
+
 def _document(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
@@ -152,7 +157,8 @@ def _shown(value: object) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, str):
-        return value
+        moment = _MOMENT.fullmatch(value)
+        return f"{moment[1]} {moment[2]} UTC" if moment else value
     if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         return ", ".join(f"{key}={one}" for key, one in sorted(value.items()))
     if isinstance(value, list) and all(isinstance(one, str) for one in value):

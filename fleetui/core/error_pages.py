@@ -35,8 +35,8 @@ def is_database_busy(error: BaseException | None) -> bool:
     """Whether the database is behind a failure: it was locked for too long, or cannot be reached."""
     while error is not None and not isinstance(error, OperationalError):
         error = error.__cause__ or error.__context__
-    # SQLite tells in the same way of a table that the database lacks, which waiting does not mend.
-    return error is not None and not str(error).startswith("no such ")
+    # SQLite tells in the same way of tables and columns that the database lacks, which waiting does not mend.
+    return error is not None and not any(words in str(error) for words in ("no such ", "has no column "))
 
 
 def _busy(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable
@@ -34,6 +35,13 @@ def check_settings() -> None:
         call_command("check", stdout=io.StringIO(), stderr=io.StringIO())
     except SystemCheckError as error:
         raise StartError(str(error)) from error
+
+
+def make_private(database: Path) -> None:
+    """A new SQLite file with mode 0600, as its journals have then too. No umask: the commands of people would inherit it."""
+    # Where it cannot be made, the migrations say so.
+    with contextlib.suppress(OSError):
+        database.touch(mode=0o600)
 
 
 def migrate(say: Callable[[str], None]) -> None:

@@ -45,8 +45,6 @@ def say(line: str) -> None:
 
 def up(start: Start) -> int:
     """Run FleetUI until it is stopped; returns the exit code. Raises StartError with a sentence when it cannot start."""
-    # Databases, sockets and logs are nobody else's business, also when the folder is copied somewhere.
-    os.umask(0o077)
     ensure_data_dir(start.data_dir)
     with held(start.data_dir, start.bind.url):
         require_free(start.bind)
@@ -114,6 +112,8 @@ def _prepare() -> str | None:
         (settings.DATA_DIR / name).mkdir(mode=0o700, exist_ok=True)
     prepare.compile_translations(say)
     prepare.check_settings()
+    if settings.IS_SQLITE:
+        prepare.make_private(Path(settings.DATABASES["default"]["NAME"]))
     prepare.migrate(say)
     password = ensure_first_admin()
     # No connection stays open across the fork of the children.

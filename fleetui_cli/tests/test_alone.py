@@ -253,3 +253,19 @@ def test_the_docs_name_every_command_and_code() -> None:
         assert f"`{' '.join(words)}" in text, words
     for code in Code:
         assert f"| {int(code)} | {MEANINGS[code]} |" in text, code
+
+
+@pytest.mark.parametrize(("given", "wanted"), [([], None), (["--stop-after", "1"], 1)])
+def test_a_threshold_is_sent_only_when_it_is_given(
+    run: Any, given: list[str], wanted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    made = {"request_id": "r", "approvals_needed": 0, "operations": [{"id": "o", "node": "a", "state": "queued"}]}
+
+    def post(_api: object, _path: str, body: dict[str, Any], **_over: object) -> dict[str, Any]:
+        sent.append(body)
+        return {**made, "refused": []}
+
+    monkeypatch.setattr(api_module.Api, "post", post)
+    assert run("reboot", "a", "b", *given)[0] == Code.DONE
+    assert sent[0].get("stop_after") == wanted

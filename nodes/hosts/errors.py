@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 if TYPE_CHECKING:
     from nodes.hosts.ssh import HostKey
 
 Scalar: TypeAlias = str | int | float | bool | None
+
+
+#: Kinds at which nothing answered at the address; of the others something did, or the way there failed.
+NO_ANSWER: Final = frozenset({"refused", "no_route", "timed_out", "connection_lost"})
 
 
 def N_(text: str) -> str:

@@ -50,6 +50,7 @@ class Node(models.Model):
     how that is known, and `applied_at` since when. `ignition_state` follows from it, from what the pool intends, and from
     the last comparison; nodes.services.drift.states alone sets it.
     `generation` goes up each time the machine behind the node is replaced. `revision` counts edits by people (ETag).
+    `silent_s` is how long nothing has answered, counted by contacts (nodes.services.silence), up to the one at `silent_at`.
     Each axis has its value, the code of its reason, the reason's parameters and the time since it is so.
     """
 
@@ -137,6 +138,8 @@ class Node(models.Model):
     last_error_params = models.JSONField(default=dict, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)
+    silent_s = models.PositiveIntegerField(default=0, editable=False)
+    silent_at = models.DateTimeField(null=True, editable=False)
 
     poll_due_at = models.DateTimeField(default=clock.now, editable=False)
     poll_lease = models.UUIDField(null=True, editable=False, db_index=True)

@@ -20,6 +20,7 @@ from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_tim
 from nodes.services.nodes import checked_labels, request_poll, require_on
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
+from nodes.services.silence import HEARD
 from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
 NODES_AT_ONCE = 500
@@ -113,12 +114,12 @@ def _change(action: str, params: Mapping[str, Any], actor: Principal, now: datet
     if action == "pool":
         pool: Pool | None = params.get("pool")
         require_on(actor, "nodes.write", pool)
-        poll = {"poll_due_at": now, "poll_requested_at": now}
+        poll = {"poll_due_at": now, "poll_requested_at": now, **HEARD}
         return Change(action, "nodes.edit", lambda node: {} if node.pool == pool else {"pool": pool, **poll})
     if action in ("credential", "jump_host"):
         # Null: what the pool says.
         way: Credential | JumpHost | None = params.get(action)
-        poll = {"poll_due_at": now, "poll_requested_at": now}
+        poll = {"poll_due_at": now, "poll_requested_at": now, **HEARD}
         return Change(action, "nodes.edit", lambda node: {} if getattr(node, action) == way else {action: way, **poll})
     if action in LIFECYCLE_OF:
         until = checked_until(params.get("until"), now) if action == "maintenance" else None

@@ -24,6 +24,7 @@ _FORGOTTEN = (
     *("os_family", "os_name", "os_variant", "os_version", "os_stream", "arch", "kernel", "kernel_order"),
     *("booted_version", "booted", "staged", "rollback", "boot_id", "booted_at", "facts", "facts_at", "unread_sections"),
     *("last_seen_at", "last_error_kind", "last_error_params", "failing_since", "failures"),
+    *("silent_s", "silent_at"),
     *(f"{axis}{part}" for axis in ("reachability", "health", "update_state") for part in ("", "_reason", "_params")),
 )
 

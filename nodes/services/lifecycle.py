@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.core.errors import InvalidInput
 from nodes.models import Node
+from nodes.services.silence import HEARD
 
 #: How the reason of a retirement for absence begins: such a node comes back when it announces itself again.
 ABSENT = "Retired for absence"
@@ -41,6 +42,7 @@ def lifecycle_columns(node: Node, wanted: str, until: datetime | None, reason: s
     back = {"poll_requested_at": now} if node.lifecycle == "retired" else {}
     return {
         **back,
+        **HEARD,
         "lifecycle": wanted,
         "lifecycle_reason": reason[:300],
         "lifecycle_since": node.lifecycle_since if node.lifecycle == wanted else now,

@@ -23,6 +23,7 @@ from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
+from nodes.services.silence import HEARD
 from nodes.services.whereabouts import require_still
 
 EDITABLE = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
@@ -170,7 +171,7 @@ def edit_node(
         require_still(node, changed)
         node.search_text = search_text(node)
         moved = {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(changed)
-        due = {"poll_due_at": now, "poll_requested_at": now} if moved else {}
+        due = {"poll_due_at": now, "poll_requested_at": now, **HEARD} if moved else {}
         Node.objects.filter(pk=node.pk).update(search_text=node.search_text, **due)
         if "pool" in changed:
             end_moved([node.pk], now, actor=str(actor))

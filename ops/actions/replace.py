@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nodes.hosts import ssh
-from nodes.hosts.errors import HostError
+from nodes.hosts.errors import NO_ANSWER, HostError
 from nodes.services.provisioning.offer import NEEDED
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
 from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains
@@ -31,7 +31,10 @@ _OVER = ("revoked", "replaced", "moved", "absent", "expired")
 
 
 def replace_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`arrive_within_s`, `soak_s`, `ignore_pool` (also when no other node of the pool works), and what is said of draining."""
+    """`arrive_within_s`, `soak_s`, `ignore_pool` (also when no other node of the pool works), and what is said of draining.
+
+    With `only_unreachable` the machine is left alone when anything answers at its address.
+    """
     given = dict(params)
     found: dict[str, Any] = drain_params(given)
     for name, code, least, most in (
@@ -43,7 +46,7 @@ def replace_params(params: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ParamsRefused(name, code, value=str(value)[:40], least=least, most=most)
             found[name] = value
-    for name in ("ignore_pool", "drain"):
+    for name in ("ignore_pool", "only_unreachable", "drain"):
         if name in given:
             value = given.pop(name)
             if not isinstance(value, bool):
@@ -56,6 +59,8 @@ def replace_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def preflight(ctx: Context) -> Outcome:
     """From what is stored, and from the cluster: the host itself may be what is broken."""
+    if answers := _answers(ctx):
+        return answers
     found = list(ctx.machine.checks())
     if drains(ctx.plan):
         found += drain_checks(ctx)
@@ -102,6 +107,9 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     provisioner, order = machine.provisioner(), machine.order()
     attempt = int(job.get("attempt", 0))
     if not job.get("starts"):
+        # Draining may have taken its time, and here is the last moment at which nothing is lost.
+        if not ctx.memory.get("busy") and (answers := _answers(ctx)):
+            return answers
         # Written before the effect. From here on the old machine may be gone: a cancel waits for what becomes of it.
         busy = provisioner.at_once or bool(ctx.memory.get("busy"))
         begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": busy}
@@ -178,6 +186,9 @@ def verify(ctx: Context) -> Outcome:
     if not facts.boot.boot_id:
         return Fail("boot_id_unknown", again=True)
     wanted, said = _target(ctx), facts.ignition
+    if not said.version_id and (late := [one for one in facts.unread if one.reason in ("timeout", "cut")]):
+        # A machine that has just booted is slow: what it had no time to say is not yet nothing.
+        return Fail("note_unread", {"message": late[0].message}, again=True, attention=True)
     if ctx.machine.applied() != wanted["ignition"] or said.version_id != wanted["ignition"]:
         told = {"version": wanted["version"], "said": " ".join(map(str, filter(None, (said.config, said.version))))}
         return Fail("other_version", told, attention=True)
@@ -196,6 +207,17 @@ def soak(ctx: Context) -> Outcome:
         "runs": (ctx.memory.get("after") or {}).get("version"),
     }
     return Done("replaced", told, found.memory, finish=True)
+
+
+def _answers(ctx: Context) -> Fail | None:
+    """What was asked for only because nothing answers is not done when something does, or when that cannot be told."""
+    if not ctx.params.get("only_unreachable"):
+        return None
+    try:
+        ctx.host.look()
+    except HostError as error:
+        return None if error.kind in NO_ANSWER else Fail("answers_again", {"said": error.message})
+    return Fail("answers_again")
 
 
 def _over(ctx: Context) -> Fail | None:

@@ -30,6 +30,7 @@ from ops.services.chosen import nodes_of
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
+from ops.services.threshold import MOST as MOST_BAD
 from ops.states import ACTIVE, FINAL, State
 from ops.waiting import waiter
 
@@ -77,6 +78,13 @@ class RequestBody(Body):
     )
     max_attempts = Integer(
         required=False, allow_null=True, min_value=1, max_value=MOST_ATTEMPTS, help_text="Of each step; 3 without it."
+    )
+    stop_after = Integer(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST_BAD,
+        help_text="When so many have ended badly, no further one begins; without it all do.",
     )
     dry_run = Flag(default=False, help_text="Only the plan.")
 
@@ -147,6 +155,7 @@ class OperationList(ApiView):
             deadline=values.get("deadline"),
             approve_by=values.get("approve_by"),
             max_attempts=values.get("max_attempts"),
+            stop_after=values.get("stop_after"),
             actor=self.principal,
             now=clock.now(),
         )

@@ -18,6 +18,7 @@ from fleetui.core.errors import NotFound
 from ops.api import shapes
 from ops.api.operations import KEY, WordBody, requested
 from ops.models import Operation, OperationRequest
+from ops.querysets import OperationQuerySet
 from ops.services import control
 from ops.services.approve import decide
 from ops.services.queue import waiting_requests
@@ -27,9 +28,9 @@ from ops.states import ACTIVE
 class OneRequest(ApiView):
     """Base of the endpoints below one request."""
 
-    def operations(self, request_id: uuid.UUID) -> list[Operation]:
+    def operations(self, request_id: uuid.UUID) -> OperationQuerySet:
         rows = Operation.objects.visible_to(self.principal).select_related("request", "pool")
-        found = list(rows.filter(request=request_id).order_by("number"))
+        found: OperationQuerySet = rows.filter(request=request_id).order_by("number")
         if not found:
             raise NotFound(f"There is no request {request_id} that you may see.", mend="Look at /api/v1/operations/.")
         return found
@@ -64,6 +65,8 @@ def _bulk(asked: OperationRequest, states: Mapping[str, int]) -> dict[str, Any]:
         "requested_at": asked.requested_at,
         "idempotency_key": asked.idempotency_key or None,
         "max_attempts": asked.max_attempts,
+        "stop_after": asked.stop_after,
+        "stopped_at": asked.stopped_at,
         "approvals_needed": asked.approvals_needed,
         "approvals": sum(one.is_granted for one in decided),
         "approve_by": asked.approve_by,
@@ -91,7 +94,7 @@ class OperationBulkCancel(OneRequest):
 
 
 class OperationBulkRetry(OneRequest):
-    """Retry those of a request that did not succeed."""
+    """Retry those of a request that failed, and those that its threshold kept from beginning."""
 
     actions = {
         "POST": Action(
@@ -106,7 +109,7 @@ class OperationBulkRetry(OneRequest):
 
     def post(self, request: Request, request_id: uuid.UUID) -> Response:
         reason = read_body(WordBody, request)["reason"]
-        failed = [one for one in self.operations(request_id) if one.state in ("failed", "timed_out")]
+        failed = list(self.operations(request_id).to_retry())
         key = request.headers.get("Idempotency-Key", "")
         return requested(
             control.retry(operations=failed, actor=self.principal, now=clock.now(), reason=reason, idempotency_key=key)

@@ -59,7 +59,10 @@ NEXT = Document("NextRuns", object_of({"next_runs": list_of(TIME)}))
 
 
 class ScheduleBody(Body):
-    """What is done when. Of an operation, `task` is {"kind", "params", "selector", "reason"}; no pool stands for all nodes."""
+    """What is done when; no pool stands for all nodes.
+
+    Of an operation, `task` is {"kind", "params", "selector", "reason", "stop_after"}.
+    """
 
     name = Text(max_length=services.LONGEST_NAME)
     job = serializers.ChoiceField(choices=sorted(JOBS), default="operation")

@@ -153,6 +153,8 @@ BULK = Document(
             "requested_at": TIME,
             "idempotency_key": nullable(TEXT),
             "max_attempts": INTEGER,
+            "stop_after": nullable(INTEGER),
+            "stopped_at": nullable(TIME),
             "approvals_needed": INTEGER,
             "approvals": INTEGER,
             "approve_by": nullable(TIME),

@@ -16,6 +16,7 @@ from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.services.holds import hold_after
 from ops.services.telling import tell_end
+from ops.services.threshold import Threshold
 from ops.states import FINAL, State, may_move
 
 AGAIN_AFTER = timedelta(seconds=10)
@@ -156,10 +157,13 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
     ended = after in FINAL or after == State.NEEDS_ATTENTION
     if after in FINAL:
         columns["ended_at"] = now
+    threshold = Threshold(row, after)
     with transaction.atomic():
+        threshold.hold_request()
         if ended and row.node_id:
             # The node before its operation, as everybody takes them: a merge or a deletion of the node has it first.
             Node.objects.filter(pk=row.node_id).keeping()
+        threshold.hold_operations()
         mine = Operation.objects.filter(pk=row.pk, lease_id=lease)
         if not mine.update(**columns, lease_id=None, lease_until=None):
             return False
@@ -178,7 +182,7 @@ def _write(row: Operation, lease: uuid.UUID, columns: dict[str, Any], outcome: O
             )
         if ended:
             tell_end(row, str(after), columns["result"], now=now)
-            append([_entry(row, columns), *hold_after(row, columns, now)])
+            append([_entry(row, columns), *hold_after(row, columns, now), *threshold.stop(now)])
     return True
 
 

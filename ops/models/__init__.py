@@ -8,6 +8,7 @@ from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
 from ops.models.pool_check import PoolCheck
+from ops.models.replace_policy import PolicyReplacement, ReplacePolicy
 from ops.models.replacement import PoolProvisioner, Provisioner, Replacement
 from ops.models.request import Approval, OperationRequest
 from ops.models.runbook import RunbookEntry
@@ -29,9 +30,11 @@ __all__ = [
     "LogLine",
     "Operation",
     "OperationRequest",
+    "PolicyReplacement",
     "PoolCheck",
     "PoolProvisioner",
     "Provisioner",
+    "ReplacePolicy",
     "Replacement",
     "RunbookEntry",
     "Schedule",

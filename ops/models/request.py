@@ -15,7 +15,8 @@ class OperationRequest(models.Model):
 
     `requester` reads `user:anna` or `token:ci`, as in the audit log. `idempotency_key` is unique per requester; empty
     means none was given. `answer` holds which nodes were refused and why, given again to whoever repeats the request.
-    `finished_at` is set, and told of, when none of its operations is open any more.
+    `finished_at` is set, and told of, when none of its operations is open any more. `stop_after` is how many of them may
+    end badly before no further one begins; `stopped_at` says that it came to that.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -26,11 +27,13 @@ class OperationRequest(models.Model):
     requester = models.CharField(max_length=200)
     requested_at = models.DateTimeField(default=clock.now)
     max_attempts = models.PositiveSmallIntegerField(default=3)
+    stop_after = models.PositiveSmallIntegerField(null=True)
     approvals_needed = models.PositiveSmallIntegerField(default=0)
     approve_by = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=200, blank=True, default="")
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     answer = models.JSONField(default=dict)
+    stopped_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     objects = RequestQuerySet.as_manager()

@@ -142,6 +142,7 @@ def retry(
         selector={"retry_of": str(first.request_id), "operations": sorted(str(one.pk) for one in wanted)},
         idempotency_key=idempotency_key,
         max_attempts=first.request.max_attempts,
+        stop_after=first.request.stop_after,
         retries={one.node_id: one.pk for one in wanted if one.node_id},
         actor=actor,
         now=now,

@@ -24,6 +24,7 @@ from ops.services.approve import needed_for
 from ops.services.plan import NodePlan, plan_for
 from ops.services.reasons import checked_reason
 from ops.services.telling import tell_approval_wanted
+from ops.services.threshold import checked_stop_after
 from ops.states import State
 
 MOST_NODES = 2000
@@ -128,6 +129,7 @@ def request_operations(
     patience: timedelta = DEFAULT_DEADLINE,
     approve_by: datetime | None = None,
     max_attempts: int | None = None,
+    stop_after: int | None = None,
     retries: Mapping[uuid.UUID, uuid.UUID] | None = None,
     actor: Principal,
     now: datetime,
@@ -135,15 +137,15 @@ def request_operations(
     """Make the operations of a request; they start within seconds, or when their turn comes.
 
     Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
-    key from the same principal answers what it answered before; with other content it is a conflict. `retries` says of
-    which operation the one of a node is the retry.
+    key from the same principal answers what it answered before; with other content it is a conflict. When `stop_after`
+    operations have ended badly, no further one begins. `retries` says of which operation the one of a node is the retry.
     """
     checked = checked_params(kind, params or {}, actions.kinds())
     permission = actions.get(kind).permission
     if not actor.may_somewhere(permission):
         require(actor, permission)
     checked_deadline(deadline, now)
-    attempts = checked_attempts(kind, max_attempts)
+    attempts, stop_after = checked_attempts(kind, max_attempts), checked_stop_after(stop_after)
     reason = checked_reason(reason)
     if len(nodes) > MOST_NODES:
         raise InvalidInput(
@@ -156,6 +158,9 @@ def request_operations(
     asked: dict[str, Any] = {"kind": kind, "params": checked, "reason": reason, "max_attempts": attempts}
     asked |= {"selector": selector} if selector is not None else {"nodes": sorted(str(node.pk) for node in nodes)}
     asked |= {"deadline": deadline and deadline.isoformat(), "approve_by": approve_by and approve_by.isoformat()}
+    if stop_after is not None:
+        # Left out otherwise: keys that were used before there was one still find their request.
+        asked["stop_after"] = stop_after
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
         return earlier
@@ -178,6 +183,7 @@ def request_operations(
                 idempotency_key=idempotency_key[:200],
                 fingerprint=print_of,
                 max_attempts=attempts,
+                stop_after=stop_after,
                 approvals_needed=needed.approvals,
                 approve_by=needed.until,
             )

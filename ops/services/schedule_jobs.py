@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput, NotFound
@@ -21,8 +22,9 @@ from ops.services.backups.runs import request_backup
 from ops.services.chosen import nodes_of
 from ops.services.reasons import checked_reason
 from ops.services.request import Answer, checked_params, request_operations
+from ops.services.threshold import checked_stop_after
 
-_FIELDS = frozenset({"kind", "params", "selector", "reason"})
+_FIELDS = frozenset({"kind", "params", "selector", "reason", "stop_after"})
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,15 @@ class OperationJob:
                 mend=_("Name it in pool; leave the filter out."),
             )
         nodes_of(actor, selector)
-        return {
+        found = {
             "kind": kind,
             "params": checked_params(kind, params),
             "selector": selector,
             "reason": checked_reason(reason),
         }
+        if task.get("stop_after") is None:
+            return found
+        return {**found, "stop_after": checked_stop_after(_part(task, "stop_after", int))}
 
     def start(
         self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
@@ -100,6 +105,7 @@ class OperationJob:
             reason=task["reason"],
             selector=selector,
             idempotency_key=key,
+            stop_after=task.get("stop_after"),
             actor=actor,
             now=now,
         )
@@ -109,17 +115,25 @@ class OperationJob:
         return str(wording.kind_word(str(task.get("kind", ""))))
 
 
+#: How a part is written, by what it is.
+_FORMS = {
+    str: gettext_lazy("Write it as text."),
+    dict: gettext_lazy("Write it as an object, such as {}."),
+    int: gettext_lazy("Write it as a whole number."),
+}
+
+
 def _part(task: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
     """A part of a task; what is left out is empty."""
     found = task.get(name)
     if found is None:
         return kind()
-    if not isinstance(found, kind):
+    if not isinstance(found, kind) or isinstance(found, bool):
         raise InvalidInput(
             _("%(field)s of a scheduled operation cannot be read.") % {"field": name},
             field="task",
             value=found,
-            mend=_("Write it as text.") if kind is str else _("Write it as an object, such as {}."),
+            mend=str(_FORMS[kind]),
         )
     return found
 

@@ -73,7 +73,10 @@ def tell_approval_wanted(request: OperationRequest, rows: Iterable[Operation], *
 def tell_finished(
     request: OperationRequest, counts: Mapping[tuple[Any, str], Mapping[str, int]], *, now: datetime
 ) -> None:
-    """All operations of a request have ended. Once per pool that it touched, with how many ended how there."""
+    """All operations of a request have ended. Once per pool that it touched, with how many ended how there.
+
+    One that stopped at its threshold says so.
+    """
     path, subject = reverse("operation_bulk", args=[request.pk]), f"request:{request.pk}"
     told = []
     for (pool_id, pool), states in counts.items():
@@ -81,9 +84,14 @@ def tell_finished(
             f"{wording.state_word(state).lower()} {states[state]}" for state in State if states.get(state)
         )
         words = {"kind": wording.kind_word(request.kind), "pool": pool, "ended": ended}
-        text = _("%(kind)s in %(pool)s has ended: %(ended)s") if pool else _("%(kind)s has ended: %(ended)s")
+        if request.stopped_at:
+            text = _("%(kind)s stopped at its threshold of failures, and has ended: %(ended)s")
+            if pool:
+                text = _("%(kind)s in %(pool)s stopped at its threshold of failures, and has ended: %(ended)s")
+        else:
+            text = _("%(kind)s in %(pool)s has ended: %(ended)s") if pool else _("%(kind)s has ended: %(ended)s")
         details = {"request": str(request.pk), "kind": request.kind, "states": dict(states)}
-        severity = "warning" if _FAILED & states.keys() else "info"
+        severity = "warning" if request.stopped_at or _FAILED & states.keys() else "info"
         told.append(Told("request.finished", severity, text % words, path, subject, pool_id, pool, details))
     tell(told, now=now)
 

@@ -21,6 +21,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.errors import Conflict, InvalidInput
 from nodes.hosts.errors import HostKeyMismatch
+from nodes.hosts.facts import Ignition, Unread
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, Node, Pool, Provisioning
 from nodes.services.provisioning.serve import fetch
@@ -58,6 +59,8 @@ class Site:
         self.made = 0
         self.fails = 0
         self.shows = ""
+        #: Looks at the new machine that end before it has said of what config it is.
+        self.slow_looks = 0
 
     def ready(self) -> None:
         return None
@@ -123,7 +126,12 @@ def host_at(site: Site) -> type[InProcessHost]:
 
         def read(self) -> Any:
             self.trust()
-            return super().read()
+            found = super().read()
+            if not found.facts.ignition.version_id or not site.slow_looks:
+                return found
+            site.slow_looks -= 1
+            late = Unread("dmi", "timeout", "this took longer than 5 s")
+            return replace(found, facts=replace(found.facts, ignition=Ignition(), unread=(late,)))
 
         def run(self, command: Any) -> Any:
             self.trust()
@@ -241,6 +249,18 @@ def test_what_fails_says_what_is_there_and_goes_on(monkeypatch: pytest.MonkeyPat
     run.check()
 
 
+def test_a_machine_that_is_slow_at_first_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.site.slow_looks = 3
+    run.rounds()
+    run.check()
+    run = Run(monkeypatch)
+    run.site.slow_looks = 100
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "verify_machine", "note_unread")
+    assert "this took longer than 5 s" in sentence(row)
+
+
 def test_what_fails_before_the_machine_is_touched_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that cannot be made leaves nothing to look at, and nothing of it stays."""
     run = Run(monkeypatch)
@@ -318,6 +338,81 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
     Node.objects.filter(name="n1").update(last_seen_at=run.now)
     Provisioner.objects.all().delete()
     assert plan().refused == "no_provisioner"
+
+
+def silent(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Asked for only while nothing answers, and nothing does."""
+    run = Run(monkeypatch, only_unreachable=True)
+    Node.objects.filter(pk=run.node.pk).update(reachability="unreachable")
+    run.machine.is_down = True
+    return run
+
+
+def test_what_is_replaced_only_when_nothing_answers_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = silent(monkeypatch)
+    make = run.site.make
+
+    def made(url: str) -> None:
+        make(url)
+        run.machine.is_down = False
+
+    monkeypatch.setattr(run.site, "make", made)
+    run.rounds()
+    run.check()
+
+
+@pytest.mark.parametrize("until", ["", "offers"])
+def test_it_is_left_alone_when_it_answers_by_then(monkeypatch: pytest.MonkeyPatch, until: str) -> None:
+    """At the first look, and again right before the machine would be gone."""
+    run = silent(monkeypatch)
+    if until:
+        run.rounds(until=until)
+    run.machine.is_down = False
+    row = run.rounds()
+    assert (row.state, row.result, run.site.asked) == ("failed", "answers_again", set())
+    assert sentence(row) == "Nothing was deleted: the machine answers again."
+    assert Node.objects.get(pk=run.node.pk).generation == 1
+    assert [one.ending for one in Provisioning.objects.all()] == (["revoked"] if until else [])
+
+
+def test_another_key_at_its_address_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = silent(monkeypatch)
+    run.machine.is_down = False
+    run.site.key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9i"
+    row = run.rounds()
+    assert (row.state, row.result, run.site.asked) == ("failed", "answers_again", set())
+    assert "it is not certain that nothing answers: " in sentence(row)
+
+
+def test_a_worker_may_die_at_every_call_of_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths = 0
+    for call in itertools.count():
+        run = silent(monkeypatch)
+        make = run.site.make
+
+        def made(url: str, run: Run = run, make: Any = make) -> None:
+            make(url)
+            run.machine.is_down = False
+
+        monkeypatch.setattr(run.site, "make", made)
+        run.machine.dies_after, run.machine.dies_before_effect = call, call % 2 == 0
+        run.rounds()
+        run.check(call)
+        run.machine.loop.close()
+        deaths += run.machine.deaths
+        if not run.machine.deaths:
+            break
+    assert deaths >= 6
+
+
+def test_a_plan_says_that_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    for reachability, stops in (("reachable", ["answers_again"]), ("unreachable", [])):
+        Node.objects.filter(pk=run.node.pk).update(reachability=reachability)
+        node = Node.objects.select_related("pool__cluster").get(pk=run.node.pk)
+        (found,) = preview(nodes=[node], kind="replace", params={"only_unreachable": True}, actor=SYSTEM, now=run.now)
+        assert [one.code for one in found.checks if one.level == "block"] == stops
 
 
 def test_settings_of_a_provisioner_are_checked() -> None:

@@ -18,12 +18,10 @@ from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from nodes.views.subject import principal_of
 from ops.models import Operation
+from ops.querysets import OperationQuerySet
 from ops.services import control
 from ops.services.approve import decide
-from ops.states import State
 from ops.views.detail import visible_operation
-
-_RETRIED = (State.FAILED, State.TIMED_OUT)
 
 
 def _reason(request: HttpRequest) -> str:
@@ -111,11 +109,11 @@ def approve(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
     return redirect("operation", operation_id=operation_id)
 
 
-def _of_request(principal: Principal, request_id: uuid.UUID) -> list[Operation]:
+def _of_request(principal: Principal, request_id: uuid.UUID) -> OperationQuerySet:
     rows = Operation.objects.visible_to(principal).filter(request=request_id)
-    found = list(rows.select_related("request", "pool").order_by("number"))
-    if not found:
+    if not rows.exists():
         raise Http404(str(request_id))
+    found: OperationQuerySet = rows.select_related("request", "pool").order_by("number")
     return found
 
 
@@ -133,8 +131,8 @@ def cancel_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @needs("operations.request")
 def retry_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
-    failed = [one for one in _of_request(principal_of(request), request_id) if one.state in _RETRIED]
-    return _retried(request, failed, redirect("operation_bulk", request_id=request_id))
+    failed = _of_request(principal_of(request), request_id).to_retry()
+    return _retried(request, list(failed), redirect("operation_bulk", request_id=request_id))
 
 
 @require_POST

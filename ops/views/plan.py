@@ -26,6 +26,7 @@ from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.drain import DEFAULT_LIMIT_S, MOST_GRACE_S, MOST_LIMIT_S
 from ops.actions.replace import DEFAULT_ARRIVAL_S, LEAST_ARRIVAL_S, MOST_ARRIVAL_S
+from ops.services import threshold
 from ops.services.clusters.nodes import in_clusters
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
@@ -245,6 +246,13 @@ class PlanForm(forms.Form):
             ("force", gettext_lazy("Delete the pods, whatever their budgets say")),
         ],
     )
+    stop_after = forms.IntegerField(
+        label=gettext_lazy("Stop when so many have ended badly"),
+        required=False,
+        min_value=1,
+        max_value=threshold.MOST,
+        help_text=gettext_lazy("Those that have not begun by then are left out. Empty: all have their turn."),
+    )
     hours = forms.TypedChoiceField(
         label=gettext_lazy("Wait for a host that does not answer, or for its turn"),
         coerce=int,
@@ -261,6 +269,8 @@ class PlanForm(forms.Form):
         self.fields["reason"].help_text = reason_hint()
         for name in {name for names in FIELDS.values() for name in names} - set(FIELDS.get(kind, ())):
             del self.fields[name]
+        if "," not in str(self.data.get("ids", "")):
+            del self.fields["stop_after"]
         first = ASKED_FIRST.get(kind, ())
         #: Whether all that a plan needs is there.
         self.is_complete = not first or any(str(self.data.get(name, "")).strip() for name in first)
@@ -315,6 +325,8 @@ def plan(request: HttpRequest) -> HttpResponse:
         given = {name: request.POST[name] for name in FIELDS.get(kind, ()) if name in request.POST}
         if kind in _BACK_BY_ITSELF:
             given.setdefault("roll_back", "on")
+        if deletes(kind):
+            given["stop_after"] = "1"
         form = PlanForm({**_INITIAL, **given, "ids": ",".join(ids), "kind": kind}, kind=kind)
     return _answer(request, form, kind, len(ids))
 
@@ -338,6 +350,7 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
                     params=form.params(),
                     reason=form.cleaned_data["reason"],
                     patience=timedelta(hours=form.cleaned_data["hours"]),
+                    stop_after=form.cleaned_data.get("stop_after"),
                     actor=principal,
                     now=clock.now(),
                 )

@@ -10,6 +10,7 @@ from ops.models import PoolCheck
 from ops.services.holds import PERMISSION
 from ops.views.holds import holds_shown
 from ops.views.pool_checks import shown_check
+from ops.views.replace_policy import policy_shown
 
 
 def pool_operations(principal: Principal, pool: Pool) -> dict[str, Any]:
@@ -20,5 +21,6 @@ def pool_operations(principal: Principal, pool: Pool) -> dict[str, Any]:
         "health_checks": [shown_check(one, principal) for one in checks],
         "pool_holds": holds_shown(principal, pool=pool),
         "has_runbook": True,
+        "replacing": policy_shown(principal, pool),
         "may_hold": principal.may(PERMISSION, pool),
     }

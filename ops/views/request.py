@@ -17,11 +17,11 @@ from nodes.views.paging import Order, page_of
 from nodes.views.subject import principal_of
 from ops import wording
 from ops.models import Operation, OperationRequest
+from ops.services import threshold
 from ops.states import ACTIVE, FINAL, State
 from ops.views.words import LEVELS, shown
 
 PAGE_SIZE = 100
-_RETRIED = (State.FAILED, State.TIMED_OUT)
 
 
 @require_safe
@@ -40,7 +40,7 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     total, over = sum(states.values()), sum(states[state] for state in FINAL)
     one = visible.first()
     may = one is not None and principal.may("operations.request", one)
-    failed = visible.filter(state__in=sorted(_RETRIED), retries=None).count()
+    failed = visible.to_retry().filter(retries=None).count()
     context: dict[str, Any] = {
         "asked": asked,
         "kind": wording.kind_word(asked.kind),
@@ -63,6 +63,7 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "older_url": changed_query(request.GET, {"after": page.after}) if page.after else "",
         "active": sum(states[state] for state in ACTIVE),
         "failed": failed,
+        "not_begun": visible.filter(result=threshold.RESULT).count() if asked.stopped_at else 0,
         "may_cancel": may and over < total,
         "may_retry": may and failed,
         "may_approve": states[State.AWAITING_APPROVAL]

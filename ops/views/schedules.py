@@ -32,6 +32,7 @@ from ops import actions, wording
 from ops.models import Schedule, ScheduleRun
 from ops.schedules.cron import zones
 from ops.services import schedules as services
+from ops.services import threshold
 from ops.services.reasons import is_reason_required, reason_hint
 from ops.services.schedule_jobs import job_of
 from ops.views.tabs import operation_tabs
@@ -67,6 +68,13 @@ class ScheduleForm(forms.Form):
         max_length=4000,
         widget=forms.TextInput(attrs={**_PLAIN, "placeholder": '{"soak_s": 60}'}),
         help_text=gettext_lazy("As JSON, as the API takes them. Empty: the defaults of the operation."),
+    )
+    stop_after = forms.IntegerField(
+        label=gettext_lazy("Stop when so many have ended badly"),
+        required=False,
+        min_value=1,
+        max_value=threshold.MOST,
+        help_text=gettext_lazy("Those that have not begun by then are left out. Empty: all have their turn."),
     )
     cron = forms.CharField(
         label=gettext_lazy("When"),
@@ -232,7 +240,7 @@ def schedule_edit(request: HttpRequest, schedule_id: uuid.UUID | None = None) ->
             name=values["name"],
             cron=values["cron"],
             zone=values["zone"],
-            task={name: values[name] for name in ("kind", "params", "selector", "reason")},
+            task={name: values[name] for name in ("kind", "params", "selector", "reason", "stop_after")},
             pool=pools.get(values["pool"]),
             is_late_run=values["is_late_run"],
             lateness_s=values["lateness_s"],
@@ -271,6 +279,7 @@ def _initial(schedule: Schedule | None) -> dict[str, Any]:
         "pool": schedule.pool.name if schedule.pool else "",
         "selector": _query(task.get("selector", {})),
         "params": json.dumps(task["params"]) if task.get("params") else "",
+        "stop_after": task.get("stop_after"),
         "reason": task.get("reason", ""),
         "cron": schedule.cron,
         "zone": schedule.zone,

@@ -45,6 +45,7 @@ def _words(action: str) -> str:
         "operations.request": _("asked for it"),
         "operations.approve": _("approved it"),
         "operations.reject": _("rejected it"),
+        "operations.stop_request": _("stopped the request: too many of it ended badly"),
         "operations.start": _("started it"),
         "operations.effect": _("on the host:"),
         "operations.health_check": _("health check on the host:"),

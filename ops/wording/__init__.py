@@ -10,12 +10,13 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from nodes.wording import timeline_sentence
+from nodes.wording import error_sentence, timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
 from ops.wording import backups, kubernetes, pool_checks, replacement
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
+from ops.wording.replace_policy import STANDINGS
 from ops.wording.results import LEFTOVERS, MENDS, RESULTS, SO_NOW
 from ops.wording.steps import NOTES, STEPS, WAITS
 from ops.wording.words import ATTACHMENTS, CHANGES, FACTS, HOLDS, KINDS, STATES
@@ -30,6 +31,7 @@ __all__ = [
     "kind_word",
     "note_sentence",
     "param_problem",
+    "policy_sentence",
     "pool_check_sentence",
     "pool_check_word",
     "refusal_sentence",
@@ -160,6 +162,20 @@ def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     if code == "busy" and "kind" in known:
         known |= {"kind": kind_word(str(known["kind"])), "state": state_word(str(known.get("state", ""))).lower()}
     return fill(REFUSALS[code], known) if code in REFUSALS else code
+
+
+def policy_sentence(code: str, params: Mapping[str, Any]) -> str:
+    """Where a node that does not answer stands with the policy of its pool."""
+    known = dict(params)
+    if code == "answers":
+        known["why"] = error_sentence(str(known["kind"]), known["error"])
+    if code == "refused":
+        known["why"] = refusal_sentence(str(known["code"]), known["params"])
+    if code == "blocked":
+        known["why"] = _sentences(known)
+    if code == "most_per_day":
+        known["until"] = _moment(known["at"].isoformat())
+    return fill(STANDINGS[code], known)
 
 
 def attachment_word(kind: str, title: str = "") -> str:

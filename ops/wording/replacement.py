@@ -136,6 +136,7 @@ CHECKS: dict[str, Forms] = {
         _("The plan was made for the provisioner %(before)s, and the pool has %(now)s now. Ask again."),
         _("The pool has another provisioner now. Ask again."),
     ),
+    "answers_again": (_("It is to be replaced only while nothing answers at its address (only_unreachable)."),),
     "pool_alone": (_("It is the only node of its pool: nothing takes its place meanwhile."),),
     "pool_none_left": (
         ngettext_lazy(
@@ -167,6 +168,10 @@ RESULTS: dict[str, Forms] = {
         ),
         _("Replaced: generation %(generation)s was made with %(version)s, showed its host key, and is healthy."),
         _("Replaced."),
+    ),
+    "answers_again": (
+        _("Nothing was deleted, since it is not certain that nothing answers: %(said)s"),
+        _("Nothing was deleted: the machine answers again."),
     ),
     "not_offered": (_("The config of the new machine could not be made ready: %(said)s"),),
     "offer_over": (_("The config of the new machine was taken back meanwhile (%(ending)s)."),),
@@ -236,6 +241,10 @@ RESULTS: dict[str, Forms] = {
     "old_answers": (
         _("After %(minutes)s min the machine before still answers with its host key: it was not deleted."),
         _("The machine before still answers: it was not deleted."),
+    ),
+    "note_unread": (
+        _("The new machine did not say in time with which config it was made: %(message)s"),
+        _("The new machine did not say in time with which config it was made."),
     ),
     "other_version": (
         _("The new machine was to be made with %(version)s, and says %(said)s of itself."),

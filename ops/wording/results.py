@@ -124,6 +124,13 @@ RESULTS: dict[str, Forms] = {
         ),
     ),
     "cancelled": (_("Cancelled by %(by)s: %(reason)s."), _("Cancelled by %(by)s."), _("Cancelled.")),
+    "threshold": (
+        ngettext_lazy(
+            "Not begun, and nothing was changed: %(count)d operation of its request ended badly, and it stops after %(stop_after)s.",
+            "Not begun, and nothing was changed: %(count)d operations of its request ended badly, and it stops after %(stop_after)s.",
+            "count",
+        ),
+    ),
     "rejected": (
         _("Rejected by %(by)s: %(reason)s. Nothing was changed."),
         _("Rejected by %(by)s. Nothing was changed."),

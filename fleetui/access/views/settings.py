@@ -52,7 +52,13 @@ def _cards() -> list[dict[str, Any]]:
         {
             "title": _("Where its state is"),
             "rows": [
-                {"label": _("Data folder"), "value": str(settings.DATA_DIR), "copyable": True, "length": 44},
+                {
+                    "label": _("Data folder"),
+                    "value": str(settings.DATA_DIR),
+                    "copyable": True,
+                    "length": 44,
+                    "note": "FLEETUI_DATA_DIR",
+                },
                 {"label": _("Database"), "value": database, "note": "DATABASE_URL"},
                 {"label": _("Broker"), "value": broker, "note": "CELERY_BROKER_URL"},
                 {

@@ -91,11 +91,10 @@ def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> Fiel
     mend = {
         "required": f"Send {name}.",
         "null": "Leave it out, or give a value.",
+        "invalid": f"Give {name} another value.",
         "blank": f"Give {name} a value.",
     }
-    # The texts of limits say themselves what to do.
-    otherwise = detail if detail.startswith("Ensure ") else f"Give {name} another value."
-    return FieldProblem(name, f"{name}: {detail}", mend.get(code, otherwise), value)
+    return FieldProblem(name, f"{name}: {detail}", mend.get(code, detail), value)
 
 
 def _first(found: Any) -> Any:

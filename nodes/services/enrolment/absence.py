@@ -37,7 +37,7 @@ _FAILING = Q(lifecycle="active", enrolled_at__isnull=False, failures__gt=0)
 
 @dataclass(frozen=True)
 class Hold:
-    """A pool of which nodes are due to be retired for absence, and are not. `reason` is half or nothing_answers."""
+    """A pool whose absent nodes are left alone. `reason` is half or nothing_answers."""
 
     pool_id: uuid.UUID
     pool: str
@@ -127,17 +127,25 @@ def _replaced(pool: Pool, after: timedelta) -> list[Node]:
 
 def _hold(pool: Pool, gone: int, now: datetime) -> Hold | None:
     """Why the absent nodes of a pool are rather left alone. A node at whose address another answers fails by itself."""
+    return doubt(pool, gone, _FAILING, now)
+
+
+def doubt(pool: Pool, count: int, failing: Q, now: datetime) -> Hold | None:
+    """Why what fails in a pool is rather the network: more than half of it fails, or nothing at all answers. None: it is not.
+
+    `count` is of how many nodes something was about to be done; `failing` says which nodes count as such.
+    """
     counts = (
         Node.objects.filter(pool=pool)
         .counted()
-        .aggregate(nodes=Count("pk"), failing=Count("pk", filter=_FAILING & ~Q(reachability="key_mismatch")))
+        .aggregate(nodes=Count("pk"), failing=Count("pk", filter=failing & ~Q(reachability="key_mismatch")))
     )
     reason = ""
     if counts["failing"] * 2 > counts["nodes"]:
         reason = "half"
     elif not something_answers(now):
         reason = "nothing_answers"
-    return Hold(pool.pk, pool.name, gone, counts["failing"], counts["nodes"], reason) if reason else None
+    return Hold(pool.pk, pool.name, count, counts["failing"], counts["nodes"], reason) if reason else None
 
 
 def something_answers(now: datetime) -> bool:

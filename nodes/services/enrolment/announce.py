@@ -25,6 +25,7 @@ from nodes.services.generations import forget_machine, next_generation
 from nodes.services.lifecycle import retired_for_absence
 from nodes.services.nodes import checked_address, checked_family
 from nodes.services.search import search_text
+from nodes.services.silence import HEARD
 
 MAX_KEYS = 8
 #: The key that is pinned when a host announces several: the one that contacts ask for first.
@@ -200,6 +201,7 @@ def _place(node: Node, said: Announcement, now: datetime) -> dict[str, Any]:
         "port": said.port,
         "poll_due_at": now,
         "poll_requested_at": now,
+        **HEARD,
     }
     return found if node.machine_id else {**found, "machine_id": said.machine_id}
 
@@ -215,6 +217,7 @@ def _in_service(token: EnrolmentToken, now: datetime) -> dict[str, Any]:
         "enrolled_at": now,
         "failures": 0,
         "failing_since": None,
+        **HEARD,
         "last_error_kind": "",
         "last_error_params": {},
         "poll_lease": None,

@@ -19,6 +19,7 @@ from nodes.models import Credential, HostKey, ImportPlan, ImportRow, JumpHost, N
 from nodes.services.nodes import require_on
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
+from nodes.services.silence import HEARD
 from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
 
 log = structlog.get_logger(__name__)
@@ -227,7 +228,7 @@ def _change(node: Node, values: dict[str, Any], now: datetime) -> None:
         setattr(node, name, value)
     columns = {**values, "search_text": search_text(node), "revision": node.revision + 1}
     if {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(values):
-        columns |= {"poll_due_at": now, "poll_requested_at": now}
+        columns |= {"poll_due_at": now, "poll_requested_at": now, **HEARD}
     if not Node.objects.filter(pk=node.pk, revision=node.revision).update(**columns):
         # Changed between the look and the write: the rows are looked at again, one by one.
         raise IntegrityError(f"{node.name} was changed meanwhile")

@@ -26,12 +26,13 @@ from nodes.services.ignition.marker import take_markers
 from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
-from nodes.services.polling.due import back_off_s, interval_s, jittered
+from nodes.services.polling.due import JITTER, back_off_s, interval_s, jittered
 from nodes.services.polling.durations import count_durations
 from nodes.services.polling.telling import told_of
 from nodes.services.provisioning.arrive import arrived, on_their_way, proven
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
+from nodes.services.silence import count_silence
 from nodes.services.terms import replace_terms
 
 AXES = ("reachability", "health", "update_state")
@@ -40,7 +41,7 @@ MAX_RAW_BYTES = 1024 * 1024
 
 _AXIS_COLUMNS = [f"{axis}{part}" for axis in AXES for part in ("", "_reason", "_params", "_since")]
 _POLL_COLUMNS = ["poll_due_at", "poll_lease", "poll_lease_until", "poll_requested_at", "last_seen_at"]
-_ERROR_COLUMNS = ["last_error_kind", "last_error_params", "failing_since", "failures"]
+_ERROR_COLUMNS = ["last_error_kind", "last_error_params", "failing_since", "failures", "silent_s", "silent_at"]
 #: What is read of a node before it is known whether anything changed.
 _COMPARED = [
     *(
@@ -176,6 +177,7 @@ class _Batch:
     def _answered(self, node: Node, outcome: Outcome, read: _Read) -> None:
         was_failing = node.failures > 0
         node.failures, node.failing_since, node.last_error_kind, node.last_error_params = 0, None, "", {}
+        node.silent_s, node.silent_at = 0, None
         node.last_seen_at = self.now
         if was_failing:
             self.recovered.append(node.pk)
@@ -198,6 +200,8 @@ class _Batch:
     def _failed(self, node: Node, outcome: Outcome) -> None:
         error = outcome.error
         assert error is not None  # noqa: S101
+        longest = back_off_s(interval_s(node), node.failures) * (1 + JITTER)
+        count_silence(node, error.kind, planned_s=longest, now=self.now)
         node.failures += 1
         node.failing_since = node.failing_since or self.now
         node.last_error_kind, node.last_error_params = error.kind, error.params

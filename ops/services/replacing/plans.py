@@ -92,6 +92,8 @@ class Replacing:
         found = [Check(f"by_{provisioner.kind}", params=told)]
         found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
+        if params.get("only_unreachable") and node.reachability != "unreachable":
+            found.append(Check("answers_again", "block"))
         if others <= 0:
             found.append(Check("pool_alone", "warn"))
         elif good <= 0:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0001_squashed_0013_restore_drills'),
+        ('ops', '0015_replace_policy'),
     ]
 
     operations = [
