@@ -101,7 +101,10 @@ def test_the_audit_events_of_an_operation_are_for_those_who_may(node: Node, aske
     record_alone(Entry(actor="user:anna", action="operations.effect", subject=f"operation:{one.pk}", after=command))
     record_alone(Entry(actor="user:ben", action="operations.approve", subject=f"request:{asked.pk}"))
     path = f"/operations/{one.pk}/"
-    text = signed_in(make_user("auditor", "auditor")).get(path).content.decode()
-    assert "sudo -n systemctl reboot" in text
-    assert "approved it" in text
-    assert "Audit events" not in signed_in(make_user("viewer", "viewer")).get(path).content.decode()
+    auditor, viewer = signed_in(make_user("auditor", "auditor")), signed_in(make_user("viewer", "viewer"))
+    # The page and what an open page asks for by itself.
+    for asks in (path, f"{path}?part=trail"):
+        text = auditor.get(asks).content.decode()
+        assert "sudo -n systemctl reboot" in text
+        assert "approved it" in text
+        assert "Audit events" not in viewer.get(asks).content.decode()

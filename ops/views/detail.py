@@ -43,8 +43,10 @@ def visible_operation(request: HttpRequest, operation_id: uuid.UUID) -> Operatio
 @require_safe
 @needs("operations.read")
 def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
-    """The page; a live refresh gets its body only, and none once it has ended."""
+    """The page; a live refresh gets its body only, and none once it has ended. `part=trail` is its audit events alone."""
     operation = visible_operation(request, operation_id)
+    if request.GET.get("part") == "trail":
+        return render(request, "ops/partials/trail.html", trail(operation, principal_of(request)))
     context = {
         **shown(operation),
         "steps": _steps(operation),
