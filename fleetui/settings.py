@@ -182,7 +182,12 @@ if IS_SQLITE:
 else:
     # The pool and CONN_MAX_AGE exclude each other; the pool checks a connection before it hands it out.
     DATABASES["default"].update(CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=True)
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": POLL_THREADS + 12, "timeout": 10}}
+    # Beside what the address asks for, such as sslmode.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": POLL_THREADS + 12,
+        "timeout": 10,
+    }
 
 INSTALLED_APPS = [
     "fleetui.core",

@@ -168,7 +168,8 @@ MADE_ONCE = ("keys", "static")
 
 
 def _keep(folder: Path) -> None:
-    if _kept:
+    # One that is given its keys makes none.
+    if _kept or not (folder / "keys").exists():
         return
     _kept.append(tempfile.TemporaryDirectory(prefix="fleetui-kept-"))
     for name in MADE_ONCE:

@@ -206,29 +206,3 @@ def test_an_import_that_is_killed_leaves_nothing(archive: Path, target: Path) ->
     assert done.returncode == -signal.SIGKILL
     assert "nodes.node: 1 rows" in done.stdout
     assert "the audit log is intact" in ran(manage(target, "import", str(archive), **KEYS))
-
-
-@pytest.mark.one_database
-def test_a_backup_of_sqlite(archive: Path, target: Path, tmp_path: Path) -> None:
-    (target / "audit-anchor.jsonl").write_text("")
-    copy = tmp_path / "copy.sqlite3"
-    imported, copied, again = manage_each(
-        target, ["import", str(archive)], ["backup", str(copy)], ["backup", str(copy)], **KEYS
-    )
-    ran(imported)
-    assert "checked" in ran(copied)
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert (tmp_path / "copy.sqlite3.audit-anchor.jsonl").exists()
-    assert not list(tmp_path.glob("*.partial"))
-    assert "exists already" in again.stderr
-    # Restored: the file under its name in a folder of its own.
-    restored = tmp_path / "restored"
-    restored.mkdir()
-    copy.rename(restored / "db.sqlite3")
-    assert "intact: 5 events" in ran(manage(restored, "audit", "verify", **KEYS))
-
-
-@pytest.mark.e2e
-def test_a_backup_of_postgresql_is_made_by_its_own_tool(tmp_path: Path, postgresql_url: str) -> None:
-    refused = manage(tmp_path, "backup", str(tmp_path / "x"), DATABASE_URL=postgresql_url, **KEYS)
-    assert "Use pg_dump" in refused.stderr

@@ -16,7 +16,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core.crypto import key_id
 from fleetui.core.keys import KEYS, key_folder, read_keys
 from fleetui.notify.models import Channel
-from fleetui.transfer.archive import KeysNeeded, Manifest
+from fleetui.transfer.archive import KeysNeeded
 from fleetui.transfer.errors import TransferRefused
 from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue, PoolToken, Provisioning
 from ops.models import BackupTarget, ClusterAccess, Replacement
@@ -65,18 +65,22 @@ def all_keys() -> dict[str, list[str]]:
     return {variable: read_keys(variable, settings.DATA_DIR) for variable in KEYS}
 
 
-def require_keys(manifest: Manifest) -> None:
-    """Refuse an import whose secrets, tokens or audit log could not be used with the keys that are here."""
-    wanted = manifest.keys_needed
+def missing_keys(wanted: KeysNeeded) -> list[str]:
+    """Of the keys that secrets, tokens and audit log need, those that are not here, each with what it is."""
     here = {key_id(key) for key in settings.ENCRYPTION_KEYS}
     peppers = {pepper_name(key) for key in settings.TOKEN_PEPPERS}
     missing = [f"the encryption key {name}" for name in wanted.encryption if name not in here]
     missing += [f"the token pepper {name}" for name in wanted.peppers if name not in peppers]
     if wanted.audit and wanted.audit != key_id(settings.AUDIT_KEY):
         missing.append(f"the audit key {wanted.audit}")
-    if missing:
+    return missing
+
+
+def require_keys(wanted: KeysNeeded, *, of: str) -> None:
+    """Refuse what could not be used with the keys that are here. `of`: archive or backup."""
+    if missing := missing_keys(wanted):
         raise TransferRefused(
-            f"Keys are missing that the archive needs: {', '.join(missing)}.",
-            mend=f"Key files are not in an archive made without --with-keys. Copy them apart into {key_folder(settings.DATA_DIR)}, "
-            "or name them by their variables, and import again.",
+            f"Keys are missing that the {of} needs: {', '.join(missing)}.",
+            mend=f"The key files are kept apart. Copy them into {key_folder(settings.DATA_DIR)}, "
+            "or name them by their variables, and try again.",
         )

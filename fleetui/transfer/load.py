@@ -28,7 +28,7 @@ def import_from(path: Path, *, say: Say) -> archive.Manifest:
         manifest = reader.manifest
         _require_same_migrations(manifest)
         _require_same_tables(manifest)
-        require_keys(manifest)
+        require_keys(manifest.keys_needed, of="archive")
         say("Checking the archive ...")
         reader.check()
         with transaction.atomic():

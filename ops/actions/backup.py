@@ -1,7 +1,7 @@
-"""Back up: stream from the host to the target, read back what lies there, and let go what is older than it is kept.
+"""Back up: stream to the target, read back what lies there, and let go what is older than it is kept.
 
-A run that is cut off begins anew under another key. What it left is taken away first: at the target what was begun under
-earlier keys, on the host what its script could not take away itself.
+The source is a host, or FleetUI itself. A run that is cut off begins anew under another key. What it left is taken away
+first: at the target what was begun under earlier keys, on the host what its script could not take away itself.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ def copy(ctx: Context) -> Outcome:
         forget_halves(ctx)
         key = ctx.vault.begin(source.suffix)
         ctx.log.note("backup_begins", location=target.location(key))
-        with ctx.host.stream(Command(tuple(source.argv))) as stream:
-            passed = pass_on(stream, source, target, key, renewing(ctx))
+        renew = renewing(ctx)
+        is_own = job.kind == "fleetui"
+        with ctx.own_state.stream(renew) if is_own else ctx.host.stream(Command(tuple(source.argv))) as stream:
+            passed = pass_on(stream, source, target, key, renew)
     except NoJob as error:
         return Fail(error.code, error.params)
     except SourceFailed as error:
-        return Fail(error.code, error.params, again=True)
+        return Fail(error.code, error.params, again=error.again)
     except TargetError as error:
         return target_failed(error)
     ctx.vault.stored(passed)
@@ -125,6 +127,7 @@ def forget_halves(ctx: Context) -> None:
 def forgotten_at_target(ctx: Context) -> Outcome:
     """The last step of a run that did not come to an end: nothing half stays at the target."""
     try:
+        ctx.own_state.sweep()
         forget_halves(ctx)
     except NoJob:
         pass

@@ -100,6 +100,18 @@ class Vault(Protocol):
         ...
 
 
+class OwnState(Protocol):
+    """FleetUI itself, of which a backup is made."""
+
+    def stream(self, renew: Callable[[], None]) -> AbstractContextManager[Stream]:
+        """Recorded before it begins. Raises LeaseLost, Interrupted, and what stands against it: SourceFailed."""
+        ...
+
+    def sweep(self) -> None:
+        """Take away what workers of this machine left that were killed."""
+        ...
+
+
 class Inventory(Protocol):
     """What FleetUI has stored of the node of one step."""
 
@@ -279,6 +291,7 @@ class Context:
     vault: Vault
     certificates: Certificates
     machine: NewMachine
+    own_state: OwnState
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None

@@ -6,32 +6,35 @@ worker left that was killed is taken away by the next drill.
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import io
 import json
 import os
-import secrets
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any, Final, cast
 
 from ops.backups.base import READ_BYTES, Counted, Stored, Target
+from ops.backups.installation import registered
+from ops.backups.scratch import PID, ScratchFailed, folder, require_room
 
 #: kind of backup -> what a drill of it proves.
-PROVES: Final[Mapping[str, str]] = {"etcd": "restored", "path": "listed", "postgresql": "read_through"}
+PROVES: Final[Mapping[str, str]] = {
+    "etcd": "restored",
+    "path": "listed",
+    "postgresql": "read_through",
+    "fleetui": "opened",
+}
 START_WITHIN_S = 60.0
 #: Of a snapshot there are two on the disk at once, the second with its log beside it.
 ROOM_FACTOR, ROOM_BYTES = 3, 256 * 1024 * 1024
-_LOCK, _PID = "lock", "etcd.pid"
 _PROGRAMS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     # etcd 3.6 restores by etcdutl alone, 3.4 by etcdctl alone.
     "etcd": (("etcd",), ("etcdctl",), ("etcdutl", "etcdctl")),
@@ -69,8 +72,12 @@ def missing_program(kind: str) -> str:
 
 def prove(chosen: Chosen, target: Target, scratch: Path, held: Callable[[], None]) -> dict[str, Any]:
     """What the backup was found to hold; raises DrillFailed, TargetError, and what `held` raises."""
-    if chosen.kind == "etcd":
-        return _etcd(chosen, target, scratch, held)
+    if chosen.kind in ("etcd", "fleetui"):
+        try:
+            with folder(scratch) as place:
+                return (_etcd if chosen.kind == "etcd" else _own)(chosen, target, place, held)
+        except ScratchFailed as error:
+            raise DrillFailed(f"drill_{error.code}", **error.params) from error
     reading = _Reading(target.read(chosen.key), held)
     try:
         found = _archive(reading) if chosen.kind == "path" else _dump(reading)
@@ -81,53 +88,6 @@ def prove(chosen: Chosen, target: Target, scratch: Path, held: Callable[[], None
     reading.rest()
     _same(chosen, reading)
     return found
-
-
-@contextmanager
-def folder(scratch: Path) -> Iterator[Path]:
-    """A folder of one's own, which goes; and with it those of drills whose worker is gone. Raises DrillFailed."""
-    try:
-        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (scratch / _LOCK).open("w") as gate:
-            # Else the sweep of another could come between making the folder and locking it.
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            sweep(scratch)
-            place = scratch / secrets.token_hex(8)
-            place.mkdir(mode=0o700)
-            lock = (place / _LOCK).open("w")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        raise DrillFailed("drill_no_folder", path=str(scratch), said=error.strerror or str(error)) from error
-    with lock:
-        try:
-            yield place
-        finally:
-            _remove(place)
-
-
-def sweep(scratch: Path) -> int:
-    """Take away what killed workers left; a folder whose lock is held belongs to a drill that goes on."""
-    count = 0
-    for place in scratch.iterdir():
-        if not place.is_dir():
-            continue
-        with suppress(FileNotFoundError), (place / _LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            _remove(place)
-            count += 1
-    return count
-
-
-def _remove(place: Path) -> None:
-    with suppress(OSError, ValueError):
-        pid = int((place / _PID).read_text())
-        # By its working directory, so that nothing else is ended which has this number now.
-        if Path(f"/proc/{pid}/cwd").resolve() == place.resolve():
-            os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(place, ignore_errors=True)
 
 
 class _Reading(io.RawIOBase):
@@ -196,22 +156,29 @@ def _dump(reading: _Reading) -> dict[str, Any]:
     return {"content_bytes": reading.counted.size_bytes}
 
 
-def _etcd(chosen: Chosen, target: Target, scratch: Path, held: Callable[[], None]) -> dict[str, Any]:
-    with folder(scratch) as place:
-        needs = chosen.stored.size_bytes * ROOM_FACTOR + ROOM_BYTES
-        free = shutil.disk_usage(place).free
-        if free < needs:
-            raise DrillFailed("drill_no_room", path=str(scratch), free_bytes=free, needed_bytes=needs)
-        reading = _Reading(target.read(chosen.key), held)
-        try:
-            with (place / "snapshot.db").open("wb") as file:
-                while piece := reading.read():
-                    file.write(piece)
-        except OSError as error:
-            raise DrillFailed("drill_no_folder", path=str(scratch), said=error.strerror or str(error)) from error
-        _same(chosen, reading)
-        _restore(place, held)
-        return _compared(chosen, _served(place, held))
+def _etcd(chosen: Chosen, target: Target, place: Path, held: Callable[[], None]) -> dict[str, Any]:
+    require_room(place, chosen.stored.size_bytes * ROOM_FACTOR + ROOM_BYTES)
+    _fetch(chosen, target, place / "snapshot.db", held)
+    _restore(place, held)
+    return _compared(chosen, _served(place, held))
+
+
+def _own(chosen: Chosen, target: Target, place: Path, held: Callable[[], None]) -> dict[str, Any]:
+    require_room(place, chosen.stored.size_bytes + ROOM_BYTES)
+    _fetch(chosen, target, place / "backup.zip", held)
+    return dict(registered().prove(place / "backup.zip", place, held))
+
+
+def _fetch(chosen: Chosen, target: Target, path: Path, held: Callable[[], None]) -> None:
+    reading = _Reading(target.read(chosen.key), held)
+    try:
+        with path.open("wb") as file:
+            while piece := reading.read():
+                file.write(piece)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise DrillFailed("drill_no_folder", path=str(path.parent), said=said) from error
+    _same(chosen, reading)
 
 
 def _restore(place: Path, held: Callable[[], None]) -> None:
@@ -237,7 +204,7 @@ def _served(place: Path, held: Callable[[], None]) -> dict[str, Any]:
     with (place / "etcd.log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=place, stdout=log, stderr=log, env=_environment())
     try:
-        (place / _PID).write_text(str(process.pid))
+        (place / PID).write_text(str(process.pid))
         until = monotonic() + START_WITHIN_S
         while True:
             held()

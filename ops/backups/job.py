@@ -1,4 +1,7 @@
-"""One backup from host to target: the bytes pass, are hashed on the way, and count only when all of them came. Pure but for the target."""
+"""One backup from its source to its target: the bytes pass, are hashed on the way, and count only when all of them came.
+
+Pure but for the target.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from ops.backups.sources import LONGEST_HEADER_BYTES, Header, Source
 
 
 class Stream(Protocol):
-    """A command on a host that is printing. `status` waits for its end; `said` is the end of its error output."""
+    """A source that is printing: a command on a host, or FleetUI itself.
+
+    `status` waits for its end; `said` is the end of its error output.
+    """
 
     def chunks(self) -> Iterator[bytes]: ...
 
@@ -48,11 +54,19 @@ class Record:
 
 
 class SourceFailed(Exception):
-    """What the host printed is no backup; `code` is worded where it is shown."""
+    """What the source gave is no backup; `code` is worded where it is shown. `again`: another attempt may mend it."""
+
+    again = True
 
     def __init__(self, code: str, **params: object) -> None:
         super().__init__(code)
         self.code, self.params = code, params
+
+
+class NoProgram(SourceFailed):
+    """What makes the backup is not on this machine."""
+
+    again = False
 
 
 @dataclass

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-KINDS: Final = ("path", "postgresql", "etcd")
 RUNS_IN: Final = ("host", "kubeadm", "podman", "docker")
 LONGEST_HEADER_BYTES = 4096
 MOST_PATHS = 50
@@ -111,8 +110,8 @@ def checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def source_of(kind: str, settings: Mapping[str, Any], operation: str) -> Source:
-    """What is run on the host. `operation` is part of the names of what lies there meanwhile."""
-    return {"path": _path, "postgresql": _postgresql, "etcd": _etcd}[kind](settings, operation)
+    """What is run on the host; of FleetUI itself nothing is. `operation` is part of the names of what lies there meanwhile."""
+    return {"path": _path, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}[kind](settings, operation)
 
 
 def removal(paths: Sequence[str]) -> tuple[str, ...]:
@@ -216,6 +215,10 @@ def _matched(name: str, value: object, form: re.Pattern[str]) -> str:
     if not isinstance(value, str) or not form.fullmatch(value.strip()):
         raise SettingRefused(name, "no_name", value)
     return value.strip()
+
+
+def _fleetui(_settings: Mapping[str, Any], _operation: str) -> Source:
+    return Source((), ".zip", begins_with=b"PK\x03\x04")
 
 
 def _path(settings: Mapping[str, Any], _operation: str) -> Source:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from fleetui.audit.log import Entry, append
@@ -20,6 +19,7 @@ from ops.backups.drill import Chosen
 from ops.backups.job import Job, NoJob, Passed, Record
 from ops.engine.claim import STREAM_LEASE, hold
 from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation
+from ops.services.backups import room
 from ops.services.backups.keeping import going, key_of
 from ops.services.backups.reading import covers
 from ops.services.backups.targets import opened
@@ -151,7 +151,7 @@ class Ledger:
             raise NoJob("target_sealed", said=error.message) from error
 
     def scratch(self) -> Path:
-        return Path(settings.DATA_DIR) / "drills"
+        return room.scratch()
 
     def proven(self, run: str, proves: str, found: Mapping[str, Any]) -> None:
         now = clock.now()

@@ -30,6 +30,7 @@ from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
 from ops.engine.ledger import Ledger
 from ops.engine.log import StepLog
+from ops.engine.own_state import StepOwnState
 from ops.engine.record import record, void
 from ops.engine.replacing import StepReplacement
 from ops.engine.standing import standing
@@ -60,7 +61,7 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_our
     row = Operation.objects.to_work().get(pk=operation_id)
     action = actions.get(row.kind)
     # What is done to no node gets one that nobody asks: nothing connects to a host before something is asked of it.
-    node = Node(name=row.node_name) if action.on == "deployment" else row.node
+    node = row.node if row.is_on_node else Node(name=row.node_name)
     if node is None or (row.node_id and _is_gone(row, node)):
         return void(row, own, now)
     turned = _turned(row, node, now)
@@ -155,7 +156,8 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
     deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
-    with SshHost(target_of(node, pinned), is_unwanted=_Cancels(row), until=row.deadline) as host:
+    cancels = _Cancels(row)
+    with SshHost(target_of(node, pinned), is_unwanted=cancels, until=row.deadline) as host:
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -176,6 +178,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node, now),
             machine=StepReplacement(row, node, own, step.name),
+            own_state=StepOwnState(row, own, is_unwanted=cancels, until=row.deadline),
             family=family,
             cluster=cluster,
             deployments=deployments,

@@ -42,14 +42,14 @@ class BackupTarget(models.Model):
 class BackupPolicy(models.Model):
     """What is backed up, from where to where, how long it is kept, and after what time without a good one somebody is told.
 
-    It names one node, or one pool of which any node will do; what others back up and only report needs neither. Their names
-    are copied, since nodes and pools are deleted. `keep` says of how many hours, days, weeks, months and years the newest
-    stays. `overdue_since` is set while it is overdue, so that it is told once; `unproven_since` likewise, while the last
-    proof by a restore drill is older than `prove_within_s`. With `is_gate` the nodes are not upgraded without a fresh,
-    proven backup.
+    It names one node, or one pool of which any node will do; FleetUI itself and what others back up and only report need
+    neither. Their names are copied, since nodes and pools are deleted. `keep` says of how many hours, days, weeks, months
+    and years the newest stays. `overdue_since` is set while it is overdue, so that it is told once; `unproven_since`
+    likewise, while the last proof by a restore drill is older than `prove_within_s`. With `is_gate` the nodes are not
+    upgraded without a fresh, proven backup.
     """
 
-    KINDS = ("path", "postgresql", "etcd", "reported")
+    KINDS = ("path", "postgresql", "etcd", "fleetui", "reported")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -146,11 +146,12 @@ class BackupDrill(models.Model):
     """One restore drill: which backup was tried, what it proved, and what was found in it.
 
     What it proves: `restored` (an etcd ran on it), `listed` (every file of the archive was read), `read_through` (all of the
-    dump was read). The run may be gone by retention; when it was made, where it lay and its SHA-256 are kept here.
+    dump was read), `opened` (FleetUI's own state was whole, and the keys that are here open it). The run may be gone by
+    retention; when it was made, where it lay and its SHA-256 are kept here.
     """
 
     STATES = ("running", "good", "failed")
-    PROVES = ("restored", "listed", "read_through")
+    PROVES = ("restored", "listed", "read_through", "opened")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="drills")

@@ -14,9 +14,10 @@ from ops.states import ACTIVE, State
 class Operation(models.Model):
     """One piece of work on one subject. The row is the truth: whoever reads it knows what happens, and what it waits for.
 
-    `subject` reads `node:<uuid>`; names are copied, since nodes and pools are renamed and deleted. `memory` is what steps
-    saw and did, for the steps after them; `plan` is what was frozen when it was requested. `due_at` is empty while
-    nothing is to be done, and so is the lease. Reasons are codes with parameters, worded when they are shown.
+    `subject` reads `node:<uuid>`, `deployment:<uid>` of a cluster, or `installation`; names are copied, since nodes and
+    pools are renamed and deleted. `memory` is what steps saw and did, for the steps after them; `plan` is what was frozen
+    when it was requested. `due_at` is empty while nothing is to be done, and so is the lease. Reasons are codes with
+    parameters, worded when they are shown.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -90,3 +91,8 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.node_name}"
+
+    @property
+    def is_on_node(self) -> bool:
+        """Also when that node is gone."""
+        return self.subject.startswith("node:")

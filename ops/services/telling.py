@@ -43,11 +43,17 @@ def _end(row: Operation, state: str, result: str) -> Told:
         severity=severity,
         text=text % words,
         path=reverse("operation", args=[row.pk]),
-        subject=f"node:{row.node_name}" if row.subject.startswith("node:") else f"{row.cluster_name}:{row.node_name}",
+        subject=_subject(row),
         pool_id=row.pool_id,
         pool=row.pool_name,
         details={"operation": str(row.pk), "kind": row.kind, "state": str(state), "result": result},
     )
+
+
+def _subject(row: Operation) -> str:
+    if row.is_on_node:
+        return f"node:{row.node_name}"
+    return f"{row.cluster_name}:{row.node_name}" if row.cluster_name else row.subject
 
 
 def tell_approval_wanted(request: OperationRequest, rows: Iterable[Operation], *, now: datetime) -> None:

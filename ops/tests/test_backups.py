@@ -444,6 +444,10 @@ class TestPages:
         assert "There is no target yet" in client.get("/backups/targets/").content.decode()
         assert "There is no target yet" in client.get("/backups/-/add/?kind=etcd").content.decode()
 
+    def test_the_command_of_a_report_is_one_that_a_shell_takes(self, client: Client) -> None:
+        page = client.get(f"/backups/{make_policy().pk}/").content.decode()
+        assert "/report/ \\\n  -H" in page
+
     def test_forms_add_a_target_and_every_kind_of_policy(self, client: Client, tmp_path: Path) -> None:
         made = client.post("/backups/targets/-/add/?kind=local", {"name": "disk", "path": str(tmp_path)})
         assert made.status_code == 302
@@ -491,7 +495,7 @@ class TestPages:
         again = client.post(f"/backups/{policy.pk}/run/", {}, follow=True)
         assert "under way" in again.content.decode()
         operation = client.get(f"/operations/{Operation.objects.get().pk}/").content.decode()
-        assert "Stream from the host to the target" in operation
+        assert "Stream to the target" in operation
 
     def test_lists_cost_the_same_for_many(
         self, client: Client, target: BackupTarget, django_assert_max_num_queries: Any

@@ -22,10 +22,10 @@ from nodes.models import Node
 from nodes.tests.make import deployment, make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops import wording
-from ops.backups import drill
 from ops.backups.base import Stored
 from ops.backups.drill import Chosen, DrillFailed, prove
 from ops.backups.local import LocalTarget
+from ops.backups.scratch import PID, folder, sweep
 from ops.engine import claim_due, run_step, start_queued
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Operation
 from ops.services.backups.drills import request_drill
@@ -59,7 +59,7 @@ def local(db: None, tmp_path: Path) -> BackupTarget:
 def scratch(settings: Any, tmp_path: Path) -> Path:
     settings.DATA_DIR = tmp_path / "var"
     settings.DATA_DIR.mkdir()
-    return tmp_path / "var" / "drills"
+    return tmp_path / "var" / "scratch"
 
 
 def make_policy(target: BackupTarget, **over: Any) -> BackupPolicy:
@@ -269,8 +269,8 @@ class TestWhatAKilledWorkerLeft:
         left.mkdir(parents=True)
         (left / "snapshot.db").write_bytes(b"x")
         process = subprocess.Popen(["sleep", "60"], cwd=left)
-        (left / "etcd.pid").write_text(str(process.pid))
-        with drill.folder(scratch) as mine:
+        (left / PID).write_text(str(process.pid))
+        with folder(scratch) as mine:
             assert left_of(scratch) == [mine]
             assert process.wait(10) == -9
         assert left_of(scratch) == []
@@ -278,19 +278,19 @@ class TestWhatAKilledWorkerLeft:
     def test_kill_9_frees_the_lock(self, tmp_path: Path) -> None:
         scratch = tmp_path / "drills"
         code = (
-            "import sys, time; from pathlib import Path; from ops.backups import drill\n"
-            "with drill.folder(Path(sys.argv[1])):\n    print('in', flush=True); time.sleep(60)"
+            "import sys, time; from pathlib import Path; from ops.backups.scratch import folder\n"
+            "with folder(Path(sys.argv[1])):\n    print('in', flush=True); time.sleep(60)"
         )
         argv = [sys.executable, "-c", code, str(scratch)]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
         assert process.stdout
         assert process.stdout.readline() == b"in\n"
         (other,) = left_of(scratch)
-        assert drill.sweep(scratch) == 0  # it goes on
+        assert sweep(scratch) == 0  # it goes on
         process.kill()
         process.wait()
         assert other.exists()
-        assert drill.sweep(scratch) == 1
+        assert sweep(scratch) == 1
         assert left_of(scratch) == []
 
     def test_a_number_that_is_somebody_elses_now_is_left_alone(self, tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ class TestWhatAKilledWorkerLeft:
         left.mkdir(parents=True)
         process = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
         try:
-            (left / "etcd.pid").write_text(str(process.pid))
-            assert drill.sweep(tmp_path / "drills") == 1
+            (left / PID).write_text(str(process.pid))
+            assert sweep(tmp_path / "drills") == 1
             time.sleep(0.05)
             assert process.poll() is None
         finally:

@@ -22,6 +22,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "path": ("paths", "exclude", "one_file_system"),
     "postgresql": ("database", "user", "host", "port", "run_as", "runs_in", "container"),
     "etcd": ("runs_in", "container", "endpoint", "ca", "cert", "key", "folder", "is_gate"),
+    "fleetui": (),
     "reported": (),
 }
 _COMMON = (
@@ -147,6 +148,7 @@ class PolicyForm(forms.Form):
         left_out = {
             "reported": {"target", "cron", "zone", "drill_cron", "prove_within_h", *PERIODS},
             "etcd": set(),
+            "fleetui": {"node", "pool"},
         }.get(kind, {"pool"})
         for name in [one for one in self.fields if one not in own - left_out]:
             del self.fields[name]

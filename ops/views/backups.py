@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +20,7 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput, NotFound
 from fleetui.core.form_errors import sentence, submitted
+from fleetui.core.keys import key_folder
 from nodes.models import Node, Pool
 from nodes.views.subject import principal_of
 from ops import wording
@@ -39,6 +41,9 @@ from ops.wording.backups import KINDS, REASONS
 
 RUNS_SHOWN = 100
 DRILLS_SHOWN = 20
+_REPORT = """curl -fsS -X POST %s \\
+  -H "Authorization: Bearer $FLEETUI_TOKEN" -H 'Content-Type: application/json' \\
+  -d '{"good": true, "size_bytes": 1048576, "location": "s3://bucket/key"}'"""
 _LEVELS = {"running": "info", "good": "ok", "failed": "bad"}
 
 
@@ -55,7 +60,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
     context = {
         "tabs": backup_tabs(request),
         "rows": sorted(shown, key=lambda row: row["standing"].level != "bad"),
-        "kinds": KINDS.items(),
+        "kinds": [one for one in KINDS.items() if one[0] != "fleetui" or services.may_set(principal, "fleetui", None)],
         "has_target": BackupTarget.objects.exists(),
         "may_change": principal.may_somewhere(services.PERMISSION),
     }
@@ -123,9 +128,10 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         "is_drilled": any(one.state == "running" for one in drills),
         "proof": next((one for one in map(_drill_shown, drills) if one["drill"].state == "good"), None),
         "gate_says": _gate_says(policy, now) if policy.is_gate else "",
-        "report_url": request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
+        "report_command": _REPORT % request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
         "may_run": policy.kind != "reported" and principal.may("backups.run", policy.subject),
-        "may_change": principal.may(services.PERMISSION, policy.subject),
+        "may_change": services.may_set(principal, policy.kind, policy.subject),
+        "keys_folder": key_folder(settings.DATA_DIR) if policy.kind == "fleetui" else "",
     }
     return render(request, "ops/backup_policy.html", context)
 
@@ -158,11 +164,11 @@ def policy_edit(request: HttpRequest, policy_id: uuid.UUID | None = None) -> Htt
     """A new policy of the kind in the address, or other settings of one that is there."""
     principal = principal_of(request)
     policy = _policy(request, policy_id) if policy_id else None
-    if policy is not None and not principal.may(services.PERMISSION, policy.subject):
-        raise PermissionDenied(services.PERMISSION)
     kind = policy.kind if policy else request.GET.get("kind", "path")
     if kind not in BackupPolicy.KINDS:
         raise Http404(kind)
+    if (policy is not None or kind == "fleetui") and not services.may_set(principal, kind, policy and policy.subject):
+        raise PermissionDenied(services.PERMISSION)
     found = {pool.name: pool for pool in Pool.objects.visible_to(principal).order_by("name")}
     targets = {one.name: one for one in BackupTarget.objects.all()}
     form = PolicyForm(
@@ -253,7 +259,7 @@ def policy_drill(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
 @needs("backups.write")
 def policy_delete(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
     policy = _policy(request, policy_id)
-    if not principal_of(request).may(services.PERMISSION, policy.subject):
+    if not services.may_set(principal_of(request), policy.kind, policy.subject):
         raise PermissionDenied(services.PERMISSION)
     try:
         services.delete_policy(policy=policy, reason=request.POST.get("reason", ""), actor=principal_of(request))

@@ -149,6 +149,7 @@ DEEDS: dict[str, Promise] = {
     "installation.backup": _("made a backup of the installation"),
     "installation.export": _("exported the installation"),
     "installation.import": _("imported an installation"),
+    "installation.restore": _("restored the installation from a backup"),
     "installation.rotate_secrets": _("sealed all secrets with the newest key"),
 }
 #: Of these, what somebody did to himself.
@@ -174,6 +175,7 @@ ALONE = frozenset(
         "installation.backup",
         "installation.export",
         "installation.import",
+        "installation.restore",
         "installation.rotate_secrets",
         "nodes.export",
         "pools.export",

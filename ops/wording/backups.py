@@ -15,6 +15,7 @@ KINDS: dict[str, Promise] = {
     "path": _("Files of a host"),
     "postgresql": _("PostgreSQL database"),
     "etcd": _("etcd snapshot"),
+    "fleetui": _("FleetUI itself"),
     "reported": _("Made by another job"),
 }
 RUNS_IN: dict[str, Promise] = {
@@ -93,7 +94,7 @@ SETTINGS: dict[str, tuple[Promise, Promise]] = {
     "half_a_pair": (_("Certificate and key of the client belong together."), _("Give both, or neither.")),
 }
 RESULTS: dict[str, Forms] = {
-    "copied": (_("%(size)s came from the host."),),
+    "copied": (_("%(size)s were copied."),),
     "verified": (_("Read back as it was written: %(size)s."),),
     "backed_up": (
         _("Backed up %(size)s to %(location)s, and read it back unchanged. Older backups deleted: %(deleted)s."),
@@ -116,6 +117,37 @@ RESULTS: dict[str, Forms] = {
     "drill_read_through": (
         _("Read all of %(location)s with pg_restore: %(content)s. Nothing was restored."),
         _("Read all of the dump with pg_restore. Nothing was restored."),
+    ),
+    "drill_opened": (
+        _(
+            "Opened %(location)s: the database is whole (%(content)s), audit event %(audit_seq)s included, and FleetUI's present "
+            "keys open it. Nothing was restored."
+        ),
+        _("Opened it: the database is whole, and FleetUI's present keys open it. Nothing was restored."),
+    ),
+    "drill_no_keys": (
+        _(
+            "FleetUI does not have the keys any more that this backup needs: %(keys)s. Put them back into the key files."
+        ),
+        _("FleetUI does not have the keys any more that this backup needs."),
+    ),
+    "own_no_program": (
+        _(
+            "%(program)s is not on the machine of the worker for the queue stream. Install PostgreSQL's client programs there."
+        ),
+        _("A program is missing on the machine of the worker for the queue stream."),
+    ),
+    "own_no_folder": (
+        _("FleetUI cannot write below %(path)s: %(said)s. Make it writable for its user."),
+        _("FleetUI cannot write its copy of the database."),
+    ),
+    "own_no_room": (
+        _("Only %(free)s are free below %(path)s, and a copy of the database needs %(needed)s. Make room there."),
+        _("There is too little room for a copy of the database."),
+    ),
+    "own_failed": (
+        _("FleetUI's database could not be copied: %(said)s"),
+        _("FleetUI's database could not be copied."),
     ),
     "nothing_to_prove": (
         _("There is no good backup of %(policy)s to try. Back up first."),
@@ -200,7 +232,7 @@ RESULTS: dict[str, Forms] = {
     "operation_gone": (_("The operation was removed before it ended."),),
 }
 WAITS: dict[str, Forms] = {
-    "copies": (_("The stream from the host to the target is about to begin."),),
+    "copies": (_("The stream to the target is about to begin."),),
     "target_answers": (
         _("Waits for the target, to remove the unfinished copy there: %(why)s"),
         _("Waits for the target."),
@@ -224,7 +256,7 @@ NOTES: dict[str, Forms] = {
     "backup_not_tidied": (_("The target could not be tidied up now; the next run does it. %(why)s"),),
 }
 STEPS: dict[str, Promise] = {
-    "copy": _("Stream from the host to the target"),
+    "copy": _("Stream to the target"),
     "read_back": _("Read back and compare"),
     "keep": _("Delete backups that are not kept any longer"),
     "drill_check": _("See what there is to try, and with what"),

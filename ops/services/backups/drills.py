@@ -9,17 +9,16 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.core.errors import Conflict
-from ops import wording
 from ops.models import BackupDrill, BackupPolicy, BackupRun
-from ops.services.backups.runs import PATIENCE, node_of
+from ops.services.backups.runs import asker_of, require_made
 from ops.services.backups.watching import settle
-from ops.services.request import Answer, request_operations
+from ops.services.request import Answer
 
 
 def request_drill(
     *, policy: BackupPolicy, actor: Principal, now: datetime, reason: str = "", idempotency_key: str = ""
 ) -> Answer:
-    """Try the newest good backup now. One at a time; it is an operation on the node that the policy backs up, which it does not touch."""
+    """Try the newest good backup now. One at a time; it is an operation on what the policy backs up, which it does not touch."""
     require(actor, "backups.run", policy.subject)
     if policy.kind == "reported":
         raise Conflict(
@@ -31,27 +30,15 @@ def request_drill(
         raise Conflict(
             _("%(name)s has no good backup that could be tried.") % {"name": policy.name}, mend=_("Back up first.")
         )
-    node = node_of(policy)
+    ask = asker_of("restore_drill", policy)
     try:
         with transaction.atomic():
-            answer = request_operations(
-                nodes=[node],
-                kind="restore_drill",
-                params={"policy": str(policy.pk)},
-                reason=reason,
-                selector={"backup_policy": str(policy.pk)},
-                idempotency_key=idempotency_key,
-                patience=PATIENCE,
-                actor=actor,
-                now=now,
-            )
+            answer = ask(reason=reason, idempotency_key=idempotency_key, actor=actor, now=now)
             for operation in () if answer.is_repeat else answer.operations:
                 BackupDrill.objects.create(policy=policy, operation=operation, asked_by=str(actor), started_at=now)
     except IntegrityError as error:
         raise Conflict(
             _("A restore drill of %(name)s is under way.") % {"name": policy.name}, mend=_("Wait for it, or cancel it.")
         ) from error
-    if not answer.operations:
-        why = " ".join(wording.refusal_sentence(one.code, one.params) for one in answer.refused)
-        raise Conflict(why, mend=_("Look at the node %(node)s.") % {"node": node.name})
+    require_made(answer)
     return answer

@@ -11,8 +11,9 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
+from fleetui.access.roles import PERMISSIONS
 from fleetui.audit.log import Entry, append
-from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
+from fleetui.core.errors import Conflict, InvalidInput, NotAllowed, StaleEdit
 from nodes.models import Node, Pool
 from ops.backups.sources import SettingRefused, checked
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Schedule
@@ -52,8 +53,8 @@ def set_policy(
     With `cron` it runs by a schedule of its own, with the rights of whoever saves it; with `drill_cron` its drills do too.
     """
     if policy is not None:
-        require(actor, PERMISSION, policy.subject)
-    require(actor, PERMISSION, node or (pool and BackupPolicy(pool=pool)))
+        require_to_set(actor, policy.kind, policy.subject)
+    require_to_set(actor, kind, node or (pool and BackupPolicy(pool=pool)))
     name = name.strip()
     if not name or len(name) > 80:
         raise InvalidInput(_("A policy needs a name."), field="name", value=name, mend=_("Give 1 to 80 characters."))
@@ -116,7 +117,7 @@ def set_policy(
 
 def delete_policy(*, policy: BackupPolicy, reason: str = "", actor: Principal) -> None:
     """With its ledger and its schedule. What lies at the target stays there, and nobody counts it any more."""
-    require(actor, PERMISSION, policy.subject)
+    require_to_set(actor, policy.kind, policy.subject)
     for schedule in (policy.schedule, policy.drill_schedule):
         if schedule is not None:
             delete_schedule(schedule=schedule, reason=reason, actor=actor)
@@ -129,6 +130,25 @@ def delete_policy(*, policy: BackupPolicy, reason: str = "", actor: Principal) -
             append([_entry("backups.delete_policy", policy, actor, before=_told(policy), reason=reason)])
 
 
+def may_set(actor: Principal, kind: str, subject: Any) -> bool:
+    """Whether this principal may set policies of this kind there.
+
+    FleetUI's own database holds everything, live tokens' hashes and sealed keys too. Whoever says where it is copied to
+    has to be somebody who may do everything everywhere: no role of a pool, and no token that is cut.
+    """
+    needed = PERMISSIONS if kind == "fleetui" else (PERMISSION,)
+    return all(actor.may(one, subject) for one in needed)
+
+
+def require_to_set(actor: Principal, kind: str, subject: Any) -> None:
+    require(actor, PERMISSION, subject)
+    if not may_set(actor, kind, subject):
+        raise NotAllowed(
+            _("%(name)s may not do this: a backup of FleetUI itself holds everything.") % {"name": actor.name},
+            mend=_("Ask somebody with the role admin everywhere; a token needs the scope admin."),
+        )
+
+
 def _check_place(kind: str, node: Node | None, pool: Pool | None, target: BackupTarget | None, cron: str) -> None:
     if kind == "reported":
         if target is not None or cron:
@@ -139,7 +159,12 @@ def _check_place(kind: str, node: Node | None, pool: Pool | None, target: Backup
         raise InvalidInput(
             _("No target is named."), field="target", value=None, mend=_("Add a target first, and name it.")
         )
-    if kind == "etcd":
+    if kind == "fleetui":
+        if node is not None or pool is not None:
+            field, value = ("node", node) if node is not None else ("pool", pool)
+            mend = _("Leave it out: what is backed up is FleetUI itself.")
+            raise InvalidInput(_("This backup is of no node or pool."), field=field, value=str(value), mend=mend)
+    elif kind == "etcd":
         if (node is None) == (pool is None):
             mend = _("Name one node, or one pool whose nodes are members of the same etcd.")
             raise InvalidInput(_("Where etcd runs is not named."), field="node", value=None, mend=mend)

@@ -26,9 +26,9 @@ def policy_at(principal: Principal, policy_id: uuid.UUID) -> BackupPolicy:
 
 
 def covers(policy: BackupPolicy, node: Node | None) -> bool:
-    """Whether this node is what the policy backs up: rights on a node alone give no way to its files."""
+    """Whether this node is what the policy backs up: rights on a node alone give no way to its files. FleetUI itself is on none."""
     if node is None:
-        return False
+        return policy.kind == "fleetui"
     return node.pk == policy.node_id or (policy.pool_id is not None and node.pool_id == policy.pool_id)
 
 

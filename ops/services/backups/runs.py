@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -16,8 +18,10 @@ from fleetui.core.errors import Conflict, InvalidInput
 from fleetui.core.text import clean
 from nodes.models import Node
 from ops import wording
+from ops.backups import installation
 from ops.models import BackupPolicy, BackupRun
 from ops.services.backups.watching import settle
+from ops.services.elsewhere import Place, Planned, request_elsewhere
 from ops.services.request import Answer, request_operations
 
 #: So long may it take, from when it may start.
@@ -31,33 +35,23 @@ MOST_BYTES = 2**62
 def request_backup(
     *, policy: BackupPolicy, actor: Principal, now: datetime, reason: str = "", idempotency_key: str = ""
 ) -> Answer:
-    """Back up now: one operation on the node of the policy, or on one of its pool that answers. One at a time."""
+    """Back up now: one operation on FleetUI itself, on the node of the policy, or on one of its pool that answers. One at a time."""
     require(actor, "backups.run", policy.subject)
     if policy.kind == "reported":
         raise Conflict(
             _("This backup is made by another job, which reports it."),
             mend=_("Start that job; it posts to backups/%(policy)s/report/.") % {"policy": policy.pk},
         )
-    node = node_of(policy)
+    ask = asker_of("backup", policy)
     settle(now, policy=policy)
     try:
         with transaction.atomic():
-            answer = request_operations(
-                nodes=[node],
-                kind="backup",
-                params={"policy": str(policy.pk)},
-                reason=reason,
-                selector={"backup_policy": str(policy.pk)},
-                idempotency_key=idempotency_key,
-                patience=PATIENCE,
-                actor=actor,
-                now=now,
-            )
+            answer = ask(reason=reason, idempotency_key=idempotency_key, actor=actor, now=now)
             for operation in () if answer.is_repeat else answer.operations:
                 BackupRun.objects.create(
                     policy=policy,
                     operation=operation,
-                    source=node.name,
+                    source=operation.node_name,
                     started_at=now,
                     target=policy.target,
                     target_name=policy.target.name if policy.target else "",
@@ -66,10 +60,27 @@ def request_backup(
         raise Conflict(
             _("A backup of %(name)s is under way.") % {"name": policy.name}, mend=_("Wait for it, or cancel it.")
         ) from error
+    require_made(answer)
+    return answer
+
+
+def asker_of(kind: str, policy: BackupPolicy) -> Callable[..., Answer]:
+    """What asks for an operation of this kind on what the policy backs up: a node, or FleetUI itself. Raises Conflict."""
+    params = {"policy": str(policy.pk)}
+    given: dict[str, Any] = {"kind": kind, "selector": {"backup_policy": str(policy.pk)}, "patience": PATIENCE}
+    if policy.kind == "fleetui":
+        document: dict[str, Any] = {"target": {}, "commands": [], "checks": []}
+        itself = Place(installation.SUBJECT, installation.NAME)
+        return partial(request_elsewhere, itself, asked=params, plan=lambda: Planned(params, document), **given)
+    return partial(request_operations, nodes=[node_of(policy)], params=params, **given)
+
+
+def require_made(answer: Answer) -> None:
+    """Raises Conflict when the node of the policy takes no such operation."""
     if not answer.operations:
         why = " ".join(wording.refusal_sentence(one.code, one.params) for one in answer.refused)
-        raise Conflict(why, mend=_("Look at the node %(node)s.") % {"node": node.name})
-    return answer
+        names = ", ".join(one.node for one in answer.refused)
+        raise Conflict(why, mend=_("Look at the node %(node)s.") % {"node": names})
 
 
 def node_of(policy: BackupPolicy) -> Node:

@@ -25,6 +25,7 @@ from ops.backups.base import Target, TargetError, try_out
 from ops.backups.local import LocalTarget
 from ops.backups.s3 import ENCRYPTIONS, LOCKS, S3Place, S3Target
 from ops.models import BackupRun, BackupTarget
+from ops.services.backups.policies import require_to_set
 from ops.wording.backups import target_problem
 
 PERMISSION = "backups.write"
@@ -83,6 +84,8 @@ def set_target(
     Keys that are left empty stay as they were; they do not follow to another endpoint.
     """
     require(actor, PERMISSION)
+    if target is not None and target.policies.filter(kind="fleetui").exists():
+        require_to_set(actor, "fleetui", None)
     name = name.strip()
     if not name or len(name) > 100:
         raise InvalidInput(_("A target needs a name."), field="name", value=name, mend=_("Give 1 to 100 characters."))

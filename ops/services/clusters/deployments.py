@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from fleetui.access.principals import Principal, require
-from fleetui.audit.chain import canonical
-from fleetui.audit.log import Entry, append
-from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from fleetui.access.principals import Principal
+from fleetui.core.errors import InvalidInput, NotFound
 from nodes.hosts.references import parse
 from nodes.models import Cluster
-from ops import actions, registry
+from ops import registry
 from ops.actions.containers import said_by_registry
-from ops.models import ClusterDeployment, Operation, OperationRequest
+from ops.models import ClusterDeployment
 from ops.preflight import Check
-from ops.services.approve import needed_for
-from ops.services.reasons import checked_reason
-from ops.services.request import Answer, checked_params, earlier_answer
-from ops.services.telling import tell_approval_wanted
-from ops.states import State
+from ops.services.elsewhere import Place, Planned, request_elsewhere
+from ops.services.request import Answer, checked_params
 
 PERMISSION = "operations.request"
 IMAGE, ROLLBACK = "deployment_image", "deployment_rollback"
@@ -102,63 +94,21 @@ def request_change(
     now: datetime,
 ) -> Answer:
     """Ask for it. It takes the right on everything: what runs in a cluster belongs to no pool."""
-    require(actor, PERMISSION)
-    reason, name = checked_reason(reason), str(row)
-    asked = {"kind": kind, "params": dict(params or {}), "reason": reason, "deployment": f"{row.access_id}/{name}"}
-    print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
-    if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
-        return earlier
-    plan = plan_of(row, kind=kind, params=params or {})
-    needed = needed_for(kind=kind, pools=[""], now=now)
-    try:
-        with transaction.atomic():
-            request = OperationRequest.objects.create(
-                kind=kind,
-                params=plan.params,
-                selector={"cluster": row.access.cluster.name, "deployment": name},
-                reason=reason,
-                requester=str(actor),
-                requested_at=now,
-                idempotency_key=idempotency_key[:200],
-                fingerprint=print_of,
-                max_attempts=actions.get(kind).max_attempts,
-                approvals_needed=needed.approvals,
-                approve_by=needed.until,
-                answer={"refused": []},
-            )
-            operation = _operation(request, row, plan, (needed.until or now) + PATIENCE, now)
-            operation.save(force_insert=True)
-            if needed.approvals:
-                tell_approval_wanted(request, [operation], now=now)
-            after = {"kind": kind, "node": name, "cluster": row.access.cluster.name, "params": dict(plan.params)}
-            append([Entry(str(actor), "operations.request", f"operation:{operation.pk}", after=after, reason=reason)])
-    except IntegrityError as error:
-        if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
-            return earlier
-        raise Conflict(
-            _("An operation on %(name)s is under way.") % {"name": name}, mend=_("Wait for its end, or cancel it.")
-        ) from error
-    return Answer(request, [operation])
+    name, cluster = str(row), row.access.cluster.name
 
+    def plan() -> Planned:
+        found = plan_of(row, kind=kind, params=params or {})
+        return Planned(found.params, found.document)
 
-def _operation(
-    request: OperationRequest, row: ClusterDeployment, plan: Plan, until: datetime, now: datetime
-) -> Operation:
-    return Operation(
-        id=uuid.uuid4(),
-        request=request,
-        kind=request.kind,
-        params=request.params,
-        plan=plan.document,
-        subject=f"deployment:{row.uid}"[:60],
-        node_name=str(row)[:100],
-        cluster_name=row.access.cluster.name,
-        state=State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
-        state_since=now,
-        step=actions.get(request.kind).steps[0].name,
-        attempt=1,
-        deadline=until,
-        created_at=now,
-        wait_reason="approval" if request.approvals_needed else "turn",
-        wait_since=now,
+    return request_elsewhere(
+        Place(f"deployment:{row.uid}", name, cluster),
+        kind=kind,
+        asked={"params": dict(params or {}), "deployment": f"{row.access_id}/{name}"},
+        plan=plan,
+        selector={"cluster": cluster, "deployment": name},
+        reason=reason,
+        idempotency_key=idempotency_key,
+        patience=PATIENCE,
+        actor=actor,
+        now=now,
     )

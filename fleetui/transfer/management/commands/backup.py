@@ -12,8 +12,9 @@ from fleetui.transfer.errors import TransferRefused
 
 class Command(BaseCommand):
     help = (
-        "Copy the SQLite database to a new file while FleetUI runs, check the copy, and put the anchors of the audit log "
-        "beside it. The key files are not copied: keep them apart. For PostgreSQL use pg_dump. See docs/deploy.md."
+        "Write a backup of the installation into one new file while FleetUI runs: the database as it is at one moment, and "
+        "the anchors of the audit log. The key files are not in it: keep them apart. PostgreSQL needs pg_dump here. "
+        "`manage.py restore` reads it; a backup policy of the kind fleetui makes the same by itself. See docs/deploy.md."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,6 +25,8 @@ class Command(BaseCommand):
             made = back_up(file)
         except TransferRefused as error:
             raise CommandError(f"{error.message} {error.mend}".strip()) from error
-        size = filesizeformat(made.size_bytes).replace("\xa0", " ")
-        anchors = f" The anchors are in {made.anchors}." if made.anchors else " There are no anchors yet."
-        self.stdout.write(f"{file} holds the database ({size}, checked).{anchors} The key files are not in it.")
+        size = filesizeformat(file.stat().st_size).replace("\xa0", " ")
+        self.stdout.write(
+            f"{file} holds the installation ({size}, read back), audit event {made.audit_seq} included. "
+            "The key files are not in it: keep them apart."
+        )

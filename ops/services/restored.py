@@ -1,0 +1,25 @@
+"""After a restore: what was under way when the backup was made does not go on as if no time had passed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from fleetui.access.principals import SYSTEM
+from ops.models import BackupRun, Operation
+from ops.services.control import cancel_all
+
+
+def end_what_was_under_way(*, made_at: datetime, now: datetime) -> int:
+    """Cancel every operation that had not ended; returns how many.
+
+    What they were to do has been done since, or was given up: a host must not restart a second time because of it. What
+    their hosts still hold is taken back as after any cancel. What backups had begun stays at its target: by now it may be
+    whole, and be the very backup that was restored.
+    """
+    BackupRun.objects.exclude(halves=[]).update(halves=[])
+    # The workers that held them are not there any more.
+    Operation.objects.exclude(lease_id=None).update(lease_id=None, lease_until=None)
+    reason = _("FleetUI was restored from a backup of %(time)s.") % {"time": f"{made_at:%Y-%m-%d %H:%M} UTC"}
+    return cancel_all(operations=list(Operation.objects.open()), actor=SYSTEM, now=now, reason=reason)
