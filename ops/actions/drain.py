@@ -236,9 +236,9 @@ def _over(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], going: Sequenc
     told = {**_named(going), "minutes": minutes, "budget": held.get("budget", "")}
     if ending == "ask":
         # Who lets it go on gives it as much time again.
-        return Fail("drain_late", told, {"drain_from": "", "held": {}}, attention=True)
+        return Fail("drain_late", {**told, "asks": True}, {"drain_from": "", "held": {}}, attention=True)
     if ending == "skip" or (not waiting and ctx.now >= hopeless):
-        return Fail("drain_late", told)
+        return Fail("drain_late", {**told, "asks": False})
     if not waiting:
         return _going(ctx, going, hopeless)
     pod = waiting[0]

@@ -172,11 +172,11 @@ def test_another_image_is_rolled_out_and_followed_to_the_end(shop: Shop) -> None
     assert shop.cluster.deployment("web")["metadata"]["annotations"]["fleetui.io/changed-by"] == one.pk.hex
     (effect,) = AuditEvent.objects.filter(action="operations.effect")
     assert json.loads(effect.after)["command"] == ["kubernetes", "set", "image", "shop/web", f"c={NEW}"]
-    assert f"shop/web is to run c={NEW}." in [
+    assert f"shop/web is now set to run c={NEW}." in [
         note_sentence(line.text, line.params) for line in LogLine.objects.filter(operation=one, stream="note")
     ]
     shop.ask()
-    assert said(shop.work()) == f"Nothing to do: shop/web is to run {NEW} already."
+    assert said(shop.work()) == f"Nothing to do: shop/web is set to run {NEW} already."
 
 
 def test_it_goes_back_to_the_revision_before_as_rollout_undo_does(shop: Shop) -> None:
@@ -227,7 +227,7 @@ def test_somebody_else_who_changes_or_pauses_it_is_said(shop: Shop) -> None:
     shop.cluster.patch_deployment("web", {"spec": {"template": {"spec": {"containers": containers}}}})
     one = shop.work()
     assert (one.state, one.result) == ("failed", "rollout_superseded")
-    assert "it is to run c=registry.example/web:3 now" in said(one)
+    assert "it is set to run c=registry.example/web:3 now" in said(one)
     shop.settles()
     shop.ask()
     shop.work(lambda one: one.wait_reason == "rollout_updating")

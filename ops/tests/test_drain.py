@@ -118,7 +118,10 @@ def test_a_budget_that_holds_is_named_with_the_pod_and_its_limit_is_kept(runs: A
     assert operation.pk == run.operation.pk
     run.operation.refresh_from_db()
     assert (run.operation.state, run.operation.result) == ("failed", "drain_late")
-    assert "1 pod is still there (budget shop/web): shop/web-1." in said(run)
+    assert said(run).endswith(
+        "1 pod is still there (budget shop/web): shop/web-1. Nothing further was done, and the cordon is taken back. "
+        "See what keeps these pods, then ask again."
+    )
     assert run.left_behind() == []
     # Asking is no change: it was told once for each pod, however often the API was asked.
     assert [words[1] for words in effects()] == ["cordon", "evict", "uncordon"]
@@ -139,6 +142,9 @@ def test_a_limit_may_end_with_a_question(runs: Any) -> None:
     run.rounds()
     assert (run.operation.state, run.operation.result) == ("needs_attention", "drain_late")
     assert kube_of(run).cluster.is_cordoned("n1")
+    assert said(run).endswith(
+        "The node stays cordoned. Go on gives its pods as much time again; End as failed takes back the cordon."
+    )
     kube_of(run).cluster.delete_budget("web")
     control.resolve(operation=run.operation, go_on=True, actor=SYSTEM, now=run.now)
     run.operation.refresh_from_db()

@@ -243,7 +243,7 @@ def test_what_fails_says_what_is_there_and_goes_on(monkeypatch: pytest.MonkeyPat
     assert (row.state, row.step) == ("needs_attention", "provision")
     told = sentence(row)
     assert "failed (status 3): no quota" in told
-    assert "The machine before still answers with its host key." in told
+    assert "The old machine still answers with its host key." in told
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
     run.rounds()
     run.check()

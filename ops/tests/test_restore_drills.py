@@ -155,7 +155,7 @@ def test_a_snapshot_is_restored_and_the_proof_is_kept(members: Etcd, local: Back
     BackupRun.objects.update(checks={**found, "live_keys": 26})
     operation = work(ask(policy))
     assert (operation.state, operation.result) == (State.FAILED, "drill_differs")
-    assert "live_keys 25" in said(operation)
+    assert "in the number of keys alive (25, not 26)." in said(operation)
     assert BackupDrill.objects.filter(state="failed").count() == 1
 
 
@@ -190,7 +190,7 @@ def test_without_its_programs_a_drill_says_so_first(local: BackupTarget, monkeyp
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     operation = work(ask(policy))
     assert operation.result == "drill_no_program"
-    assert said(operation).startswith("etcd is not on the machine of the worker")
+    assert said(operation).startswith("etcd is missing where drills run")
 
 
 def test_nothing_to_try_and_one_at_a_time(local: BackupTarget) -> None:

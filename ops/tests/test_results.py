@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ops.wording import result_sentence
+from ops.wording import backups, certificates, containers, deployments, replacement, result_sentence
 from ops.wording.checks import CHECKS
-from ops.wording.results import MENDS
+from ops.wording.results import MENDS, RESULTS
 
 UNHEALTHY = {
     "version": "45.1",
@@ -27,13 +27,13 @@ UNHEALTHY = {
         (
             "cancelled",
             {"by": "user:anna", "reason": "", "runs": "", "taken_back": ["staged", "hold"]},
-            "Cancelled by user:anna. Taken back from the host: a staged deployment, the hold on the update agent.",
+            "Cancelled by user:anna. Taken back: a staged deployment, the hold on the update agent.",
         ),
         (
             "cancelled",
             {"by": "user:anna", "reason": "late", "runs": "45.1", "taken_back": ["hold"]},
             "Cancelled by user:anna: late. The host had restarted already, and runs 45.1. "
-            "Taken back from the host: the hold on the update agent.",
+            "Taken back: the hold on the update agent.",
         ),
         (
             "rejected",
@@ -44,7 +44,7 @@ UNHEALTHY = {
             "deadline",
             {"waited_for": "unreachable", "message": "No route.", "runs": "", "taken_back": ["hold"]},
             "The deadline has passed. Until then: The host does not answer: No route. "
-            "Taken back from the host: the hold on the update agent.",
+            "Taken back: the hold on the update agent.",
         ),
         (
             "deadline",
@@ -55,7 +55,7 @@ UNHEALTHY = {
         (
             "rollback_refused",
             {"said": "no", "failure": UNHEALTHY},
-            "The host refused to roll back, and runs what it ran: no It was to go back to the version before, since 45.1 "
+            "The host refused to roll back, and runs what it ran: no. It was to go back to the version before, since 45.1 "
             "was not healthy. kubelet.service failed since the restart.",
         ),
         (
@@ -71,6 +71,54 @@ UNHEALTHY = {
             "Nothing was changed. Signed in at a terminal: core (pts/0). "
             "Let them sign out, or ask again with “Also when somebody is signed in” (ignore_sessions).",
         ),
+        # One code: a unit of a host, and a Deployment of a cluster.
+        ("image_runs_already", {"unit": "web.service"}, "Nothing to do: web.service runs this image already."),
+        (
+            "image_runs_already",
+            {"name": "shop/web", "image": "q.io/t/web:2"},
+            "Nothing to do: shop/web is set to run q.io/t/web:2 already.",
+        ),
+        (
+            "old_answers",
+            {"minutes": 60, "there": "old"},
+            "After 60 min the old machine still answers with its host key: it was not deleted. "
+            "Delete it, then choose Go on, which gives the new one as much time again.",
+        ),
+        (
+            "not_fetched",
+            {"minutes": 60, "there": "nothing"},
+            "Nothing has fetched the config of the new machine within 60 min. Look at its console, and whether it reaches "
+            "FleetUI. Go on gives it as much time again. Nothing answers at its address.",
+        ),
+        (
+            "offer_over",
+            {"ending": "expired", "there": "nothing"},
+            "The new machine cannot fetch its config any more: its time is over. Nothing answers at its address.",
+        ),
+        (
+            "hook_failed",
+            {"name": "racks", "status": 3, "said": "no quota", "there": "old"},
+            "The command of racks failed (status 3): no quota. The old machine still answers with its host key.",
+        ),
+        (
+            "not_uncordoned",
+            {"kind": "unreachable", "server": "https://k:6443"},
+            "The node is still cordoned: FleetUI could not uncordon it. Nothing answers at https://k:6443. Look whether the "
+            "API server runs, and whether a firewall lets FleetUI through. Then choose Go on, which tries it again.",
+        ),
+        (
+            "ended_by_person",
+            {
+                "by": "user:anna",
+                "reason": "later",
+                "left": ["cordon"],
+                "before": "drain_late",
+                "known": {"minutes": 15, "count": 1, "pods": "shop/web-1", "asks": True},
+            },
+            "anna ended it: later. This may still be on the host: the cordon of its node in the cluster. Before that: "
+            "The drain's time limit of 15 min is over, and 1 pod is still there: shop/web-1. "
+            "FleetUI uncordons the node as soon as the API of the cluster answers.",
+        ),
     ],
 )
 def test_the_end_says_what_is_so_now(result: str, params: dict[str, Any], said: str) -> None:
@@ -79,3 +127,16 @@ def test_the_end_says_what_is_so_now(result: str, params: dict[str, Any], said: 
 
 def test_every_mend_is_one_of_a_check_that_there_is() -> None:
     assert set(MENDS) <= set(CHECKS)
+
+
+def test_no_table_of_results_hides_a_sentence_of_another() -> None:
+    tables = [
+        backups.RESULTS,
+        replacement.RESULTS,
+        containers.CONTAINER_RESULTS,
+        certificates.CERTIFICATE_RESULTS,
+        deployments.RESULTS,
+    ]
+    for table in tables:
+        for code, forms in table.items():
+            assert [form for form in forms if form not in RESULTS[code]] == [], code

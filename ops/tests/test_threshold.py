@@ -242,7 +242,8 @@ class TestRetry:
         assert "Retry the rest (4)" in text
         one = page.get(f"/operations/{stopped.operations.get(number=2).pk}/").content.decode()
         assert (
-            "Not begun, and nothing was changed: 1 operation of its request ended badly, and it stops after 1." in one
+            "Not begun, and nothing was changed: 1 operation of its request ended badly, and the request was to stop after 1."
+            in one
         )
         assert "stopped the request: too many of it ended badly" in one
         again = page.post(f"/operations/requests/{stopped.pk}/retry/", {})

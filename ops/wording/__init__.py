@@ -96,24 +96,39 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         known["what"] = "; ".join(told)
     if result == "ended_by_person":
         before = str(known.get("before", ""))
-        known["why"] = result_sentence(before, known.get("known")) if before else "–"
+        # What was asked of a person then is not asked any more.
+        known["why"] = result_sentence(before, {**(known.get("known") or {}), "asks": None}) if before else "–"
         known["by"] = str(known.get("by", "")).partition(":")[2] or known.get("by", "")
         known["reason"] = str(known.get("reason", "")).rstrip(".")
-        known["what"] = _leftovers(known.get("left") or [])
+        left = known.get("left") or []
+        known |= {"what": _leftovers(left), "cordon_goes": "cordon" in left}
         result = "ended_with_rest" if known["what"] else result
     if result in ("left_behind", "not_taken_back", "contact_refused"):
         what = known.get("what") or []
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
     if result in ("cluster_refused", "not_uncordoned"):
         known["why"], known["mend"] = kubernetes.problem(str(known.get("kind", "")), known)
+    if result == "drill_differs":
+        known["what"] = str(backups.DIFFERENCES.get(str(known.get("what", "")), known.get("what", "")))
+    if result == "offer_over":
+        known["ending"] = str(replacement.ENDINGS.get(str(known.get("ending", "")), known.get("ending", "")))
+    if (result, known.get("there")) in replacement.SAY_SO:
+        known.pop("there")
     if result == "deadline":
         known["why"] = wait_sentence(str(known.get("waited_for", "")), known)
         result = "deadline_untouched" if known.pop("untouched", False) else result
-    if result in replacement.MENDS:
-        return " ".join([fill(RESULTS[result], known), str(replacement.MENDS[result]), *_so_now(known)])
+    if result in replacement.RESULT_MENDS:
+        return _joined(fill(RESULTS[result], known), str(replacement.RESULT_MENDS[result]), *_so_now(known))
     if result not in RESULTS:
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
-    return " ".join([fill(RESULTS[result], known), *_so_now(known)])
+    return _joined(fill(RESULTS[result], known), *_so_now(known))
+
+
+def _joined(first: str, *others: str) -> str:
+    """One after the other. What a host or a program said at the end of the first has not always a full stop."""
+    if others and first and first[-1] not in ".!?:;":
+        first = _("%(sentence)s.") % {"sentence": first}
+    return " ".join([first, *others])
 
 
 def _so_now(known: Mapping[str, Any]) -> list[str]:
@@ -125,6 +140,9 @@ def _so_now(known: Mapping[str, Any]) -> list[str]:
         "rolls_out": {"name": known["rolls_out"]} if known.get("rolls_out") else None,
         "runs": {"version": known["runs"]} if known.get("runs") else None,
         "taken_back": {"what": _leftovers(known["taken_back"])} if known.get("taken_back") else None,
+        "asks": {} if known.get("asks") else None,
+        "went_no_further": {} if known.get("asks") is False else None,
+        "cordon_goes": {} if known.get("cordon_goes") else None,
     }
     told = [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
     return [*told, str(replacement.THERE[known["there"]])] if known.get("there") in replacement.THERE else told

@@ -54,12 +54,12 @@ TARGETS: dict[str, tuple[Promise, Promise]] = {
     "full": (_("The target is full."), _("Make room there, or keep fewer backups.")),
     "clock": (_("The clocks of FleetUI and of the target differ too much."), _("Set both clocks by NTP.")),
     "refused": (
-        _("The target refuses how it is to be kept."),
+        _("The target refuses this encryption or lock."),
         _("Check encryption and lock: a lock needs a bucket that was made with object lock."),
     ),
     "tls": (
-        _("The certificate of the target does not hold."),
-        _("Give the name that its certificate is for, from an authority that this machine trusts."),
+        _("The certificate of the target is not trusted, or is for another name."),
+        _("Give the name that it was made for, and let this machine trust the authority that signed it."),
     ),
     "no_contact": (_("The target does not answer."), _("Check the address, and whether this machine may reach it.")),
     "broken": (_("The connection to the target broke."), _("Check the network between FleetUI and the target.")),
@@ -72,7 +72,7 @@ TARGETS: dict[str, tuple[Promise, Promise]] = {
         _("Do not use this target before its disks were checked."),
     ),
     "does_not_list": (
-        _("What was written does not stand in the list of the target."),
+        _("What was written is missing from the list of the target."),
         _("Allow these keys to list the bucket."),
     ),
     "bad_key": (_("The name of a backup cannot be used."), _("Give the policy another name.")),
@@ -97,17 +97,18 @@ RESULTS: dict[str, Forms] = {
     "copied": (_("%(size)s were copied."),),
     "verified": (_("Read back as it was written: %(size)s."),),
     "backed_up": (
-        _("%(size)s lie at %(location)s, read back as they were written. Of the older ones, %(deleted)s went."),
-        _("%(size)s lie at %(location)s, read back as they were written."),
+        _("Backed up %(size)s to %(location)s, and read it back unchanged. Older backups deleted: %(deleted)s."),
+        _("Backed up %(size)s to %(location)s, and read it back unchanged."),
         _("Backed up."),
     ),
-    "drill_ready": (_("There is a backup to try, and what it takes."),),
+    "drill_ready": (_("There is a backup to try, and the worker has the programs that it takes."),),
     "drill_restored": (
         _(
-            "Restored from %(location)s into an etcd: revision %(revision)s, %(live_keys)s keys alive, as in the snapshot."
+            "Restored from %(location)s into a temporary etcd: revision %(revision)s, %(live_keys)s keys alive, as in "
+            "the snapshot."
         ),
-        _("Restored from %(location)s into an etcd, as in the snapshot."),
-        _("Restored into an etcd, as in the snapshot."),
+        _("Restored from %(location)s into a temporary etcd, as in the snapshot."),
+        _("Restored into a temporary etcd, as in the snapshot."),
     ),
     "drill_listed": (
         _("Read all of %(location)s: %(files)s files and directories, %(content)s. Nothing was restored."),
@@ -119,10 +120,10 @@ RESULTS: dict[str, Forms] = {
     ),
     "drill_opened": (
         _(
-            "Opened %(location)s: the database is whole (%(content)s), with audit event %(audit_seq)s, and the keys that are here"
-            " open it. Nothing was restored."
+            "Opened %(location)s: the database is whole (%(content)s), audit event %(audit_seq)s included, and FleetUI's present "
+            "keys open it. Nothing was restored."
         ),
-        _("Opened it: the database is whole, and the keys that are here open it. Nothing was restored."),
+        _("Opened it: the database is whole, and FleetUI's present keys open it. Nothing was restored."),
     ),
     "drill_no_keys": (
         _(
@@ -141,7 +142,7 @@ RESULTS: dict[str, Forms] = {
         _("FleetUI cannot write its copy of the database."),
     ),
     "own_no_room": (
-        _("Below %(path)s are %(free)s free, and a copy of the database needs %(needed)s. Make room there."),
+        _("Only %(free)s are free below %(path)s, and a copy of the database needs %(needed)s. Make room there."),
         _("There is too little room for a copy of the database."),
     ),
     "own_failed": (
@@ -149,30 +150,34 @@ RESULTS: dict[str, Forms] = {
         _("FleetUI's database could not be copied."),
     ),
     "nothing_to_prove": (
-        _("There is no good backup of %(policy)s any more. Back up first."),
-        _("There is no good backup any more. Back up first."),
+        _("There is no good backup of %(policy)s to try. Back up first."),
+        _("There is no good backup to try. Back up first."),
     ),
     "drill_no_program": (
-        _("%(program)s is not on the machine of the worker for the queue stream. Install it there."),
-        _("A program is missing on the machine of the worker for the queue stream."),
+        _(
+            "%(program)s is missing where drills run: on the machine of the worker for the queue stream. Install it there."
+        ),
+        _("A program is missing where drills run: on the machine of the worker for the queue stream."),
     ),
     "drill_no_folder": (
         _("The drill cannot write below %(path)s: %(said)s. Make it writable for FleetUI's user."),
         _("The drill cannot write its files."),
     ),
     "drill_no_room": (
-        _("Below %(path)s are %(free)s free, and the drill needs %(needed)s. Make room there."),
+        _("Only %(free)s are free below %(path)s, and the drill needs %(needed)s. Make room there."),
         _("There is too little room for the drill."),
     ),
     "drill_other_bytes": (
-        _("What lies at the target is not what was written: %(size)s, SHA-256 %(sha256)s. Do not rely on this backup."),
-        _("What lies at the target is not what was written. Do not rely on this backup."),
+        _(
+            "Do not rely on this backup: what lies at the target is not what was written (%(size)s, SHA-256 %(sha256)s)."
+        ),
+        _("Do not rely on this backup: what lies at the target is not what was written."),
     ),
     "drill_unreadable": (
-        _("The backup cannot be read to its end: %(said)s"),
-        _("The backup cannot be read to its end."),
+        _("Do not rely on this backup: it cannot be read to its end (%(said)s)."),
+        _("Do not rely on this backup: it cannot be read to its end."),
     ),
-    "drill_empty": (_("The archive holds nothing."),),
+    "drill_empty": (_("Do not rely on this backup: its archive is empty."),),
     "drill_not_restored": (
         _("etcd does not restore this snapshot: %(said)s"),
         _("etcd does not restore this snapshot."),
@@ -182,28 +187,31 @@ RESULTS: dict[str, Forms] = {
         _("The etcd that was restored does not answer."),
     ),
     "drill_differs": (
-        _("The restored etcd has %(what)s %(seen)s, and the snapshot had %(expected)s."),
-        _("The restored etcd holds something else than the snapshot."),
+        _(
+            "Do not rely on this backup: what was restored differs from the snapshot in %(what)s (%(seen)s, not "
+            "%(expected)s)."
+        ),
+        _("Do not rely on this backup: what was restored differs from the snapshot."),
     ),
     "reported_good": (_("Reported as good by %(by)s."), _("Reported as good.")),
     "reported_failed": (_("Reported as failed: %(said)s"), _("Reported as failed.")),
     "policy_gone": (_("The backup policy was deleted."),),
     "policy_changed": (
-        _("The policy %(policy)s is not carried out by FleetUI any more."),
-        _("The policy was changed."),
+        _("The policy %(policy)s was changed: FleetUI does not make its backups any more."),
+        _("The policy was changed: FleetUI does not make its backups any more."),
     ),
     "policy_elsewhere": (
         _("The policy %(policy)s does not back up this node."),
         _("The policy does not back up this node."),
     ),
     "target_sealed": (
-        _("The keys of the target cannot be opened: %(said)s"),
-        _("The keys of the target cannot be opened."),
+        _("The keys of the target cannot be opened: %(said)s Give FleetUI back the encryption key that sealed them."),
+        _("The keys of the target cannot be opened. Give FleetUI back the encryption key that sealed them."),
     ),
     "backup_runs": (_("Another backup of %(policy)s is under way."), _("Another backup of it is under way.")),
     "no_header": (
-        _("The host did not say what its snapshot is: %(said)s"),
-        _("The host did not say what its snapshot is."),
+        _("The host did not give size and SHA-256 of its snapshot, so it was not kept: %(said)s"),
+        _("The host did not give size and SHA-256 of its snapshot, so it was not kept."),
     ),
     "not_a_backup": (
         _("What the host printed is no backup: %(said)s"),
@@ -214,14 +222,19 @@ RESULTS: dict[str, Forms] = {
         _("The command on the host failed (status %(status)s)."),
         _("The command on the host failed."),
     ),
-    "differs_from_host": (_("What arrived is not what the host has. It was not kept."),),
-    "reads_differently": (_("What was read back from the target is not what was written. It does not count."),),
+    "differs_from_host": (_("What arrived differs from the snapshot on the host, and was not kept. Back up again."),),
+    "reads_differently": (
+        _(
+            "What was read back from the target is not what was written, so this backup does not count. Do not use the "
+            "target before its disks were checked."
+        ),
+    ),
     "operation_gone": (_("The operation was removed before it ended."),),
 }
 WAITS: dict[str, Forms] = {
     "copies": (_("The stream to the target is about to begin."),),
     "target_answers": (
-        _("Waits for the target, to take away what was begun there: %(why)s"),
+        _("Waits for the target, to remove the unfinished copy there: %(why)s"),
         _("Waits for the target."),
     ),
 }
@@ -237,20 +250,22 @@ NOTES: dict[str, Forms] = {
         _("Copied %(size)s, SHA-256 %(sha256)s."),
     ),
     "backup_differs": (_("Read back %(size)s with SHA-256 %(sha256)s: not what was written."),),
-    "backup_locked": (_("%(location)s is due to go, and the target does not let it yet: %(said)s"),),
-    "backup_deleted": (_("Deleted %(location)s: older than it is kept."),),
-    "backup_half_forgotten": (_("Took away what an earlier attempt began at %(location)s."),),
+    "backup_locked": (_("%(location)s is to be deleted, and the target does not allow it yet: %(said)s"),),
+    "backup_deleted": (_("Deleted %(location)s: its policy does not keep it any longer."),),
+    "backup_half_forgotten": (_("Removed the unfinished copy of an earlier attempt at %(location)s."),),
     "backup_not_tidied": (_("The target could not be tidied up now; the next run does it. %(why)s"),),
 }
 STEPS: dict[str, Promise] = {
     "copy": _("Stream to the target"),
     "read_back": _("Read back and compare"),
-    "keep": _("Let go what is older than it is kept"),
+    "keep": _("Delete backups that are not kept any longer"),
     "drill_check": _("See what there is to try, and with what"),
     "drill_try": _("Fetch it, compare it, restore it"),
 }
+#: In what a restored etcd may differ from its snapshot.
+DIFFERENCES: dict[str, Promise] = {"revision": _("its revision"), "live_keys": _("the number of keys alive")}
 LEFTOVERS: dict[str, Promise] = {
-    "upload": _("what was begun at the backup target"),
+    "upload": _("an unfinished copy at the backup target"),
     "on_host": _("a snapshot file"),
 }
 

@@ -106,15 +106,19 @@ CHECKS: dict[str, Forms] = {
     ),
     "pods_local": (
         ngettext_lazy(
-            "%(count)d pod keeps data in an emptyDir volume, which would be lost: %(pods)s. Allow it, or move it first.",
-            "%(count)d pods keep data in emptyDir volumes, which would be lost: %(pods)s. Allow it, or move them first.",
+            "%(count)d pod keeps data in an emptyDir volume, which would be lost: %(pods)s. "
+            "Allow it (delete_emptydir), or move it first.",
+            "%(count)d pods keep data in emptyDir volumes, which would be lost: %(pods)s. "
+            "Allow it (delete_emptydir), or move them first.",
             "count",
         ),
     ),
     "pods_unmanaged": (
         ngettext_lazy(
-            "%(count)d pod has no controller that would start it elsewhere: %(pods)s. Allow it to go, or move it first.",
-            "%(count)d pods have no controller that would start them elsewhere: %(pods)s. Allow them to go, or move them first.",
+            "%(count)d pod has no controller that would start it elsewhere: %(pods)s. "
+            "Allow it to go (delete_unmanaged), or move it first.",
+            "%(count)d pods have no controller that would start them elsewhere: %(pods)s. "
+            "Allow them to go (delete_unmanaged), or move them first.",
             "count",
         ),
     ),

@@ -2,6 +2,7 @@
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
 
@@ -21,25 +22,43 @@ WAITS: dict[str, Forms] = {
         _("%(updated)s of %(wanted)s pods of %(name)s are new. %(said)s."),
         _("%(updated)s of %(wanted)s pods of %(name)s are new."),
     ),
-    "rollout_old_go": (_("All pods of %(name)s are new; %(old)s old ones are still to end."),),
+    "rollout_old_go": (
+        ngettext_lazy(
+            "All pods of %(name)s are new; %(old)d old one is still to end.",
+            "All pods of %(name)s are new; %(old)d old ones are still to end.",
+            "old",
+        ),
+    ),
     "rollout_becoming_ready": (
         _("%(available)s of %(updated)s new pods of %(name)s are available. %(said)s."),
         _("%(available)s of %(updated)s new pods of %(name)s are available."),
     ),
 }
 NOTES: dict[str, Forms] = {
-    "deployment_changed": (_("%(name)s is to run %(images)s."),),
+    "deployment_changed": (_("%(name)s is now set to run %(images)s."),),
     "goes_back_to": (_("Goes back to revision %(revision)s: %(images)s."),),
-    "rolled_out": (_("%(count)s pods of %(name)s run it, and are available."),),
+    "rolled_out": (
+        ngettext_lazy(
+            "%(count)d pod of %(name)s runs it, and is available.",
+            "%(count)d pods of %(name)s run it, and are available.",
+            "count",
+        ),
+    ),
 }
 CHECKS: dict[str, Forms] = {
-    "rollout_paused": (_("The rolling updates of %(name)s are paused: nothing would happen. Resume it first."),),
+    "rollout_paused": (_("The rolling updates of %(name)s are paused: nothing would happen. Resume them first."),),
     "no_such_container": (_("%(name)s has no container %(container)s any more."),),
-    "no_revision_before": (_("%(name)s has no revision before this one that is kept."),),
+    "no_revision_before": (_("The cluster keeps no earlier revision of %(name)s."),),
 }
 RESULTS: dict[str, Forms] = {
-    "image_runs_already": (_("Nothing to do: %(name)s is to run %(image)s already."),),
-    "rolled_out": (_("%(name)s runs %(images)s: all %(wanted)s pods are new and available."),),
+    "image_runs_already": (_("Nothing to do: %(name)s is set to run %(image)s already."),),
+    "rolled_out": (
+        ngettext_lazy(
+            "%(name)s runs %(images)s: its %(wanted)d pod is new and available.",
+            "%(name)s runs %(images)s: all %(wanted)d pods are new and available.",
+            "wanted",
+        ),
+    ),
     "rollout_late": (
         _(
             "The rolling update of %(name)s passed its deadline: %(updated)s of %(wanted)s pods are new, %(available)s old and "
@@ -48,15 +67,18 @@ RESULTS: dict[str, Forms] = {
         _("The rolling update of %(name)s passed its deadline. Roll it back, or mend the image."),
     ),
     "rollout_superseded": (
-        _("Somebody changed %(name)s meanwhile: it is to run %(images)s now. That update is not followed here."),
+        _("Somebody changed %(name)s meanwhile: it is set to run %(images)s now. That update is not followed here."),
     ),
     "rollout_was_paused": (
-        _("Somebody paused the rolling updates of %(name)s: %(updated)s of %(wanted)s pods are new. Resume it there."),
+        _(
+            "Somebody paused the rolling updates of %(name)s: %(updated)s of %(wanted)s pods are new. Resume them in the "
+            "cluster (kubectl rollout resume); they are not followed here any more."
+        ),
     ),
-    "no_revision_before": (_("Nothing was changed: %(name)s has no revision before this one that is kept."),),
+    "no_revision_before": (_("Nothing was changed: the cluster keeps no earlier revision of %(name)s."),),
 }
 SO_NOW: dict[str, Promise] = {
-    "rolls_out": _("The rolling update of %(name)s was begun, and goes on in the cluster; a roll back undoes it."),
+    "rolls_out": _("The rolling update of %(name)s was begun, and goes on in the cluster; a rollback undoes it."),
 }
 ROLLOUTS: dict[str, tuple[str, Promise]] = {
     "done": ("ok", _("rolled out")),

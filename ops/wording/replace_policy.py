@@ -13,8 +13,8 @@ STANDINGS: Mapping[str, Forms] = {
     "due": (_("Its replacement is asked for within half a minute."),),
     "waits": (
         ngettext_lazy(
-            "Asked for when it has been silent for %(minutes)d more minute.",
-            "Asked for when it has been silent for %(minutes)d more minutes.",
+            "Its replacement is asked for when it has been silent for %(minutes)d more minute.",
+            "Its replacement is asked for when it has been silent for %(minutes)d more minutes.",
             "minutes",
         ),
     ),
@@ -25,16 +25,16 @@ STANDINGS: Mapping[str, Forms] = {
     "stopped": (_("All operations are stopped, so nothing is asked for."),),
     "held_half": (
         ngettext_lazy(
-            "Held: %(failing)s of %(nodes)d node of the pool does not answer, which is more than half. It is rather the network.",
-            "Held: %(failing)s of %(nodes)d nodes of the pool do not answer, which is more than half. It is rather the network.",
+            "Held: %(failing)s of %(nodes)d node of the pool does not answer, which is more than half. The network is the likely cause.",
+            "Held: %(failing)s of %(nodes)d nodes of the pool do not answer, which is more than half. The network is the likely cause.",
             "nodes",
         ),
     ),
-    "held_nothing_answers": (_("Held: no node of the fleet answers. It is rather FleetUI's own network."),),
+    "held_nothing_answers": (_("Held: no node of the fleet answers. FleetUI's own network is the likely cause."),),
     "most_per_day": (
         ngettext_lazy(
-            "%(n)d was asked for within 24 hours, which is the most. The next one is asked for from %(until)s on.",
-            "%(n)d were asked for within 24 hours, which is the most. The next one is asked for from %(until)s on.",
+            "%(n)d was asked for within 24 hours, the most that the policy allows. The next one is asked for from %(until)s on.",
+            "%(n)d were asked for within 24 hours, the most that the policy allows. The next one is asked for from %(until)s on.",
             "n",
         ),
     ),

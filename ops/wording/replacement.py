@@ -65,15 +65,18 @@ WAITS: dict[str, Forms] = {
     "provisioner_works": (_("%(name)s is at work."), _("The provisioner is at work.")),
     "hook_runs": (_("The command of %(name)s runs."), _("The command runs.")),
     "hook_works": (
-        _("%(name)s says that it works: %(said)s It is asked again."),
-        _("%(name)s says that it works, and is asked again."),
+        _("%(name)s is still at work, and is asked again. It says: %(said)s"),
+        _("%(name)s is still at work, and is asked again."),
     ),
     "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
     "tf_agreed": (_("The plan of %(name)s replaces this machine only; it is applied."),),
     "tf_applies": (_("%(name)s applies the plan."), _("The plan is applied.")),
     "runs_elsewhere": (
-        _("The command was started by a worker with another data folder; that one has to see its end."),
+        _(
+            "Waits for the worker that started the command: it has another data folder, and it alone can see how the "
+            "command ends."
+        ),
     ),
     "person_deletes": (
         _("Waits for a person: delete the machine of %(node)s, then confirm it here."),
@@ -96,19 +99,19 @@ WAITS: dict[str, Forms] = {
     ),
     "other_key_shown": (
         _(
-            "What answers there shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
+            "What answers at its address shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
             "It is not trusted; the right one has until %(until)s."
         ),
-        _("What answers there shows another host key than the one that was made for the new machine."),
+        _("What answers at its address shows another host key than the one that was made for the new machine."),
     ),
     "old_still_answers": (
-        _("The machine before still answers with its host key; the new one has until %(until)s."),
-        _("The machine before still answers with its host key."),
+        _("The old machine still answers with its host key; the new one has until %(until)s."),
+        _("The old machine still answers with its host key."),
     ),
 }
 NOTES: dict[str, Forms] = {
     "offered": (_("%(version)s was rendered for it, with a host key of its own."),),
-    "offer_taken_back": (_("The config of the new machine leads nowhere any more."),),
+    "offer_taken_back": (_("The config of the new machine was taken back: its address leads nowhere any more."),),
     "provisioner_asked": (_("Started on the machine of FleetUI: %(command)s"),),
     "provisioner_said": (_("The provisioner says: %(said)s"),),
     "machine_met": (
@@ -125,7 +128,7 @@ CHECKS: dict[str, Forms] = {
     ),
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
     "machine_deleted": (
-        _("The machine of %(name)s is deleted with everything on its disks. There is no way back from that."),
+        _("The machine of %(name)s will be deleted with everything on its disks. There is no way back from that."),
     ),
     "not_replaceable": ("%(why)s",),
     "intended_changed": (
@@ -158,7 +161,26 @@ CHECKS: dict[str, Forms] = {
 #: What to do about it, where the sentence alone does not say so.
 MENDS: dict[str, Promise] = {
     **{code: mend for code, (_forms, mend) in NOT_READY.items()},
-    "pool_none_left": _("Mend the others first, or ask again with “Also when no other node works” (ignore_pool)."),
+    "pool_none_left": _(
+        "Mend the others first, or ask again with “Also when no other node of its pool works” (ignore_pool)."
+    ),
+}
+#: What to do about a result.
+RESULT_MENDS: dict[str, Promise] = {
+    **{code: mend for code, (_forms, mend) in NOT_READY.items()},
+    "not_fetched": _("Look at its console, and whether it reaches FleetUI. Go on gives it as much time again."),
+    "not_arrived": _("Look at its console. Go on gives it as much time again."),
+    "note_unread": _("Go on asks it again."),
+    "other_version": _("End this operation, and ask again."),
+    "old_answers": _("Delete it, then choose Go on, which gives the new one as much time again."),
+}
+#: Why the new machine cannot fetch its config any more, by where its offer stands.
+ENDINGS: dict[str, Promise] = {
+    "revoked": _("somebody took it back"),
+    "replaced": _("another one was made ready for this node"),
+    "moved": _("the node is in another pool now"),
+    "absent": _("it is not there any more"),
+    "expired": _("its time is over"),
 }
 RESULTS: dict[str, Forms] = {
     "replaced": (
@@ -173,8 +195,8 @@ RESULTS: dict[str, Forms] = {
         _("Nothing was deleted, since it is not certain that nothing answers: %(said)s"),
         _("Nothing was deleted: the machine answers again."),
     ),
-    "not_offered": (_("The config of the new machine could not be made ready: %(said)s"),),
-    "offer_over": (_("The config of the new machine was taken back meanwhile (%(ending)s)."),),
+    "not_offered": (_("Nothing was deleted, since the config of the new machine could not be made ready: %(said)s"),),
+    "offer_over": (_("The new machine cannot fetch its config any more: %(ending)s."),),
     "hook_failed": (
         _("The command of %(name)s failed (status %(status)s): %(said)s"),
         _("The command of %(name)s failed (status %(status)s)."),
@@ -185,16 +207,16 @@ RESULTS: dict[str, Forms] = {
         _("The command of %(name)s answered without a state of replaced, working or failed: %(said)s"),
         _("The command answered without a state of replaced, working or failed."),
     ),
-    "hook_handle": (_("What the command of %(name)s gave to keep is no object, or too large."),),
+    "hook_handle": (_("The handle that the command of %(name)s answered is no JSON object, or is too large."),),
     "hook_address": (_("The command of %(name)s gave an address that cannot be used: %(said)s"),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
     "tf_plan_failed": (
-        _("%(name)s could not make the plan: %(said)s Nothing was changed."),
-        _("The plan could not be made. Nothing was changed."),
+        _("Nothing was changed, since %(name)s could not make the plan: %(said)s"),
+        _("Nothing was changed, since the plan could not be made."),
     ),
     "tf_plan_unread": (
-        _("The plan of %(name)s could not be read: %(said)s Nothing was changed."),
-        _("The plan could not be read. Nothing was changed."),
+        _("Nothing was changed, since the plan of %(name)s could not be read: %(said)s"),
+        _("Nothing was changed, since the plan could not be read."),
     ),
     "tf_other_changes": (
         _(
@@ -209,8 +231,12 @@ RESULTS: dict[str, Forms] = {
         _("The plan does not replace the resource. Nothing was changed."),
     ),
     "tf_no_variable": (
-        _("The configuration of %(name)s has no variable “fleetui”, which leads to the config. Nothing was changed."),
-        _("The configuration has no variable “fleetui”, which leads to the config. Nothing was changed."),
+        _(
+            "The configuration of %(name)s has no variable “fleetui”, by which the new machine gets its config. Nothing was changed."
+        ),
+        _(
+            "The configuration has no variable “fleetui”, by which the new machine gets its config. Nothing was changed."
+        ),
     ),
     "tf_apply_failed": (
         _("%(name)s could not apply the plan: %(said)s"),
@@ -218,7 +244,8 @@ RESULTS: dict[str, Forms] = {
     ),
     "tf_cut_off": (
         _(
-            "%(name)s was cut off while it applied the plan. Compare its state with what is there, then go on: it plans anew."
+            "%(name)s was cut off while it applied the plan. Compare its state with what is there, then choose Go on: "
+            "it plans anew."
         ),
         _("It was cut off while it applied the plan."),
     ),
@@ -233,33 +260,35 @@ RESULTS: dict[str, Forms] = {
     ),
     "other_key": (
         _(
-            "What answers there shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
+            "What answers at its address shows the host key %(fingerprint)s, and not the one that was made for the new machine. "
             "It is not trusted. See whether another machine has its address."
         ),
-        _("What answers there shows another host key than the one that was made for the new machine."),
+        _("What answers at its address shows another host key than the one that was made for the new machine."),
     ),
     "old_answers": (
-        _("After %(minutes)s min the machine before still answers with its host key: it was not deleted."),
-        _("The machine before still answers: it was not deleted."),
+        _("After %(minutes)s min the old machine still answers with its host key: it was not deleted."),
+        _("The old machine still answers: it was not deleted."),
     ),
     "note_unread": (
         _("The new machine did not say in time with which config it was made: %(message)s"),
         _("The new machine did not say in time with which config it was made."),
     ),
     "other_version": (
-        _("The new machine was to be made with %(version)s, and says %(said)s of itself."),
-        _("The new machine was to be made with %(version)s, and says nothing of it."),
+        _("The new machine was to be made with %(version)s, and says that it was made with %(said)s."),
+        _("The new machine was to be made with %(version)s, and does not say with what it was made."),
         _("The new machine was made with another version."),
     ),
     **{code: forms for code, (forms, _mend) in NOT_READY.items()},
 }
 #: What is there now, when it could not go on.
 THERE: dict[str, Promise] = {
-    "old": _("The machine before still answers with its host key."),
+    "old": _("The old machine still answers with its host key."),
     "nothing": _("Nothing answers at its address."),
     "other_key": _("Something answers at its address, with another host key than the trusted one."),
     "new": _("The new machine answers."),
 }
+#: Results that say themselves what is there.
+SAY_SO = frozenset({("old_answers", "old"), ("other_key", "other_key"), ("not_arrived", "nothing")})
 REFUSALS: dict[str, Forms] = {
     "needs_permissions": (
         _("You may not have it replaced: that needs %(permissions)s as well."),
@@ -270,8 +299,8 @@ REFUSALS: dict[str, Forms] = {
     ),
     "no_pool": (_("It is in no pool, so that nothing says what it should be made with."),),
     "no_provisioner": (
-        _("Nothing is known that makes machines of the pool %(pool)s: an admin gives it a provisioner under Settings."),
-        _("Nothing is known that makes machines of its pool."),
+        _("The pool %(pool)s has no provisioner, which makes its machines: an admin gives it one under Settings."),
+        _("Its pool has no provisioner, which makes its machines."),
     ),
     "nothing_intended": (
         _("The pool %(pool)s intends no Ignition version: choose an approved one first."),

@@ -75,6 +75,8 @@ RESULTS: dict[str, Forms] = {
     **CONTAINER_RESULTS,
     **CERTIFICATE_RESULTS,
     **deployments.RESULTS,
+    # One code, of a container on a host and of one in a cluster.
+    "image_runs_already": (*deployments.RESULTS["image_runs_already"], *CONTAINER_RESULTS["image_runs_already"]),
     "node_drained": (
         ngettext_lazy(
             "Drained: %(count)d pod went. The node stays cordoned until it is uncordoned here.",
@@ -99,15 +101,19 @@ RESULTS: dict[str, Forms] = {
     ),
     "pods_came": (
         ngettext_lazy(
-            "%(count)d pod came meanwhile whose data would be lost: %(pods)s. Ask again, and say whether it may go.",
-            "%(count)d pods came meanwhile whose data would be lost: %(pods)s. Ask again, and say whether they may go.",
+            "%(count)d pod came meanwhile that keeps data in an emptyDir volume, or has no controller: %(pods)s. "
+            "Ask again, and say whether it may go (delete_emptydir, delete_unmanaged).",
+            "%(count)d pods came meanwhile that keep data in emptyDir volumes, or have no controller: %(pods)s. "
+            "Ask again, and say whether they may go (delete_emptydir, delete_unmanaged).",
             "count",
         ),
     ),
     "cluster_refused": (_("%(why)s %(mend)s"), _("The API of the cluster refused it.")),
     "not_uncordoned": (
-        _("The node could not be uncordoned yet. %(why)s Go on tries it again."),
-        _("The node could not be uncordoned yet. Go on tries it again."),
+        _(
+            "The node is still cordoned: FleetUI could not uncordon it. %(why)s %(mend)s Then choose Go on, which tries it again."
+        ),
+        _("The node is still cordoned: FleetUI could not uncordon it. Go on tries it again."),
     ),
     "arguments_there": (_("Nothing to do: the kernel arguments are as asked for already."),),
     "arguments_unread": (
@@ -126,8 +132,10 @@ RESULTS: dict[str, Forms] = {
     "cancelled": (_("Cancelled by %(by)s: %(reason)s."), _("Cancelled by %(by)s."), _("Cancelled.")),
     "threshold": (
         ngettext_lazy(
-            "Not begun, and nothing was changed: %(count)d operation of its request ended badly, and it stops after %(stop_after)s.",
-            "Not begun, and nothing was changed: %(count)d operations of its request ended badly, and it stops after %(stop_after)s.",
+            "Not begun, and nothing was changed: %(count)d operation of its request ended badly, "
+            "and the request was to stop after %(stop_after)s.",
+            "Not begun, and nothing was changed: %(count)d operations of its request ended badly, "
+            "and the request was to stop after %(stop_after)s.",
             "count",
         ),
     ),
@@ -296,7 +304,12 @@ SO_NOW: dict[str, Promise] = {
     **deployments.SO_NOW,
     "untouched": _("Nothing was changed."),
     "runs": _("The host had restarted already, and runs %(version)s."),
-    "taken_back": _("Taken back from the host: %(what)s."),
+    "taken_back": _("Taken back: %(what)s."),
+    "asks": _("The node stays cordoned. Go on gives its pods as much time again; End as failed takes back the cordon."),
+    "went_no_further": _(
+        "Nothing further was done, and the cordon is taken back. See what keeps these pods, then ask again."
+    ),
+    "cordon_goes": _("FleetUI uncordons the node as soon as the API of the cluster answers."),
     "was_to_go_back": _("It was to go back to the version before, since %(version)s was not healthy. %(why)s"),
 }
 #: What to do about a check that stands in the way, where its sentence alone does not say so.
@@ -315,7 +328,7 @@ MENDS: dict[str, Promise] = {
 }
 #: What an operation may leave on a host.
 LEFTOVERS: dict[str, Promise] = {
-    "cordon": _("the cordon of its node in the cluster, which goes when its API answers"),
+    "cordon": _("the cordon of its node in the cluster"),
     **backups.LEFTOVERS,
     **replacement.LEFTOVERS,
     "staged": _("a staged deployment"),

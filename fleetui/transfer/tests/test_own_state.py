@@ -414,7 +414,7 @@ class TestDrills:
         work(ask(policy))
         operation = work(request_drill(policy=policy, actor=SYSTEM, now=clock.now()).operations[0])
         assert operation.result == "drill_opened", said(operation)
-        assert "the keys that are here open it" in said(operation)
+        assert "FleetUI's present keys open it" in said(operation)
         drill = BackupDrill.objects.get()
         assert (drill.state, drill.proves) == ("good", "opened")
         assert drill.found["audit_seq"] > 0
