@@ -74,7 +74,11 @@ def plan(api: Api, given: argparse.Namespace) -> Code:
         as_json(found)
     else:
         _print_plan(found)
-    return Code.DONE if found["operations"] else Code.REFUSED
+    return Code.DONE if any(_may_start(one) for one in found["operations"]) else Code.REFUSED
+
+
+def _may_start(one: Mapping[str, Any]) -> bool:
+    return all(check["level"] != "block" for check in one["checks"])
 
 
 def _print_plan(found: Mapping[str, Any]) -> None:
@@ -91,7 +95,10 @@ def _print_plan(found: Mapping[str, Any]) -> None:
                 out(f"  $ {clean(shlex.join(command))}")
     for one in found["refused"]:
         out(f"{clean(one['node'])}: left out. {clean(one['reason'])}")
-    out(f"{len(found['operations'])} to do, {len(found['refused'])} left out. Nothing has happened yet.")
+    to_do = sum(_may_start(one) for one in found["operations"])
+    stops = len(found["operations"]) - to_do
+    stopped = f"{stops} would stop at the first check, " if stops else ""
+    out(f"{to_do} to do, {stopped}{len(found['refused'])} left out. Nothing has happened yet.")
 
 
 def run(api: Api, given: argparse.Namespace) -> Code:
@@ -127,7 +134,7 @@ def after_asking(api: Api, given: argparse.Namespace, made: dict[str, Any]) -> C
         return Code.REFUSED if refused and given.strict else Code.DONE
     tell(f"Request {made['request_id']}: {len(operations)} operation{'s' if len(operations) > 1 else ''}.")
     if made["approvals_needed"] and operations[0]["state"] == "awaiting_approval":
-        tell(f"It waits for {made['approvals_needed']} approval(s), until {local(made['approve_by'])}.")
+        tell(f"It waits for {made['approvals_needed']} more to approve it, until {local(made['approve_by'])}.")
     code = stay(api, given, made["request_id"], [one["id"] for one in operations])
     return Code.REFUSED if code is Code.DONE and refused and given.strict else code
 

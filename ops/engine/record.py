@@ -200,7 +200,8 @@ def _entry(row: Operation, columns: dict[str, Any]) -> Entry:
     outcome = "done" if state == State.SUCCEEDED else "failed"
     return Entry(
         actor=row.request.requester,
-        action=_AUDITED_END,
+        # It goes on when a person says so, and ends later.
+        action="operations.ask_person" if state == State.NEEDS_ATTENTION else _AUDITED_END,
         subject=f"operation:{row.pk}",
         before={"state": str(row.state)},
         after={"state": state, "kind": row.kind, "node": row.node_name, "result": columns["result"]},

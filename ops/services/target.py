@@ -82,7 +82,7 @@ def _asked_for(releases: ReleasesView, wanted: str, here: str, stream: str) -> R
 
 
 def _held(hold: VersionHold) -> Aim:
-    since = hold.held_at.isoformat(timespec="minutes")
+    since = hold.held_at.isoformat(timespec="seconds")
     by = hold.held_by.partition(":")[2] or hold.held_by
     return Aim(refused="held", params={"version": hold.version, "by": by, "since": since, "why": hold.reason})
 

@@ -62,7 +62,7 @@ UNHEALTHY = {
             "contact_refused",
             {"message": "Another key.", "mend": "Decide about it.", "what": ["hold"]},
             "Another key. Decide about it. This may still be on the host: the hold on the update agent. "
-            "Then choose Go on, which takes it back.",
+            "Go on continues with the step at which it stopped; End as failed takes that back.",
         ),
         ("contact_refused", {"message": "Another key.", "mend": "Decide.", "what": []}, "Another key. Decide."),
         (

@@ -53,6 +53,7 @@ def _words(action: str) -> str:
         "operations.go_on": _("let it go on"),
         "operations.resolve": _("ended it as failed"),
         "operations.end": _("it ended"),
+        "operations.ask_person": _("it needs attention"),
     }
     return words.get(action, action)
 

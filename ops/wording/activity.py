@@ -87,6 +87,7 @@ DEEDS: dict[str, Promise] = {
     "operations.request": _("requested the operation"),
     "operations.start": _("started the operation"),
     "operations.end": _("ended the operation"),
+    "operations.ask_person": _("needs a person for the operation"),
     "operations.cancel": _("cancelled the operation"),
     "operations.go_on": _("let the operation go on:"),
     "operations.resolve": _("ended as failed the operation"),

@@ -34,7 +34,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "check_unanswered": (
         _(
-            "After %(minutes)s minutes the host was still looking for an update. Look at the journal of its update agent, and ask again."
+            "After %(minutes)s min the host was still looking for an update. Look at the journal of its update agent, and ask again."
         ),
     ),
     "unit_active": (_("%(unit)s was restarted and is active (%(state)s)."), _("%(unit)s was restarted and is active.")),
@@ -46,7 +46,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "unit_stuck": (
         _(
-            "%(unit)s was restarted, and is still %(state)s after %(minutes)s minutes: it neither came up nor failed. "
+            "%(unit)s was restarted, and is still %(state)s after %(minutes)s min: it neither came up nor failed. "
             "Its last lines are in the log."
         ),
         _(
@@ -166,7 +166,10 @@ RESULTS: dict[str, Forms] = {
     ),
     "preflight": (_("Nothing was changed. %(why)s"), _("Nothing was changed: a check before the start failed.")),
     "contact_refused": (
-        _("%(message)s %(mend)s This may still be on the host: %(what)s. Then choose Go on, which takes it back."),
+        _(
+            "%(message)s %(mend)s This may still be on the host: %(what)s. Go on continues with the step at which it "
+            "stopped; End as failed takes that back."
+        ),
         _("%(message)s %(mend)s"),
         _("The contact with the host was refused."),
     ),
@@ -220,13 +223,13 @@ RESULTS: dict[str, Forms] = {
     ),
     "did_not_restart": (
         _(
-            "The host was asked to restart, and had not gone down after %(minutes)s minutes; it may still do so. "
+            "The host was asked to restart, and had not gone down after %(minutes)s min; it may still do so. "
             "Look there for what holds the shutdown up (systemctl list-jobs)."
         ),
     ),
     "did_not_return": (
         _(
-            "The host has not come back %(minutes)s minutes after the restart was asked for: %(message)s "
+            "The host has not come back %(minutes)s min after the restart was asked for: %(message)s "
             "Look at its console; then choose Go on, or End as failed."
         ),
         _("The host has not come back. Look at its console; then choose Go on, or End as failed."),
@@ -238,12 +241,15 @@ RESULTS: dict[str, Forms] = {
     "fell_back": (
         _("The host booted %(booted)s instead of %(wanted)s: %(said)s"),
         _("The host booted %(booted)s instead of %(wanted)s: %(slot)s was tried and did not start."),
-        _("The host booted %(booted)s instead of %(wanted)s."),
+        _(
+            "The host booted %(booted)s instead of %(wanted)s. Where %(wanted)s still comes first in the boot order, take it "
+            "away before the next restart: “Drop the pending deployment”."
+        ),
         _("The host booted another version than was staged."),
     ),
     "not_confirmed": (
         _(
-            "The host is up, but did not mark its boot as good within %(minutes)s minutes: its next restart goes to the "
+            "The host is up, but did not mark its boot as good within %(minutes)s min: its next restart goes to the "
             "other slot. Look at the journal of update-engine."
         ),
     ),
@@ -273,7 +279,7 @@ RESULTS: dict[str, Forms] = {
         ),
     ),
     "not_taken_back": (
-        _("For %(minutes)s minutes this could not be taken back from the host: %(what)s. Go on tries it again."),
+        _("For %(minutes)s min this could not be taken back from the host: %(what)s. Go on tries it again."),
         _("Something of this operation could not be taken back from the host: %(what)s. Go on tries it again."),
         _("Something of this operation could not be taken back from the host. Go on tries it again."),
     ),

@@ -66,7 +66,7 @@ HOLDS: dict[str, Promise] = {
 ATTACHMENTS: dict[str, Forms] = {
     "unit_status": (_("Status of %(title)s"),),
     "unit_journal": (_("Journal of %(title)s"),),
-    "boot_journal": (_("Journal of the bad boot"),),
+    "boot_journal": (_("Boot journal"),),
     "finalize_journal": (_("Journal of the shutdown that should have finished the update"),),
     "packages": (_("Packages that differ"),),
 }

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             self.stdout.write(problem)
         if not verdict.good:
             raise CommandError(
-                f"The audit log is not intact: {len(verdict.problems)} problems in {verdict.events} events."
+                f"The audit log is not intact: problems: {len(verdict.problems)} in {verdict.events} events."
             )
         proof = (
             f"Cutting off the end is provable up to event {verdict.anchored_seq}."
