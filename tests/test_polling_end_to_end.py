@@ -24,7 +24,7 @@ from tests.workers import Overlaps, Workers
 
 pytestmark = pytest.mark.e2e
 NODES = 30
-LEASE_S = 6
+LEASE_S = 10
 #: The lease of a dead worker, the tick after it, and the poll.
 RECOVERS_WITHIN_S = LEASE_S + 12
 #: Claims the due nodes and sends the message of the claim several times.

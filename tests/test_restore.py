@@ -250,7 +250,7 @@ def pieces(self, name):
         os.kill(os.getpid(), signal.SIGKILL)
     yield from whole
 Contents.pieces = pieces
-restore.restore_from(Path(os.environ["FILE"]), replace=True, say=print)
+restore.restore_from(Path(os.environ["FILE"]), replace=True, say=lambda text: print(text, flush=True))
 """
 
 
