@@ -105,8 +105,8 @@ lint() {
 slow="e2e or browser or rig or soak"
 # Tests wait for hosts and processes some of their time.
 tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadgroup -q "$@"; }
-# Real hosts wait most of the time, for boots and timers. The largest group begins first.
-real_hosts() { env --default-signal=INT pytest -n 2 --dist loadgroup -q -p no:randomly -m "rig and not soak" tests; }
+# Real hosts wait most of the time, for boots and timers.
+real_hosts() { env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests; }
 # Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
 installations() {
     env --default-signal=INT pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \

@@ -62,10 +62,10 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rig(testrun_uid: str, worker_id: str) -> Iterator[Rig]:
+def rig() -> Iterator[Rig]:
     """The real hosts; `rig.up(1)` boots one in about 2 s, `rig("recreate", "n1")` gives a fresh one in 3 s."""
     try:
-        with rig_session(testrun_uid, worker_id.removeprefix("gw").replace("master", "m") + "-") as session:
+        with rig_session() as session:
             yield session
     except RigMissing as error:
         missing(str(error))

@@ -7,19 +7,17 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "rig" / "rig"
 SETUP_TIMEOUT_S = 600
 COMMAND_TIMEOUT_S = 180
 #: Hosts of tests are named by it; those of a person who tries something on the same machine are left alone.
 PREFIX = "t"
-LOCK = Path(tempfile.gettempdir()) / "fleetui-rig-tests.lock"
 
 
 class RigMissing(RuntimeError):
@@ -38,10 +36,9 @@ def rig_program() -> str:
 
 @dataclass(frozen=True)
 class Rig:
-    """Run rig commands; a failure raises with what the command said. The hosts of each test process have a prefix of their own."""
+    """Run rig commands; a failure raises with what the command said."""
 
     program: str
-    prefix: str = PREFIX
 
     def __call__(self, *args: str, stdin: str | None = None, timeout_s: int = COMMAND_TIMEOUT_S) -> str:
         given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
@@ -54,18 +51,18 @@ class Rig:
             )
         return str(done.stdout)
 
-    def up(self, count: int) -> list[dict[str, Any]]:
-        hosts: list[dict[str, Any]] = json.loads(self("up", str(count), "--prefix", self.prefix, "--json"))
+    def up(self, count: int, *, prefix: str = PREFIX) -> list[dict[str, Any]]:
+        hosts: list[dict[str, Any]] = json.loads(self("up", str(count), "--prefix", prefix, "--json"))
         return hosts
 
     def names(self) -> list[str]:
         return [str(host["name"]) for host in json.loads(self("list", "--json"))]
 
-    def clear(self, *, all_tests: bool) -> None:
-        """Remove the hosts of this process, or those of all tests: with the last host the network and its servers go too."""
+    def clear(self) -> None:
+        """Remove the hosts of tests; with the last host the network and its servers go too."""
         names = self.names()
-        ours = [name for name in names if name.startswith(PREFIX if all_tests else self.prefix)]
-        if all_tests and ours == names:
+        ours = [name for name in names if name.startswith(PREFIX)]
+        if ours == names:
             self("down")
         elif ours:
             self("rm", *ours)
@@ -81,47 +78,15 @@ def _consoles(said: str) -> str:
 
 
 @contextmanager
-def rig_session(run: str, worker: str) -> Iterator[Rig]:
-    """The rig for this test run alone: another run on the machine waits. No host is left at the end.
-
-    The processes of one `run` share it, each as `worker` with hosts of its own.
-    """
-    rig = Rig(rig_program(), PREFIX + worker)
-    with LOCK.open("a+") as held:
-        if _enter(held, run):
-            rig("setup", timeout_s=SETUP_TIMEOUT_S)
-            rig.clear(all_tests=True)
-            fcntl.flock(held, fcntl.LOCK_SH)
+def rig_session() -> Iterator[Rig]:
+    """The rig for this test run alone: another run on the machine waits. No host is left at the end."""
+    rig = Rig(rig_program())
+    lock = Path(tempfile.gettempdir()) / "fleetui-rig-tests.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        rig("setup", timeout_s=SETUP_TIMEOUT_S)
+        rig.clear()
         try:
             yield rig
         finally:
-            rig.clear(all_tests=False)
-            if _is_last(held):
-                rig.clear(all_tests=True)
-
-
-def _enter(held: IO[str], run: str) -> bool:
-    """Wait until no other run holds the rig; whether this process is the first of its own, and has it for itself."""
-    while True:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.seek(0)
-            if held.read() == run:
-                fcntl.flock(held, fcntl.LOCK_SH)
-                return False
-            time.sleep(1)
-        else:
-            held.truncate(0)
-            held.write(run)
-            held.flush()
-            return True
-
-
-def _is_last(held: IO[str]) -> bool:
-    """Asked once, by a process that is done with the rig: whoever is not the last has given up its share by asking."""
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+            rig.clear()

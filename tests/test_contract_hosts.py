@@ -138,7 +138,7 @@ def real(rig: Rig) -> Host:
 
 
 @pytest.fixture(
-    params=["simulated", pytest.param("real", marks=[pytest.mark.rig, pytest.mark.xdist_group("versions")])]
+    params=["simulated", pytest.param("real", marks=pytest.mark.rig)]
 )
 def host(request: pytest.FixtureRequest) -> Host:
     found: Host = request.getfixturevalue(request.param)

@@ -14,8 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.installation import Installation, installation
 from tests.rig import Rig
 
-#: What one publishes is the next version of the other one's hosts.
-pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.rig, pytest.mark.xdist_group("versions")]
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.rig]
 SOON_MS = 30_000
 _tokens: dict[str, str] = {}
 

@@ -17,8 +17,7 @@ import pytest
 from tests.installation import Installation, installation
 from tests.rig import Rig
 
-#: What one publishes is the next version of the other one's hosts.
-pytestmark = [pytest.mark.e2e, pytest.mark.rig, pytest.mark.xdist_group("versions")]
+pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 LEASE_S = 8
 HOSTS = 9
 #: A host that stays away for longer is a person's.
