@@ -137,9 +137,7 @@ def real(rig: Rig) -> Host:
     )
 
 
-@pytest.fixture(
-    params=["simulated", pytest.param("real", marks=pytest.mark.rig)]
-)
+@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.rig)])
 def host(request: pytest.FixtureRequest) -> Host:
     found: Host = request.getfixturevalue(request.param)
     return found
