@@ -25,9 +25,9 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from fleetui.core.api.views import ApiView
-from fleetui.core.errors import NotAllowed, NotFound
 from nodes.models import Pool
 from ops import wording
+from ops.api.pools import pool_with_operations
 from ops.models import PolicyReplacement, ReplacePolicy
 from ops.services.replacing import policies
 from ops.services.replacing.unhealthy import standings
@@ -89,12 +89,7 @@ class PoolReplacePolicy(ApiView):
     }
 
     def pool(self, name: str) -> Pool:
-        found: Pool | None = Pool.objects.visible_to(self.principal).filter(name=name).first()
-        if found is None:
-            raise NotFound(f"There is no pool {name} that you may see.", mend="Look at pools/.")
-        if not self.principal.may("operations.read", found):
-            raise NotAllowed("The policy tells of operations.", mend="It takes the permission operations.read.")
-        return found
+        return pool_with_operations(self.principal, name, "The policy")
 
     def get(self, request: Request, name: str) -> Response:
         return self._answer(self.pool(name))

@@ -26,8 +26,8 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from fleetui.core.api.views import ApiView
-from fleetui.core.errors import NotAllowed, NotFound
 from nodes.models import Pool
+from ops.api.pools import pool_with_operations
 from ops.services.runbook.setting import set_days
 from ops.services.runbook.table import Row, table
 from ops.wording.runbook import STANDS
@@ -105,12 +105,7 @@ class Runbook(ApiView):
     }
 
     def pool(self, name: str) -> Pool:
-        found: Pool | None = Pool.objects.visible_to(self.principal).filter(name=name).first()
-        if found is None:
-            raise NotFound(f"There is no pool {name} that you may see.", mend="Look at pools/.")
-        if not self.principal.may("operations.read", found):
-            raise NotAllowed("The runbook tells of operations.", mend="It takes the permission operations.read.")
-        return found
+        return pool_with_operations(self.principal, name, "The runbook")
 
     def get(self, request: Request, name: str) -> Response:
         return self._answer(self.pool(name))

@@ -19,9 +19,8 @@ from ops import actions
 from ops.models import Operation, OperationRequest
 from ops.services.approve import needed_for
 from ops.services.reasons import checked_reason
-from ops.services.request import Answer, earlier_answer
+from ops.services.request import Answer, earlier_answer, first_state
 from ops.services.telling import tell_approval_wanted
-from ops.states import State
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,6 @@ def request_elsewhere(
 
 
 def _operation(request: OperationRequest, place: Place, planned: Planned, until: datetime, now: datetime) -> Operation:
-    action = actions.get(request.kind)
     return Operation(
         request=request,
         kind=request.kind,
@@ -104,13 +102,6 @@ def _operation(request: OperationRequest, place: Place, planned: Planned, until:
         subject=place.subject[:60],
         node_name=place.name[:100],
         cluster_name=place.cluster,
-        changes=action.changes,
-        state=State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
-        state_since=now,
-        step=action.steps[0].name,
-        attempt=1,
-        deadline=until,
-        created_at=now,
-        wait_reason="approval" if request.approvals_needed else "turn",
-        wait_since=now,
+        changes=actions.get(request.kind).changes,
+        **first_state(request, until, now),
     )

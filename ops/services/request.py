@@ -231,15 +231,22 @@ def _operation(request: OperationRequest, number: int, plan: NodePlan, until: da
         is_control_plane=plan.is_control_plane,
         changes=plan.changes,
         is_disruptive=action.is_disruptive,
-        state=State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
-        state_since=now,
-        step=action.steps[0].name,
-        attempt=1,
-        deadline=until,
-        created_at=now,
-        wait_reason="approval" if request.approvals_needed else "turn",
-        wait_since=now,
+        **first_state(request, until, now),
     )
+
+
+def first_state(request: OperationRequest, until: datetime, now: datetime) -> dict[str, Any]:
+    """The columns of a new operation that say where it stands: it waits for approvals or for its turn, `until` at most."""
+    return {
+        "state": State.AWAITING_APPROVAL if request.approvals_needed else State.QUEUED,
+        "state_since": now,
+        "step": actions.get(request.kind).steps[0].name,
+        "attempt": 1,
+        "deadline": until,
+        "created_at": now,
+        "wait_reason": "approval" if request.approvals_needed else "turn",
+        "wait_since": now,
+    }
 
 
 def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry:
