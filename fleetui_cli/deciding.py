@@ -24,6 +24,8 @@ def decide(api: Api, given: argparse.Namespace) -> Code:
     elif "cancelled" in answer:
         out(f"{answer['cancelled']} cancelled. What has begun ends between two steps.")
     elif "states" in answer:
+        if given.command == "approve" and answer["approvals"] < answer["approvals_needed"]:
+            out(f"Approved: {answer['approvals']} of the {answer['approvals_needed']} that it needs.")
         out(progress(answer["states"]))
     else:
         out(sentence(answer))

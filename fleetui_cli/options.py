@@ -95,6 +95,8 @@ def _asking(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     planned.add_argument("kind", help="upgrade, rollback, reboot, or any other kind")
     _targets(planned)
+    _new_version(planned)
+    _watching(planned)
     planned.set_defaults(run=asking.plan)
     for kind, about, example in (
         ("upgrade", "upgrade hosts", "fleetui-cli upgrade web-01 --reason CHG-311 --follow"),
@@ -109,10 +111,8 @@ def _asking(commands: Commands, common: argparse.ArgumentParser) -> None:
         _targets(short)
         _wanted(short)
         if kind == "upgrade":
-            short.add_argument("--version", help="the version to go to; without it the next of each node's stream")
-            short.add_argument("--roll-back", action="store_true", help="go back by itself when it is not healthy")
-        short.add_argument("--soak", dest="soak_s", type=int, metavar="SECONDS", help="watch its health for so long")
-        short.add_argument("--ignore-sessions", action="store_true", help="also when somebody is signed in")
+            _new_version(short)
+        _watching(short)
         short.set_defaults(run=asking.run, kind=kind)
     generic = _command(
         commands,
@@ -140,6 +140,16 @@ def _targets(found: argparse.ArgumentParser) -> None:
     found.add_argument(
         "--param", action="append", metavar="NAME=VALUE", help="a parameter of the kind; may be repeated"
     )
+
+
+def _new_version(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--version", help="the version to go to; without it the next of each node's stream")
+    found.add_argument("--roll-back", action="store_true", help="go back by itself when it is not healthy")
+
+
+def _watching(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--soak", dest="soak_s", type=int, metavar="SECONDS", help="watch its health for so long")
+    found.add_argument("--ignore-sessions", action="store_true", help="also when somebody is signed in")
 
 
 def _wanted(found: argparse.ArgumentParser) -> None:

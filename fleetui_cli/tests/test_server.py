@@ -210,6 +210,18 @@ def test_more_than_ten_need_their_number(cli: Cli, web: Pool) -> None:
     assert Operation.objects.count() == 13
 
 
+def test_the_first_of_two_approvals_says_that_another_one_is_needed(cli: Cli, live_server: Any, tmp_path: Path) -> None:
+    ApprovalRule.objects.create(approvers=2, set_by="user:x")
+    asked = cli.json("reboot", "--pool", "web")["request_id"]
+    ben = Cli(live_server.url, make_token(make_user("ben", "approver")), tmp_path)
+    assert "1 of the 2 that it needs" in ben("approve", asked)[0]
+
+
+def test_a_plan_takes_the_options_of_what_it_plans(cli: Cli) -> None:
+    assert cli.json("plan", "reboot", "web-1", "--soak", "7")["operations"]
+    assert "The parameter version" in cli("plan", "upgrade", "web-1", "--version", "not one", code=3)[0]
+
+
 def test_approvals_from_the_shell(cli: Cli, live_server: Any, tmp_path: Path) -> None:
     ApprovalRule.objects.create(approvers=1, set_by="user:x")
     asked = cli.json("reboot", "--pool", "web")["request_id"]

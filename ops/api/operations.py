@@ -167,7 +167,7 @@ def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
     visible = Node.objects.visible_to(principal).select_related("pool__cluster")
     names, selector = values.get("nodes"), values.get("selector")
     if (names is None) == (selector is None):
-        mend = "Send nodes, or selector: {} stands for all nodes."
+        mend = "Send nodes, a list of names, or selector, the filters of GET nodes/: {} stands for all nodes."
         raise InvalidInput("Which nodes is not said.", field="nodes", mend=mend)
     if names is not None:
         found = {node.name: node for node in visible.filter(name__in=names)}

@@ -12,6 +12,8 @@ from nodes.filters import NodeFilter
 from nodes.models import Node
 from ops.services.request import MOST_NODES
 
+OTHER_FILTERS = 'The filters are those of GET nodes/. To name nodes, send nodes instead: ["web-01"].'
+
 
 def nodes_of(principal: Principal, selector: Mapping[str, str]) -> list[Node]:
     """By name, one more than a request may have at most; raises InvalidInput for what is no filter."""
@@ -23,5 +25,5 @@ def nodes_of(principal: Principal, selector: Mapping[str, str]) -> list[Node]:
     problems = narrowed.problems()
     if unknown or problems:
         field, value, problem, mend = problems[0] if problems else (unknown[0], "", "It is not a filter.", "")
-        raise InvalidInput(f"The filter {field}: {problem}", field="selector", value=value, mend=mend or "See nodes/.")
+        raise InvalidInput(f"The filter {field}: {problem}", field="selector", value=value, mend=mend or OTHER_FILTERS)
     return list(narrowed.qs.order_by("name")[: MOST_NODES + 1])

@@ -15,7 +15,7 @@ from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
 from ops.wording import backups, kubernetes, pool_checks, replacement
 from ops.wording.checks import CHECKS
-from ops.wording.refusals import PARAM_PROBLEMS, REFUSALS
+from ops.wording.refusals import MISSING_PARAM, PARAM_PROBLEMS, REFUSALS
 from ops.wording.replace_policy import STANDINGS
 from ops.wording.results import LEFTOVERS, MENDS, RESULTS, SO_NOW
 from ops.wording.steps import NOTES, STEPS, WAITS
@@ -234,6 +234,8 @@ def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
 def param_problem(error: ParamsRefused) -> tuple[str, str]:
     """What is wrong with a parameter, and the mend."""
     sentence, mend = PARAM_PROBLEMS.get(error.code, PARAM_PROBLEMS["unknown_param"])
+    if error.params.get("value") in ("", "None"):
+        sentence = MISSING_PARAM
     known = {"field": error.field, **error.params}
     return fill((sentence,), known), fill((mend,), known)
 

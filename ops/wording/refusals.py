@@ -46,6 +46,7 @@ REFUSALS: dict[str, Forms] = {
     ),
     "behind_barrier": (_("%(version)s lies behind the barrier %(barrier)s, which no update may skip."),),
 }
+MISSING_PARAM = _("The parameter %(field)s is not given.")
 PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     "has_no_params": (_("This kind of operation takes no parameter %(field)s."), _("Leave it out.")),
     "unknown_param": (_("This kind of operation takes no parameter %(field)s."), _("Leave it out.")),

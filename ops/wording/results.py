@@ -254,9 +254,9 @@ RESULTS: dict[str, Forms] = {
         ),
     ),
     "unhealthy": (
-        _("The host is not healthy after the restart, and was left as it is. %(why)s"),
-        _("After the restart these units failed, and the host was left as it is: %(units)s."),
-        _("The host is not healthy after the restart, and was left as it is."),
+        _("The host is up but not healthy, and was left as it is. %(why)s"),
+        _("The host is up, but these units failed, and it was left as it is: %(units)s."),
+        _("The host is up but not healthy, and was left as it is."),
     ),
     "went_back": (
         _("%(version)s was not healthy, so the host went back to %(booted)s. %(why)s"),
