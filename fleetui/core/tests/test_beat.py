@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from celery.apps.beat import Beat
 from celery.beat import Scheduler, Service
+from celery.signals import beat_init
 
 from fleetui.core.beat import end_by_signals
 
@@ -37,7 +38,9 @@ def _handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_handlers")
-def test_a_swallowed_end_ends_beat() -> None:
+def test_a_swallowed_end_ends_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its heartbeat would go on in a thread of the tests, which have no database here.
+    monkeypatch.setattr(beat_init, "receivers", [])
     app = Celery("test", set_as_current=False)
     service = Service(app, scheduler_cls=Swallower)
     Beat(app=app, quiet=True).install_sync_handler(service)
