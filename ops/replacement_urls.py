@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from ops.api import provisioners as api
 from ops.api import replace_policy as policy_api
-from ops.views import provisioners, replace_policy, replacing
+from ops.views import provisioner_told, provisioners, replace_policy, replacing
 
 pages: list[URLPattern] = [
     path("settings/provisioners/", provisioners.provisioner_list, name="provisioners"),
@@ -16,6 +16,7 @@ pages: list[URLPattern] = [
     path("pools/<str:name>/replace-policy/", replace_policy.policy_edit, name="replace_policy"),
     path("pools/<str:name>/replace-policy/off/", replace_policy.policy_off, name="replace_policy_off"),
     path("operations/<uuid:operation_id>/machine/", replacing.machine_page, name="operation_machine"),
+    path("hooks/replacement/<uuid:operation_id>/", provisioner_told.provisioner_told, name="provisioner_told"),
 ]
 endpoints: list[URLPattern] = [
     path("v1/provisioners/", api.ProvisionerList.as_view(), name="provisioners"),

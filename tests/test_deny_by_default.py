@@ -31,6 +31,8 @@ PUBLIC = (
     r"^/ignition/[^/]+$",
     # Forges that tell of a push; without a signature they are refused.
     r"^/hooks/git/[^/]+/$",
+    # Webhooks of provisioners that tell how far they are, likewise.
+    r"^/hooks/replacement/[^/]+/$",
 )
 #: What has a door of its own: machines come with an enrolment token, and nobody else gets in.
 OWN_DOOR = (r"^/api/v1/enrol/$",)

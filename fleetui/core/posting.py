@@ -20,26 +20,45 @@ from fleetui.core.time_limit import TimeLimit
 TIMEOUT_S = 10.0
 #: All of an exchange, whatever the receiver sends meanwhile.
 LONGEST_S = 30.0
+#: How far the time of a signature may be off.
+MOST_SKEW_S = 300
 #: So much of an answer is read and shown.
 SHOWN_CHARS = 250
 
 
 class NotSent(Exception):
-    """The receiver did not take it; the text says why. Nothing is known of what it kept of it."""
+    """The receiver did not take it; the text says why. Nothing is known of what it kept of it. `status` 0: it gave none."""
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said."""
+    """What a receiver said, cut where the caller's patience for it ends."""
 
     status: int
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The begin of it, to be shown."""
+        return " ".join(self.body.decode("utf-8", "replace").replace("\0", "").split())[:SHOWN_CHARS]
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
     """What proves to a receiver that a body is ours, and when it was sent: HMAC-SHA-256 over time and body."""
     signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={signed}"
+
+
+def is_proven(given: str, secret: str, body: bytes, now_s: float) -> bool:
+    """Whether a body comes from somebody who knows the secret and sent it just now, as `signature` says it."""
+    at = given.partition(",")[0].removeprefix("t=")
+    if not (at.isascii() and at.isdecimal() and len(at) < 12) or abs(now_s - int(at)) > MOST_SKEW_S:
+        return False
+    return hmac.compare_digest(given.encode("utf-8", "replace"), signature(secret, int(at), body).encode())
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -58,31 +77,38 @@ def opener(limit: TimeLimit) -> urllib.request.OpenerDirector:
 
 
 def post(
-    url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = TIMEOUT_S, longest_s: float = LONGEST_S
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    longest_s: float = LONGEST_S,
+    most_bytes: int = 1024,
 ) -> Answer:
-    """The answer, when it is a 2xx; raises NotSent otherwise."""
+    """The answer with the first `most_bytes` of its body, when it is a 2xx; raises NotSent otherwise."""
     request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310  (checked where it was set)
     with TimeLimit(longest_s) as limit:
         try:
             with opener(limit).open(request, timeout=timeout_s) as answer:
                 limit.check()
-                return Answer(answer.status, _shown(answer))
+                return Answer(answer.status, _read(answer, most_bytes))
         except urllib.error.HTTPError as error:
             with error:
-                said = _shown(error)
-                raise NotSent(f"It answered with status {error.code}.{' ' if said else ''}{said}") from None
+                said = Answer(error.code, _read(error, 1024)).text
+                why_not = f"It answered with status {error.code}.{' ' if said else ''}{said}"
+                raise NotSent(why_not, error.code) from None
         except (OSError, ValueError, http.client.HTTPException) as error:
             # ValueError: a name of a host that no DNS could hold, say.
             raise NotSent(why(error, limit)) from None
 
 
-def _shown(answer: Any) -> str:
-    """The begin of what was said. The status is known by then, so that nothing depends on the rest."""
+def _read(answer: Any, most_bytes: int) -> bytes:
+    """The begin of what was said. The status is known by then, so that what breaks off later is no failure."""
     try:
-        body: bytes = answer.read(1024)
+        body: bytes = answer.read(most_bytes)
     except (OSError, ValueError, http.client.HTTPException):
-        return ""
-    return " ".join(body.decode("utf-8", "replace").replace("\0", "").split())[:SHOWN_CHARS]
+        return b""
+    return body
 
 
 def why(error: BaseException, limit: TimeLimit | None = None) -> str:

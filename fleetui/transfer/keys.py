@@ -19,7 +19,7 @@ from fleetui.notify.models import Channel
 from fleetui.transfer.archive import KeysNeeded
 from fleetui.transfer.errors import TransferRefused
 from nodes.models import Credential, EnrolmentToken, GitFollow, IgnitionValue, PoolToken, Provisioning
-from ops.models import BackupTarget, ClusterAccess, Replacement
+from ops.models import BackupTarget, ClusterAccess, Provisioner, Replacement
 
 _SEALED = re.compile(r"^v1:([0-9a-f]{8}):")
 
@@ -42,6 +42,7 @@ def _sealed_values() -> Iterator[Any]:
         yield from GitFollow.objects.order_by().values_list(column, flat=True)
     yield from ClusterAccess.objects.order_by().values_list("sealed", flat=True)
     yield from Channel.objects.order_by().values_list("sealed", flat=True)
+    yield from Provisioner.objects.order_by().values_list("sealed_secret", flat=True)
     yield from Replacement.objects.order_by().values_list("sealed_token", flat=True)
     yield from BackupTarget.objects.order_by().values_list("sealed", flat=True)
     # Its head names the key; the rest may be megabytes.

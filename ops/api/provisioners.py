@@ -64,8 +64,16 @@ class ProvisionerBody(Body):
     kind = serializers.ChoiceField(choices=Provisioner.KINDS)
     settings = serializers.DictField(default=dict)
     base_url = Text(max_length=200, help_text="This FleetUI as new machines reach it.")
+    secret = Text(
+        max_length=services.MOST_SECRET,
+        allow_blank=True,
+        default="",
+        help_text="Of a webhook: it signs. Without it the one that is there stays, as long as the address does.",
+    )
     pools = serializers.ListField(child=Text(max_length=100), default=list, help_text="All of its pools, by name.")
     revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
+
+    secrets = frozenset({"secret"})
 
 
 class ConfirmBody(Body):

@@ -116,6 +116,10 @@ class StepReplacement:
             sha512=offered.sha512,
             host_key=offered.fingerprint,
             confirmed=frozenset(made.confirmed),
+            callback=f"{provisioner.base_url}{reverse('provisioner_told', args=[row.pk])}"
+            if provisioner.sealed_secret
+            else "",
+            told=made.told,
         )
 
     def record(self, commands: Sequence[Sequence[str]]) -> None:

@@ -10,15 +10,19 @@ from ops.models.operation import Operation
 
 
 class Provisioner(models.Model):
-    """What deletes and makes machines. `settings` are those of its kind; `base_url` is this FleetUI as new machines reach it."""
+    """What deletes and makes machines. `settings` are those of its kind; `base_url` is this FleetUI as new machines reach it.
 
-    KINDS = ("manual", "hook", "terraform")
+    `sealed_secret` signs what a webhook gets and tells.
+    """
+
+    KINDS = ("manual", "hook", "webhook", "terraform")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)
     kind = models.CharField(max_length=20)
     settings = models.JSONField(default=dict)
     base_url = models.CharField(max_length=200)
+    sealed_secret = models.TextField(blank=True, default="", editable=False)
     revision = models.PositiveIntegerField(default=1)
     set_by = models.CharField(max_length=200)
     set_at = models.DateTimeField(default=clock.now)
@@ -28,6 +32,10 @@ class Provisioner(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def seal_place(self) -> str:
+        return f"ops_provisioner.sealed_secret:{self.pk}"
 
 
 class PoolProvisioner(models.Model):
@@ -47,7 +55,7 @@ class Replacement(models.Model):
     """What an operation `replace` has made ready: the config of the new machine, and what people confirmed by hand.
 
     `sealed_token` leads to that config; it is emptied when the machine has come, or the operation is over. `confirmed` has
-    deleted and created, each with who said so and when.
+    deleted and created, each with who said so and when; `told` what a webhook told last by itself: number, body.
     """
 
     operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="replacement")
@@ -55,6 +63,7 @@ class Replacement(models.Model):
     provisioning = models.ForeignKey("nodes.Provisioning", on_delete=models.SET_NULL, null=True, related_name="+")
     sealed_token = models.TextField(blank=True, default="", editable=False)
     confirmed = models.JSONField(default=dict)
+    told = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:

@@ -42,7 +42,8 @@ def below(folder: Path | None, name: str) -> Path:
 class Order:
     """One machine to be replaced. The id is the same however often it is asked for. `url` leads to secrets.
 
-    `confirmed` is what people said that they did: deleted, created.
+    `confirmed` is what people said that they did: deleted, created. `callback` is where a service tells how far it is, and
+    `told` what it told last: number, body.
     """
 
     id: str
@@ -57,10 +58,12 @@ class Order:
     sha512: str
     host_key: str
     confirmed: frozenset[str] = frozenset()
+    callback: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """What a hook gets."""
-        return {
+        asked: dict[str, Any] = {
             "version": 1,
             "action": "replace",
             "id": self.id,
@@ -75,6 +78,7 @@ class Order:
             "ignition": {"url": self.url, "sha512": self.sha512},
             "host_key_fingerprint": self.host_key,
         }
+        return asked | ({"callback_url": self.callback} if self.callback else {})
 
 
 @dataclass(frozen=True)

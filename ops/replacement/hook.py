@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ops.replacement.answers import read_answer
 from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress, below
 from ops.replacement.jobs import Jobs, whole_lines
-
-_STATES = {"replaced": "replaced", "working": "works", "failed": "failed"}
-LEAST_AGAIN_S, MOST_AGAIN_S = 1.0, 600.0
-MOST_HANDLE_CHARS = 16_384
-MOST_LINES = 500
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,10 @@ class Hook:
             said = " ".join(line.strip() for line in lines[-2:])[:SAID_CHARS]
             return Progress("failed", "hook_failed", {"status": job.status}, said=said, lines=lines)
         try:
-            return self._answered(self.jobs.printed(name, "out"), seen, lines)
+            found = read_answer(self.jobs.printed(name, "out"), lines)
         except Broken as error:
             return Progress("failed", error.code, said=error.said, lines=lines)
+        return replace(found, handle={**seen, "answered": found.handle, "rests": True})
 
     def forget(self, order: Order) -> None:
         self.jobs.forget(order.id)
@@ -80,37 +77,6 @@ class Hook:
             stdin=json.dumps(told).encode(),
         )
         return {**handle, "place": self.jobs.place()}
-
-    def _answered(self, raw: bytes, handle: Mapping[str, Any], lines: list[str]) -> Progress:
-        try:
-            answer = json.loads(raw)
-        except ValueError as error:
-            raise Broken("hook_no_json", raw.decode("utf-8", "replace").strip()) from error
-        if not isinstance(answer, dict) or answer.get("state") not in _STATES:
-            raise Broken("hook_no_state", raw.decode("utf-8", "replace").strip())
-        said = str(answer.get("sentence") or "")[:SAID_CHARS]
-        log = answer.get("log")
-        whole = [*lines, *(str(line) for line in (log if isinstance(log, list) else [])[:MOST_LINES])]
-        kept = answer.get("handle") or {}
-        if not isinstance(kept, dict) or len(json.dumps(kept)) > MOST_HANDLE_CHARS:
-            raise Broken("hook_handle", said)
-        state = _STATES[answer["state"]]
-        if state == "failed":
-            return Progress("failed", "hook_says_failed", said=said, lines=whole)
-        if state == "replaced":
-            return Progress("replaced", "replaced", said=said, lines=whole, address=_address(answer))
-        again_s = answer.get("again_s")
-        again_s = float(again_s) if isinstance(again_s, int | float) and not isinstance(again_s, bool) else 10.0
-        resting = {**handle, "answered": kept, "rests": True}
-        bounded = min(max(again_s, LEAST_AGAIN_S), MOST_AGAIN_S)
-        return Progress("works", "hook_works", said=said, handle=resting, lines=whole, again_s=bounded)
-
-
-def _address(answer: Mapping[str, Any]) -> str:
-    found = answer.get("address") or ""
-    if not isinstance(found, str) or len(found) > 253:
-        raise Broken("hook_address", str(found))
-    return found.strip()
 
 
 def _next(handle: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,8 @@ def host_at(site: Site) -> type[InProcessHost]:
 class Run:
     """One replacement, worked on until it ends or needs a person."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, kind: str = "hook", **params: Any) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, kind: str = "hook", service: Any = None, **params: Any) -> None:
+        """With kind "webhook", `service` has settings and secret of one that answers for itself."""
         self.now, self.machine = START, Machine()
         patch.setattr(clock, "now", lambda: self.now)
         self.site = Site(self.machine)
@@ -160,12 +161,13 @@ class Run:
         config = make_config(f"edge-{Operation.objects.count()}", pool)
         pool.intended_version = make_version(config, state="approved")
         pool.save()
-        settings = {"command": ["make"], "limit_s": 60} if kind == "hook" else {}
+        settings = {"command": ["make"], "limit_s": 60} if kind == "hook" else service.settings if service else {}
         given: dict[str, Any] = {
             "name": "site",
             "kind": kind,
             "settings": settings,
             "base_url": "https://fleet.example.org",
+            "secret": service.secret if service else "",
         }
         set_provisioner(**given, pools=[pool], actor=SYSTEM, now=self.now)
         self.node = Node.objects.select_related("pool__cluster").get(pk=self.node.pk)

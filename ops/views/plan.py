@@ -40,7 +40,16 @@ SHOWN_TARGETS = 200
 MOST_READ = 50
 #: Findings that stand in the plan though nothing is wrong: what happens in the cluster, and who replaces the machine.
 _TOLD = frozenset(
-    {"is_drained", "cluster_looked_at", "pods_to_go", "by_hook", "by_manual", "by_terraform", "pool_whole"}
+    {
+        "is_drained",
+        "cluster_looked_at",
+        "pods_to_go",
+        "by_hook",
+        "by_webhook",
+        "by_manual",
+        "by_terraform",
+        "pool_whole",
+    }
 )
 _AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {

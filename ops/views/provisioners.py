@@ -31,7 +31,7 @@ _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off",
 
 
 class ProvisionerForm(forms.Form):
-    """By hand, a command, or Terraform; and the pools that it makes machines for."""
+    """By hand, a command, a webhook, or Terraform; and the pools that it makes machines for."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
     instructions = forms.CharField(
@@ -48,6 +48,20 @@ class ProvisionerForm(forms.Form):
         help_text=gettext_lazy(
             "A file in the folder that FLEETUI_PROVISIONERS_DIR names, with its arguments; no shell."
         ),
+    )
+    url = forms.CharField(
+        label=gettext_lazy("Address of the webhook"),
+        max_length=services.MOST_WORD_CHARS,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "https://machines.example.org/replace"}),
+        help_text=gettext_lazy(
+            "It gets JSON, and answers JSON or tells later. Only https, since what it gets leads to secrets."
+        ),
+    )
+    secret = forms.CharField(
+        label=gettext_lazy("Secret that signs"),
+        max_length=services.MOST_SECRET,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy("At least 16 characters, such as openssl rand -hex 32 gives. Both sides sign with it."),
     )
     program = forms.ChoiceField(
         label=gettext_lazy("Program"),
@@ -89,6 +103,11 @@ class ProvisionerForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name in {name for names in services.SETTINGS.values() for name in names} - set(services.SETTINGS[kind]):
             del self.fields[name]
+        if kind != "webhook":
+            del self.fields["secret"]
+        elif self.initial.get("revision"):
+            self.fields["secret"].required = False
+            self.fields["secret"].help_text = _("Empty: the one that is there stays, as long as the address does.")
         self.fields["pools"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
 
     def clean_command(self) -> list[str]:
@@ -128,6 +147,8 @@ def provisioner_list(request: HttpRequest) -> HttpResponse:
 def _what(one: Provisioner) -> str:
     if one.kind == "terraform":
         return f"{one.settings['directory']}: {one.settings['address']}"
+    if one.kind == "webhook":
+        return str(one.settings["url"])
     return shlex.join(one.settings["command"]) if one.kind == "hook" else ""
 
 
@@ -149,6 +170,7 @@ def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = No
             kind=kind,
             settings={name: values[name] for name in services.SETTINGS[kind]},
             base_url=values["base_url"],
+            secret=values.get("secret", ""),
             pools=values["pools"],
             provisioner=provisioner,
             expected_revision=values["revision"],

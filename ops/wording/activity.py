@@ -104,6 +104,7 @@ DEEDS: dict[str, Promise] = {
     "operations.hold_version": _("held a version back:"),
     "operations.lift_hold": _("no longer holds a version back:"),
     "operations.confirm": _("confirmed by hand a part of the operation"),
+    "operations.told": _("told how far it is with the operation"),
     "operations.reveal_config": _("looked at the address of the config for the operation"),
     "provisioners.add": _("added the provisioner"),
     "provisioners.edit": _("changed the provisioner"),

@@ -14,6 +14,7 @@ from nodes.wording.sentences import Forms, fill
 KINDS: dict[str, Promise] = {
     "manual": _("By hand"),
     "hook": _("Command of this installation"),
+    "webhook": _("Webhook"),
     "terraform": _("Terraform or OpenTofu"),
 }
 #: code -> (why a provisioner cannot be asked, the mend).
@@ -29,6 +30,14 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
     "hook_absent": (
         (_("%(path)s is not there, or may not be run."),),
         _("Put it there, and make it executable for the user of FleetUI."),
+    ),
+    "webhook_silent": (
+        (_("%(url)s does not take what it is asked: %(said)s"),),
+        _("See whether the service runs, knows the secret, and answers “ping” with a status of 200."),
+    ),
+    "secret_sealed": (
+        (_("The secret of %(name)s cannot be opened: %(said)s"),),
+        _("Give FleetUI back the encryption key that sealed it, or give the provisioner another secret."),
     ),
     "tf_folder_absent": (
         (_("There is no directory %(path)s."),),
@@ -67,6 +76,10 @@ WAITS: dict[str, Forms] = {
     "hook_works": (
         _("%(name)s is still at work, and is asked again. It says: %(said)s"),
         _("%(name)s is still at work, and is asked again."),
+    ),
+    "webhook_is_silent": (
+        _("%(name)s does not take the question, and is asked again: %(said)s"),
+        _("The webhook does not take the question, and is asked again."),
     ),
     "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
@@ -127,6 +140,7 @@ CHECKS: dict[str, Forms] = {
         _("Its resource is replaced. A plan that changes anything else is not applied."),
     ),
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
+    "by_webhook": (_("A webhook deletes and makes the machine (%(name)s)."),),
     "machine_deleted": (
         _("The machine of %(name)s will be deleted with everything on its disks. There is no way back from that."),
     ),
@@ -171,6 +185,7 @@ RESULT_MENDS: dict[str, Promise] = {
     "not_fetched": _("Look at its console, and whether it reaches FleetUI. Go on gives it as much time again."),
     "not_arrived": _("Look at its console. Go on gives it as much time again."),
     "note_unread": _("Go on asks it again."),
+    "webhook_late": _("See there what became of it. Go on asks again under the same id."),
     "other_version": _("End this operation, and ask again."),
     "old_answers": _("Delete it, then choose Go on, which gives the new one as much time again."),
 }
@@ -202,13 +217,15 @@ RESULTS: dict[str, Forms] = {
         _("The command of %(name)s failed (status %(status)s)."),
         _("The command failed."),
     ),
-    "hook_no_json": (_("The command of %(name)s answered no JSON: %(said)s"), _("The command answered no JSON.")),
+    "hook_no_json": (_("%(name)s answered no JSON: %(said)s"), _("%(name)s answered no JSON.")),
     "hook_no_state": (
-        _("The command of %(name)s answered without a state of replaced, working or failed: %(said)s"),
-        _("The command answered without a state of replaced, working or failed."),
+        _("%(name)s answered without a state of replaced, working or failed: %(said)s"),
+        _("%(name)s answered without a state of replaced, working or failed."),
     ),
-    "hook_handle": (_("The handle that the command of %(name)s answered is no JSON object, or is too large."),),
-    "hook_address": (_("The command of %(name)s gave an address that cannot be used: %(said)s"),),
+    "hook_handle": (_("The handle that %(name)s answered is no JSON object, or is too large."),),
+    "hook_address": (_("%(name)s gave an address that cannot be used: %(said)s"),),
+    "webhook_refused": (_("%(name)s refused the question: %(said)s"),),
+    "webhook_late": (_("%(name)s had no end within %(minutes)s min. The machine may be gone."),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
     "tf_plan_failed": (
         _("Nothing was changed, since %(name)s could not make the plan: %(said)s"),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from fleetui.access.api.throttles import WebhookThrottle
 from fleetui.access.guards import needs, public
+from fleetui.access.hooks import hook_body, plain
 from fleetui.core import clock, context
 from fleetui.core.addresses import is_loopback
 from fleetui.core.errors import FleetError
@@ -41,15 +40,10 @@ _SAID: Final = {
 @require_POST
 def git_webhook(request: HttpRequest, hook_id: str) -> HttpResponse:
     """A forge tells of a push. The signature is its right to do so."""
-    throttle, address = WebhookThrottle(), context.source_address.get()
-    if not throttle.allow_request(request, None):  # type: ignore[arg-type]
-        wait_s = max(1, math.ceil(throttle.wait() or 1))
-        return _plain(429, "Too many requests.\n", {"Retry-After": str(wait_s)})
-    try:
-        is_small = int(request.headers.get("Content-Length") or 0) <= hook.MOST_BYTES
-        body = request.body if is_small else None
-    except (ValueError, UnreadablePostError):
-        return _plain(400, "The body did not come whole.\n")
+    body = hook_body(request, hook.MOST_BYTES)
+    if isinstance(body, HttpResponse):
+        return body
+    address = context.source_address.get()
     outcome = hook.receive(
         hook_id=hook_id,
         headers=request.headers,
@@ -59,15 +53,10 @@ def git_webhook(request: HttpRequest, hook_id: str) -> HttpResponse:
         now=clock.now(),
     )
     if body is None:
-        return _plain(413, f"At most {hook.MOST_BYTES // 1024 // 1024} MiB are read.\n")
+        return plain(413, f"At most {hook.MOST_BYTES // 1024 // 1024} MiB are read.\n")
     if outcome == "due":
         nudge_git()
-    return _plain(*_SAID.get(outcome, _REFUSED))
-
-
-def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    kept = {"Cache-Control": "no-store", **(headers or {})}
-    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers=kept)
+    return plain(*_SAID.get(outcome, _REFUSED))
 
 
 @never_cache

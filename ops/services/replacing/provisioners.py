@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
+from fleetui.core import clock
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
-from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
+from fleetui.core.errors import Conflict, InvalidInput, NotFound, SealBroken, StaleEdit
 from nodes.models import Pool
 from ops.models import Operation, PoolProvisioner, Replacement
 from ops.models import Provisioner as ProvisionerRow
@@ -27,6 +28,7 @@ from ops.replacement import Jobs, NotReady, Provisioner
 from ops.replacement.hook import Hook
 from ops.replacement.manual import Manual
 from ops.replacement.terraform import NODE, PROGRAMS, Terraform
+from ops.replacement.webhook import Webhook
 from ops.states import STARTED
 from ops.wording.replacement import not_ready
 
@@ -34,13 +36,16 @@ PERMISSION = "settings.write"
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     "manual": ("instructions",),
     "hook": ("command", "limit_s"),
+    "webhook": ("url", "limit_s"),
     "terraform": ("program", "directory", "address", "limit_s"),
 }
-DEFAULT_LIMIT_S: Final = {"hook": 900, "terraform": 3600}
+DEFAULT_LIMIT_S: Final = {"hook": 900, "webhook": 3600, "terraform": 3600}
+LEAST_SECRET, MOST_SECRET = 16, 500
 LEAST_LIMIT_S, MOST_LIMIT_S = 10, 24 * 3600
 MOST_WORDS, MOST_WORD_CHARS = 40, 1000
 MOST_TEXT = 4000
 MOST_ADDRESS = 300
+_HERE: Final = ("127.0.0.1", "localhost", "::1")
 #: What this process was given for itself, and no command of others may read.
 _OURS = re.compile(r"FLEETUI_|DJANGO_|DATABASE_URL$|CELERY_BROKER_URL$|CACHE_URL$|PYTHON")
 
@@ -64,16 +69,19 @@ def passed_on() -> dict[str, str]:
 
 
 def opened(row: ProvisionerRow) -> Provisioner:
-    """What carries it out; nothing is asked of it yet."""
-    return _opened(row.kind, row.settings)
-
-
-def _opened(kind: str, given: Mapping[str, Any]) -> Provisioner:
-    if kind == "manual":
+    """What carries it out; nothing is asked of it yet. Raises NotReady."""
+    given = row.settings
+    if row.kind == "manual":
         return Manual()
+    if row.kind == "webhook":
+        try:
+            secret = unseal(row.sealed_secret, place=row.seal_place)
+        except SealBroken as error:
+            raise NotReady("secret_sealed", name=row.name, said=error.message) from error
+        return Webhook(given["url"], secret, given["limit_s"], clock.now)
     folder = Path(installation.PROVISIONERS_DIR) if installation.PROVISIONERS_DIR else None
     jobs = Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
-    if kind == "terraform":
+    if row.kind == "terraform":
         return Terraform(given["program"], given["directory"], given["address"], given["limit_s"], folder, jobs)
     return Hook(tuple(given["command"]), given["limit_s"], folder, jobs)
 
@@ -84,13 +92,17 @@ def set_provisioner(
     kind: str,
     settings: Mapping[str, Any],
     base_url: str,
+    secret: str = "",
     pools: Collection[Pool] = (),
     provisioner: ProvisionerRow | None = None,
     expected_revision: int | None = None,
     actor: Principal,
     now: datetime,
 ) -> ProvisionerRow:
-    """Add one, or (with `provisioner`) change it. `pools` are all of its pools; one that has another is refused."""
+    """Add one, or (with `provisioner`) change it. `pools` are all of its pools; one that has another is refused.
+
+    `secret` is that of a webhook; without it the one that is there is kept, as long as the address is.
+    """
     require(actor, PERMISSION)
     name = name.strip()
     if not name or len(name) > 100 or not name.isprintable():
@@ -99,10 +111,12 @@ def set_provisioner(
     if kind not in ProvisionerRow.KINDS or (provisioner is not None and kind != provisioner.kind):
         mend = _("Use %(known)s.") % {"known": ", ".join(ProvisionerRow.KINDS)}
         raise InvalidInput(_("This is no kind of provisioner."), field="kind", value=kind, mend=mend)
+    row, shown = provisioner or ProvisionerRow(), _checked(kind, settings)
     columns: dict[str, Any] = {
         "name": name,
         "kind": kind,
-        "settings": _checked(kind, settings),
+        "settings": shown,
+        "sealed_secret": _sealed(row, kind, shown, secret),
         "base_url": _base_url(base_url),
         "set_by": str(actor),
         "set_at": now,
@@ -111,7 +125,7 @@ def set_provisioner(
         # No command is started here: whether this machine has it is asked before each replacement, where it runs.
         with transaction.atomic():
             before = _told(provisioner) if provisioner else None
-            found = _stored(provisioner, columns, expected_revision)
+            found = _stored(row, columns, expected_revision)
             _give(found, pools)
             action = "provisioners.edit" if provisioner else "provisioners.add"
             append([_entry(action, found, actor, before=before, after=_told(found))])
@@ -125,16 +139,25 @@ def set_provisioner(
     return found
 
 
-def _stored(
-    provisioner: ProvisionerRow | None, columns: Mapping[str, Any], expected_revision: int | None
-) -> ProvisionerRow:
-    if provisioner is None:
-        return ProvisionerRow.objects.create(**columns)
-    revision = provisioner.revision if expected_revision is None else expected_revision
-    mine = ProvisionerRow.objects.filter(pk=provisioner.pk, revision=revision)
+def _stored(row: ProvisionerRow, columns: Mapping[str, Any], expected_revision: int | None) -> ProvisionerRow:
+    if row._state.adding:
+        return ProvisionerRow.objects.create(pk=row.pk, **columns)
+    revision = row.revision if expected_revision is None else expected_revision
+    mine = ProvisionerRow.objects.filter(pk=row.pk, revision=revision)
     if not mine.update(**columns, revision=F("revision") + 1):
         raise StaleEdit(_("Someone else changed this provisioner meanwhile."), mend=_("Read it again."))
-    return ProvisionerRow.objects.get(pk=provisioner.pk)
+    return ProvisionerRow.objects.get(pk=row.pk)
+
+
+def _sealed(row: ProvisionerRow, kind: str, shown: Mapping[str, Any], secret: str) -> str:
+    if kind != "webhook":
+        return ""
+    if not secret and row.sealed_secret and row.settings.get("url") == shown["url"]:
+        return row.sealed_secret
+    if not LEAST_SECRET <= len(secret) <= MOST_SECRET:
+        mend = _("Give at least %(least)s characters; give it anew when the address changes.") % {"least": LEAST_SECRET}
+        raise InvalidInput(_("The secret that signs is too short."), field="secret", value=None, mend=mend)
+    return seal(secret, place=row.seal_place)
 
 
 def _give(row: ProvisionerRow, pools: Collection[Pool]) -> None:
@@ -186,6 +209,8 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(message, field=unknown[0], value=None, mend=mend)
     if kind == "manual":
         return {"instructions": _text(given, "instructions")}
+    if kind == "webhook":
+        return {"url": _url(given.get("url")), "limit_s": _limit(kind, given)}
     if kind == "terraform":
         return {
             "program": _program(given.get("program")),
@@ -194,6 +219,25 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
             "limit_s": _limit(kind, given),
         }
     return {"command": _command(given.get("command")), "limit_s": _limit(kind, given)}
+
+
+def _url(found: object) -> str:
+    """What it gets leads to secrets: in clear to this machine itself only."""
+    url = found.strip() if isinstance(found, str) else ""
+    try:
+        parts = urlsplit(url)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
+        is_good = is_safe and bool(parts.hostname) and parts.username is None and (parts.port or 1) > 0
+    except ValueError:
+        is_good = False
+    if not is_good or not url.isascii() or not url.isprintable() or " " in url or len(url) > MOST_WORD_CHARS:
+        raise InvalidInput(
+            _("This is no address of a webhook."),
+            field="url",
+            value=str(found or "")[:200],
+            mend=_("Give one that begins with https://, without user and password in it."),
+        )
+    return url
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:
@@ -307,8 +351,13 @@ def _entry(
 
 
 def rotate_seals() -> int:
-    """Seal every token of a replacement under way with the newest encryption key; returns how many changed."""
+    """Seal every token of a replacement under way, and every secret, with the newest key; returns how many changed."""
     changed = 0
+    for one in ProvisionerRow.objects.exclude(sealed_secret=""):
+        if not sealed_with_newest(one.sealed_secret):
+            fresh = seal(unseal(one.sealed_secret, place=one.seal_place), place=one.seal_place)
+            mine = ProvisionerRow.objects.filter(pk=one.pk, sealed_secret=one.sealed_secret)
+            changed += mine.update(sealed_secret=fresh)
     for row in Replacement.objects.exclude(sealed_token=""):
         if not sealed_with_newest(row.sealed_token):
             fresh = seal(unseal(row.sealed_token, place=row.seal_place), place=row.seal_place)
