@@ -7,6 +7,7 @@ by its environment variable (or `<NAME>_FILE`). A key is 32 random bytes as hex;
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -19,6 +20,9 @@ KEYS: dict[str, tuple[str, str]] = {
     "FLEETUI_TOKEN_PEPPERS": ("token_peppers", "every API token"),
     "FLEETUI_AUDIT_KEY": ("audit_key", "the proof that the audit log was not changed"),
 }
+KEY = re.compile(r"[0-9a-fA-F]{64}")
+#: Django takes any text.
+FREE_TEXT = "FLEETUI_SECRET_KEY"
 
 
 def key_folder(data_dir: Path) -> Path:
@@ -29,17 +33,19 @@ def ensure_keys(data_dir: Path, *, database_exists: bool) -> None:
     """Make missing key files on the very first start; refuse when one is gone beside a database that needs it."""
     folder = key_folder(data_dir)
     for variable, (name, loss) in KEYS.items():
-        if os.environ.get(variable) or os.environ.get(f"{variable}_FILE"):
+        if read_keys(variable, data_dir):
             continue
-        path = folder / name
-        if path.exists():
-            continue
-        if database_exists:
+        named = os.environ.get(f"{variable}_FILE", "")
+        path = Path(named or folder / name)
+        if named or database_exists:
+            never = "in the place of one that is named" if named else "beside an existing database"
             raise StartError(
-                f"The key file {path} is gone, and with it {loss}.",
-                mend=f"Put the file back from your backup, or set {variable}. FleetUI does not make a new one beside an existing database.",
+                f"The key file {path} is {'empty' if path.exists() else 'gone'}, and with it {loss}.",
+                mend=f"Put the file back from your backup, or set {variable}. FleetUI does not make a new one {never}.",
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One that is empty is left from a first start that found the disk full.
+        path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
@@ -56,11 +62,13 @@ def demand(variable: str, missing: list[str]) -> None:
 
 def read_keys(variable: str, data_dir: Path) -> list[str]:
     """The keys of one purpose, newest first; an empty list when there is none yet."""
-    inline = os.environ.get(variable, "")
-    if not inline:
+    keys = _listed(os.environ.get(variable, ""))
+    place = variable
+    if not keys:
         path = Path(os.environ.get(f"{variable}_FILE", "") or key_folder(data_dir) / KEYS[variable][0])
+        place = f"The key file {path}"
         try:
-            inline = path.read_text()
+            keys = _listed(path.read_bytes().decode(errors="replace"))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -68,4 +76,14 @@ def read_keys(variable: str, data_dir: Path) -> list[str]:
                 f"The key file {path} cannot be read: {error.strerror}.",
                 mend=f"Mend the owner and rights of it and of the folders above it, or set {variable}.",
             ) from error
-    return [line.strip() for line in inline.replace(",", "\n").splitlines() if line.strip()]
+    if variable != FREE_TEXT and not all(KEY.fullmatch(key) for key in keys):
+        # What it holds may be most of a key, so it is not repeated.
+        raise StartError(
+            f"{place} holds something that is not a key: a key is 32 bytes in hex, 64 letters and digits.",
+            mend="Put back what was there, from your backup. Several keys stand on lines of their own, or with commas between.",
+        )
+    return keys
+
+
+def _listed(text: str) -> list[str]:
+    return [line.strip() for line in text.replace(",", "\n").splitlines() if line.strip()]
