@@ -18,7 +18,7 @@ def main() -> None:
     loaded.enter_context(memory.imports())
     try:
         from django.core.management import ManagementUtility
-        from django.db import OperationalError, ProgrammingError
+        from django.db import DatabaseError, OperationalError, ProgrammingError
         from environs import EnvValidationError
 
         from fleetui.core.errors import StartError
@@ -44,16 +44,19 @@ def main() -> None:
             )
             print(f"{variable}{value}: {' '.join(messages)} See docs/configuration.md.", file=sys.stderr)  # noqa: T201
         sys.exit(CONFIGURATION)
-    except OperationalError as error:
-        mend = "Run `manage.py up` once, or check DATABASE_URL and FLEETUI_DATA_DIR."
-        print(f"The database cannot be used: {str(error).strip()}. {mend}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
     except ProgrammingError as error:
         # PostgreSQL's word for a table that was not made yet; anything else is a mistake of ours and shows itself.
         if "does not exist" not in str(error):
             raise
         said = str(error).strip().splitlines()[0]
         print(f"The database is not prepared: {said}. Run `manage.py migrate`.", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except DatabaseError as error:
+        # SQLite says the bare one of a file that is damaged or something else.
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        mend = "Run `manage.py up` once, or check DATABASE_URL and FLEETUI_DATA_DIR."
+        print(f"The database cannot be used: {str(error).strip()}. {mend}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except StartError as error:
         print(f"{error.message} {error.mend}".strip(), file=sys.stderr)  # noqa: T201

@@ -101,6 +101,12 @@ def _folder(value: str) -> str:
     return value
 
 
+def _database(value: str) -> str:
+    if urlsplit(value).scheme not in ("postgres", "postgresql", "sqlite"):
+        raise ValidationError("FleetUI keeps its data in PostgreSQL (postgres://...) or SQLite (sqlite:///...).")
+    return value
+
+
 def _mebibytes(value: int) -> int:
     if not 1 <= value <= 4096:
         raise ValidationError(f"{value} is not between 1 and 4096.")
@@ -111,6 +117,7 @@ env = Env(eager=False)
 DATA_DIR = Path(env.str("FLEETUI_DATA_DIR", "") or BASE_DIR / "var").absolute()
 DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
 EMBEDDED_DATABASE_URL = f"sqlite:///{DATA_DIR / 'db.sqlite3'}"
+env.str("DATABASE_URL", EMBEDDED_DATABASE_URL, validate=_database)
 DATABASES: dict[str, Any] = {"default": env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL)}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://")
 CACHES: dict[str, Any] = {"default": env.dj_cache_url("CACHE_URL", "locmem://fleetui")}

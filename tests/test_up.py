@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetui.core.keys import KEYS
 from tests.installation import Installation, installation, manage, processes_of
 from tests.services import free_port
 
@@ -133,3 +134,23 @@ def test_a_gone_key_file_beside_a_database_is_refused(folder: Path) -> None:
     key.write_text(content)
     with installation(folder) as mended:
         assert mended.status("/healthz") == 200
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    (folder / "db.sqlite3").write_text("something else, and long enough to be looked at" * 20)
+    keys = {name: f"{number}a" * 32 for number, name in enumerate(KEYS, start=1)}
+    for argv in (("up", "--bind", f"127.0.0.1:{free_port()}"), ("user", "list")):
+        refused = manage(folder, *argv, **keys)
+        assert refused.returncode == 1
+        assert "file is not a database" in refused.stderr.splitlines()[-1]
+        assert "Traceback" not in refused.stderr
+
+
+def test_another_kind_of_database_is_one_line(tmp_path: Path) -> None:
+    refused = manage(tmp_path / "var", "up", DATABASE_URL="mysql://user:secret@db/fleet")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("DATABASE_URL: FleetUI keeps its data in PostgreSQL")
+    assert refused.stderr.count("\n") == 1
+    assert "secret" not in refused.stderr

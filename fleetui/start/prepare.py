@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from fleetui.core.errors import StartError
@@ -61,7 +61,10 @@ def migrate(say: Callable[[str], None]) -> None:
         if plan:
             say(f"Preparing the database ({len(plan)} steps) ...")
         call_command("migrate", interactive=False, verbosity=0)
-    except OperationalError as error:
+    except DatabaseError as error:
+        # SQLite says the bare one of a file that is damaged or something else; the other kinds are mistakes of ours.
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
         raise StartError(
             f"The database at {_without_password()} cannot be used: {str(error).strip().splitlines()[0]}"
         ) from error
