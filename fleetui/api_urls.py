@@ -216,7 +216,8 @@ _api = [
     path("v1/audit/", AuditList.as_view(), name="audit"),
     *ignition,
     *operations,
-    re_path(r"^(?P<rest>.*)$", Nothing.as_view(), name="nothing"),
+    # Line ends too, which `.` leaves out.
+    re_path(r"^(?P<rest>[\s\S]*)\Z", Nothing.as_view(), name="nothing"),
 ]
 
 urlpatterns = [

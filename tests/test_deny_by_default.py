@@ -14,6 +14,7 @@ from fleetui.access.api.permissions import DeclaredPermission, UndeclaredAction
 from fleetui.access.middleware import is_open
 from fleetui.access.roles import PERMISSIONS
 from fleetui.core.api.views import ApiView
+from nodes.services.changes import TAKEN_BY_ADDRESSES
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_user
 
@@ -68,6 +69,19 @@ def test_the_walk_sees_the_project() -> None:
     assert len(PATHS) > 40
     assert "/api/v1/nodes/some-name/poll/" in PATHS
     assert "/nodes/" in PATHS
+
+
+def test_no_name_hides_behind_an_address() -> None:
+    """What stands where a name does, such as `pools/export/`, cannot be a name."""
+    starts = {path.partition("some-name/")[0] for path in PATHS if "some-name/" in path}
+    words = {path.removeprefix(start).partition("/")[0] for start in starts for path in PATHS if path.startswith(start)}
+    assert {"-", "export", "compare"} <= words
+    assert words - {"", "some-name"} <= TAKEN_BY_ADDRESSES
+
+
+def test_an_address_with_a_line_end_is_answered_by_the_api(db: None) -> None:
+    answer = Client().get("/api/v1/pools/web%0A/")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:fleetui:problem:not_found")
 
 
 @pytest.mark.parametrize("path", PATHS)

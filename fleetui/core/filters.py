@@ -24,6 +24,14 @@ MAX_VALUES = 200
 MAX_AGE = timedelta(days=36_525)
 
 
+class UnusableValue(ValidationError):
+    """What is wrong with a value, and the mend. No `params`: with them Django would read a % of the value as a placeholder."""
+
+    def __init__(self, message: str, *, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
 def split_values(parts: Iterable[str]) -> list[str]:
     """The values of a parameter that was repeated, comma-separated, or both."""
     return [value for part in parts for value in (piece.strip() for piece in part.split(",")) if value]
@@ -55,17 +63,17 @@ class ListField(forms.Field):
     def clean(self, value: Any) -> list[str]:
         values = list(dict.fromkeys(value or []))
         if len(values) > MAX_VALUES:
-            raise ValidationError(
+            raise UnusableValue(
                 _("More than %(limit)s values.") % {"limit": MAX_VALUES},
-                params={"mend": _("Give at most %(limit)s.") % {"limit": MAX_VALUES}},
+                mend=_("Give at most %(limit)s.") % {"limit": MAX_VALUES},
             )
         for item in values:
             if "\0" in item:
-                raise ValidationError(_("A value holds a NUL character."), params={"mend": _("Leave it out.")})
+                raise UnusableValue(_("A value holds a NUL character."), mend=_("Leave it out."))
             if self.allowed is not None and item not in self.allowed:
-                raise ValidationError(
+                raise UnusableValue(
                     _("%(value)r is not one of its values.") % {"value": item},
-                    params={"mend": _("Use %(known)s.") % {"known": ", ".join(self.allowed)}},
+                    mend=_("Use %(known)s.") % {"known": ", ".join(self.allowed)},
                 )
         return values
 
@@ -85,12 +93,12 @@ class InstantField(forms.Field):
             found = datetime.combine(day, time.min)
         if found is None:
             mend = _("Write it like 2026-11-22T10:00:00Z or 2026-11-22.")
-            raise ValidationError(_("%(value)r is not a moment.") % {"value": value}, params={"mend": mend})
+            raise UnusableValue(_("%(value)r is not a moment.") % {"value": value}, mend=mend)
         try:
             return in_our_time(found)
         except OverflowError as error:
-            raise ValidationError(
-                _("%(value)r is out of range.") % {"value": value}, params={"mend": _("Give a year of our time.")}
+            raise UnusableValue(
+                _("%(value)r is out of range.") % {"value": value}, mend=_("Give a year of our time.")
             ) from error
 
 
@@ -102,15 +110,13 @@ class AgeField(forms.Field):
             return None
         match = _AGE.match(value.strip())
         if not match:
-            raise ValidationError(
+            raise UnusableValue(
                 _("%(value)r is not a length of time.") % {"value": value},
-                params={"mend": _("Write it like 90s, 30m, 12h, 7d or 2w.")},
+                mend=_("Write it like 90s, 30m, 12h, 7d or 2w."),
             )
         age = timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
         if age > MAX_AGE:
-            raise ValidationError(
-                _("%(value)r is too long.") % {"value": value}, params={"mend": _("Give at most 100 years.")}
-            )
+            raise UnusableValue(_("%(value)r is too long.") % {"value": value}, mend=_("Give at most 100 years."))
         return age
 
 
@@ -125,9 +131,7 @@ class FlagField(forms.Field):
             return True
         if text in ("false", "0", "no", "off"):
             return False
-        raise ValidationError(
-            _("%(value)r is neither true nor false.") % {"value": value}, params={"mend": _("Use true or false.")}
-        )
+        raise UnusableValue(_("%(value)r is neither true nor false.") % {"value": value}, mend=_("Use true or false."))
 
 
 class _Filter(django_filters.Filter):  # type: ignore[misc]
@@ -195,9 +199,7 @@ class NumberField(forms.Field):
         text = str(value)
         if text.isascii() and text.isdigit() and len(text) < 19:
             return int(text)
-        raise ValidationError(
-            _("%(value)r is not a number.") % {"value": text[:50]}, params={"mend": _("Give a whole number.")}
-        )
+        raise UnusableValue(_("%(value)r is not a number.") % {"value": text[:50]}, mend=_("Give a whole number."))
 
 
 class WholeNumberFilter(_Filter):
@@ -231,9 +233,9 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
         found = []
         for name, errors in self.form.errors.as_data().items():
             error = errors[0]
-            mend = (error.params or {}).get("mend", _("Give another value."))
+            mend = getattr(error, "mend", "") or _("Give another value.")
             value = (
                 ",".join(self.data.getlist(name)) if isinstance(self.data, QueryDict) else str(self.data.get(name, ""))
             )
-            found.append((name, value, " ".join(error.messages), str(mend)))
+            found.append((name, value, " ".join(error.messages), mend))
         return found

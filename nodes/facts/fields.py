@@ -7,10 +7,9 @@ import re
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from fleetui.core.filters import ListField, ListFilter, TextFilter
+from fleetui.core.filters import ListField, ListFilter, TextFilter, UnusableValue
 from nodes.facts.kernel import kernel_order
 from nodes.facts.query import MAX_QUESTION_CHARS, NotAQuestion, number_of, parse
 
@@ -25,15 +24,15 @@ class FactField(ListField):
     def clean(self, value: Any) -> list[str]:
         questions = super().clean(value)
         if len(questions) > MAX_QUESTIONS:
-            raise ValidationError(
+            raise UnusableValue(
                 _("More than %(limit)s questions about facts.") % {"limit": MAX_QUESTIONS},
-                params={"mend": _("Give at most %(limit)s.") % {"limit": MAX_QUESTIONS}},
+                mend=_("Give at most %(limit)s.") % {"limit": MAX_QUESTIONS},
             )
         for question in questions:
             try:
                 parse(question)
             except NotAQuestion as error:
-                raise ValidationError(error.message, params={"mend": error.mend}) from error
+                raise UnusableValue(error.message, mend=error.mend) from error
         return questions
 
 
@@ -47,7 +46,7 @@ class NumberField(forms.CharField):
         try:
             return number_of(text)
         except NotAQuestion as error:
-            raise ValidationError(error.message, params={"mend": error.mend}) from error
+            raise UnusableValue(error.message, mend=error.mend) from error
 
 
 class KernelField(forms.CharField):
@@ -56,9 +55,9 @@ class KernelField(forms.CharField):
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         if text and not kernel_order(text):
-            raise ValidationError(
+            raise UnusableValue(
                 _("%(value)r is not a kernel release.") % {"value": text},
-                params={"mend": _("Write it like 6.11 or 6.11.5-300.")},
+                mend=_("Write it like 6.11 or 6.11.5-300."),
             )
         return text
 
@@ -70,9 +69,9 @@ class MacField(ListField):
         addresses = [address.lower().replace("-", ":") for address in super().clean(value)]
         for address in addresses:
             if not _MAC.fullmatch(address):
-                raise ValidationError(
+                raise UnusableValue(
                     _("%(value)r is not a MAC address.") % {"value": address},
-                    params={"mend": _("Write it like 52:54:00:12:34:56.")},
+                    mend=_("Write it like 52:54:00:12:34:56."),
                 )
         return addresses
 
@@ -88,9 +87,9 @@ def _whole_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError as error:
-        raise ValidationError(
+        raise UnusableValue(
             _("%(value)r is not an IP address.") % {"value": text},
-            params={"mend": _("Write one whole address, like 10.0.0.7 or fd00::7.")},
+            mend=_("Write one whole address, like 10.0.0.7 or fd00::7."),
         ) from error
 
 

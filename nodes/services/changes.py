@@ -17,8 +17,8 @@ from fleetui.core.text import clean
 #: The API takes a name or an id in the same place: a name that reads like an id could stand in for another's.
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
-#: Words that stand where a name does in the addresses of pages; browsers drop the dots.
-_TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "bulk", "duplicates"}
+#: Words that stand where a name does in addresses; browsers drop the dots.
+TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "export", "bulk", "compare", "duplicates"}
 
 #: What other apps do in the transaction of a new name: follower(kind, name before, name after).
 _FOLLOWERS: list[Callable[[str, str, str], None]] = []
@@ -39,8 +39,8 @@ def checked(row: models.Model, *, exclude: Collection[str] = ()) -> None:
             raise _refused(row, name, _("Leave line ends and control characters out."))
         if name == "name" and _UUID.match(text):
             raise _refused(row, name, _("It reads like an id. Choose another name."))
-        if name == "name" and text in _TAKEN_BY_ADDRESSES:
-            raise _refused(row, name, _("Choose another name."))
+        if name == "name" and text in TAKEN_BY_ADDRESSES:
+            raise _refused(row, name, _("It is a word of FleetUI's own addresses. Choose another name."))
     try:
         row.clean_fields(exclude=exclude)
     except ValidationError as error:

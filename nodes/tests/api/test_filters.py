@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -72,3 +73,14 @@ def api(cast: Cast) -> Api:
 )
 def test_filter(api: Api, query: str, names: str) -> None:
     assert api.names(f"nodes/?{query}") == names.split()
+
+
+@pytest.mark.parametrize("value", ["50%", "%s", "%(mend)s"])
+@pytest.mark.parametrize(
+    "name", ["health", "ip", "mac", "has_pool", "facts_older_than", "booted_after", "cpus_min", "fact"]
+)
+def test_a_percent_sign_is_told_as_it_was_sent(api: Api, name: str, value: str) -> None:
+    answer = api.get(f"nodes/?{urlencode({name: value})}")
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["field"] == name
+    assert value in answer.json()["detail"]

@@ -147,6 +147,27 @@ def test_a_wrong_key_is_refused_without_an_echo(api: Api) -> None:
     assert b"TOPSECRET" not in response.content
 
 
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("name", {"name": "a/b"}),
+        ("name", {"name": "a b"}),
+        ("username", {"name": "c", "username": "-oProxyCommand=x"}),
+        ("username", {"name": "c", "username": "core; reboot"}),
+        ("passphrase", {"name": "c", "passphrase": "secret"}),
+    ],
+)
+def test_a_credential_that_could_not_be_used_is_refused(api: Api, field: str, body: dict[str, Any]) -> None:
+    answer = api.post("credentials/", body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+    assert b"secret" not in answer.content
+
+
+def test_a_passphrase_without_its_key_changes_nothing(api: Api) -> None:
+    make_credential("fleet")
+    assert api.patch("credentials/fleet/", {"passphrase": "secret"}).json()["field"] == "passphrase"
+
+
 def test_a_wrong_certificate_is_named(api: Api) -> None:
     response = api.post("credentials/", {"name": "bad", "certificate": "nonsense"})
     assert response.status_code == 400
@@ -185,7 +206,7 @@ def test_counts(api: Api) -> None:
     assert stats["unread"] == {"nodes": 0, "sections": 0}
 
 
-@pytest.mark.parametrize("name", [".", "..", "-", "add"])
+@pytest.mark.parametrize("name", [".", "..", "-", "add", "export", "compare"])
 def test_words_of_addresses_are_no_names(cast: Cast, name: str) -> None:
     answer = Api(cast.owner).post("pools/", {"name": name})
     assert answer.status_code == 400
