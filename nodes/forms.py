@@ -230,6 +230,7 @@ class KeyForm(forms.Form):
         upload, pasted = found.pop("key_file", None), found.get("private_key") or ""
         found["private_key"] = None
         if found.get("source") != self.BRING:
+            found["passphrase"] = ""
             return found
         if upload and upload.size > MAX_KEY_CHARACTERS:
             self.add_error("key_file", _("The file is too large for a private key."))

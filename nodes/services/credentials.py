@@ -22,7 +22,18 @@ from nodes.models import Credential
 from nodes.services import changes as rows
 
 
+def _refuse_lone(passphrase: object, private_key: object) -> None:
+    """Whoever sends a passphrase means a key, and forgot it."""
+    if passphrase and not private_key:
+        raise InvalidInput(
+            _("There is no private key that the passphrase could open."),
+            field="passphrase",
+            mend=_("Give the private key too, or leave the passphrase out."),
+        )
+
+
 def _loaded(private_key: str | None, passphrase: str | None, certificate: str, name: str) -> tuple[str, Identity]:
+    _refuse_lone(passphrase, private_key)
     if private_key is None:
         text, identity = generate_identity(f"fleetui {name}")
     else:
@@ -81,6 +92,7 @@ def edit_credential(
     wanted = {key: value for key, value in changes.items() if key in ("name", "username", "certificate")}
     also: list[str] = []
     private_key = changes.get("private_key")
+    _refuse_lone(changes.get("passphrase"), private_key)
     certificate = str(wanted.get("certificate", credential.certificate))
     if private_key:
         text, identity = _loaded(private_key, changes.get("passphrase"), certificate, credential.name)
