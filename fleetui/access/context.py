@@ -53,7 +53,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     badges = {name: count for tool in shown for name, count in tool.badges.items()}
     rail: list[dict[str, Any]] = []
     for name, key, icon, permission in _RAIL:
-        if not principal.may_somewhere(permission):
+        # The audit log is one for all: a role on a pool does not open it.
+        if not (principal.may(permission) if name == "audit" else principal.may_somewhere(permission)):
             continue
         url = reverse(name)
         below = (*_BELOW.get(name, ()), *((url,) if url != "/" else ()))

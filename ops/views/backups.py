@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleetui.access.guards import needs
+from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput, NotFound
 from fleetui.core.form_errors import sentence, submitted
@@ -63,8 +64,14 @@ def policy_list(request: HttpRequest) -> HttpResponse:
         "kinds": [one for one in KINDS.items() if one[0] != "fleetui" or services.may_set(principal, "fleetui", None)],
         "has_target": BackupTarget.objects.exists(),
         "may_change": principal.may_somewhere(services.PERMISSION),
+        "add_target_url": _add_target_url(principal),
     }
     return render(request, "ops/backups.html", context)
+
+
+def _add_target_url(principal: Principal) -> str:
+    """Targets are for everything: a role on one pool adds none."""
+    return reverse("backup_target_add") if principal.may(services.PERMISSION) else ""
 
 
 def _shown(one: BackupPolicy, now: datetime) -> dict[str, Any]:
@@ -207,7 +214,7 @@ def policy_edit(request: HttpRequest, policy_id: uuid.UUID | None = None) -> Htt
     if answer is not None:
         return answer
     context: dict[str, Any] = {"form": form, "policy": policy, "kind": KINDS[kind], "key": kind, "zones": zones()}
-    context["has_target"] = bool(targets) or kind == "reported"
+    context |= {"has_target": bool(targets) or kind == "reported", "add_target_url": _add_target_url(principal)}
     return render(request, "ops/backup_policy_form.html", context, status=status)
 
 

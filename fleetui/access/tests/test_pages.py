@@ -171,6 +171,23 @@ def test_a_right_on_one_pool_opens_no_page_of_people() -> None:
     assert reverse("access:users") not in [tab["url"] for tab in tabs]
 
 
+@pytest.mark.parametrize("role", ["admin", "auditor"])
+def test_a_role_on_one_pool_is_shown_no_way_to_the_audit_log(role: str) -> None:
+    url = reverse("audit")
+    assert url in [item["url"] for item in signed_in(person("all", role)).get("/").context["nav"]]
+    browser = signed_in(person("one", role, pool=pool("web")))
+    assert url not in [item["url"] for item in browser.get("/").context["nav"]]
+    assert browser.get(url).status_code == 403
+
+
+def test_a_person_without_a_role_is_told_and_can_leave() -> None:
+    browser = signed_in(person("nobody"))
+    answer = browser.get("/")
+    assert answer.status_code == 403
+    assert f'action="{reverse("account_logout")}"' in answer.content.decode()
+    assert browser.post(reverse("account_logout")).status_code == 302
+
+
 def test_settings_say_what_runs_and_hold_no_secret(settings: Any) -> None:
     text = signed_in(person("vera", "viewer")).get(reverse("settings")).content.decode()
     assert str(settings.DATA_DIR) in text
@@ -243,3 +260,11 @@ def test_sign_ins_that_are_not_even_tried_are_recorded_once() -> None:
     reasons = list(AuditEvent.objects.filter(action="sign_in").order_by("seq").values_list("reason", "outcome"))
     waits = ("Too many failed sign-ins: for five minutes none is tried.", "refused")
     assert reasons == [*[("", "refused")] * 5, waits]
+
+
+def test_an_admin_of_one_pool_is_not_sent_to_the_targets_of_backups() -> None:
+    url = reverse("backup_target_add")
+    assert url in signed_in(person("all", "admin")).get(reverse("backups")).content.decode()
+    browser = signed_in(person("one", "admin", pool=pool("web")))
+    for page in (reverse("backups"), reverse("backup_policy_add") + "?kind=path"):
+        assert url not in browser.get(page).content.decode()
