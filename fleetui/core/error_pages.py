@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from http import HTTPStatus
+from typing import Any
 
 from django.contrib.sessions.exceptions import SessionInterrupted
+from django.core.exceptions import DisallowedHost
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -15,19 +17,32 @@ _TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Serve
 RETRY_AFTER_S = 5
 
 
+def _problem(request: HttpRequest, status: int, detail: str = "", mend: str = "") -> HttpResponse:
+    """What the API answers before it is asked itself, in the form of its own problems."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES[status],
+        "status": status,
+        "detail": detail or f"{_TITLES[status]}.",
+        "field": None,
+        "mend": mend or "Look for the request id in the log of the web process.",
+        "errors": [],
+        "request_id": getattr(request, "request_id", ""),
+    }
+    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
-    request_id = getattr(request, "request_id", "")
     if request.path.startswith("/api/"):
-        body = {"type": "about:blank", "title": _TITLES[status], "status": status, "request_id": request_id}
-        return JsonResponse(body, status=status, content_type="application/problem+json")
-    return render(request, f"{status}.html", {"request_id": request_id}, status=status)
+        return _problem(request, status)
+    return render(request, f"{status}.html", {"request_id": getattr(request, "request_id", "")}, status=status)
 
 
-def _bare(request: HttpRequest, status: int) -> HttpResponse:
+def _bare(request: HttpRequest, status: int, **told: str) -> HttpResponse:
     """A page that is drawn without the request: session or database may be the trouble."""
     if request.path.startswith("/api/"):
-        return _answer(request, status)
-    told = {"request_id": getattr(request, "request_id", "")}
+        return _problem(request, status)
+    told["request_id"] = getattr(request, "request_id", "")
     return HttpResponse(render_to_string(f"{status}.html", told), status=status)
 
 
@@ -45,10 +60,21 @@ def _busy(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _unknown_host(request: HttpRequest) -> HttpResponse:
+    """The first mistake behind a proxy or under a new name: whoever opens FleetUI there can mend it."""
+    host = str(request.META.get("HTTP_HOST", ""))[:100]
+    if request.path.startswith("/api/"):
+        mend = "Name it in FLEETUI_ALLOWED_HOSTS, or use an address that is named there."
+        return _problem(request, 400, f"FleetUI does not answer under the name {host!r}.", mend)
+    return _bare(request, 400, host=host)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A session that a busy database did not take is told by Django as a bad request, and is none."""
     if isinstance(exception, SessionInterrupted) and is_database_busy(exception):
         return _busy(request)
+    if isinstance(exception, DisallowedHost):
+        return _unknown_host(request)
     return _bare(request, 400)
 
 

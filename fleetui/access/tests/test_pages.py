@@ -268,3 +268,12 @@ def test_an_admin_of_one_pool_is_not_sent_to_the_targets_of_backups() -> None:
     browser = signed_in(person("one", "admin", pool=pool("web")))
     for page in (reverse("backups"), reverse("backup_policy_add") + "?kind=path"):
         assert url not in browser.get(page).content.decode()
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/nodes/"])
+def test_a_host_name_that_is_not_allowed_is_told_with_the_setting(settings: Any, path: str) -> None:
+    settings.ALLOWED_HOSTS = ["localhost"]
+    answer = Client(headers={"host": "fleet.example"}).get(path)
+    assert answer.status_code == 400
+    assert "fleet.example" in answer.content.decode()
+    assert "FLEETUI_ALLOWED_HOSTS" in answer.content.decode()

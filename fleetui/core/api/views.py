@@ -42,6 +42,8 @@ class ApiView(EnglishView):
     hidden: ClassVar[bool] = False
     schema = FleetSchema()
     metadata_class = None
+    #: So that `Allow` names only what does something.
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     parser_classes = [OrjsonParser]
     renderer_classes = [OrjsonRenderer]
     content_negotiation_class = JsonOnly

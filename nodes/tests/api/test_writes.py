@@ -211,3 +211,8 @@ def test_words_of_addresses_are_no_names(cast: Cast, name: str) -> None:
     answer = Api(cast.owner).post("pools/", {"name": name})
     assert answer.status_code == 400
     assert answer.json()["field"] == "name"
+
+
+def test_allow_names_only_methods_that_do_something(cast: Cast) -> None:
+    answer = Api(cast.owner).call("OPTIONS", "stats/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
