@@ -22,7 +22,6 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         **DefaultAccountAdapter.error_messages,
         "account_inactive": _("This account is closed. An administrator can open it."),
         "enter_current_password": _("This is not your current password."),
-        "incorrect_code": _("This code is not right. Codes change every 30 seconds: type the one that is shown now."),
         "incorrect_password": _("This is not your password."),
         "rate_limited": _("Too many tries. Wait five minutes, then try again."),
         "too_many_login_attempts": _("Too many failed sign-ins. Wait five minutes, then try again."),
@@ -46,6 +45,11 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class SealedMFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("This code is not right. Codes change every 30 seconds: type the one that is shown now."),
+    }
+
     def encrypt(self, text: str) -> str:
         return seal(text, place="mfa_authenticator.data")
 

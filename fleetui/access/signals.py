@@ -8,7 +8,13 @@ from typing import Any
 
 from allauth.account.signals import password_changed
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
+from allauth.mfa.signals import (
+    authentication_failed,
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+    authenticator_used,
+)
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.cache import cache
 from django.dispatch import receiver
@@ -49,6 +55,20 @@ def refused_for_a_while(credentials: Mapping[str, Any]) -> None:
 def _refused(credentials: Mapping[str, Any], reason: str) -> Entry:
     name = str(credentials.get("username") or credentials.get("login") or "?")[:100]
     return Entry(actor="anonymous", action="sign_in", subject=f"user:{name}", reason=reason, outcome="refused")
+
+
+@receiver(authentication_failed, dispatch_uid="audit.code_refused")
+def code_refused(user: Any, **_: Any) -> None:
+    """Whoever comes so far knows the password."""
+    record_alone(_refused({"username": user.get_username()}, "The code of the second step was wrong."))
+
+
+@receiver(authenticator_used, dispatch_uid="audit.authenticator_used")
+def recovery_code_used(user: Any, authenticator: Any, **_: Any) -> None:
+    if _is_codes(authenticator):
+        left = len(authenticator.wrap().get_unused_codes())
+        entry = Entry(actor=_who(user), action="users.use_recovery_code", subject=_who(user), after={"left": left})
+        record_alone(entry)
 
 
 @receiver(password_changed, dispatch_uid="audit.password_changed")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.apps import apps
 from django.test import Client
 from django.urls import reverse
@@ -277,3 +279,19 @@ def test_a_host_name_that_is_not_allowed_is_told_with_the_setting(settings: Any,
     assert answer.status_code == 400
     assert "fleet.example" in answer.content.decode()
     assert "FLEETUI_ALLOWED_HOSTS" in answer.content.decode()
+
+
+def test_wrong_codes_and_used_recovery_codes_are_recorded() -> None:
+    anna = person("anna", "viewer")
+    TOTP.activate(anna, generate_totp_secret())
+    code = RecoveryCodes.activate(anna).get_unused_codes()[0]
+    browser, second = Client(), reverse("mfa_authenticate")
+    browser.post(reverse("account_login"), {"login": "anna", "password": PASSWORD})
+    assert "This code is not right." in browser.post(second, {"code": "00000000x"}).content.decode()
+    assert browser.post(second, {"code": code}).status_code == 302
+    found = AuditEvent.objects.filter(subject="user:anna").order_by("seq").values_list("actor", "action", "outcome")
+    assert list(found)[-3:] == [
+        ("anonymous", "sign_in", "refused"),
+        ("user:anna", "users.use_recovery_code", "done"),
+        ("user:anna", "sign_in", "done"),
+    ]
