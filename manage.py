@@ -10,6 +10,8 @@ from fleetui.core import memory
 
 #: The exit code for "the configuration is wrong": starting again would not help.
 CONFIGURATION = 3
+#: What shells give a command that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -64,4 +66,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)

@@ -114,6 +114,9 @@ class Command(BaseCommand):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(HOST_FAILED) from None
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._fail(f"The host was read, but the output could not be written: {error.strerror}.", USAGE)
 
     def _print(self, reading: ProbeReading, *, as_json: bool) -> None:
         if as_json:

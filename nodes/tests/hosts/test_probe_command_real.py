@@ -2,6 +2,10 @@
 
 import io
 import json
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +76,39 @@ def test_an_unknown_key_is_refused_and_a_new_one_taken_when_asked(reachable: tup
     assert status == 0
     assert out.startswith("Host\n")
     assert err.startswith("Trusting the new host key ssh-ed25519 SHA256:")
+
+
+def test_output_that_cannot_be_written_is_one_line(reachable: tuple[RealSshd, Path]) -> None:
+    server, key = reachable
+    argv = [
+        sys.executable,
+        "manage.py",
+        "probe",
+        f"{server.username}@{server.address}:{server.port}",
+        "--accept-new-host-key",
+    ]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*argv, "--identity", str(key)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[1:] == [
+        "error: The host was read, but the output could not be written: No space left on device."
+    ]
+
+
+def test_ctrl_c_leaves_no_stack(reachable: tuple[RealSshd, Path]) -> None:
+    _server, key = reachable
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"core@127.0.0.1:{silent.getsockname()[1]}"
+        command = subprocess.Popen(
+            [sys.executable, "manage.py", "probe", target, "--identity", str(key)], stderr=subprocess.PIPE, text=True
+        )
+        contact, _ = silent.accept()
+        command.send_signal(signal.SIGINT)
+        _out, err = command.communicate(timeout=20)
+        contact.close()
+    assert (command.returncode, err) == (130, "\nStopped.\n")
 
 
 def test_a_changed_key_is_never_taken(reachable: tuple[RealSshd, Path], home: Path) -> None:
