@@ -215,9 +215,11 @@ def as_known(row: Release, stream: str) -> KnownRelease:
 
 
 class _Views:
-    """Views of streams, kept for a minute: a poll of 200 nodes asks for the same few."""
+    """Views of streams, kept for seconds: a poll of 200 nodes asks for the same few, but who has imported releases looks
+    at once what they change, and the import went to another process than the polls.
+    """
 
-    MAX_AGE_S = 60.0
+    MAX_AGE_S = 5.0
 
     def __init__(self) -> None:
         self.cache: dict[tuple[str, str], tuple[datetime, ReleasesView]] = {}

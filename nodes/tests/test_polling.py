@@ -16,7 +16,7 @@ from nodes.hosts import ssh
 from nodes.hosts.errors import ConnectionRefused, HostKeyMismatch, HostKeyUnknown
 from nodes.hosts.facts import Boot, Deployment, Facts, FailedUnit, FilesystemUse, Health, Measurement, Os
 from nodes.hosts.look import Look
-from nodes.models import HostKey, Node
+from nodes.models import HostKey, Node, Release, Stream
 from nodes.services.host_keys import accept_key
 from nodes.services.nodes import request_poll, set_lifecycle
 from nodes.services.polling import Outcome, claim_due, hold, store
@@ -70,6 +70,15 @@ def test_a_batch_is_claimed_once_and_given_back() -> None:
     target.refresh_from_db()
     assert target.poll_lease is None
     assert target.poll_due_at > NOW
+
+
+def test_releases_that_another_process_took_in_count_at_the_next_look() -> None:
+    target = poll(seen(node()), NOW)
+    assert target.update_state_reason == "no_releases"
+    stream = Stream.objects.create(os_family="fcos", name="stable")
+    Release.objects.create(stream=stream, version="44.20260215.3.0")
+    target = poll(seen(target), NOW + timedelta(seconds=10))
+    assert (target.update_state, target.update_state_reason) == ("update_available", "newer_release")
 
 
 def test_a_lease_that_ran_out_is_claimed_again_and_the_late_worker_writes_nothing() -> None:
