@@ -12,8 +12,10 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from redis.exceptions import ConnectionError as CacheGone
+from redis.exceptions import TimeoutError as CacheTimeout
 
-_TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Database busy"}
+_TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Not available"}
 RETRY_AFTER_S = 5
 
 
@@ -38,11 +40,11 @@ def _answer(request: HttpRequest, status: int) -> HttpResponse:
     return render(request, f"{status}.html", {"request_id": getattr(request, "request_id", "")}, status=status)
 
 
-def _bare(request: HttpRequest, status: int, **told: str) -> HttpResponse:
+def _bare(request: HttpRequest, status: int, **more: Any) -> HttpResponse:
     """A page that is drawn without the request: session or database may be the trouble."""
     if request.path.startswith("/api/"):
         return _problem(request, status)
-    told["request_id"] = getattr(request, "request_id", "")
+    told = {"request_id": getattr(request, "request_id", ""), **more}
     return HttpResponse(render_to_string(f"{status}.html", told), status=status)
 
 
@@ -54,8 +56,15 @@ def is_database_busy(error: BaseException | None) -> bool:
     return error is not None and not any(words in str(error) for words in ("no such ", "has no column "))
 
 
-def _busy(request: HttpRequest) -> HttpResponse:
-    response = _bare(request, 503)
+def is_cache_gone(error: BaseException | None) -> bool:
+    """Whether the cache that CACHE_URL names is behind a failure: it cannot be reached."""
+    while error is not None and not isinstance(error, CacheGone | CacheTimeout):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _busy(request: HttpRequest, *, cache: bool = False) -> HttpResponse:
+    response = _bare(request, 503, is_cache=cache)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -98,4 +107,7 @@ def with_a_page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Called while the failure is handled, so it can be asked for."""
-    return _busy(request) if is_database_busy(sys.exc_info()[1]) else _bare(request, 500)
+    error = sys.exc_info()[1]
+    if is_database_busy(error):
+        return _busy(request)
+    return _busy(request, cache=True) if is_cache_gone(error) else _bare(request, 500)

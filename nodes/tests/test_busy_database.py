@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.test import Client
+from redis.exceptions import ConnectionError as CacheGone
 
 from nodes.tests.cast import Cast
 from nodes.tests.pages import signed_in, text_of
@@ -48,6 +49,21 @@ def test_the_api_says_the_same(browser: Client, monkeypatch: pytest.MonkeyPatch)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["type"] == "urn:fleetui:problem:database_busy"
+
+
+def gone(*args: Any, **kwargs: Any) -> None:
+    raise CacheGone("Error 111 connecting to 127.0.0.1:6379. Connection refused.")
+
+
+def test_a_cache_that_is_gone_is_told_as_that(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.core.cache.backends.locmem.LocMemCache.get", gone)
+    answer = browser.get("/api/v1/nodes/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["type"] == "urn:fleetui:problem:cache_gone"
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", gone)
+    page = browser.get(MANY)
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+    assert "The cache does not answer" in text_of(page)
 
 
 def test_a_session_that_could_not_be_written_is_no_bad_request(

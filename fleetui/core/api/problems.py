@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from fleetui.core import context as request_context
 from fleetui.core.api.shapes import TEXT, Document, list_of, nullable, object_of
-from fleetui.core.error_pages import RETRY_AFTER_S, is_database_busy
+from fleetui.core.error_pages import RETRY_AFTER_S, is_cache_gone, is_database_busy
 from fleetui.core.errors import FleetError, InvalidInput
 
 log = structlog.get_logger(__name__)
@@ -156,6 +156,14 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             "database_busy",
             "The database did not answer in time.",
             mend="Ask again in a moment. If you sent something, look whether it was stored before you send it again.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+    if is_cache_gone(error):
+        return problem(
+            503,
+            "cache_gone",
+            "The cache that CACHE_URL names does not answer.",
+            mend="Start it again, or ask again in a moment.",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
     return problem(
