@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from nodes.hosts.ssh import HostKey
@@ -220,15 +220,22 @@ class AuthenticationFailed(HostError):
 
     kind = "authentication"
 
-    def __init__(self, address: str, username: str, reason: str = "", key: str = "") -> None:
+    def __init__(self, address: str, username: str, reason: str = "", key: str = "", certificate: str = "") -> None:
         detail = f" ({reason})" if reason else ""
+        what_to_do = (
+            f"Check that the host trusts the authority of the certificate {certificate} (TrustedUserCAKeys), "
+            f"that the certificate names {username}, and that it is valid by the clock of the host."
+            if certificate
+            else "Check the user name, and that the public key is in the authorized keys of this user on the host."
+        )
         super().__init__(
             f"{address} did not accept the login of {username}{detail}.",
-            "Check the user name, and that the public key is in the authorized keys of this user on the host.",
+            what_to_do,
             address=address,
             username=username,
             reason=reason,
             key=key,
+            certificate=certificate,
         )
 
 
@@ -248,7 +255,7 @@ class NoCommonAlgorithm(HostError):
 
 
 class ChannelRefused(HostError):
-    """The host accepted the login but refused a session or a forwarded connection."""
+    """The host accepted the login but refused a session."""
 
     kind = "channel_refused"
 
@@ -258,6 +265,22 @@ class ChannelRefused(HostError):
             f"{address} accepted the login but refused to run the command{detail}.",
             "Check that the user has a shell and that the SSH server allows sessions (ForceCommand, MaxSessions).",
             address=address,
+            reason=reason,
+        )
+
+
+class ForwardingRefused(HostError):
+    """A jump host accepted the login but may not open connections for us."""
+
+    kind = "forwarding_refused"
+
+    def __init__(self, address: str, target: str, reason: str = "") -> None:
+        detail = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{address} accepted the login but refused to open a connection to {target}{detail}.",
+            "Check that the SSH server of the jump host allows forwarding (AllowTcpForwarding, PermitOpen).",
+            address=address,
+            target=target,
             reason=reason,
         )
 
@@ -294,18 +317,26 @@ class OutputTooLarge(HostError):
         )
 
 
+_LOST: dict[str, str] = {
+    "": "Check whether the host restarted; the next contact shows it.",
+    "not_ssh": "Check that the port belongs to an SSH server.",
+    "turned_away": "Check that the port is right, and the load, MaxStartups and the journal of the SSH server there.",
+}
+
+
 class ConnectionLost(HostError):
-    """The connection ended before the host had answered."""
+    """The connection ended before the host had answered; `cause` is one word where more is known of it."""
 
     kind = "connection_lost"
 
-    def __init__(self, address: str, reason: str = "", what_to_do: str = "") -> None:
+    def __init__(self, address: str, reason: str = "", cause: Literal["", "not_ssh", "turned_away"] = "") -> None:
         detail = f" ({reason})" if reason else ""
         super().__init__(
             f"The connection to {address} was lost{detail}.",
-            what_to_do or "Check whether the host restarted; the next contact shows it.",
+            _LOST[cause],
             address=address,
             reason=reason,
+            cause=cause,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from nodes.wording.axes import AXIS_NAMES, REASONS, SENTENCES, WORDS
-from nodes.wording.errors import CERTIFICATES, ERRORS, MENDS, PHASES
+from nodes.wording.errors import CERTIFICATES, ERRORS, LOST, MENDS, PHASES
 from nodes.wording.facts import COMMANDS, SECTIONS, UNREAD
 from nodes.wording.ignition import IGNITION_STATE_WORDS
 from nodes.wording.sentences import Forms, fill
@@ -106,6 +106,8 @@ def error_mend(kind: str, params: Mapping[str, Any] | None = None) -> str:
         return fill(phase[1], known)
     if kind == "bad_host_certificate" and (why := CERTIFICATES.get(str(known.get("reason")))):
         return fill(why[1], known)
+    if kind == "connection_lost" and (mend := LOST.get(str(known.get("cause")))):
+        return fill(mend, known)
     return fill(MENDS.get(kind, MENDS["host_error"]), known)
 
 

@@ -40,6 +40,10 @@ ERRORS: dict[str, Forms] = {
         _("%(address)s accepted the login but refused to run the command."),
         _("The host accepted the login but refused to run the command."),
     ),
+    "forwarding_refused": (
+        _("%(address)s accepted the login but refused to open a connection to %(target)s."),
+        _("It accepted the login but refused to open a connection."),
+    ),
     "command_failed": (
         _("The command %(command)s ended with status %(exit_status)s: %(stderr)s"),
         _("The command %(command)s ended with status %(exit_status)s."),
@@ -81,6 +85,10 @@ MENDS: dict[str, Forms] = {
     ),
     "key_unknown": (_("Compare the fingerprint with the console of the host, then trust it."),),
     "authentication": (
+        _(
+            "Check that the host trusts the authority of the certificate %(certificate)s (TrustedUserCAKeys), "
+            "that the certificate names %(username)s, and that it is valid by the clock of the host."
+        ),
         _("Check that the public key is in the authorized keys of %(username)s on the host."),
         _("Check the user name, and that the public key is in the authorized keys of this user on the host."),
     ),
@@ -90,12 +98,23 @@ MENDS: dict[str, Forms] = {
     "channel_refused": (
         _("Check that the user has a shell and that the SSH server allows sessions (ForceCommand, MaxSessions)."),
     ),
+    "forwarding_refused": (
+        _("Check that the SSH server of the jump host allows forwarding (AllowTcpForwarding, PermitOpen)."),
+    ),
     "command_failed": (_("Read the error output of the command, and the journal of the host."),),
     "output_too_large": (_("Run the command on the host to see why it prints that much."),),
     "connection_lost": (_("Check whether the host restarted; the next contact shows it."),),
     "bad_host_certificate": (_("Have the certificate authority sign the key of the host again."),),
     "jump_failed": (_("Check the jump host: its address, its login and its host key."),),
     "bad_identity": (_("Check the key and its passphrase, and upload or generate the credential again."),),
+}
+
+#: Of connections that were lost before the host had said who it is.
+LOST: dict[str, Forms] = {
+    "not_ssh": (_("Check that the port belongs to an SSH server."),),
+    "turned_away": (
+        _("Check that the port is right, and the load, MaxStartups and the journal of the SSH server there."),
+    ),
 }
 
 PHASES: dict[str, tuple[Forms, Forms]] = {

@@ -32,8 +32,6 @@ from nodes.hosts.ssh.identity import Identity
 from nodes.hosts.ssh.transport import QuietTransport, Stream, printable
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
-_NOT_SSH = "Check that the port belongs to an SSH server."
-_TRY_LATER = "The SSH server of the host turns connections away; check its load, MaxStartups and its journal."
 
 
 @dataclass(frozen=True)
@@ -149,11 +147,11 @@ def _handshake_error(transport: QuietTransport, endpoint: Endpoint, deadline: De
     if identified:
         reason = _protocol_reason(transport, cause, "it ended during the key exchange")
         return ConnectionLost(endpoint.address, reason)
-    if isinstance(cause, SSHException) and not isinstance(inner, EOFError | OSError):
-        return ConnectionLost(endpoint.address, "the port does not speak SSH", _NOT_SSH)
+    if transport.is_web_server or (isinstance(cause, SSHException) and not isinstance(inner, EOFError | OSError)):
+        return ConnectionLost(endpoint.address, "the port does not speak SSH", "not_ssh")
     if transport.last_line:
-        return ConnectionLost(endpoint.address, f"the host said: {transport.last_line}", _TRY_LATER)
-    return ConnectionLost(endpoint.address, "it ended before the host identified itself", _TRY_LATER)
+        return ConnectionLost(endpoint.address, f"the host said: {transport.last_line}", "turned_away")
+    return ConnectionLost(endpoint.address, "it ended before the host identified itself", "turned_away")
 
 
 def _protocol_reason(transport: QuietTransport, cause: Exception | None, otherwise: str) -> str:
@@ -175,7 +173,9 @@ def _login_error(
     ended = transport.disconnect_reason
     if isinstance(cause, AuthenticationException) or transport.is_active() or "auth" in ended.lower():
         reason = _login_reason(cause, ended)
-        return AuthenticationFailed(endpoint.address, endpoint.username, reason, identity.fingerprint)
+        return AuthenticationFailed(
+            endpoint.address, endpoint.username, reason, identity.fingerprint, identity.certificate_id
+        )
     return ConnectionLost(endpoint.address, _protocol_reason(transport, cause, "it ended during the login"))
 
 

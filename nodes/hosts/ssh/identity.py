@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import SSHCertificate, SSHCert
 from paramiko.message import Message
 
 from nodes.hosts.errors import N_, BadIdentity
+from nodes.hosts.ssh.transport import printable
 
 PrivateKey: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -34,6 +35,7 @@ class Identity:
     fingerprint: str
     public_line: str
     certificate_expires_at: int | None = None
+    certificate_id: str = ""
     signing_key: paramiko.PKey = field(repr=False, compare=False, kw_only=True)
 
     def __reduce__(self) -> str | tuple[object, ...]:
@@ -48,9 +50,11 @@ def load_identity(
     _refuse_what_is_no_private_key(text)
     loaded = _load(text.encode("utf-8", "replace"), passphrase)
     key = _signing_key(loaded)
-    expires_at = _attach_certificate(key, loaded, certificate) if certificate and certificate.strip() else None
+    expires_at, name = (
+        _attach_certificate(key, loaded, certificate) if certificate and certificate.strip() else (None, "")
+    )
     line = f"{key.get_name()} {key.get_base64()} {comment}".rstrip()
-    return Identity(key.get_name(), key.fingerprint, line, expires_at, signing_key=key)
+    return Identity(key.get_name(), key.fingerprint, line, expires_at, name, signing_key=key)
 
 
 def generate_identity(comment: str = "") -> tuple[str, Identity]:
@@ -165,7 +169,8 @@ def _signing_key(key: PrivateKey) -> paramiko.PKey:
     return paramiko.Ed25519Key(file_obj=io.StringIO(_openssh_text(key)))
 
 
-def _attach_certificate(key: paramiko.PKey, private: PrivateKey, certificate: str) -> int | None:
+def _attach_certificate(key: paramiko.PKey, private: PrivateKey, certificate: str) -> tuple[int | None, str]:
+    """Sign in with the certificate from now on. Returns until when it is valid, and what its authority calls it."""
     text = " ".join(certificate.split())
     try:
         loaded = serialization.load_ssh_public_identity(text.encode())
@@ -191,7 +196,8 @@ def _attach_certificate(key: paramiko.PKey, private: PrivateKey, certificate: st
         )
     # A Message, not the text: given a text, paramiko first looks for a file of that name.
     key.load_certificate(Message(_blob(text)))
-    return None if loaded.valid_before == _FOREVER else loaded.valid_before
+    name = printable(loaded.key_id.decode("utf-8", "replace"))
+    return None if loaded.valid_before == _FOREVER else loaded.valid_before, name
 
 
 def _raw(key: object) -> bytes:

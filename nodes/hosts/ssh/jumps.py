@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from paramiko.ssh_exception import SSHException
 
 from nodes.hosts.errors import (
-    ChannelRefused,
     ConnectionLost,
     ConnectionRefused,
+    ForwardingRefused,
     HostError,
     JumpFailed,
     NameNotResolved,
@@ -122,7 +122,9 @@ def _as_jump(hop: Hop) -> Iterator[None]:
 def _forward_error(refused: ForwardRefused, hop: Hop, to: Endpoint) -> HostError:
     text = refused.said.lower()
     if refused.code == _PROHIBITED or "prohibited" in text:
-        return JumpFailed(hop.shown, ChannelRefused(hop.endpoint.address, refused.said or "forwarding is prohibited"))
+        return JumpFailed(
+            hop.shown, ForwardingRefused(hop.endpoint.address, f"{to.address} port {to.port}", refused.said)
+        )
     if "refused" in text:
         return ConnectionRefused(to.address, to.port)
     if "timed out" in text:

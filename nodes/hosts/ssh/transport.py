@@ -84,6 +84,7 @@ class BoundedPacketizer(Packetizer):
         self.deadline: Deadline | None = None
         self.before_banner_bytes = 0
         self.last_line = ""
+        self.is_web_server = False
         self._is_closing = False
         self._held: bytearray | None = None
         self.write_lock: threading.RLock = self._Packetizer__write_lock  # type: ignore[attr-defined]  # missing in the stubs
@@ -96,6 +97,8 @@ class BoundedPacketizer(Packetizer):
         line = super().readline(timeout)
         if not line.startswith("SSH-"):
             self.last_line = printable(line) or self.last_line
+            # Its status line, or the page that it sends to those who speak no HTTP.
+            self.is_web_server = self.is_web_server or line.startswith(("HTTP/", "<"))
         return line
 
     def _read_timeout(self, timeout: float) -> bytes:
@@ -317,6 +320,11 @@ class QuietTransport(paramiko.Transport):
     def last_line(self) -> str:
         """The last line the peer sent before identifying itself, if it said anything."""
         return self.bounded.last_line if self.bounded is not None else ""
+
+    @property
+    def is_web_server(self) -> bool:
+        """Whether the peer answered as a web server does."""
+        return self.bounded is not None and self.bounded.is_web_server
 
     def _log(self, level: int, msg: object, *args: object) -> None:
         """Say nothing: what matters is raised."""

@@ -16,6 +16,7 @@ import pytest
 
 import nodes.hosts.ssh as ssh
 import nodes.hosts.ssh.dial as dialing
+from nodes import wording
 from nodes.hosts.errors import (
     ConnectionLost,
     ConnectionRefused,
@@ -136,6 +137,25 @@ def test_garbage_instead_of_an_identification(text: bytes) -> None:
     error = failure_of_raw(handler)
     assert isinstance(error, ConnectionLost)
     assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", [b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", b"<!DOCTYPE HTML>\n<html>\n</html>\n"]
+)
+def test_the_port_of_a_web_server_is_told_as_that(text: bytes) -> None:
+    error = failure_of_raw(lambda sock: sock.sendall(text))
+    assert "the port does not speak SSH" in error.message
+    assert (
+        wording.error_mend(error.kind, error.params)
+        == error.what_to_do
+        == "Check that the port belongs to an SSH server."
+    )
+
+
+def test_a_host_that_turns_away_may_be_the_wrong_port() -> None:
+    error = failure_of_raw(lambda sock: None)
+    assert wording.error_mend(error.kind, error.params) == error.what_to_do
+    assert "MaxStartups" in error.what_to_do
 
 
 def test_what_the_host_says_before_it_hangs_up_is_shown() -> None:

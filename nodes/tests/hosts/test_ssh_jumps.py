@@ -182,5 +182,5 @@ def test_a_user_that_may_do_nothing_but_forward_is_enough(target: RealSshd) -> N
         assert len(look(target, [hop(narrow)], shared)) == 300_000
         with pytest.raises(JumpFailed) as caught:
             ssh.scan_host_key(ssh.Endpoint("127.0.0.1", 1), deadline=within(), jumps=[hop(narrow)], shared=shared)
-        assert caught.value.inner.kind == "channel_refused"
+        assert caught.value.inner.kind == "forwarding_refused"
         shared.close()

@@ -286,9 +286,9 @@ def test_the_earlier_deadline_counts() -> None:
 
 def test_every_kind_of_error_has_a_name_of_its_own() -> None:
     kinds = [kind.kind for kind in HostError.__subclasses__() if kind.__module__ == HostError.__module__]
-    assert len(kinds) == len(set(kinds)) == 15
+    assert len(kinds) == len(set(kinds)) == 16
     assert set(kinds) == {
         *("name_not_resolved", "refused", "no_route", "timed_out", "key_mismatch", "key_unknown", "authentication"),
         *("no_common_algorithm", "channel_refused", "command_failed", "output_too_large", "connection_lost"),
-        *("jump_failed", "bad_identity", "bad_host_certificate"),
+        *("jump_failed", "bad_identity", "bad_host_certificate", "forwarding_refused"),
     }

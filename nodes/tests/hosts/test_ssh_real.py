@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 
 import nodes.hosts.ssh as ssh
+from nodes import wording
 from nodes.hosts.errors import (
     AuthenticationFailed,
     ChannelRefused,
     CommandFailed,
     ConnectionLost,
     ConnectionRefused,
+    ForwardingRefused,
     HostKeyMismatch,
     HostKeyUnknown,
     JumpFailed,
@@ -251,6 +253,16 @@ def test_a_certificate_logs_in_without_an_authorized_key(lab: Lab, tmp_path: Pat
         Lab(lab.server, ssh.load_identity(text)).connect()
 
 
+def test_a_certificate_that_is_not_accepted_is_told_apart_from_a_key(lab: Lab, tmp_path: Path) -> None:
+    keygen(tmp_path / "id", "ed25519")
+    sign(lab.server.ca_key, tmp_path / "id.pub", "somebody-else", "+1h")
+    identity = ssh.load_identity((tmp_path / "id").read_text(), certificate=(tmp_path / "id-cert.pub").read_text())
+    with pytest.raises(AuthenticationFailed) as caught:
+        Lab(lab.server, identity).connect()
+    assert "the authority of the certificate test (TrustedUserCAKeys)" in caught.value.what_to_do
+    assert wording.error_mend("authentication", caught.value.params) == caught.value.what_to_do
+
+
 def sign(ca_key: Path, public: Path, principal: str, validity: str) -> None:
     argv = ["ssh-keygen", "-q", "-s", str(ca_key), "-I", "test", "-n", principal, "-V", validity, str(public)]
     subprocess.run(argv, check=True)
@@ -304,7 +316,8 @@ def test_a_jump_host_that_forbids_forwarding() -> None:
         lab = Lab(server, identity)
         with pytest.raises(JumpFailed) as caught:
             ssh.connect(lab.endpoint, identity, host_key=lab.key(), deadline=within(), jumps=[lab.hop()])
-    assert isinstance(caught.value.inner, ChannelRefused)
+    assert isinstance(caught.value.inner, ForwardingRefused)
+    assert "AllowTcpForwarding" in caught.value.what_to_do
 
 
 def test_a_host_that_allows_no_sessions() -> None:
