@@ -6,6 +6,7 @@ a host's own variables win over all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,7 +129,7 @@ class _Tree:
                 self._of.setdefault(host, []).append(name)
             for child in group.children:
                 self._up.setdefault(child, []).append(name)
-        self._depths: dict[str, int] = {"all": 0}
+        self._depths = _depths(found.groups)
         self._chains: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._merged: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -151,25 +152,35 @@ class _Tree:
         if direct not in self._merged:
             names = {"all", *self.named(direct), *(_LEFT_OUT & set(direct))}
             merged: dict[str, Any] = {}
-            for name in sorted(names, key=lambda name: (self._depth(name, ()), self._priority(name), name)):
+            for name in sorted(names, key=lambda name: (self._depths[name], self._priority(name), name)):
                 merged.update(self.groups[name].variables if name in self.groups else {})
             self._merged[direct] = merged
         return self._merged[direct]
-
-    def _depth(self, name: str, below: tuple[str, ...]) -> int:
-        """The longest way down from `all`; a group that holds itself ends the way."""
-        if name not in self._depths:
-            above = [self._depth(up, (*below, name)) for up in self._up.get(name, ()) if up not in (*below, name)]
-            depth = 1 + max(above, default=0)
-            if below:
-                return depth
-            self._depths[name] = depth
-        return self._depths[name]
 
     def _priority(self, name: str) -> int:
         given = self.groups[name].variables.get("ansible_group_priority", 1) if name in self.groups else 1
         text = str(given).strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _depths(groups: Mapping[str, Group]) -> dict[str, int]:
+    """The longest way down from `all` to each group, each looked at once; a ring of groups is entered anywhere."""
+    above = Counter(child for group in groups.values() for child in group.children)
+    depths = dict.fromkeys(groups, 1) | {"all": 0}
+    left = dict.fromkeys(groups)
+    ready = [*(name for name in groups if not above[name]), "all"]
+    while left:
+        name = ready.pop() if ready else next(iter(left))
+        if name not in left:
+            continue
+        del left[name]
+        for child in groups[name].children:
+            above[child] -= 1
+            if child in left:
+                depths[child] = max(depths[child], depths[name] + 1)
+                if not above[child]:
+                    ready.append(child)
+    return depths
 
 
 def _connect(row: Row, variables: Mapping[str, Any]) -> None:
@@ -188,6 +199,10 @@ def _used(row: Row, variables: Mapping[str, Any], name: str, keys: tuple[str, ..
     if value is None:
         return None
     text = str(value)
+    if text == "{{ !vault }}" or "__ansible_vault" in text:
+        mend = N_("It is encrypted with Ansible Vault, which is not opened: write it in plain text.")
+        row.problems.append(Problem(name, "!vault", mend))
+        return None
     if "{{" in text or "{%" in text:
         mend = N_("It is a template, which is not evaluated: import the output of ansible-inventory --list.")
         row.problems.append(Problem(name, text[:100], mend))

@@ -30,6 +30,11 @@ _YAML = re.compile(r"""["']?[\w.-]+["']?:(?:\s|$)""")
 #: By their first line.
 _OTHER_KINDS = (
     (re.compile(r"-----BEGIN "), N_("The document is a key or a certificate, not an inventory."), CHOOSE),
+    (
+        re.compile(r"\$ANSIBLE_VAULT;"),
+        N_("The document is encrypted with Ansible Vault."),
+        N_("Decrypt it first: ansible-vault view FILE."),
+    ),
     (re.compile(r"<"), N_("The document is HTML or XML, not an inventory."), CHOOSE),
     (
         re.compile(r"(?:@\S+ )?\S+ (?:ssh-|ecdsa-|sk-)\S+ AAAA"),
@@ -108,6 +113,7 @@ def read(text: str, source: str = "", filename: str = "") -> Inventory:
     if source not in SOURCES:
         raise Refused(N_("%(text)s is not a source."), N_("Use %(known)s."), text=source, known=", ".join(SOURCES))
     inventory = SOURCES[source](text)
+    inventory.source = source
     if not inventory.rows:
         raise Refused(N_("The document names no host."), N_("Check that it is the right file."))
     return inventory

@@ -77,8 +77,9 @@ class Note:
 
 @dataclass
 class Inventory:
-    """All rows of a document, in its order, and notes on what was left out."""
+    """All rows of a document, in its order, and notes on what was left out; `source` is how it was read."""
 
+    source: str = ""
     rows: list[Row] = dataclass_field(default_factory=list)
     notes: list[Note] = dataclass_field(default_factory=list)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -193,3 +194,26 @@ def test_what_the_preview_has_to_say_of_the_whole() -> None:
 
 def test_a_group_that_holds_itself_ends() -> None:
     assert read("[a:children]\nb\n[b:children]\na\n[b]\nh\n") == {"h": ("h", None, "a b")}
+
+
+def test_groups_may_lie_deep_and_meet_again() -> None:
+    """Each group is looked at once: neither the ways to it nor its depth count."""
+    chain = "".join(f"[g{i}:children]\ng{i - 1}\n[g{i}:vars]\nansible_port={i}\n" for i in range(1, 1900))
+    assert read(f"[g0]\nh\n{chain}")["h"][1] == 1
+    above = "".join(f"[{side}{i}:children]\na{i - 1}\nb{i - 1}\n" for i in range(1, 60) for side in "ab")
+    begun = time.monotonic()
+    assert read(f"[a0]\nh\n[b0]\nh\n{above}")["h"][0] == "h"
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "all:\n  hosts:\n    h: {ansible_host: !vault abc}\n",
+        '{"_meta": {"hostvars": {"h": {"ansible_host": {"__ansible_vault": "abc"}}}}}',
+    ],
+)
+def test_an_encrypted_address_is_named(text: str) -> None:
+    (row,) = importing.read(text).rows
+    assert [(problem.field, problem.value) for problem in row.problems] == [("address", "!vault")]
+    assert "Vault" in row.problems[0].mend

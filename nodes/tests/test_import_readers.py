@@ -165,6 +165,7 @@ BOMB = "a: &a [x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}
         ('{"web": []}', "ansible-list", "_meta"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "", "key"),
         ("<!DOCTYPE html>\n", "", "HTML"),
+        ("$ANSIBLE_VAULT;1.1;AES256\n6638\n", "", "Vault"),
         (f"web-1,10.0.0.1 {KEY}\n", "", "known_hosts"),
         (f"{KEY} me@here\n", "", "public key"),
         ("127.0.0.1 localhost\n10.0.0.1 web1 web1.example\n", "", "hosts file"),

@@ -234,6 +234,12 @@ def test_the_refusal_of_a_document_names_its_mend() -> None:
     assert "name" in refused.value.mend
 
 
+def test_a_document_of_another_kind_is_named() -> None:
+    with pytest.raises(InvalidInput, match="hosts file"):
+        importing.make_plan(text="10.0.0.1 web1 web1.example\n", options=Options(), actor=SYSTEM, now=NOW)
+    assert importing.make_plan(text="name\na\n", options=Options(), actor=SYSTEM, now=NOW).source == "csv"
+
+
 def test_queries_do_not_grow_with_the_rows() -> None:
     make_pool("web")
 

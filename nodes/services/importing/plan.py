@@ -80,16 +80,17 @@ def make_plan(
     if options.groups not in GROUPS_AS:
         mend = gettext("Use %(known)s.") % {"known": ", ".join(GROUPS_AS)}
         raise InvalidInput(gettext("The groups cannot be taken so."), field="groups", value=options.groups, mend=mend)
-    source = source or importing.detect(text, filename)
     try:
-        found = importing.read(text, source)
+        found = importing.read(text, source, filename)
         keys = KnownHosts.parse(known_hosts, len(found.rows))
     except importing.Refused as error:
         raise InvalidInput(
             gettext(error.message) % error.params, field="document", mend=gettext(error.mend) % error.params
         ) from error
     known = _known(found.rows, actor)
-    plan = ImportPlan(owner=str(actor), source=source, filename=filename[:200], options=asdict(options), created_at=now)
+    plan = ImportPlan(
+        owner=str(actor), source=found.source, filename=filename[:200], options=asdict(options), created_at=now
+    )
     made = [_row(plan, number, row, known, keys, options, actor) for number, row in enumerate(found.rows, 1)]
     plan.row_count = len(made)
     plan.counts = {**dict.fromkeys(("add", "change", "unchanged", "refuse"), 0), **Counter(row.outcome for row in made)}
