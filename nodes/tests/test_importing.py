@@ -107,6 +107,11 @@ def test_pools_are_made_when_asked() -> None:
     assert Pool.objects.get(name="fresh").nodes.count() == 1
 
 
+def test_a_pool_that_cannot_be_made_is_named() -> None:
+    (row,) = planned("name,pool\na,bulk\n", create_pools=True).rows.all()
+    assert [(problem["field"], problem["value"]) for problem in row.problems] == [("pool", "bulk")]
+
+
 def test_groups_become_pools_or_labels() -> None:
     text = "[web_servers]\na\n[eu:children]\nweb_servers\n"
     plan = importing.make_plan(text=text, options=Options(create_pools=True), actor=SYSTEM, now=NOW)
@@ -279,6 +284,7 @@ def test_the_pages(cast: Cast) -> None:
     assert sent.status_code == 302
     page = client.get(sent["Location"])
     assert "bad name" in page.content.decode()
+    assert f'href="{sent["Location"]}refused.csv"' in page.content.decode()
     assert b"fresh" in client.get(sent["Location"] + "?show=add").content
     assert b"bad name" in client.get(sent["Location"] + "refused.csv").content
     assert signed_in(cast.operator).get(sent["Location"]).status_code == 404

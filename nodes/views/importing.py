@@ -288,7 +288,7 @@ def discard(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @needs("nodes.write")
 def refused(request: HttpRequest, plan_id: uuid.UUID) -> HttpResponse:
-    """The refused rows as CSV, to be mended and imported again."""
+    """The refused rows as CSV, with what is to be mended in the document."""
     plan = _plan(request, plan_id)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="refused.csv"'

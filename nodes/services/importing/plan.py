@@ -267,7 +267,10 @@ def _pool(name: str, known: _Known, options: Options, actor: Principal) -> str |
             raise _RowProblem("pool", name, mend)
         if not actor.may("pools.write"):
             raise _RowProblem("pool", name, gettext("There is no such pool, and you may not make pools."))
-        rows.checked(Pool(name=name))
+        try:
+            rows.checked(Pool(name=name))
+        except InvalidInput as error:
+            raise _RowProblem("pool", name, f"{error.message} {error.mend}") from error
     if not _may(actor, "nodes.write", known, name or None):
         raise _RowProblem("pool", name or "–", gettext("You may not add nodes there."))
     return name or None
