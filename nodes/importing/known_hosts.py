@@ -31,12 +31,16 @@ class KnownHosts:
         if len(text) > MAX_BYTES:
             raise Refused(TOO_LARGE, SPLIT, limit=MAX_BYTES // 1024 // 1024)
         found = cls()
+        keys = 0
         for raw in text.splitlines():
             words = raw.split()
             if words and words[0].startswith("@"):
                 del words[0]
             if words and not words[0].startswith("#"):
                 found._take(words[0], raw)
+                keys += len(words) > 2 and words[1].startswith(("ssh-", "ecdsa-", "sk-"))
+        if not keys and text.strip():
+            raise Refused(N_("known_hosts has no line with a host key."), N_("Give what ssh-keyscan writes."))
         tried = len(found.hashed) + len(found.wild)
         if tried * hosts * 2 > MAX_CHECKS:
             raise Refused(
