@@ -6,6 +6,7 @@ import re
 
 # CSI and OSC sequences, then every other escape; host output may hold terminal codes.
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -17,4 +18,9 @@ def clean(text: str) -> str:
 def safe_cell(value: object) -> str:
     """A cell of a CSV file that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def said_cell(text: str) -> str:
+    """What a safe cell says."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

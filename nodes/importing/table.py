@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from fleetui.core.text import said_cell
 from nodes.importing.rows import N_, Inventory, Problem, Refused, Row
 
 COLUMNS = {
@@ -100,7 +101,7 @@ def _row(fields: list[str], cells: list[str], line: int) -> Row:
         row.problems.append(Problem("line", str(len(cells)), mend, {"columns": str(len(fields))}))
     labels: dict[str, str] = {}
     for name, cell in zip(fields, cells, strict=False):
-        value = cell.strip()
+        value = said_cell(cell.strip())
         if name.startswith("label:"):
             if value:
                 labels[name[6:]] = value
@@ -120,6 +121,6 @@ def _labels(row: Row, labels: dict[str, str], text: str) -> None:
     for part in filter(None, (word.strip() for word in text.split(";"))):
         key, equals, value = part.partition("=")
         if equals:
-            labels[key.strip()] = value.strip()
+            labels[key.strip()] = said_cell(value.strip())
         else:
             row.problems.append(Problem("labels", part[:60], N_("Write key=value, separated by semicolons.")))

@@ -356,13 +356,16 @@ def test_a_table_names_the_jump_host(cast: Cast) -> None:
 def test_a_list_that_was_taken_as_a_file_is_an_import(cast: Cast) -> None:
     """Our own CSV begins with a mark that spreadsheets need; scripts send it along."""
     make_jump_host("bastion")
-    make_node("x", address="10.7.0.9", port=2222, labels={"rack": "7", "site": "bkk"}, jump_host=JumpHost.objects.get())
+    make_node(
+        "x", address="10.7.0.9", port=2222, labels={"rack": "-7", "site": "bkk"}, jump_host=JumpHost.objects.get()
+    )
     api = Api(cast.owner)
     path = "nodes/export/?format=csv&columns=address,port,pool,jump_host,labels&q=10.7.0.9"
     text = b"".join(api.get(path).streaming_content).decode()
     assert text.startswith("\ufeffname,")
+    assert api.post("nodes/import/", {"text": text, "dry_run": True}).json()["counts"]["unchanged"] == 1
     Node.objects.get(name="x").delete()
     made = api.post("nodes/import/", {"text": text, "dry_run": True}).json()
     assert made["counts"] == {"add": 1, "change": 0, "unchanged": 0, "refuse": 0}
     values = ImportPlan.objects.get(pk=made["id"]).rows.get().values
-    assert (values["jump_host"], values["port"], values["labels"]) == ("bastion", 2222, {"rack": "7", "site": "bkk"})
+    assert (values["jump_host"], values["port"], values["labels"]) == ("bastion", 2222, {"rack": "-7", "site": "bkk"})
