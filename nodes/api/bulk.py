@@ -100,7 +100,15 @@ class NodeBulk(ApiView):
             mend = "Send names, or filter: {} stands for all nodes."
             raise InvalidInput("Which nodes is not said.", field="names", mend=mend)
         if names is not None:
-            return nodes.filter(name__in=names)
+            found = nodes.filter(name__in=names)
+            if missing := sorted(set(names).difference(found.values_list("name", flat=True))):
+                raise InvalidInput(
+                    f"There is no node {missing[0]} that you may see.",
+                    field="names",
+                    value=", ".join(missing)[:500],
+                    mend="Take out the names that do not exist: nothing was changed.",
+                )
+            return found
         unknown = sorted(set(wanted or {}) - set(NodeFilter.base_filters))
         query = QueryDict(mutable=True)
         query.update(wanted or {})

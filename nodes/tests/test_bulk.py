@@ -182,7 +182,9 @@ def test_the_api(cast: Cast) -> None:
         "refused": [],
         "why_refused": "",
     }
-    assert send(action="labels", names=["web-1", "db-1"], set={"a": "b"}, expect_count=1).json()["changed"] == 1
+    missing = send(action="labels", names=["web-1", "db-1"], set={"a": "b"})
+    assert (missing.status_code, missing.json()["field"], missing.json()["value"]) == (400, "names", "db-1")
+    assert send(action="labels", names=["web-1"], set={"a": "b"}, expect_count=1).json()["changed"] == 1
     assert send(action="labels", filter={}, set={"a": "b"}, expect_count=7).status_code == 409
     assert send(action="labels", set={"a": "b"}).json()["field"] == "names"
     assert send(action="labels", filter={"colour": "red"}, set={"a": "b"}).json()["field"] == "filter"

@@ -86,7 +86,8 @@ def other_key(name: str) -> EnrolmentRefused:
         409,
         "enrolment_other_key",
         f"{name} is known by another host key.",
-        f"If the machine was replaced, retire {name} for absence or delete it; otherwise somebody else uses its name.",
+        f"If the machine was replaced, delete {name}, or announce again once it was retired for absence."
+        " Otherwise somebody else uses its name.",
         field="host_key",
     )
 
