@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Exists, OuterRef
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,8 +18,10 @@ from fleetui.core.api.shapes import FLAG, TEXT, TEXTS, TIME, UUID, Field, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
 from nodes.columns import MAX_COLUMNS, columns
-from nodes.models import ColumnChoice, SavedView
+from nodes.filters import NodeFilter
+from nodes.models import ColumnChoice, Node, SavedView
 from nodes.services import views as services
+from nodes.views.list import no_filters
 from nodes.views.saved_views import view_url
 
 
@@ -62,12 +65,20 @@ class EditViewBody(Body):
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the row; columns that are none are refused."""
+    """The fields of the row; columns and filters that are none are refused."""
     if "columns" in values:
         found, wrong = columns(values["columns"])
         if wrong:
             raise InvalidInput(wrong[0].message, field="columns", value=wrong[0].name[:100], mend=wrong[0].mend)
         values["columns"] = [one.name for one in found]
+    if values.get("query"):
+        query = QueryDict(services.kept_query(values["query"]))
+        problems = [*no_filters(query), *NodeFilter(query, queryset=Node.objects.none()).problems()]
+        if problems:
+            name, value, problem, mend = problems[0]
+            raise InvalidInput(
+                f"The filter {name}: {problem}", field="query", value=f"{name}={value}"[:100], mend=mend or "See nodes/."
+            )
     if "shared" in values:
         values["is_shared"] = values.pop("shared")
     return values

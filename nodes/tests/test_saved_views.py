@@ -236,3 +236,11 @@ def test_a_shared_view_that_names_what_one_may_not_see_is_not_shown(cast: Cast, 
     # One's own is one's own: who wrote the name knows it.
     SavedView.objects.filter(name="Telling").update(owner=cast.viewer)
     assert Api(cast.viewer).names("views/") == ["Plain", "Telling"]
+
+
+@pytest.mark.parametrize("query", ["colour=red", "kernel_older=abc", "fact=driver%3Dx", "health=degraded&health=sick"])
+def test_the_api_refuses_a_filter_that_is_none(cast: Cast, query: str) -> None:
+    refused = Api(cast.viewer).post("views/", {"name": "Mine", "query": query})
+    assert (refused.status_code, refused.json()["field"]) == (400, "query")
+    kept = Api(cast.viewer).post("views/", {"name": "Mine", "query": "?health=degraded&sort=-version&q=web&cursor=x"})
+    assert (kept.status_code, kept.json()["query"]) == (201, "health=degraded&q=web&sort=-version")
