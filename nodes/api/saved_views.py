@@ -77,7 +77,10 @@ def _named(values: dict[str, Any]) -> dict[str, Any]:
         if problems:
             name, value, problem, mend = problems[0]
             raise InvalidInput(
-                f"The filter {name}: {problem}", field="query", value=f"{name}={value}"[:100], mend=mend or "See nodes/."
+                f"The filter {name}: {problem}",
+                field="query",
+                value=f"{name}={value}"[:100],
+                mend=mend or "See nodes/.",
             )
     if "shared" in values:
         values["is_shared"] = values.pop("shared")

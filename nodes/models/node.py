@@ -156,6 +156,7 @@ class Node(models.Model):
             # No condition: SQLite does not use a partial index for a query with parameters, unless it is "not null".
             models.Index(fields=["failures", "poll_due_at"], name="node_due"),
             models.Index(fields=["poll_lease_until"], name="node_leased", condition=Q(poll_lease_until__isnull=False)),
+            models.Index(fields=["poll_requested_at"], name="node_asked", condition=Q(poll_requested_at__isnull=False)),
             models.Index(fields=["pool", "name"], name="node_pool_name"),
             models.Index(fields=["reachability", "name"], name="node_reachability"),
             models.Index(fields=["health", "name"], name="node_health"),

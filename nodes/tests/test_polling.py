@@ -19,7 +19,7 @@ from nodes.hosts.look import Look
 from nodes.models import HostKey, Node, Release, Stream
 from nodes.services.host_keys import accept_key
 from nodes.services.nodes import request_poll, set_lifecycle
-from nodes.services.polling import Outcome, claim_due, hold, store
+from nodes.services.polling import Outcome, claim, claim_due, hold, store
 from nodes.services.polling.due import back_off_s
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +79,17 @@ def test_releases_that_another_process_took_in_count_at_the_next_look() -> None:
     Release.objects.create(stream=stream, version="44.20260215.3.0")
     target = poll(seen(target), NOW + timedelta(seconds=10))
     assert (target.update_state, target.update_state_reason) == ("update_available", "newer_release")
+
+
+def test_what_somebody_asked_for_waits_behind_no_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(claim.BATCH_NODES, "slow", 2)
+    for number in range(3):
+        node(f"dead-{number}", failures=1)
+    wanted = node("wanted", failures=4, poll_requested_at=NOW)
+    lease = claim_due(lane="slow", now=NOW)
+    claimed = Node.objects.filter(poll_lease=lease)
+    assert wanted in claimed
+    assert claimed.count() == 2
 
 
 def test_a_lease_that_ran_out_is_claimed_again_and_the_late_worker_writes_nothing() -> None:

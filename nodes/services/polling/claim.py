@@ -34,9 +34,12 @@ def claim_due(*, lane: Lane, now: datetime) -> uuid.UUID | None:
     lease = uuid.uuid4()
     with transaction.atomic():
         # Rows that another tick or an edit holds are left for the next tick: nobody waits, nobody deadlocks.
-        # The least often tried first: one that just failed is not kept waiting by those that have been dead for days.
-        due = Node.objects.select_for_update(skip_locked=True).due(now).filter(mine).order_by("failures", "poll_due_at")
-        ids = list(due.values_list("pk", flat=True)[: BATCH_NODES[lane]])
+        due = Node.objects.select_for_update(skip_locked=True).due(now).filter(mine).values_list("pk", flat=True)
+        # Those that somebody asked for, then the least often tried: one that just failed is not kept waiting by those
+        # that have been dead for days.
+        asked = due.filter(poll_requested_at__isnull=False).order_by("poll_requested_at")
+        ids = list(asked[: BATCH_NODES[lane]])
+        ids += due.exclude(pk__in=ids).order_by("failures", "poll_due_at")[: BATCH_NODES[lane] - len(ids)]
         if ids:
             Node.objects.filter(pk__in=ids).update(poll_lease=lease, poll_lease_until=now + lease_time())
     return lease if ids else None
