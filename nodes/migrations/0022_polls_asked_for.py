@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0020_silence'),
+        ('nodes', '0021_credential_names'),
     ]
 
     operations = [
