@@ -122,6 +122,12 @@ class PoolForm(_PoolModelForm):
                 "From 60 to 2,592,000, for nodes that enrolled by themselves. Empty: never."
             ),
         }
+        error_messages = {
+            "poll_interval_s": dict.fromkeys(("min_value", "max_value"), gettext_lazy("Give 10 to 86,400 seconds.")),
+            "retire_absent_after_s": dict.fromkeys(
+                ("min_value", "max_value"), gettext_lazy("Give 60 to 2,592,000 seconds.")
+            ),
+        }
 
     def __init__(self, *args: Any, principal: Principal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

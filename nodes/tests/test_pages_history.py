@@ -41,7 +41,8 @@ def test_where_no_node_is_none_is_said_to_be_well(cast: Cast) -> None:
     take_samples(now=clock.now())
     page = signed_in(cast.owner).get("/history/?range=1h&pool=empty").content.decode()
     assert "the whole time" not in page
-    assert page.count("There were no nodes.") == 3
+    assert page.count("There were no nodes.") == 4
+    assert "data-chart-plot" not in page
 
 
 def test_pool_and_cluster_narrow_the_charts(cast: Cast) -> None:

@@ -1,8 +1,11 @@
 // Keeps a list fresh without moving anything: changed cells flash in place, new and gone rows wait behind a bar.
 import { refreshTimes, learnServerTime } from "./times.js";
-import { grouped, say, toast } from "./words.js";
+import { grouped, say } from "./words.js";
 
-const FAILURES_BEFORE_NOTICE = 3;
+const FAILURES_BEFORE_NOTICE = 2;
+// One failure may be chance, so that it is asked again soon; a server that is down is not pressed.
+const ONCE_MORE_MS = 3_000;
+const SLOWEST_MS = 30_000;
 
 function plain(node) {
   const copy = node.cloneNode(true);
@@ -65,7 +68,13 @@ class LiveList {
 
   plan() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tick(), this.everyMs * Math.min(2 ** this.failures, 8));
+    this.timer = setTimeout(() => this.tick(), this.waitMs());
+  }
+
+  waitMs() {
+    if (!this.failures) return this.everyMs;
+    if (this.failures < FAILURES_BEFORE_NOTICE) return ONCE_MORE_MS;
+    return Math.min(this.everyMs * 2 ** (this.failures - FAILURES_BEFORE_NOTICE), SLOWEST_MS);
   }
 
   async tick() {
@@ -76,8 +85,10 @@ class LiveList {
         this.failures = 0;
       } catch {
         this.failures += 1;
-        if (this.failures === FAILURES_BEFORE_NOTICE) toast(say("offline"), "warn");
       }
+      // It stands until the server answers again: what is old must not look new.
+      const notice = document.querySelector("[data-offline]");
+      if (notice) notice.hidden = this.failures < FAILURES_BEFORE_NOTICE;
     }
     this.plan();
   }
