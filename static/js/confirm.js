@@ -44,6 +44,12 @@ function show(form, submitter, what) {
   go.className = what.isDangerous ? "btn btn-danger" : "btn btn-primary";
   go.disabled = Boolean(what.type);
   dialog.returnValue = "";
+  // The dialog gives the focus back to what had it, which must not be a button in a menu that closes.
+  const menu = form.closest("details[data-menu]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
   dialog.showModal();
   (what.type ? typed.querySelector("input") : what.reason ? reason.querySelector("input") : go).focus();
 }

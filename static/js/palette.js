@@ -106,6 +106,13 @@ function merged(results) {
   return [...groups.values()].flat();
 }
 
+// What nothing is named after may still be in an address, a version or a label.
+function search(text) {
+  const url = new URL(document.querySelector(".ui-search").action);
+  url.searchParams.set("q", text);
+  return { label: say("search_text", { text }), url: url.href, group: "" };
+}
+
 async function ask(text) {
   const ticket = ++asked;
   const address = `${document.body.dataset.paletteUrl}?${new URLSearchParams({ q: text, at: location.pathname })}`;
@@ -114,7 +121,8 @@ async function ask(text) {
     if (!response.ok || ticket !== asked) return;
     const { results } = await response.json();
     // What can be done with the node of this page comes first.
-    draw(merged([...results.filter((one) => one.here), ...matching(text), ...results]));
+    const found = merged([...results.filter((one) => one.here), ...matching(text), ...results]);
+    draw(found.length || !text ? found : [search(text)]);
   } catch {
     // The pages of the rail are there without the server.
   }
