@@ -232,7 +232,11 @@ def database(glance: Glance) -> Iterator[Line]:
     began = perf_counter()
     health.database()
     took_ms = (perf_counter() - began) * 1000
-    told = {"kind": database_name(), "size": filesizeformat(_database_bytes()), "ms": f"{took_ms:.1f}"}
+    told = {
+        "kind": database_name(),
+        "size": filesizeformat(_database_bytes()),
+        "ms": "< 1" if took_ms < 1 else f"{took_ms:.0f}",
+    }
     text = _("%(kind)s, %(size)s, answers in %(ms)s ms.") % told
     slow = took_ms > SLOW_DATABASE_MS
     mend = _("Look at the load of the database and the network between.") if slow else ""

@@ -78,7 +78,7 @@ def _attention(principal: Principal, troubles: Iterable[stats.Trouble]) -> list[
         # A node that was never reached looks calm in a list; here it is work that somebody began and did not end.
         level = "warn" if one.value == "never_seen" else level_of(one.axis, one.value)
         names = named.get((one.axis, one.value, one.reason), [])
-        few = ", ".join(names) if len(names) == one.count <= NAMES_SHOWN else ""
+        few = names if len(names) == one.count <= NAMES_SHOWN else []
         items.append(
             {"level": level, "count": one.count, "text": _capital(text), "names": few, "since": one.since, "url": url}
         )

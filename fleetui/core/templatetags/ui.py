@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -185,6 +186,18 @@ def size(size_bytes: float | str | None, digits: int = 1) -> str | SafeString:
 @register.filter
 def percent(value: float | str | None, digits: int = 0) -> str | SafeString:
     return MISSING if value in (None, "") else f"{number_format(value, digits)}%"
+
+
+@register.filter
+def codes(text: str) -> SafeString:
+    """A sentence in which what stands between backticks is code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308
+
+
+@register.filter
+def who(principal: str) -> str:
+    """The name of a principal: people know `admin`, not `user:admin`."""
+    return principal.partition(":")[2] or principal
 
 
 @register.filter

@@ -292,3 +292,14 @@ def test_attributes_leave_out_what_is_not_set() -> None:
 def test_an_icon_without_a_label_is_hidden_from_readers() -> None:
     assert 'aria-hidden="true"' in ui.icon("plus")
     assert 'role="img" aria-label="Add"' in ui.icon("plus", "Add")
+
+
+def test_backticks_are_code_and_nothing_else_is_let_through() -> None:
+    page = drawn("{{ text|codes }}", text=f"Run `manage.py audit verify`. `{HOSTILE}`")
+    assert "Run <code>manage.py audit verify</code>." in page
+    assert Tags(page).names == {"code"}
+
+
+@pytest.mark.parametrize(("principal", "name"), [("user:admin", "admin"), ("system:fleetui", "fleetui"), ("", "")])
+def test_people_see_the_name_of_a_principal(principal: str, name: str) -> None:
+    assert drawn("{{ one|who }}", one=principal) == name
