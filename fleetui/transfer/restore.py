@@ -17,6 +17,7 @@ from fleetui.audit.log import Entry, record_alone
 from fleetui.audit.verify import Verdict, anchor_path, anchors, verify_and_note
 from fleetui.core import clock
 from fleetui.core.heartbeats import look
+from fleetui.core.owner import give_to_owner_of_folder
 from fleetui.transfer import postgresql, sqlite
 from fleetui.transfer.contents import Contents, Manifest, opened
 from fleetui.transfer.errors import TransferRefused
@@ -125,6 +126,7 @@ def _put_sqlite(contents: Contents) -> None:
             os.fsync(file.fileno())
         if problem := sqlite.problem_of(new, _goes_on):
             raise TransferRefused(f"The database in the backup is damaged: {problem}.", mend="Take another backup.")
+        give_to_owner_of_folder(new)
         sqlite.put_in_place(new)
     except OSError as error:
         raise TransferRefused(
@@ -151,6 +153,7 @@ def _put_anchors(content: bytes, audit_seq: int) -> int:
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
+        give_to_owner_of_folder(path)
     return lost
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fleetui.core.owner import give_to_owner_of_folder
+
 #: A process whose number lies in a folder under this name works in it, and ends with it.
 PID = "process.pid"
 _LOCK = "lock"
@@ -32,12 +34,15 @@ def folder(scratch: Path) -> Iterator[Path]:
     """A folder of one's own, which goes; and with it those whose worker is gone. Raises ScratchFailed."""
     try:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        give_to_owner_of_folder(scratch)
         with (scratch / _LOCK).open("w") as gate:
+            give_to_owner_of_folder(scratch / _LOCK)
             # Else the sweep of another could come between making the folder and locking it.
             fcntl.flock(gate, fcntl.LOCK_EX)
             sweep(scratch)
             place = scratch / secrets.token_hex(8)
             place.mkdir(mode=0o700)
+            give_to_owner_of_folder(place)
             lock = (place / _LOCK).open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
