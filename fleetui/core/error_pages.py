@@ -12,11 +12,11 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from redis.exceptions import ConnectionError as CacheGone
-from redis.exceptions import TimeoutError as CacheTimeout
 
 _TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Not available"}
 RETRY_AFTER_S = 5
+#: What SQLite and PostgreSQL say when they cannot write: waiting alone does not mend it.
+_NO_DISK = ("disk is full", "disk I/O error", "No space left on device")
 
 
 def _problem(request: HttpRequest, status: int, detail: str = "", mend: str = "") -> HttpResponse:
@@ -48,23 +48,25 @@ def _bare(request: HttpRequest, status: int, **more: Any) -> HttpResponse:
     return HttpResponse(render_to_string(f"{status}.html", told), status=status)
 
 
-def is_database_busy(error: BaseException | None) -> bool:
-    """Whether the database is behind a failure: it was locked for too long, or cannot be reached."""
-    while error is not None and not isinstance(error, OperationalError):
+def unavailable(error: BaseException | None) -> str:
+    """What is away behind a failure: `disk` or `database` (locked for too long, or not reached), `cache`, or nothing."""
+    from redis.exceptions import RedisError  # not loaded where nothing fails: it costs memory
+
+    while error is not None and not isinstance(error, OperationalError | RedisError):
         error = error.__cause__ or error.__context__
+    if error is None:
+        return ""
+    if isinstance(error, RedisError):
+        return "cache"
+    told = str(error)
+    if any(words in told for words in _NO_DISK):
+        return "disk"
     # SQLite tells in the same way of tables and columns that the database lacks, which waiting does not mend.
-    return error is not None and not any(words in str(error) for words in ("no such ", "has no column "))
+    return "" if any(words in told for words in ("no such ", "has no column ")) else "database"
 
 
-def is_cache_gone(error: BaseException | None) -> bool:
-    """Whether the cache that CACHE_URL names is behind a failure: it cannot be reached."""
-    while error is not None and not isinstance(error, CacheGone | CacheTimeout):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-def _busy(request: HttpRequest, *, cache: bool = False) -> HttpResponse:
-    response = _bare(request, 503, is_cache=cache)
+def _unavailable(request: HttpRequest, what: str) -> HttpResponse:
+    response = _bare(request, 503, away=what)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -80,8 +82,8 @@ def _unknown_host(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A session that a busy database did not take is told by Django as a bad request, and is none."""
-    if isinstance(exception, SessionInterrupted) and is_database_busy(exception):
-        return _busy(request)
+    if isinstance(exception, SessionInterrupted) and (what := unavailable(exception)):
+        return _unavailable(request, what)
     if isinstance(exception, DisallowedHost):
         return _unknown_host(request)
     return _bare(request, 400)
@@ -107,7 +109,5 @@ def with_a_page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Called while the failure is handled, so it can be asked for."""
-    error = sys.exc_info()[1]
-    if is_database_busy(error):
-        return _busy(request)
-    return _busy(request, cache=True) if is_cache_gone(error) else _bare(request, 500)
+    what = unavailable(sys.exc_info()[1])
+    return _unavailable(request, what) if what else _bare(request, 500)

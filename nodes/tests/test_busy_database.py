@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.test import Client
-from redis.exceptions import ConnectionError as CacheGone
+from redis.exceptions import ConnectionError as RedisAway
 
 from nodes.tests.cast import Cast
 from nodes.tests.pages import signed_in, text_of
@@ -19,6 +19,14 @@ MANY = "/nodes/?limit=25"
 
 def locked(*args: Any, **kwargs: Any) -> None:
     raise OperationalError("database is locked")
+
+
+def full(*args: Any, **kwargs: Any) -> None:
+    raise OperationalError("database or disk is full")
+
+
+def without_redis(*args: Any, **kwargs: Any) -> None:
+    raise RedisAway("Error 111 connecting to 127.0.0.1:6379. Connection refused.")
 
 
 def unprepared(*args: Any, **kwargs: Any) -> None:
@@ -51,19 +59,22 @@ def test_the_api_says_the_same(browser: Client, monkeypatch: pytest.MonkeyPatch)
     assert response.json()["type"] == "urn:fleetui:problem:database_busy"
 
 
-def gone(*args: Any, **kwargs: Any) -> None:
-    raise CacheGone("Error 111 connecting to 127.0.0.1:6379. Connection refused.")
+def test_a_full_disk_is_named(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", full)
+    page, answer = browser.get(MANY), browser.get("/api/v1/nodes/")
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert "its disk is full" in text_of(page)
+    assert "busy" not in text_of(page)
+    assert answer.json()["type"] == "urn:fleetui:problem:database_disk_full"
+    assert "Make room" in answer.json()["mend"]
 
 
-def test_a_cache_that_is_gone_is_told_as_that(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django.core.cache.backends.locmem.LocMemCache.get", gone)
-    answer = browser.get("/api/v1/nodes/")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert answer.json()["type"] == "urn:fleetui:problem:cache_gone"
-    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", gone)
-    page = browser.get(MANY)
-    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+def test_a_cache_that_is_away_is_named(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", without_redis)
+    page, answer = browser.get(MANY), browser.get("/api/v1/nodes/")
+    assert (page.status_code, answer.status_code) == (503, 503)
     assert "The cache does not answer" in text_of(page)
+    assert answer.json()["type"] == "urn:fleetui:problem:cache_away"
 
 
 def test_a_session_that_could_not_be_written_is_no_bad_request(

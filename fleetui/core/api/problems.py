@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from fleetui.core import context as request_context
 from fleetui.core.api.shapes import TEXT, Document, list_of, nullable, object_of
-from fleetui.core.error_pages import RETRY_AFTER_S, is_cache_gone, is_database_busy
+from fleetui.core.error_pages import RETRY_AFTER_S, unavailable
 from fleetui.core.errors import FleetError, InvalidInput
 
 log = structlog.get_logger(__name__)
@@ -138,6 +138,13 @@ def _of_api_exception(error: exceptions.APIException) -> Response:
     return problem(error.status_code, code, str(error.detail), headers=headers)
 
 
+UNAVAILABLE = {
+    "database": ("database_busy", "The database did not answer in time.", "Ask again in a moment."),
+    "disk": ("database_disk_full", "The disk of the database is full, or fails.", "Make room on that disk."),
+    "cache": ("cache_away", "The cache (Redis) does not answer.", "Start it, or mend CACHE_URL."),
+}
+
+
 def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER: nothing leaves the API in another form."""
     if isinstance(error, Http404):
@@ -150,22 +157,10 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _of_api_exception(error)
     log.error("api_error", exc_info=error, path=getattr(context.get("request"), "path", ""))
     got_request_exception.send(sender=problem_handler, request=context.get("request"))
-    if is_database_busy(error):
-        return problem(
-            503,
-            "database_busy",
-            "The database did not answer in time.",
-            mend="Ask again in a moment. If you sent something, look whether it was stored before you send it again.",
-            headers={"Retry-After": str(RETRY_AFTER_S)},
-        )
-    if is_cache_gone(error):
-        return problem(
-            503,
-            "cache_gone",
-            "The cache that CACHE_URL names does not answer.",
-            mend="Start it again, or ask again in a moment.",
-            headers={"Retry-After": str(RETRY_AFTER_S)},
-        )
+    if what := unavailable(error):
+        kind, detail, mend = UNAVAILABLE[what]
+        mend += " If you sent something, look whether it was stored before you send it again."
+        return problem(503, kind, detail, mend=mend, headers={"Retry-After": str(RETRY_AFTER_S)})
     return problem(
         500, "internal", "FleetUI failed to answer this.", mend="Look for the request id in the log of the web process."
     )
