@@ -60,6 +60,9 @@ def test_a_real_host_is_added_upgraded_and_rolled_back(page: Page, fleet: Instal
     main = page.locator("main")
     expect(main).to_contain_text("Reachable", timeout=SOON_MS)
     expect(main).to_contain_text(host["version"], timeout=SOON_MS)
+    title = page.locator("#node-title")
+    expect(title).to_contain_text(host["version"], timeout=SOON_MS)
+    expect(page.get_by_text("Operate", exact=True)).to_be_visible()
 
     rig.ssh(host["name"], "sudo rpm-ostree upgrade")
     expect(main.locator(".ui-boot [data-role=staged]")).to_be_visible(timeout=SOON_MS)
@@ -68,6 +71,7 @@ def test_a_real_host_is_added_upgraded_and_rolled_back(page: Page, fleet: Instal
 
     rig("reboot", host["name"])
     expect(main.locator(".ui-boot [data-booted=true]")).to_contain_text(newest["version"], timeout=SOON_MS)
+    expect(title).to_contain_text(newest["version"], timeout=SOON_MS)
     page.goto(f"{fleet.url}/nodes/first/?tab=timeline")
     expect(main).to_contain_text(newest["version"])
     after = fleet_node(fleet, "first")

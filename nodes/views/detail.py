@@ -53,7 +53,7 @@ class Known:
 @require_safe
 @needs("nodes.read")
 def node_detail(request: HttpRequest, name: str) -> HttpResponse:
-    """The page; a live refresh gets its body only."""
+    """The page; a live refresh gets its body, its title line and its buttons."""
     node = visible_node(request, name)
     known = _known(node)
     tab = request.GET.get("tab", "")
@@ -63,7 +63,7 @@ def node_detail(request: HttpRequest, name: str) -> HttpResponse:
         "tab_template": f"nodes/tabs/{tab}.html",
         **tabs.context(tab, known, request.GET),
     }
-    template = "nodes/partials/node_body.html" if request.htmx else "nodes/detail.html"  # type: ignore[attr-defined]
+    template = "nodes/partials/node_live.html" if request.htmx else "nodes/detail.html"  # type: ignore[attr-defined]
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])
     return response

@@ -15,6 +15,7 @@ function plain(node) {
     time.removeAttribute("data-both");
   }
   for (const input of copy.querySelectorAll("input")) input.removeAttribute("checked");
+  for (const token of copy.querySelectorAll("input[name=csrfmiddlewaretoken]")) token.removeAttribute("value");
   for (const item of copy.querySelectorAll("[data-copied], .ui-flash")) {
     item.removeAttribute("data-copied");
     item.classList.remove("ui-flash");
@@ -51,6 +52,16 @@ function updateParts(box, fresh) {
     part.innerHTML = other.innerHTML;
     if (isOpen) part.querySelector("details").open = true;
     if (!part.hasAttribute("data-live-quiet")) flash(part);
+  }
+}
+
+// What stands outside of the box, such as the line below the title: the answer has it with the id of its place.
+function updateBeside(parsed) {
+  for (const other of parsed.querySelectorAll("[data-live-for]")) {
+    const part = document.getElementById(other.dataset.liveFor);
+    if (!part || isInUse(part) || part.querySelector("details[open]") || plain(part) === plain(other)) continue;
+    part.innerHTML = other.innerHTML;
+    refreshTimes(part);
   }
 }
 
@@ -105,6 +116,7 @@ class LiveList {
     if (response.status === 204 || response.status === 304) return;
     if (!response.ok) throw new Error(String(response.status));
     const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+    updateBeside(parsed);
     this.compare(parsed.querySelector(`[data-live][id="${CSS.escape(this.box.id)}"]`) ?? parsed.querySelector("[data-live]") ?? parsed.body);
   }
 
