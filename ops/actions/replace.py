@@ -204,7 +204,7 @@ def soak(ctx: Context) -> Outcome:
     told = {"version": _target(ctx)["version"], "generation": _target(ctx)["generation"]}
     told |= {
         "seconds": int(ctx.params.get("soak_s", DEFAULT_SOAK_S)),
-        "runs": (ctx.memory.get("after") or {}).get("version"),
+        "booted": (ctx.memory.get("after") or {}).get("version"),
     }
     return Done("replaced", told, found.memory, finish=True)
 

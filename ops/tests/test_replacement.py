@@ -198,6 +198,7 @@ class Run:
     def check(self, where: object = "") -> None:
         row, node = self.operation, Node.objects.get(pk=self.node.pk)
         assert row.state == "succeeded", (where, row.step, row.result, row.result_params, row.wait_reason)
+        assert "restarted" not in sentence(row), where
         assert (self.site.made, node.generation, node.applied_how) == (1, 2, "fetch"), where
         (pinned,) = HostKey.objects.filter(node=node, state="pinned")
         assert pinned.fingerprint == SshHostKey.parse(self.site.key).fingerprint

@@ -125,7 +125,7 @@ WAITS: dict[str, Forms] = {
 NOTES: dict[str, Forms] = {
     "offered": (_("%(version)s was rendered for it, with a host key of its own."),),
     "offer_taken_back": (_("The config of the new machine was taken back: its address leads nowhere any more."),),
-    "provisioner_asked": (_("Started on the machine of FleetUI: %(command)s"),),
+    "provisioner_asked": (_("The provisioner is asked: %(command)s"),),
     "provisioner_said": (_("The provisioner says: %(said)s"),),
     "machine_met": (
         _("The new machine of %(name)s showed the host key that was made for it."),
@@ -200,7 +200,7 @@ ENDINGS: dict[str, Promise] = {
 RESULTS: dict[str, Forms] = {
     "replaced": (
         _(
-            "Replaced: generation %(generation)s was made with %(version)s, showed its host key, runs %(runs)s, and was "
+            "Replaced: generation %(generation)s was made with %(version)s, showed its host key, runs %(booted)s, and was "
             "healthy for %(seconds)s s."
         ),
         _("Replaced: generation %(generation)s was made with %(version)s, showed its host key, and is healthy."),
