@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from fleetui.core.errors import FleetError, StaleEdit
 
@@ -36,7 +37,8 @@ def submitted(
 
 
 def sentence(error: FleetError) -> str:
-    """What is wrong and the mend, each said once."""
+    """What is wrong and the mend, each said once. What ends with words of another program has not always a full stop."""
     if not error.mend or error.message.endswith(error.mend):
         return error.mend or error.message
-    return f"{error.message} {error.mend}"
+    said = error.message if error.message[-1:] in ".!?:;" else _("%(sentence)s.") % {"sentence": error.message}
+    return f"{said} {error.mend}"

@@ -81,7 +81,7 @@ class ProvisionerForm(forms.Form):
         help_text=gettext_lazy("{node} stands for the name of the node. This resource is replaced, and nothing else."),
     )
     limit_s = forms.IntegerField(
-        label=gettext_lazy("Time limit of one run in seconds"),
+        label=gettext_lazy("Time limit of one attempt in seconds"),
         min_value=services.LEAST_LIMIT_S,
         max_value=services.MOST_LIMIT_S,
     )
