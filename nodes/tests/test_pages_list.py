@@ -106,6 +106,14 @@ def test_a_filter_that_does_not_exist_is_named_with_what_was_meant(admin: Client
     assert "There is no such filter" not in usual.content.decode()
 
 
+def test_where_rows_are_cards_a_menu_sorts(admin: Client) -> None:
+    make_node("a")
+    page = admin.get("/nodes/?sort=-name&q=a").content.decode()
+    menu = page.partition("n-sort")[2].partition("</details>")[0]
+    assert 'href="?sort=name&amp;q=a" aria-current="true">Name<' in menu
+    assert 'sort=health&amp;q=a" aria-current="false">Health</a>' in menu.replace("-health", "health")
+
+
 def test_an_axis_is_sorted_by_how_much_it_asks_for_attention(admin: Client) -> None:
     make_node("a")
     make_node("b", reachability="never_seen")

@@ -275,19 +275,33 @@ def sort_header(
     context: Context, field: str, label: str, classes: str = "", first: str = "asc", default: str = ""
 ) -> SafeString:
     """A `<th>` that sorts by a field through the `sort` argument, and turns the order on the second click."""
-    current = context["request"].GET.get("sort") or default
-    is_down, is_up = current == f"-{field}", current == field
-    target = field if is_down or (not is_up and first == "asc") else f"-{field}"
-    order = "descending" if is_down else "ascending" if is_up else "none"
-    arrow = icon("arrow-down" if is_down else "arrow-up", classes="ui-sort-arrow")
+    order, url, arrow = _sorting(context, field, first, default)
     return format_html(
         '<th scope="col" class="{}" aria-sort="{}"><a class="ui-sort" href="{}">{}{}</a></th>',
         classes,
         order,
-        changed_query(context["request"].GET, {"sort": target}),
+        url,
         label,
-        arrow if is_down or is_up else "",
+        arrow,
     )
+
+
+@register.simple_tag(takes_context=True)
+def sort_item(context: Context, field: str, label: str, first: str = "asc", default: str = "") -> SafeString:
+    """The same as an item of a menu, for where the table has no head."""
+    order, url, arrow = _sorting(context, field, first, default)
+    current = "false" if order == "none" else "true"
+    return format_html('<a class="ui-menu-item" href="{}" aria-current="{}">{}{}</a>', url, current, label, arrow)
+
+
+def _sorting(context: Context, field: str, first: str, default: str) -> tuple[str, str, SafeString | str]:
+    """How the list is sorted by the field, the address that sorts by it or turns the order, and the arrow."""
+    current = context["request"].GET.get("sort") or default
+    is_down, is_up = current == f"-{field}", current == field
+    target = field if is_down or (not is_up and first == "asc") else f"-{field}"
+    order = "descending" if is_down else "ascending" if is_up else "none"
+    arrow = icon("arrow-down" if is_down else "arrow-up", classes="ui-sort-arrow") if is_down or is_up else ""
+    return order, changed_query(context["request"].GET, {"sort": target}), arrow
 
 
 def spread(counts: Iterable[int]) -> list[tuple[float, float]]:
