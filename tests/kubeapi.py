@@ -235,7 +235,13 @@ class Api:
             if not is_status:
                 self.done.append(f"{'cordon' if row['spec'].get('unschedulable') else 'uncordon'} {name}")
         elif method == "DELETE":
+            self._allow("delete nodes")
+            for wanted, given in (body.get("preconditions") or {}).items():
+                if given != row["metadata"][wanted]:
+                    said = f"the {wanted} in the precondition ({given}) does not match the one in record"
+                    raise Answered(409, "Conflict", f'Operation cannot be fulfilled on nodes "{name}": {said}')
             del self.nodes[name]
+            self.done.append(f"remove {name}")
         return 200, copy.deepcopy(row)
 
     def _patched(self, kind: str, name: str, row: Document, body: Document) -> None:

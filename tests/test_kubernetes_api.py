@@ -92,6 +92,18 @@ def test_a_cordon_is_marked_as_ours_and_lost_to_whoever_was_quicker(api: Api, cl
     assert (found.cordoned, found.cordoned_by) == (False, "")
 
 
+def test_a_node_is_deleted_as_it_was_seen_or_not_at_all(api: Api, cluster: Cluster) -> None:
+    name = cluster.add_node()
+    seen = api.node(name)
+    cluster.set_status(name, machine_id="another")
+    with pytest.raises(ClusterError, match="conflict"):
+        api.remove(seen)
+    assert api.node(name).machine_id == "another"
+    api.remove(api.node(name))
+    with pytest.raises(ClusterError, match="not_found"):
+        api.node(name)
+
+
 def test_the_image_of_a_deployment_is_patched_with_our_mark_or_lost_to_whoever_was_quicker(
     api: Api, cluster: Cluster
 ) -> None:

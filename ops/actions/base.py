@@ -176,6 +176,10 @@ class Cluster(Protocol):
         """Take away whosever cordon."""
         ...
 
+    def remove(self, node: ClusterNode) -> None:
+        """Delete the node as it was looked at; `conflict` when it has changed since then."""
+        ...
+
     def may_go(self, pod: Pod) -> None:
         """Raises Blocked when a budget does not let the pod go now; changes nothing."""
         ...

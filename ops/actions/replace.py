@@ -14,11 +14,12 @@ from nodes.hosts import ssh
 from nodes.hosts.errors import NO_ANSWER, HostError
 from nodes.services.provisioning.offer import NEEDED
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
-from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains
-from ops.actions.health import DEFAULT_SOAK_S, SOAK
+from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains, the_cluster
+from ops.actions.health import DEFAULT_SOAK_S, READY_WITHIN, SOAK
 from ops.actions.snapshot import snapshot
+from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
-from ops.preflight import blocked, booted_of, named
+from ops.preflight import Check, blocked, booted_of, named
 from ops.replacement import NotReady, Progress
 
 DEFAULT_ARRIVAL_S = 3600
@@ -61,14 +62,18 @@ def preflight(ctx: Context) -> Outcome:
     """From what is stored, and from the cluster: the host itself may be what is broken."""
     if answers := _answers(ctx):
         return answers
-    found = list(ctx.machine.checks())
+    found, old = list(ctx.machine.checks()), ""
     if drains(ctx.plan):
         found += drain_checks(ctx)
+        old = the_cluster(ctx).node().machine_id
+        if any(use == "replace" for _right, use in the_cluster(ctx).missing()):
+            found.append(Check("node_stays", "warn"))
     for check in found:
         ctx.log.note(f"check_{check.level}", check=check.code, **check.params)
     if stops := blocked(found):
         return Fail("preflight", {"checks": [check.as_json() for check in stops]})
-    return Done("ready", memory={"checks": [check.as_json() for check in found], "failed_before": []})
+    checks = [check.as_json() for check in found]
+    return Done("ready", memory={"checks": checks, "failed_before": [], "old_machine": old})
 
 
 def offer(ctx: Context) -> Outcome:
@@ -140,6 +145,34 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
     if found.begins:
         memory["busy"] = True
     return Wait(ctx.now + timedelta(seconds=found.again_s), found.code, told, memory)
+
+
+def leave_cluster(ctx: Context) -> Outcome:
+    """Delete the node that stood for the old machine, so that the new one may join under its name.
+
+    Only as long as the old machine is what the cluster has there: a kubelet of the new one that was quicker registers but once.
+    """
+    cluster = the_cluster(ctx)
+    try:
+        node = cluster.node()
+        if not node.machine_id or node.machine_id != ctx.memory.get("old_machine"):
+            return Done("left_cluster")
+        if not ctx.memory.get("leaves"):
+            return Wait(ctx.now, "node_leaves", {"name": node.name}, memory={"leaves": True})
+        cluster.remove(node)
+    except ClusterError as error:
+        if error.kind in ("not_found", "replaced"):
+            return Done("left_cluster")
+        if error.is_passing and ctx.now - ctx.since < READY_WITHIN:
+            raise
+        if error.kind != "conflict":
+            # The new machine is on its way; whether it may join is seen at the end.
+            ctx.log.note("check_warn", check="node_stays")
+            return Done("left_cluster")
+        # Whoever wrote at the same moment may be the new machine: it is looked at anew.
+        return Wait(ctx.now + timedelta(seconds=1), "node_leaves", {"name": cluster.name})
+    ctx.log.note("node_left", name=node.name)
+    return Wait(ctx.now, "node_leaves", {"name": node.name})
 
 
 def await_fetch(ctx: Context) -> Outcome:
@@ -282,6 +315,7 @@ REPLACE = Action(
         *DRAIN_STEPS,
         Step("offer", offer),
         Step("provision", provision, offline_ok=True),
+        Step("leave_cluster", leave_cluster, offline_ok=True, when=drains),
         Step("await_fetch", await_fetch, offline_ok=True),
         Step("await_machine", await_machine, offline_ok=True),
         Step("read_machine", read_machine),

@@ -146,6 +146,11 @@ class StepCluster(_AtCluster):
         self._record("delete pod", pod.place)
         self._api().delete(pod, grace_s=grace_s)
 
+    def remove(self, node: ClusterNode) -> None:
+        self._record("delete node", node.name)
+        self._api().remove(node)
+        self._rows().delete()
+
     def _rows(self) -> Any:
         return Cordon.objects.filter(access=self._access, name=self.name, by=self._row.pk.hex)
 

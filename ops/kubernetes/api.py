@@ -42,7 +42,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Right:
-    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, or deployments."""
+    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, replace, or deployments."""
 
     verb: str
     resource: str
@@ -64,6 +64,7 @@ RIGHTS: Final = (
     Right("patch", "nodes", "drain"),
     Right("create", "pods", "drain", subresource="eviction"),
     Right("delete", "pods", "force"),
+    Right("delete", "nodes", "replace"),
     Right("list", "deployments", "deployments", group="apps"),
     Right("get", "deployments", "deployments", group="apps"),
     Right("patch", "deployments", "deployments", group="apps"),
@@ -127,6 +128,11 @@ class Api:
     def forget_mark(self, node: ClusterNode) -> None:
         """Take our mark from a node that somebody else uncordoned."""
         self._patch(node, {"annotations": {CORDONED_BY: None}})
+
+    def remove(self, node: ClusterNode) -> None:
+        """Delete a node as it was looked at; `conflict` when anything has changed it since, such as a kubelet that came back."""
+        wanted = {"uid": node.uid, "resourceVersion": node.revision}
+        self._ask("DELETE", f"{_NODES}/{node.name}", body={"preconditions": wanted})
 
     def _patch(self, node: ClusterNode, metadata: Mapping[str, Any], **spec: Any) -> None:
         # The revision makes a worker who wakes up late, and whoever is quicker, meet a conflict instead of each other.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -59,6 +59,8 @@ class Site:
         self.made = 0
         self.fails = 0
         self.shows = ""
+        #: What the new machine does besides, once it was made.
+        self.joins: Callable[[], None] = lambda: None
         #: Looks at the new machine that end before it has said of what config it is.
         self.slow_looks = 0
 
@@ -91,6 +93,7 @@ class Site:
         self.key = self.shows or file_in(config, HOST_KEY)
         self.machine.reboot(self.machine.host)
         self.machine.host.written = {MARKER: file_in(config, MARKER)}
+        self.joins()
 
     def forget(self, order: Order) -> None:
         return None
@@ -143,8 +146,15 @@ def host_at(site: Site) -> type[InProcessHost]:
 class Run:
     """One replacement, worked on until it ends or needs a person."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, kind: str = "hook", service: Any = None, **params: Any) -> None:
-        """With kind "webhook", `service` has settings and secret of one that answers for itself."""
+    def __init__(
+        self,
+        patch: pytest.MonkeyPatch,
+        kind: str = "hook",
+        service: Any = None,
+        cluster: Callable[[Pool, Machine, datetime], object] | None = None,
+        **params: Any,
+    ) -> None:
+        """With kind "webhook", `service` has settings and secret of one that answers for itself. `cluster` makes one for the pool."""
         self.now, self.machine = START, Machine()
         patch.setattr(clock, "now", lambda: self.now)
         self.site = Site(self.machine)
@@ -170,6 +180,8 @@ class Run:
             "secret": service.secret if service else "",
         }
         set_provisioner(**given, pools=[pool], actor=SYSTEM, now=self.now)
+        if cluster:
+            cluster(pool, self.machine, self.now)
         self.node = Node.objects.select_related("pool__cluster").get(pk=self.node.pk)
         answer = request_operations(
             nodes=[self.node], kind="replace", params={"soak_s": 0, **params}, actor=SYSTEM, now=self.now

@@ -63,6 +63,7 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
 STEPS: dict[str, Promise] = {
     "offer": _("Make the config of the new machine ready"),
     "provision": _("Delete the machine and make the new one"),
+    "leave_cluster": _("Delete the node of the old machine in its cluster"),
     "await_fetch": _("Wait until it has fetched its config"),
     "await_machine": _("Wait for its host key"),
     "read_machine": _("Read the new machine and store what it says"),
@@ -101,6 +102,10 @@ WAITS: dict[str, Forms] = {
         ),
         _("Waits for a person to make the new machine and to confirm it here."),
     ),
+    "node_leaves": (
+        _("The node %(name)s of the old machine is deleted in its cluster."),
+        _("The node of the old machine is deleted in its cluster."),
+    ),
     "machine_fetches": (
         _("Waits until the new machine has fetched its config, at most until %(until)s."),
         _("Waits until the new machine has fetched its config."),
@@ -127,6 +132,7 @@ NOTES: dict[str, Forms] = {
     "offer_taken_back": (_("The config of the new machine was taken back: its address leads nowhere any more."),),
     "provisioner_asked": (_("The provisioner is asked: %(command)s"),),
     "provisioner_said": (_("The provisioner says: %(said)s"),),
+    "node_left": (_("The node %(name)s of the old machine was deleted in its cluster."),),
     "machine_met": (
         _("The new machine of %(name)s showed the host key that was made for it."),
         _("The new machine showed the host key that was made for it."),
@@ -141,6 +147,11 @@ CHECKS: dict[str, Forms] = {
     ),
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
     "by_webhook": (_("A webhook deletes and makes the machine (%(name)s)."),),
+    "node_stays": (
+        _(
+            "FleetUI may not delete the node of the old machine in its cluster: it stays there. docs/kubernetes.md has the manifest."
+        ),
+    ),
     "machine_deleted": (
         _("The machine of %(name)s will be deleted with everything on its disks. There is no way back from that."),
     ),
