@@ -13,6 +13,9 @@ MOST_DAYS = 1000
 #: Part of the period that may pass after a task was due: what is scheduled daily does not end to the second.
 GRACE = 0.1
 BACKUP: Final = "backup"
+RESTORE_DRILL: Final = "restore_drill"
+#: How often is what backup policies say.
+OF_POLICIES: Final = frozenset({BACKUP, RESTORE_DRILL})
 OS_UPDATE: Final = "os_update"
 CONTAINER_UPDATE: Final = "container_update"
 
@@ -35,8 +38,9 @@ _ALL: Final = (
     Task(CONTAINER_UPDATE, ("container_update", "auto_update"), 30),
     # When one is due depends on the certificates, which are told of by themselves.
     Task("certificate_renewal", ("certbot_renew",), 0),
-    # How often is what its policies say.
     Task(BACKUP, ("backup",), 0),
+    Task(RESTORE_DRILL, ("restore_drill",), 0),
+    Task("node_replacement", ("replace",), 0),
 )
 #: In the order of the table; a task that no kind of operation does is not there.
 TASKS: Final[Mapping[str, Task]] = {
@@ -50,7 +54,7 @@ class Stand:
     """How a task of a pool stands.
 
     `code` is off (nobody asks for it), empty (no node in service), settled (nothing is left to do), waits (never done, and
-    not due), well, due, or overdue. `due_at` is when it should happen again; of backups by policies, when one is overdue.
+    not due), well, due, or overdue. `due_at` is when it should happen again; by policies, when the first of them is overdue.
     """
 
     task: Task

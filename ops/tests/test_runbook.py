@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.notify.models import Channel, Delivery, Rule
@@ -16,9 +17,10 @@ from nodes.models import ContainerOnNode, Node, Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
-from ops.models import BackupPolicy, BackupRun, Operation, OperationRequest, RunbookEntry, Schedule
+from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation, OperationRequest, RunbookEntry, Schedule
 from ops.runbook import TASKS, stand
 from ops.services.runbook.standing import stands
+from ops.services.runbook.table import table
 from ops.services.runbook.watching import watch
 
 DAY = timedelta(days=1)
@@ -122,6 +124,28 @@ def test_backups_go_by_their_policies_until_days_are_set(web: Pool) -> None:
     assert code("backup") == "due"
     BackupPolicy.objects.exclude(pk=one.pk).update(last_good_at=at(-8))
     assert code("backup") == "well"
+
+
+def test_drills_go_by_the_policies_that_ask_for_a_proof(web: Pool) -> None:
+    given: dict[str, Any] = {"pool": web, "set_by": "user:a", "overdue_after_s": 3600, "created_at": at(-9)}
+    BackupPolicy.objects.create(name="theirs", kind="reported", prove_within_s=3600, **given)
+    one = BackupPolicy.objects.create(name="a", kind="path", last_proven_at=at(-2), **given)
+    assert code("restore_drill") == "off"
+    BackupPolicy.objects.filter(pk=one.pk).update(prove_within_s=3 * 86_400)
+    assert code("restore_drill") == "well"
+    assert code("restore_drill", at(1.5)) == "overdue"
+    BackupPolicy.objects.create(name="b", kind="etcd", prove_within_s=86_400, **given)
+    assert code("restore_drill") == "overdue"
+    assert code("node_replacement") == "off"
+    RunbookEntry.objects.create(pool=web, task="node_replacement", every_days=90)
+    ended(web, "replace", "succeeded", when=at(-10))
+    assert code("node_replacement") == "well"
+    drill = {"policy": one, "state": "failed", "asked_by": "schedule:nightly", "started_at": at(-1), "ended_at": at(-1)}
+    BackupDrill.objects.create(**drill)
+    row = next(row for row in table(SYSTEM, web, NOW) if row.task.name == "restore_drill")
+    assert row.last
+    assert (row.last.by, row.last.counts) == ("schedule:nightly", {"failed": 1})
+    assert [policy.name for policy in row.policies] == ["a", "b"]
 
 
 def test_it_is_told_once_and_taken_back_once(web: Pool) -> None:

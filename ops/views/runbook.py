@@ -27,7 +27,7 @@ from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.base import ASKED
 from ops.models import RunbookEntry
-from ops.runbook import BACKUP, MOST_DAYS, TASKS, Task
+from ops.runbook import MOST_DAYS, OF_POLICIES, TASKS, Task
 from ops.services.runbook.setting import PERMISSION, days_of, set_days
 from ops.services.runbook.table import Row, table
 from ops.states import State
@@ -61,7 +61,7 @@ class RunbookForm(forms.Form):
 
 
 def _usual(task: Task) -> str:
-    if task.name == BACKUP:
+    if task.name in OF_POLICIES:
         return _("Empty: as the backup policies say. 0: not asked for.")
     if not task.usual_days:
         return _("Empty or 0: not asked for.")
@@ -132,7 +132,7 @@ def _last_url(one: Row) -> str:
 
 def _button(one: Row, principal: Principal, pool: Pool) -> dict[str, Any]:
     """What starts it: a plan for every node of the pool, or the page of what it is about."""
-    if one.task.name == BACKUP:
+    if one.task.name in OF_POLICIES:
         if len(one.policies) == 1:
             return {"go_url": reverse("backup_policy", args=[one.policies[0].pk]), "go": _("Open the policy")}
         return {"go_url": reverse("backups"), "go": _("Open the policies") if one.policies else _("Set up a backup")}

@@ -8,6 +8,8 @@ TASKS: dict[str, Promise] = {
     "container_update": _("Container update"),
     "certificate_renewal": _("Certificate renewal"),
     "backup": _("Backup"),
+    "restore_drill": _("Restore drill"),
+    "node_replacement": _("Replacement of machines"),
 }
 #: code -> level, word.
 STANDS: dict[str, tuple[str, Promise]] = {

@@ -13,8 +13,8 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from nodes.axes import UpdateState
 from nodes.models import ContainerOnNode, Node, Pool
 from ops.models import BackupPolicy, Operation, RunbookEntry
-from ops.runbook import BACKUP, CONTAINER_UPDATE, KINDS, OS_UPDATE, TASKS, Stand, Task, stand
-from ops.services.backups.reading import overdue_at
+from ops.runbook import BACKUP, CONTAINER_UPDATE, KINDS, OF_POLICIES, OS_UPDATE, TASKS, Stand, Task, stand
+from ops.services.backups.reading import overdue_at, unproven_at
 from ops.states import State
 
 #: Of a node that was not reached yet, or is of no kind that FleetUI updates, nothing can be said.
@@ -61,7 +61,9 @@ def policies_by_pool(pools: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[BackupP
     """What backs up something of each pool. One query."""
     found: dict[uuid.UUID, list[BackupPolicy]] = defaultdict(list)
     ids = list(pools)
-    rows = BackupPolicy.objects.filter(Q(pool__in=ids) | Q(node__pool__in=ids)).select_related("node", "schedule")
+    rows = BackupPolicy.objects.filter(Q(pool__in=ids) | Q(node__pool__in=ids)).select_related(
+        "node", "schedule", "drill_schedule"
+    )
     for policy in rows.order_by("name"):
         found[policy.pool_id or policy.node.pool_id].append(policy)
     return found
@@ -86,12 +88,14 @@ def _of_pool(
     times = [row[f"done_{kind}"] for kind in task.kinds if row.get(f"done_{kind}")]
     last: datetime | None = max(times) if times else None
     since, nodes = row["created_at"], count["all"]
-    if task.name == BACKUP and policies:
-        # What was backed up the longest ago counts: one policy that goes well does not hide another.
-        last = min((one.last_good_at for one in policies), key=lambda at: (at is not None, at))
-        since, nodes = min(one.created_at for one in policies), max(nodes, 1)
-        if days is None:
-            return _by_policies(task, policies, last, now)
+    if task.name in OF_POLICIES and (held := policies_of(task, policies)):
+        # What was backed up, or proven, the longest ago counts: one policy that goes well does not hide another.
+        lasts = [one.last_good_at if task.name == BACKUP else one.last_proven_at for one in held]
+        last = min(lasts, key=lambda at: (at is not None, at))
+        since, nodes = min(one.created_at for one in held), max(nodes, 1)
+        dues = [at for one in held if (at := overdue_at(one) if task.name == BACKUP else unproven_at(one))]
+        if days is None and dues:
+            return _by_policies(task, min(dues), last, now)
     applies = {OS_UPDATE: bool(count["known"]), CONTAINER_UPDATE: has_containers}
     return stand(
         task,
@@ -105,7 +109,11 @@ def _of_pool(
     )
 
 
-def _by_policies(task: Task, policies: list[BackupPolicy], last: datetime | None, now: datetime) -> Stand:
-    due_at = min(overdue_at(one) for one in policies)
+def policies_of(task: Task, policies: list[BackupPolicy]) -> list[BackupPolicy]:
+    """Those that the task is about: what others back up, they prove."""
+    return [one for one in policies if task.name == BACKUP or one.kind != "reported"]
+
+
+def _by_policies(task: Task, due_at: datetime, last: datetime | None, now: datetime) -> Stand:
     code = "overdue" if due_at <= now else "well" if last else "waits"
     return Stand(task, code, 0, by_policies=True, last_good_at=last, due_at=due_at)

@@ -11,9 +11,9 @@ from django.db.models import Count, OuterRef, Q, Subquery
 
 from fleetui.access.principals import Principal
 from nodes.models import Pool
-from ops.models import BackupPolicy, BackupRun, Operation, Schedule
-from ops.runbook import BACKUP, KINDS, Stand, Task
-from ops.services.runbook.standing import policies_by_pool, stands
+from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation, Schedule
+from ops.runbook import BACKUP, KINDS, OF_POLICIES, Stand, Task
+from ops.services.runbook.standing import policies_by_pool, policies_of, stands
 from ops.states import ACTIVE, State
 
 
@@ -63,12 +63,14 @@ def table(principal: Principal, pool: Pool, now: datetime) -> list[Row]:
     due = _due(principal, pool)
     rows = []
     for one in found:
-        is_backup = one.task.name == BACKUP
-        if is_backup and not may_backups:
+        is_of_policies = one.task.name in OF_POLICIES
+        if is_of_policies and not may_backups:
             continue
+        held = policies_of(one.task, policies) if is_of_policies else []
         tries = [attempts[kind] for kind in one.task.kinds if kind in attempts]
-        last = _last_backup(policies) if is_backup else max(tries, key=lambda last: last.at, default=None)
-        times = [one.schedule for one in policies if one.schedule and one.schedule.next_run_at] if is_backup else []
+        last = _last_of(one.task, held) if is_of_policies else max(tries, key=lambda last: last.at, default=None)
+        own = [each.schedule if one.task.name == BACKUP else each.drill_schedule for each in held]
+        times = [schedule for schedule in own if schedule and schedule.next_run_at]
         times += [schedule for kind in one.task.kinds for schedule in due.get(kind, [])]
         schedule = min(times, key=lambda schedule: schedule.next_run_at or now, default=None)
         rows.append(
@@ -78,7 +80,7 @@ def table(principal: Principal, pool: Pool, now: datetime) -> list[Row]:
                 sum(running.get(kind, 0) for kind in one.task.kinds),
                 schedule.next_run_at if schedule else None,
                 schedule,
-                policies if is_backup else [],
+                held,
             )
         )
     return rows
@@ -90,7 +92,7 @@ def _attempts(pool: Pool) -> dict[str, Last]:
     newest = {
         f"last_{kind}": Subquery(ended.filter(kind=kind).order_by("-ended_at").values("pk")[:1])
         for kind in KINDS
-        if kind != BACKUP
+        if kind not in OF_POLICIES
     }
     ids = Pool.objects.order_by().annotate(**newest).values_list(*newest).get(pk=pool.pk)
     rows = list(Operation.objects.filter(pk__in=[pk for pk in ids if pk]).select_related("request"))
@@ -104,14 +106,16 @@ def _attempts(pool: Pool) -> dict[str, Last]:
     }
 
 
-def _last_backup(policies: list[BackupPolicy]) -> Last | None:
-    """By the ledger, which also knows what other jobs backed up."""
-    ended = BackupRun.objects.filter(policy__in=[one.pk for one in policies], ended_at__isnull=False)
+def _last_of(task: Task, policies: list[BackupPolicy]) -> Last | None:
+    """By the ledger, which also knows what other jobs backed up, and by whom a drill was asked for."""
+    ledger = (BackupRun if task.name == BACKUP else BackupDrill).objects
+    ended = ledger.filter(policy__in=[one.pk for one in policies], ended_at__isnull=False)
     run = ended.select_related("operation__request").order_by("-ended_at").first()
     if run is None:
         return None
     operation = run.operation
-    by = run.reported_by or (operation.request.requester if operation else "")
+    by = run.asked_by if isinstance(run, BackupDrill) else run.reported_by
+    by = by or (operation.request.requester if operation else "")
     state = State.SUCCEEDED if run.state == "good" else State.FAILED
     return Last(run.ended_at, by, {state.value: 1}, operation.request_id if operation else None, run.operation_id)
 
