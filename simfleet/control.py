@@ -118,6 +118,7 @@ def _row(host: Host) -> Json:
         "staged": bool(pending and pending.staged),
         "boot_id": host.boot_id,
         "boot_count": host.boot_count,
+        "generation": host.generation,
         "down": bool(host.down_until),
         "faults": sorted(host.faults),
         "story": host.plan.story,
@@ -150,6 +151,15 @@ def _reboot(fleet: Fleet, command: Json) -> Json:
     return {"message": f"{command['name']} reboots."}
 
 
+def _recreate(fleet: Fleet, command: Json) -> Json:
+    fleet.recreate(command["name"], str(command["config"]))
+    return {"host": _row(fleet.host(command["name"]))}
+
+
+def _file(fleet: Fleet, command: Json) -> Json:
+    return {"text": fleet.host(command["name"]).written.get(command["path"])}
+
+
 def _publish(fleet: Fleet, command: Json) -> Json:
     stream = fleet.publish(str(command["version"]), bad=bool(command.get("bad")))
     return {"message": f"{command['version']} is published in {stream}.", "stream": stream}
@@ -160,6 +170,8 @@ ACTIONS: dict[str, Callable[[Fleet, Json], Json]] = {
     "show": _show,
     "fault": _fault,
     "reboot": _reboot,
+    "recreate": _recreate,
+    "file": _file,
     "publish": _publish,
     "upgrade": lambda fleet, command: {"message": fleet.stage(command["name"], by_agent=False)},
     "stage": lambda fleet, command: {"message": fleet.stage(command["name"], by_agent=True)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import re
 import resource
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simfleet import inventory, keys, plan, storage, transitions
+from simfleet.answers import born
 from simfleet.demo import demo_plans
 from simfleet.model import Fault, Host, HostPlan
 from simfleet.past import past
@@ -25,6 +27,7 @@ DEFAULT_PORT = 2222
 FALLBACK_PORT = 22_000
 HOSTS_PER_BLOCK = 200
 NETS = tuple(f"127.{number}" for number in range(77, 97))
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 LOOPBACK_NET = re.compile(r"^127\.(1?\d?\d|2[0-4]\d|25[0-5])$")
 SAVE_DELAY_S = 1.0
 DEFAULT_FAULT = {Fault.SLOW: 3.0, Fault.FULL_DISK: transitions.FULL_DISK_PERCENT}
@@ -226,7 +229,7 @@ class Fleet:
             "address": host.address,
             "port": host.port,
             "username": USERNAME,
-            "host_key": keys.host_key_line(host.seed, host.name),
+            "host_key": keys.host_key_line(host.seed, host.name, host.key_text),
             "pool": host.plan.pool,
             "labels": host.plan.labels,
             "story": host.plan.story,
@@ -255,6 +258,27 @@ class Fleet:
         task = asyncio.get_running_loop().create_task(self._reboot(host))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def recreate(self, name: str, config: str) -> None:
+        """Another machine takes the place of a host: it is born with this Ignition config, and shows the host key in it."""
+        old = self.host(name)
+        if old.rebooting:
+            raise FleetError(f"{name} reboots: try again when it is back.")
+        try:
+            files = born.written(json.loads(config))
+            key = files[HOST_KEY]
+        except (ValueError, KeyError, AttributeError) as error:
+            raise FleetError(f"This is no Ignition config with a host key: {error}.") from None
+        keys.given_key(key)
+        host = transitions.first_state(
+            self.settings.seed, old.plan, self.catalog, old.address, old.port, float(self._state["created_at"])
+        )
+        host.generation, host.boot_count, host.key_text, host.written = old.generation + 1, old.boot_count, key, files
+        self.born_dir.mkdir(mode=0o700, exist_ok=True)
+        storage.write_text(self.born_dir / f"{name}.ign", config)
+        self.hosts[name] = host
+        self.servers[name].becomes(host)
+        self.reboot(host)
 
     async def _reboot(self, host: Host) -> None:
         await asyncio.sleep(DROP_DELAY_S)

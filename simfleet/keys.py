@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from simfleet import seeds
+from simfleet.storage import FleetError
 
 CLIENT_KEY = "client_key"
 OPENSSH = serialization.PrivateFormat.OpenSSH
@@ -27,8 +28,18 @@ def host_key(seed: int, name: str, *, changed: bool) -> asyncssh.SSHKey:
     return asyncssh.import_private_key(text)
 
 
-def host_key_line(seed: int, name: str) -> str:
-    """The key the manifest pins, as `ssh-ed25519 AAAA...`."""
+def given_key(text: str) -> asyncssh.SSHKey:
+    """The key of a machine that was made with a config which holds it. Raises FleetError."""
+    try:
+        return asyncssh.import_private_key(text)
+    except asyncssh.KeyImportError as error:
+        raise FleetError(f"The config holds no host key that can be read: {error}.") from None
+
+
+def host_key_line(seed: int, name: str, given: str = "") -> str:
+    """The key the manifest pins, as `ssh-ed25519 AAAA...`; `given` is the one of a config."""
+    if given:
+        return " ".join(given_key(given).export_public_key().decode().split()[:2])
     raw = (
         _host_key(seed, name, "host key")
         .public_key()

@@ -150,6 +150,9 @@ class Host:
     rebooting: bool = False
     touched: bool = False
     transaction: Transaction | None = None
+    #: How often another machine took its place, and the host key that came with the config of the last one.
+    generation: int = 0
+    key_text: str = ""
     #: How often each unit was started in this boot, and the state of those that were changed in it.
     starts: dict[str, int] = field(default_factory=dict)
     #: Flatcar: this boot is the first of its slot, and is marked as good some time after it.
@@ -199,7 +202,7 @@ class Host:
     @property
     def machine_id(self) -> str:
         """As in /etc/machine-id."""
-        return seeds.machine_hex(self.seed, self.name, "machine")
+        return seeds.machine_hex(self.seed, self.name, "machine", *([self.generation] if self.generation else []))
 
     @property
     def agent_enabled(self) -> bool:
@@ -235,6 +238,8 @@ class Host:
             "images": self.images,
             "runs": self.runs,
             "kept": self.kept,
+            "generation": self.generation,
+            "key_text": self.key_text,
             "units": [asdict(row) for row in self.units.values()],
         }
 
@@ -256,5 +261,7 @@ class Host:
         self.images = dict(row.get("images", {}))
         self.runs = dict(row.get("runs", {}))
         self.kept = list(row.get("kept", []))
+        self.generation = int(row.get("generation", 0))
+        self.key_text = str(row.get("key_text", ""))
         self.units = {item["name"]: _after_stop(TransientUnit(**item)) for item in row["units"]}
         self.touched = True

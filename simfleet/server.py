@@ -209,6 +209,10 @@ class HostServer:
             connection.abort()
         self.drop_silent()
 
+    def becomes(self, host: Host) -> None:
+        """Another machine answers at the address."""
+        self.host, self._own_options = host, None
+
     def drop_silent(self) -> None:
         """Close the connections that were never answered."""
         for taken in list(self._silent):
@@ -252,7 +256,8 @@ class HostServer:
     def _host_options(self) -> asyncssh.SSHServerConnectionOptions:
         changed = self.host.has(Fault.WRONG_KEY)
         if self._own_options is None or self._own_options[0] != changed:
-            key = keys.host_key(self.host.seed, self.host.name, changed=changed)
+            given = self.host.key_text if not changed else ""
+            key = keys.given_key(given) if given else keys.host_key(self.host.seed, self.host.name, changed=changed)
             made = asyncssh.SSHServerConnectionOptions(
                 server_host_keys=[key], server_factory=self._login_factory(), **OPTIONS
             )

@@ -85,6 +85,12 @@ def _born(path: Path, _at: int, tampered: tuple[str, ...]) -> Born:
     return made
 
 
+def written(config: dict[str, Any]) -> dict[str, str]:
+    """The files that Ignition writes of a config, as text."""
+    files = config.get("storage", {}).get("files", [])
+    return {one["path"]: _body(one["contents"]).decode(errors="replace") for one in files if "contents" in one}
+
+
 def _owner(one: dict[str, Any]) -> str:
     return str(one.get("user", {}).get("name", "root"))
 

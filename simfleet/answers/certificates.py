@@ -36,6 +36,11 @@ def _key(seed: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed.encode()).digest())
 
 
+def key_of(host: str) -> Ed25519PrivateKey:
+    """The key of the certificate that Certbot has on a host: for who plays the service that serves it."""
+    return _key(f"{host}/{NAME}")
+
+
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 

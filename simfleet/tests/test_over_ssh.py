@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncssh
 import pytest
@@ -197,6 +198,32 @@ def test_control_over_the_socket(tmp_path: Path) -> None:
     in_loop(work())
     with pytest.raises(FleetError, match="No simulated fleet runs"):
         control.send(directory, {"action": "list"})
+
+
+def test_another_machine_takes_the_place_of_a_host(tmp_path: Path) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    files = {"/etc/ssh/ssh_host_ed25519_key": key, "/etc/motd": "made anew\n"}
+    rows = [{"path": path, "contents": {"source": f"data:,{quote(text)}"}} for path, text in files.items()]
+    config = json.dumps({"ignition": {"version": "3.4.0"}, "storage": {"files": rows}})
+    asked = "cat /etc/machine-id /etc/motd /proc/sys/kernel/random/boot_id"
+
+    async def work() -> None:
+        async with running(tmp_path) as fleet:
+            before = str((await run(fleet, NAME, asked)).stdout).split()
+            with pytest.raises(FleetError, match="no Ignition config with a host key"):
+                fleet.recreate(NAME, "{}")
+            fleet.recreate(NAME, config)
+            with pytest.raises(FleetError, match="reboots"):
+                fleet.recreate(NAME, config)
+            await until(lambda: not fleet.host(NAME).rebooting and fleet.servers[NAME].listening)
+            after = str((await run(fleet, NAME, asked)).stdout).split()
+            assert "anew" in after
+            assert not set(before) & set(after)
+        async with running(tmp_path) as again:
+            assert str((await run(again, NAME, asked)).stdout).split() == after
+            assert again.host(NAME).generation == 1
+
+    in_loop(work())
 
 
 def test_a_person_who_signs_out_lets_the_agent_reboot(tmp_path: Path) -> None:
