@@ -15,8 +15,10 @@ import ipaddress
 import json
 import re
 import ssl
+import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,6 +89,8 @@ class Api:
     namespaces: dict[str, Document] = field(default_factory=lambda: {"default": {"metadata": {"name": "default"}}})
     denied: set[str] = field(default_factory=set)
     fails: Callable[[str, str], tuple[int, Document] | None] = lambda _method, _path: None
+    #: So long a client over HTTPS waits for each answer.
+    delay_s: float = 0
     #: Every change that was made, in order.
     done: list[str] = field(default_factory=list)
     revision: int = 300
@@ -491,8 +495,7 @@ def api_server(api: Api | None = None) -> Iterator[Server]:
         context.load_cert_chain(own)
         context.load_verify_locations(authority)
         context.verify_mode = ssl.CERT_OPTIONAL
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Listener(("127.0.0.1", 0), handler)
     # Not on accept: a client that goes away in its handshake would end the loop.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -505,6 +508,15 @@ def api_server(api: Api | None = None) -> Iterator[Server]:
         thread.join()
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that is killed goes away in the middle of anything."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     api: Api
@@ -512,6 +524,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
+        time.sleep(self.api.delay_s)
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         signed = self.connection.getpeercert()

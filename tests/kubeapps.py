@@ -77,7 +77,11 @@ class Controller:
     def step(self) -> None:
         with self.api.lock:
             for key, row in self.api.deployments.items():
+                before = copy.deepcopy(row)
                 self._deployment(key, row)
+                # Who writes nothing new changes no resourceVersion.
+                if row != before:
+                    self.api._changed(row)
 
     def _deployment(self, key: str, row: Document) -> None:
         status, wanted = row["status"], row["spec"].get("replicas", 1)
@@ -111,7 +115,6 @@ class Controller:
             "availableReplicas": available + left,
             "conditions": [{**progressing, "message": message}],
         }
-        self.api._changed(row)
 
     def _sets(self, row: Document) -> list[Document]:
         uid = row["metadata"]["uid"]

@@ -16,7 +16,6 @@ from typing import Any
 import redis
 
 from simfleet.control import send
-from tests.installation import manage
 from tests.workers import Workers
 
 #: A worker that dies costs its operations so long.
@@ -27,18 +26,32 @@ import json, sys
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.models import Node
-from ops.models import Limit
+from ops import actions
+from ops.models import BackupPolicy, ClusterDeployment, Limit
+from ops.services.backups.drills import request_drill
+from ops.services.backups.runs import request_backup
+from ops.services.clusters.deployments import request_change
 from ops.services.request import request_operations
+
+def answers(kind, names, params):
+    told = {{"reason": "proof", "actor": SYSTEM, "now": clock.now()}}
+    if actions.get(kind).on == "deployment":
+        rows = ClusterDeployment.objects.filter(name__in=names).select_related("access__cluster")
+        return [request_change(row=row, kind=kind, params=params, **told) for row in rows]
+    if kind not in actions.askable():
+        ask = request_backup if kind == "backup" else request_drill
+        return [ask(policy=policy, **told) for policy in BackupPolicy.objects.filter(name__in=names)]
+    nodes = list(Node.objects.filter(name__in=names).order_by("name").select_related("pool__cluster"))
+    return [request_operations(nodes=nodes, kind=kind, params=params, **told)]
+
 given = json.loads({given!r})
 for scope, name, at_once in given["limits"]:
     told = {{"at_once": at_once, "set_by": "user:admin", "reason": "test"}}
     Limit.objects.update_or_create(scope=scope, name=name, defaults=told)
-request = None
-for kind, names, params in given["wanted"]:
-    nodes = list(Node.objects.filter(name__in=names).order_by("name").select_related("pool__cluster"))
-    answer = request_operations(nodes=nodes, kind=kind, params=params, reason="proof", actor=SYSTEM, now=clock.now())
-    refused = [one.as_json() for one in answer.refused]
-    print(json.dumps({{"operations": [str(one.pk) for one in answer.operations], "refused": refused}}))
+for wanted in given["wanted"]:
+    for answer in answers(*wanted):
+        refused = [one.as_json() for one in answer.refused]
+        print(json.dumps({{"operations": [str(one.pk) for one in answer.operations], "refused": refused}}))
 """
 Hosts = dict[str, dict[str, Any]]
 
@@ -65,11 +78,13 @@ class Operating(Workers):
     def ask(
         self, wanted: Sequence[tuple[str, Sequence[str], dict[str, Any]]], limits: Sequence[tuple[str, str, int]] = ()
     ) -> list[str]:
-        """Make operations of (kind, names, parameters), through the service; gives their ids."""
+        """Make operations of (kind, names, parameters), through the service; gives their ids.
+
+        What is done to no node is asked for by the names of Deployments, or of backup policies.
+        """
         given = json.dumps({"wanted": wanted, "limits": limits})
-        done = manage(self.folder, "shell", "--no-imports", "-c", ASK.format(given=given), **self.over)
-        assert done.returncode == 0, done.stderr
-        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        said = self.run(ASK.format(given=given))
+        answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         assert not [answer["refused"] for answer in answers if answer["refused"]], answers
         return [one for answer in answers for one in answer["operations"]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 
 from fleetui.start import tree
+from fleetui.start.address import Bind
 from tests.fleet import ROOT
 from tests.installation import end_all, environment, manage
 
@@ -49,6 +51,12 @@ class Workers:
             done = manage(self.folder, *command, **self.over)
             assert done.returncode == 0, done.stderr
         self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")
+
+    def run(self, code: str) -> str:
+        """Run Python in the installation; what it printed."""
+        done = manage(self.folder, "shell", "--no-imports", "-c", code, **self.over)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def start(self, *names: str) -> None:
         for name in names or ("worker", "beat"):
@@ -100,9 +108,13 @@ class Workers:
 
 
 def _command(name: str) -> Sequence[str]:
-    """What `up` starts under this name: worker, beat, or poll-NUMBER for a further worker."""
+    """What `up` starts under this name: worker, stream, beat, web-PORT, or poll-NUMBER for a further worker."""
     if name == "beat":
         return tree.beat({}).argv
+    if name == "stream":
+        return tree.stream_worker({}).argv
+    if name.startswith("web-"):
+        return tree.web(Bind("127.0.0.1", int(name.removeprefix("web-"))), {}, Path(tempfile.gettempdir())).argv
     if name == "worker":
         return tree.worker({}, 24).argv
     return tree.poll_worker({}, 24, int(name.removeprefix("poll-"))).argv
