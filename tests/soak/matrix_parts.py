@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,9 +174,8 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def again_and_again(what: object, pause_s: float) -> Iterator[None]:
+def again_and_again(what: Callable[[], None], pause_s: float) -> Iterator[None]:
     """Call it beside the test, until the end of the block; what it raised is raised there."""
-    assert callable(what)
     ends, failed = threading.Event(), []
 
     def work() -> None:

@@ -103,7 +103,7 @@ def test_a_worker_may_be_killed_in_each_step_of_each_kind(database: str, broker:
 
 def _nodes(made: Operating, pool: str, count: int) -> list[str]:
     update = "update_state = 'update_available' AND rollback IS NOT NULL"
-    return made.named(f"{update} AND name LIKE '{pool}-%'", count)
+    return made.named(f"{update} AND substr(name, 1, {len(pool) + 1}) = '{pool}-'", count)
 
 
 def _prepare(made: Operating, beside: Parts, on: list[tuple[Case, str]]) -> None:
