@@ -194,6 +194,7 @@ _api = [
     path("v1/releases/support/", support.SupportList.as_view(), name="support"),
     path("v1/releases/support/<uuid:pk>/", support.SupportDetail.as_view(), name="support-end"),
     path("v1/releases/import/", others.ReleaseImport.as_view(), name="releases-import"),
+    path("v1/releases/<uuid:pk>/", others.ReleaseDetail.as_view(), name="release"),
     path("v1/stats/", Stats.as_view(), name="stats"),
     path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),
     path("v1/timeline/", nodes.FleetTimeline.as_view(), name="timeline"),

@@ -28,7 +28,7 @@ from nodes.views.jump_hosts import (
     jump_host_try,
 )
 from nodes.views.pools import pool_add, pool_delete, pool_edit, pool_list, pool_page
-from nodes.views.releases import import_page, stream_list, stream_page
+from nodes.views.releases import import_page, release_delete, stream_list, stream_page
 from nodes.views.rotation import rotation_page, rotation_retry, rotation_stop, rotation_switch
 from nodes.views.support import support_add, support_delete
 
@@ -68,6 +68,7 @@ urlpatterns: list[URLPattern] = [
     path("credentials/<uuid:pk>/delete/", credential_delete, name="credential_delete"),
     path("settings/releases/-/support/", support_add, name="support_add"),
     path("settings/releases/-/support/<uuid:pk>/delete/", support_delete, name="support_delete"),
+    path("settings/releases/-/<uuid:pk>/delete/", release_delete, name="release_delete"),
     path("settings/releases/", stream_list, name="releases"),
     path("settings/releases/import/", import_page, name="releases_import"),
     path("settings/releases/<str:family>/<str:stream>/", stream_page, name="stream"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.access.principals import require
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
 from fleetui.core.api.bodies import Body, Text, read_body
@@ -177,6 +179,20 @@ class ReleaseList(ApiView):
 
     def get(self, request: Request) -> Response:
         return RELEASES.answer(Release.objects.visible_to(self.principal), request)
+
+
+class ReleaseDetail(ApiView):
+    """One release."""
+
+    actions = {"DELETE": Action("releases.write", "releases_delete", "Take a release back", {204: None})}
+
+    def delete(self, request: Request, pk: uuid.UUID) -> Response:
+        require(self.principal, "releases.write")
+        row = Release.objects.visible_to(self.principal).filter(pk=pk).first()
+        if row is None:
+            raise NotFound("There is no such release.", mend="Look at /api/v1/releases/.")
+        releases.delete_release(release=row, actor=self.principal, now=clock.now())
+        return Response(status=204)
 
 
 class ReleaseImport(ApiView):

@@ -72,8 +72,8 @@ def parse_manifest(text: str) -> list[Release]:
     """The releases of our own form `{"streams": [names], "releases": [...]}`.
 
     A release has `stream`, `version` and, as far as known, `released_at` (ISO 8601), `checksums`
-    (architecture to commit; or `checksum` alone), `images`, `barrier` and `deadend` (a reason, true or
-    false) and `rollout`.
+    (architecture to commit; or `checksum` alone), `images`, `barrier` and `deadend` (a reason, true, or
+    false, which takes back what was said before) and `rollout`.
     """
     document = _document(text)
     names = [_stream_name(where, item) for where, item in _items(document, "streams")]
@@ -118,6 +118,7 @@ def _updates_release(stream: str, where: str, entry: Mapping[str, object]) -> Re
         barrier=_mark(marks, "barrier", f"{where}.metadata"),
         deadend=_mark(marks, "deadend", f"{where}.metadata"),
         rollout=_rollout(marks, f"{where}.metadata"),
+        denied=_denied(marks),
     )
 
 
@@ -161,6 +162,7 @@ def _manifest_release(where: str, entry: Mapping[str, object]) -> Release:
         barrier=_mark(entry, "barrier", where),
         deadend=_mark(entry, "deadend", where),
         rollout=_rollout(entry, where),
+        denied=_denied(entry),
     )
 
 
@@ -176,6 +178,11 @@ def _mark(entry: Mapping[str, object], name: str, where: str) -> str | None:
     if isinstance(value, str):
         return _sound(value, f"{where}.{name}")
     _refuse(f"{where}.{name}", value, N_('Write {"reason": "..."}, a text, true or false.'))
+
+
+def _denied(entry: Mapping[str, object]) -> frozenset[str]:
+    """What was said of the release before and is to be taken back."""
+    return frozenset(name for name in ("barrier", "deadend") if entry.get(name) is False)
 
 
 def _rollout(entry: Mapping[str, object], where: str) -> Rollout | None:

@@ -158,8 +158,8 @@ def _join(old: Release, new: Release) -> Release:
         released_at=new.released_at or old.released_at,
         checksums={**old.checksums, **new.checksums},
         images={**old.images, **new.images},
-        barrier=old.barrier if new.barrier is None else new.barrier,
-        deadend=old.deadend if new.deadend is None else new.deadend,
+        barrier=new.barrier if new.barrier is not None or "barrier" in new.denied else old.barrier,
+        deadend=new.deadend if new.deadend is not None or "deadend" in new.denied else old.deadend,
         rollout=new.rollout or old.rollout,
     )
 

@@ -32,7 +32,8 @@ class Rollout:
 class Release:
     """A version in a stream. `barrier` and `deadend` hold the reason; None means it is neither.
 
-    `checksums` maps an architecture to the OSTree commit, `images` to the container image by digest.
+    `checksums` maps an architecture to the OSTree commit, `images` to the container image by digest. `denied` names of
+    `barrier` and `deadend` what a document says it is not, which is more than to be silent about it.
     """
 
     stream: str
@@ -43,6 +44,7 @@ class Release:
     deadend: str | None = None
     images: Mapping[str, str] = field(default_factory=dict, hash=False)
     rollout: Rollout | None = None
+    denied: frozenset[str] = frozenset()
 
     @property
     def is_barrier(self) -> bool:

@@ -64,7 +64,8 @@ def import_releases(
     told: list[Told] = []
     with transaction.atomic():
         for name in outcome.streams:
-            row, _ = Stream.objects.get_or_create(os_family=os_family, name=name)
+            # Held, so that nobody takes it away meanwhile with its last release.
+            row, _ = Stream.objects.select_for_update().get_or_create(os_family=os_family, name=name)
             Stream.objects.filter(pk=row.pk).update(imported_at=now)
             newest = _newest(row)
             _store(row, [release for release in learned if release.stream == name], outcome)
@@ -76,6 +77,23 @@ def import_releases(
         append([Entry(actor=str(actor), action="releases.import", subject=f"releases:{os_family}", after=after)])
     view_of.cache.clear()
     return outcome
+
+
+def delete_release(*, release: Release, actor: Principal, now: datetime) -> None:
+    """Take back what an import said of one version. The stream goes with its last release; an import may bring both back."""
+    require(actor, "releases.write")
+    with transaction.atomic():
+        stream = Stream.objects.select_for_update().filter(pk=release.stream_id).first()
+        if stream is None or not Release.objects.filter(pk=release.pk).delete()[0]:
+            return
+        if not stream.releases.exists():
+            stream.delete()
+        told = {name: value for name, value in _columns(as_known(release, stream.name)).items() if value}
+        if release.released_at:
+            told["released_at"] = release.released_at.isoformat()
+        subject = f"release:{stream.os_family}/{stream.name}/{release.version}"
+        append([Entry(actor=str(actor), action="releases.delete", subject=subject, before=told)])
+    view_of.cache.clear()
 
 
 def _newest(stream: Stream) -> str | None:

@@ -8,8 +8,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from nodes.models import Release
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.models import AuditEvent
+from nodes.models import Release, Stream
+from nodes.services.releases import import_releases, view_of
+from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
+from nodes.tests.make import NOW
 from nodes.tests.pages import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +68,44 @@ def test_everybody_looks_and_admins_import(cast: Cast) -> None:
     assert viewer.get(IMPORT).status_code == 403
     assert viewer.post(IMPORT, {"document": DOCUMENT, "os_family": "fcos"}).status_code == 403
     assert viewer.get(reverse("nodes:stream", args=["fcos", "nothing"])).status_code == 404
+
+
+def test_a_release_that_should_not_be_there_is_deleted_and_its_stream_goes_with_the_last(cast: Cast) -> None:
+    import_releases(text=DOCUMENT, actor=SYSTEM, now=NOW)
+    assert view_of("fcos", "stable", NOW).find("44.20261101.3.0")
+    wrong = Release.objects.get(version="44.20261101.3.0")
+    gone = reverse("nodes:release_delete", args=[wrong.pk])
+    stream = reverse("nodes:stream", args=["fcos", "stable"])
+    assert signed_in(cast.viewer).post(gone).status_code == 403
+    assert "Delete" not in signed_in(cast.viewer).get(stream).content.decode()
+    browser = signed_in(cast.owner)
+    assert f'action="{gone}" data-confirm="Delete release 44.20261101.3.0"' in browser.get(stream).content.decode()
+    assert browser.post(gone).headers["Location"] == stream
+    assert browser.post(gone).status_code == 404
+    event = AuditEvent.objects.get(action="releases.delete")
+    assert event.subject == "release:fcos/stable/44.20261101.3.0"
+    assert not view_of("fcos", "stable", NOW).find("44.20261101.3.0")
+
+    api = Api(cast.owner)
+    left = [one["id"] for one in api.get("releases/?stream=stable").json()["results"]]
+    assert Api(cast.viewer).delete(f"releases/{left[0]}/").status_code == 403
+    assert [api.delete(f"releases/{pk}/").status_code for pk in left] == [204, 204]
+    assert api.delete(f"releases/{left[0]}/").status_code == 404
+    assert not Stream.objects.exists()
+    assert browser.get(stream).status_code == 404
+
+
+def test_a_barrier_and_a_dead_end_are_taken_back_by_a_manifest_that_says_so(cast: Cast) -> None:
+    import_releases(text=DOCUMENT, actor=SYSTEM, now=NOW)
+    versions = ("43.20260901.3.0", "43.20260915.3.0")
+
+    def again(**said: object) -> list[tuple[bool, str, bool, str]]:
+        releases = [{"stream": "stable", "version": version, **said} for version in versions]
+        import_releases(text=json.dumps({"streams": ["stable"], "releases": releases}), actor=SYSTEM, now=NOW)
+        marks = Release.objects.filter(version__in=versions).order_by("version")
+        return list(marks.values_list("is_barrier", "barrier", "is_deadend", "deadend"))
+
+    before = [(True, "https://example.org/barrier", False, ""), (False, "", True, "https://example.org/dead-end")]
+    assert again() == before
+    assert again(barrier=False) == [(False, "", False, ""), before[1]]
+    assert again(deadend=False) == [(False, "", False, "")] * 2

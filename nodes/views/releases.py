@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleetui.access.guards import needs
 from fleetui.access.settings_tabs import settings_tabs
@@ -21,7 +23,7 @@ from nodes.forms import ReleasesForm
 from nodes.hosts import drivers
 from nodes.models import Node, Release, Stream
 from nodes.releases.versions import version_date, version_key
-from nodes.services.releases import ImportOutcome, import_releases
+from nodes.services.releases import ImportOutcome, delete_release, import_releases
 from nodes.views.links import nodes_url
 from nodes.views.subject import principal_of
 from nodes.views.support import support_rows
@@ -115,6 +117,25 @@ def stream_page(request: HttpRequest, family: str, stream: str) -> HttpResponse:
         "may_import": principal.may("releases.write"),
     }
     return render(request, "nodes/stream.html", context)
+
+
+@require_POST
+@needs("releases.write")
+def release_delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Take one back, as after the import of a wrong document."""
+    principal = principal_of(request)
+    if not principal.may("releases.write"):
+        raise PermissionDenied("releases.write")
+    release = Release.objects.visible_to(principal).select_related("stream").filter(pk=pk).first()
+    if release is None:
+        raise Http404(str(pk))
+    stream = release.stream
+    delete_release(release=release, actor=principal, now=clock.now())
+    said = _("The release %(version)s of %(stream)s was deleted.")
+    messages.info(request, said % {"version": release.version, "stream": stream})
+    if Stream.objects.filter(pk=stream.pk).exists():
+        return redirect("nodes:stream", stream.os_family, stream.name)
+    return redirect("nodes:releases")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -81,6 +81,7 @@ DEEDS: dict[str, Promise] = {
     "ignition.set_value": _("set values for the Ignition config of"),
     "ignition.delete_value": _("deleted a value for the Ignition config of"),
     "releases.import": _("imported releases of"),
+    "releases.delete": _("deleted the release"),
     "releases.export": _("took releases as a file"),
     "releases.support_add": _("set the end of support of"),
     "releases.support_delete": _("took away the end of support of"),
