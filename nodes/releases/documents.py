@@ -24,6 +24,7 @@ _LONGEST_TEXT = 4096
 #: What the columns of streams and versions hold.
 _LONGEST_NAME = 100
 _UNSOUND = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAJOR = re.compile(r"[0-9]{1,20}")
 _COREOS = "org.fedoraproject.coreos."
 _UPDATES = f"{_COREOS}updates."
@@ -47,14 +48,18 @@ def parse_updates_metadata(text: str) -> list[Release]:
     """The releases of a Fedora CoreOS `updates/STREAM.json`: barriers, dead ends and rollouts."""
     document = _document(text)
     stream = _own_stream(document)
-    return [_updates_release(stream, where, entry) for where, entry in _entries(document, "releases")]
+    return _each_once(
+        "releases", [_updates_release(stream, where, entry) for where, entry in _entries(document, "releases")]
+    )
 
 
 def parse_release_index(text: str) -> list[Release]:
     """The releases of a Fedora CoreOS `releases.json`: commits and images per architecture."""
     document = _document(text)
     stream = _own_stream(document)
-    return [_index_release(stream, where, entry) for where, entry in _entries(document, "releases")]
+    return _each_once(
+        "releases", [_index_release(stream, where, entry) for where, entry in _entries(document, "releases")]
+    )
 
 
 def parse_cincinnati_graph(text: str, *, stream: str, basearch: str = "x86_64") -> list[Release]:
@@ -62,10 +67,11 @@ def parse_cincinnati_graph(text: str, *, stream: str, basearch: str = "x86_64") 
 
     Edges are checked, not kept: they follow from barriers, dead ends and rollouts, which the nodes carry.
     """
+    stream = _sound_stream(stream, "stream")
     document = _document(text)
     nodes = _entries(document, "nodes")
     _check_edges(document, len(nodes))
-    return [_graph_release(stream, basearch, where, node) for where, node in nodes]
+    return _each_once("nodes", [_graph_release(stream, basearch, where, node) for where, node in nodes])
 
 
 def parse_manifest(text: str) -> list[Release]:
@@ -85,7 +91,7 @@ def parse_manifest(text: str) -> list[Release]:
                 _refuse(where, release.stream, N_("Add it to the streams of the document, which lists none."))
             mend = N_("Use one of the document's streams (%(names)s) or add it there.")
             _refuse(where, release.stream, mend, names=", ".join(names))
-    return releases
+    return _each_once("releases", releases)
 
 
 def parse_support(text: str) -> list[SupportEnd]:
@@ -101,13 +107,24 @@ def parse_support(text: str) -> list[SupportEnd]:
             ends_on = date.fromisoformat(day)
         except ValueError:
             _refuse(f"{where}.ends_on", day, N_("Write a day as 2026-05-13."))
-        found.append(SupportEnd(_sound(stream, f"{where}.stream", _LONGEST_NAME), major, ends_on))
+        found.append(SupportEnd(stream and _sound_stream(stream, f"{where}.stream"), major, ends_on))
     return found
 
 
 def _own_stream(document: Mapping[str, object]) -> str:
-    name = _string(document, "stream", "", N_('Name the stream, for example "stable".'))
-    return _sound(name, "stream", _LONGEST_NAME)
+    name = _string(document, "stream", "", N_('Name the stream in the document, for example "stream": "stable".'))
+    return _sound_stream(name, "stream")
+
+
+def _each_once(listed: str, releases: list[Release]) -> list[Release]:
+    """The releases, none of which is told twice: which of the two would count?"""
+    seen: dict[tuple[str, str], int] = {}
+    for number, release in enumerate(releases):
+        first = seen.setdefault((release.stream, release.version), number)
+        if first != number:
+            mend = N_("Name it once: %(first)s is the same version.")
+            _refuse(f"{listed}[{number}].version", release.version, mend, first=f"{listed}[{first}]")
+    return releases
 
 
 def _updates_release(stream: str, where: str, entry: Mapping[str, object]) -> Release:
@@ -253,10 +270,19 @@ def _moment(value: object, field: str) -> datetime | None:
 
 def _stream_name(where: str, item: object) -> str:
     if isinstance(item, Mapping):
-        return _sound(_string(item, "name", where), f"{where}.name", _LONGEST_NAME)
+        return _sound_stream(_string(item, "name", where), f"{where}.name")
     if isinstance(item, str) and item:
-        return _sound(item, where, _LONGEST_NAME)
+        return _sound_stream(item, where)
     _refuse(where, item, N_("Write the name of a stream as a text."))
+
+
+def _sound_stream(name: str, field: str) -> str:
+    """A name that can stand in the address of a page."""
+    name = _sound(name, field, _LONGEST_NAME)
+    if not _STREAM.fullmatch(name):
+        mend = N_("Write letters, digits, dots, hyphens and underscores, with a letter or digit first.")
+        _refuse(field, name, mend)
+    return name
 
 
 def _version(entry: Mapping[str, object], where: str) -> str:

@@ -31,7 +31,7 @@ from nodes.releases.graph import ReleasesView, merge
 from nodes.releases.release import Release as KnownRelease
 from nodes.releases.release import Rollout
 from nodes.releases.support import SupportEnd
-from nodes.services.support import learn
+from nodes.services.support import check_family, learn
 
 
 @dataclass
@@ -52,8 +52,10 @@ def import_releases(
     What one document leaves out, an earlier one may have said: the two are merged release by release.
     """
     require(actor, "releases.write")
+    check_family(os_family)
     learned = _parsed(text, stream)
     support = _support(text)
+    _check_stream(stream, {release.stream for release in learned})
     if not learned and not support:
         raise InvalidInput(
             gettext("The document holds no release."),
@@ -112,6 +114,18 @@ def _available(stream: Stream, version: str) -> Told:
         subject=f"stream:{stream.os_family}/{stream.name}",
         details={"os_family": stream.os_family, "stream": stream.name, "version": version},
     )
+
+
+def _check_stream(given: str | None, told: set[str]) -> None:
+    """Who names a stream means that one, and would look for its releases there."""
+    if given and told and told != {given}:
+        raise InvalidInput(
+            gettext("The stream is %(given)s, but the document is of %(told)s.")
+            % {"given": given, "told": ", ".join(sorted(told))},
+            field="stream",
+            value=given,
+            mend=gettext("Leave the stream out, or choose the document of that stream."),
+        )
 
 
 def _parsed(text: str, stream: str | None) -> list[KnownRelease]:

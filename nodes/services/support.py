@@ -43,14 +43,7 @@ def add_support_end(
 ) -> SupportEnd:
     """Say until when versions are supported. What an imported document said of the same is replaced."""
     require(actor, "releases.write")
-    known = sorted(family for family in drivers.families() if family != "unknown")
-    if os_family not in known:
-        raise InvalidInput(
-            _("%(value)r is not an OS family.") % {"value": os_family},
-            field="os_family",
-            value=os_family,
-            mend=_("Use %(known)s.") % {"known": ", ".join(known)},
-        )
+    check_family(os_family)
     row = SupportEnd(
         os_family=os_family, stream=stream.strip(), major=major.strip(), ends_on=ends_on, note=note.strip()
     )
@@ -69,6 +62,18 @@ def add_support_end(
             mend=_("Take the other one away first."),
         ) from error
     return row
+
+
+def check_family(os_family: str) -> None:
+    """Refuse an OS family that no node can have."""
+    known = sorted(family for family in drivers.families() if family != "unknown")
+    if os_family not in known:
+        raise InvalidInput(
+            _("%(value)r is not an OS family.") % {"value": os_family},
+            field="os_family",
+            value=os_family,
+            mend=_("Use %(known)s.") % {"known": ", ".join(known)},
+        )
 
 
 def delete_support_end(*, row: SupportEnd, actor: Principal, now: datetime) -> None:

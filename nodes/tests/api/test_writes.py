@@ -9,7 +9,7 @@ import pytest
 
 from fleetui.audit.models import AuditEvent
 from nodes.hosts.ssh import generate_identity
-from nodes.models import Credential, Node
+from nodes.models import Credential, Node, Release
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import make_credential
@@ -194,6 +194,38 @@ def test_releases_are_imported(api: Api) -> None:
     assert response.status_code in (200, 400), response.content
     assert api.post("releases/import/", {"text": "<html>"}).status_code == 400
     assert api.get("releases/").status_code == 200
+
+
+GRAPH: dict[str, Any] = {
+    "nodes": [{"version": "1.0", "payload": "aa"}, {"version": "1.0", "payload": "bb"}],
+    "edges": [],
+}
+STABLE: dict[str, Any] = {"stream": "stable", "releases": [{"version": "1.0", "metadata": {}}]}
+TWICE = {"streams": ["a"], "releases": [{"stream": "a", "version": "1.0"}, {"stream": "a", "version": "1.0"}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "given", "field", "value", "mend"),
+    [
+        ({**GRAPH, "nodes": GRAPH["nodes"][:1]}, {"stream": "../x"}, "stream", '"../x"', "a letter or digit first"),
+        ({**STABLE, "stream": "../x"}, {}, "stream", '"../x"', "a letter or digit first"),
+        ({**TWICE, "streams": ["a", "b/c"]}, {}, "streams[1]", '"b/c"', "a letter or digit first"),
+        (STABLE, {"stream": "testing"}, "stream", "testing", "Leave the stream out"),
+        (GRAPH, {"stream": "stable"}, "nodes[1].version", '"1.0"', "Name it once: nodes[0]"),
+        (TWICE, {}, "releases[1].version", '"1.0"', "Name it once: releases[0]"),
+        ({**STABLE, "releases": STABLE["releases"] * 2}, {}, "releases[1].version", '"1.0"', "Name it once"),
+        (STABLE, {"os_family": "windows"}, "os_family", "windows", "Use "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    api: Api, document: dict[str, Any], given: dict[str, str], field: str, value: str, mend: str
+) -> None:
+    response = api.post("releases/import/", {"text": json.dumps(document), **given})
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert (error["field"], error["value"]) == (field, value)
+    assert mend in error["mend"]
+    assert not Release.objects.exists()
 
 
 def test_counts(api: Api) -> None:
