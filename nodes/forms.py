@@ -330,7 +330,16 @@ class CredentialEditForm(_CredentialModelForm):
         """The service says it: the name may be taken by a credential that this person may not see."""
 
 
-class ReleasesForm(forms.Form):
+class DocumentForm(forms.Form):
+    """A document that is uploaded as `file` or pasted as `document`."""
+
+    @property
+    def source_field(self) -> str:
+        """The field that it came by, where what is wrong with it is told."""
+        return "file" if self.files.get("file") else "document"
+
+
+class ReleasesForm(DocumentForm):
     """A document of releases, uploaded or pasted."""
 
     os_family = forms.ChoiceField(label=gettext_lazy("OS family"))

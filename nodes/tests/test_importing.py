@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -280,6 +281,11 @@ def test_the_pages(cast: Cast) -> None:
     assert client.get("/nodes/-/import/").status_code == 200
     wrong = client.post("/nodes/-/import/", {"document": "", "groups": "pool"})
     assert wrong.status_code == 422
+    for field, content in (("file", b"<html></html>"), ("file", b"\x1f\x8b"), ("known_hosts", b"nothing")):
+        given = {"groups": "pool", "document": "name\nfresh\n", field: SimpleUploadedFile("hosts", content)}
+        assert list(client.post("/nodes/-/import/", given).context["form"].errors) == [field]
+    pasted = client.post("/nodes/-/import/", {"groups": "pool", "document": "<html></html>"})
+    assert list(pasted.context["form"].errors) == ["document"]
     sent = client.post("/nodes/-/import/", {"document": "name,pool\nfresh,web\nbad name,\n", "groups": "pool"})
     assert sent.status_code == 302
     page = client.get(sent["Location"])

@@ -61,6 +61,13 @@ def test_what_cannot_be_read_is_told_and_kept(cast: Cast, document: str, told: s
     assert not Release.objects.exists()
 
 
+@pytest.mark.parametrize("field", ["file", "document"])
+def test_what_is_wrong_is_told_at_the_field_that_it_came_by(cast: Cast, field: str) -> None:
+    given = SimpleUploadedFile("x.json", b"{nope") if field == "file" else "{nope"
+    page = signed_in(cast.owner).post(IMPORT, {"os_family": "fcos", "stream": "", field: given})
+    assert list(page.context["form"].errors) == [field]
+
+
 def test_everybody_looks_and_admins_import(cast: Cast) -> None:
     viewer = signed_in(cast.viewer)
     assert viewer.get(reverse("nodes:releases")).status_code == 200

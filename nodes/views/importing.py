@@ -23,7 +23,7 @@ from fleetui.core.form_errors import submitted
 from fleetui.core.text import safe_cell
 from nodes import importing as readers
 from nodes import tasks
-from nodes.forms import MAX_DOCUMENT_BYTES, PLAIN
+from nodes.forms import MAX_DOCUMENT_BYTES, PLAIN, DocumentForm
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.importing.read import decode
 from nodes.models import Credential, ImportPlan, Pool
@@ -58,7 +58,7 @@ FIELD_WORDS = {
 }
 
 
-class ImportForm(forms.Form):
+class ImportForm(DocumentForm):
     """The document, and how it is taken."""
 
     file = forms.FileField(label=gettext_lazy("File"), required=False)
@@ -113,12 +113,9 @@ class ImportForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
-        try:
-            found["text"] = self._text("file") or found.get("document", "")
-            found["keys"] = self._text("known_hosts")
-        except readers.Refused as error:
-            raise forms.ValidationError(f"{_(error.message) % error.params} {_(error.mend) % error.params}") from error
-        if not found["text"].strip():
+        found["text"] = self._text("file") or found.get("document", "")
+        found["keys"] = self._text("known_hosts")
+        if not found["text"].strip() and not self.errors:
             self.add_error("file", _("Choose a file, or paste its text."))
         return found
 
@@ -126,13 +123,17 @@ class ImportForm(forms.Form):
         upload = self.files.get(name)
         if upload is None:
             return ""
-        if (upload.size or 0) > MAX_DOCUMENT_BYTES:
-            raise readers.Refused(
-                "The document is larger than %(limit)s MB.",
-                "Split it into several.",
-                limit=MAX_DOCUMENT_BYTES // 1024**2,
-            )
-        return decode(upload.read())
+        try:
+            if (upload.size or 0) > MAX_DOCUMENT_BYTES:
+                raise readers.Refused(
+                    "The document is larger than %(limit)s MB.",
+                    "Split it into several.",
+                    limit=MAX_DOCUMENT_BYTES // 1024**2,
+                )
+            return decode(upload.read())
+        except readers.Refused as error:
+            self.add_error(name, f"{_(error.message) % error.params} {_(error.mend) % error.params}")
+            return ""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -162,7 +163,7 @@ def start(request: HttpRequest) -> HttpResponse:
         )
         return redirect("nodes:import_plan", plan.pk)
 
-    answer, status = submitted(request, form, preview)
+    answer, status = submitted(request, form, preview, document=form.source_field)
     if answer:
         return answer
     recent = ImportPlan.objects.filter(owner=str(principal))[:5]

@@ -158,7 +158,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
         messages.info(request, _said(outcome))
         return redirect("nodes:releases")
 
-    answer, status = submitted(request, form, add)
+    answer, status = submitted(request, form, add, document=form.source_field)
     if answer:
         return answer
     context = {"form": form, "tabs": settings_tabs(request)}

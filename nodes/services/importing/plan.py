@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -64,6 +65,16 @@ def place_word(place: str) -> str:
     return words[kind] % {"place": rest} if kind in words else place
 
 
+@contextmanager
+def _told_of(field: str) -> Iterator[None]:
+    """What a reader refuses, as an error of that field in the active language."""
+    try:
+        yield
+    except importing.Refused as error:
+        mend = gettext(error.mend) % error.params
+        raise InvalidInput(gettext(error.message) % error.params, field=field, mend=mend) from error
+
+
 def make_plan(
     *,
     text: str,
@@ -80,13 +91,10 @@ def make_plan(
     if options.groups not in GROUPS_AS:
         mend = gettext("Use %(known)s.") % {"known": ", ".join(GROUPS_AS)}
         raise InvalidInput(gettext("The groups cannot be taken so."), field="groups", value=options.groups, mend=mend)
-    try:
+    with _told_of("document"):
         found = importing.read(text, source, filename)
+    with _told_of("known_hosts"):
         keys = KnownHosts.parse(known_hosts, len(found.rows))
-    except importing.Refused as error:
-        raise InvalidInput(
-            gettext(error.message) % error.params, field="document", mend=gettext(error.mend) % error.params
-        ) from error
     known = _known(found.rows, actor)
     plan = ImportPlan(
         owner=str(actor), source=found.source, filename=filename[:200], options=asdict(options), created_at=now
