@@ -57,6 +57,9 @@ def _run(count: int) -> None:
                 rollback={**deployment(), **facts},
                 reachability="unreachable" if number % 50 == 0 else "reachable",
                 health="degraded" if number % 30 == 0 else "healthy",
+                reachability_reason="",
+                health_reason="",
+                update_state_reason="",
                 update_state="up_to_date" if number % 3 else "update_available",
                 search_text="words " * 40,
             )

@@ -116,15 +116,16 @@ class Node(models.Model):
     booted_at = models.DateTimeField(null=True, editable=False)
 
     reachability = models.CharField(max_length=20, choices=_choices(Reachability), default="never_seen", editable=False)
-    reachability_reason = models.CharField(max_length=50, blank=True, default="", editable=False)
+    # What polls would say of a node that was never contacted, whoever makes it.
+    reachability_reason = models.CharField(max_length=50, blank=True, default="not_contacted", editable=False)
     reachability_params = models.JSONField(default=dict, editable=False)
     reachability_since = models.DateTimeField(default=clock.now, editable=False)
     health = models.CharField(max_length=20, choices=_choices(Health), default="unknown", editable=False)
-    health_reason = models.CharField(max_length=50, blank=True, default="", editable=False)
+    health_reason = models.CharField(max_length=50, blank=True, default="no_facts", editable=False)
     health_params = models.JSONField(default=dict, editable=False)
     health_since = models.DateTimeField(default=clock.now, editable=False)
     update_state = models.CharField(max_length=20, choices=_choices(UpdateState), default="unknown", editable=False)
-    update_state_reason = models.CharField(max_length=50, blank=True, default="", editable=False)
+    update_state_reason = models.CharField(max_length=50, blank=True, default="no_facts", editable=False)
     update_state_params = models.JSONField(default=dict, editable=False)
     update_state_since = models.DateTimeField(default=clock.now, editable=False)
 

@@ -100,8 +100,10 @@ def make_node(name: str = "", **over: Any) -> Node:
         "address": f"10.0.{number // 250}.{number % 250 + 1}", "os_family": "fcos", "os_name": "Fedora CoreOS", "os_variant": "coreos",
         "os_version": "44.20261101.3.0", "os_stream": "stable", "arch": "x86_64", "kernel": "6.17.5-200.fc44.x86_64",
         "booted_version": "44.20261101.3.0", "booted": deployment(), "boot_id": "b" * 32, "booted_at": NOW,
-        "reachability": "reachable", "reachability_since": NOW, "health": "healthy", "health_since": NOW,
-        "update_state": "up_to_date", "update_state_since": NOW, "facts_at": NOW, "last_seen_at": NOW, "poll_due_at": NOW, **over,
+        "reachability": "reachable", "reachability_reason": "", "reachability_since": NOW,
+        "health": "healthy", "health_reason": "", "health_since": NOW,
+        "update_state": "up_to_date", "update_state_reason": "", "update_state_since": NOW,
+        "facts_at": NOW, "last_seen_at": NOW, "poll_due_at": NOW, **over,
     }  # fmt: skip
     node = Node(name=name or f"node-{number:03}", **given)
     node.search_text = search_text(node)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connection
 
 from fleetui.audit.models import AuditEvent
 from nodes.hosts.ssh import generate_identity
 from nodes.models import Credential, Node, Release
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import make_credential
+from nodes.tests.make import make_credential, make_node
 
 
 @pytest.fixture
@@ -194,6 +198,27 @@ def test_releases_are_imported(api: Api) -> None:
     assert response.status_code in (200, 400), response.content
     assert api.post("releases/import/", {"text": "<html>"}).status_code == 400
     assert api.get("releases/").status_code == 200
+
+
+def test_a_node_that_nobody_has_contacted_says_so(api: Api) -> None:
+    assert api.post("nodes/", {"name": "new-1", "address": "10.1.1.1"}).status_code == 201
+    assert api.names("nodes/?reason=not_contacted") == ["new-1"]
+    told = api.get("nodes/new-1/").json()["reasons"]
+    assert [told[axis]["code"] for axis in ("reachability", "health", "update_state")] == [
+        "not_contacted",
+        "no_facts",
+        "no_facts",
+    ]
+
+
+def test_nodes_that_were_there_say_it_after_the_migration(cast: Cast) -> None:
+    row = make_node("old", reachability="never_seen", health="unknown", update_state="unknown")
+    seen = make_node("seen")
+    migration = importlib.import_module("nodes.migrations.0023_reasons_of_new_nodes")
+    migration.say_why(apps, SimpleNamespace(connection=connection))
+    found = Node.objects.filter(pk__in=[row.pk, seen.pk]).order_by("name")
+    reasons = found.values_list("reachability_reason", "health_reason", "update_state_reason")
+    assert list(reasons) == [("not_contacted", "no_facts", "no_facts"), ("", "", "")]
 
 
 GRAPH: dict[str, Any] = {
