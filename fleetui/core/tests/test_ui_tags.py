@@ -255,7 +255,7 @@ def test_the_boot_order_says_what_boots_next() -> None:
         html.index(words) for words in ("Next boot", "Booted", "Rollback", "Kept")
     )
     assert "Booted, and boots next" in drawn("{% boot_order deployments %}", deployments=[{"booted": True}])
-    assert "No deployment was read" in drawn("{% boot_order deployments %}", deployments=[])
+    assert "No deployment was read at the last poll." in drawn("{% boot_order deployments %}", deployments=[])
 
 
 def test_a_changed_query_starts_at_the_beginning() -> None:
