@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
+from nodes.hosts.drivers.zincati import NOT_TOML
 from nodes.hosts.facts import (
     Address,
     Agent,
@@ -221,6 +222,17 @@ def test_a_key_mismatch_shows_both_keys(admin: Client) -> None:
 def test_a_node_that_was_never_contacted_waits(admin: Client) -> None:
     make_node("a", reachability="never_seen", reachability_reason="not_contacted", facts_at=None, last_seen_at=None)
     assert "Waiting for first contact" in page(admin.get("/nodes/a/"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [(NOT_TOML, "does not start with /etc/b"), ("hidden", "does not read /etc/a")]
+)
+def test_a_spoilt_file_of_settings_is_told_before_one_that_is_merely_not_read(
+    admin: Client, reason: str, told: str
+) -> None:
+    files = (IgnoredFile("/etc/a", "hidden files are not read"), IgnoredFile("/etc/b", reason))
+    with_facts(make_node("a"), agent=Agent(name="Zincati", files_ignored=files))
+    assert f"The update agent {told}" in page(admin.get("/nodes/a/"))
 
 
 def test_a_live_refresh_gets_the_body_only(admin: Client) -> None:

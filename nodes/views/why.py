@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from nodes.hosts.drivers.zincati import NOT_TOML
 from nodes.models import Node
 from nodes.views.axis_words import axis_of
 
@@ -70,6 +71,12 @@ def _notes(node: Node, facts: Mapping[str, Any]) -> list[dict[str, str]]:
             {"level": "info", "text": _("A transaction runs on the host: %(what)s") % {"what": update["transaction"]}}
         )
     if ignored := (facts.get("agent") or {}).get("files_ignored"):
-        said = _("The update agent does not read %(path)s.") % {"path": ignored[0].get("path", "")}
-        found.append({"level": "warn", "text": said})
+        broken = [one for one in ignored if one.get("reason") == NOT_TOML]
+        said = _("The update agent does not read %(path)s.")
+        if broken:
+            said = _(
+                "The update agent does not start with %(path)s, which is not valid TOML: mend it and start the agent."
+            )
+        path = (broken or ignored)[0].get("path", "")
+        found.append({"level": "bad" if broken else "warn", "text": said % {"path": path}})
     return found

@@ -19,6 +19,8 @@ from nodes.hosts.probe import SectionOutput, clean_text
 MAX_FILE_BYTES = 65_536
 MAX_FILES = 200
 DEFAULT_GRAPH = "https://updates.coreos.fedoraproject.org"
+#: One such file fails the reading of all (coreos/zincati, src/config/inputs.rs), so that the agent does not start.
+NOT_TOML = "not valid TOML, so that Zincati does not start"
 _VERSION = r"(?P<version>\S{1,128})"
 _STATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (state, re.compile(pattern))
@@ -135,7 +137,7 @@ def _with_settings(agent: Agent, look: Look) -> Agent:
             read.append(one.path)
         except NotUnderstood as error:
             look.note("zincati_config", "not_understood", f"{one.path}: {error}.", found, raw=text)
-            ignored.append(IgnoredFile(one.path, "not valid TOML"))
+            ignored.append(IgnoredFile(one.path, NOT_TOML))
     config, problems = _known_effective(tuple(texts))
     if problems:
         message = "Zincati's settings have wrong values: " + "; ".join(problems[:5]) + "."

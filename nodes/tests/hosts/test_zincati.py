@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.hosts.drivers.sections import ZINCATI_CONFIG_DIRS
-from nodes.hosts.drivers.zincati import effective, merge, parse_status_text, parse_toml, without_password
+from nodes.hosts.drivers.zincati import NOT_TOML, effective, merge, parse_status_text, parse_toml, without_password
 from nodes.hosts.facts import Agent
 from nodes.hosts.machine_id import derived_id
 from nodes.tests.hosts.hostdoubles import HEALTHY, answer, corpus, read
@@ -134,6 +134,15 @@ def test_files_that_are_not_read_because_of_their_name() -> None:
         "broken.toml": "a broken link",
         "90-masked.toml": "masks the files of this name",
     }
+
+
+def test_a_file_that_is_no_toml_keeps_the_agent_from_starting() -> None:
+    files = {f"{ETC}/10-good.toml": "[updates]\nenabled = true\n", f"{ETC}/60-broken.toml": "[updates\n"}
+    agent = read(**with_files(**files)).facts.agent
+    assert agent.files_read == (f"{ETC}/10-good.toml",)
+    (ignored,) = agent.files_ignored
+    assert (ignored.path, ignored.reason) == (f"{ETC}/60-broken.toml", NOT_TOML)
+    assert "does not start" in ignored.reason
 
 
 def test_files_of_root_only_are_a_fact() -> None:
