@@ -131,6 +131,20 @@ def test_the_same_facts_write_no_new_row_and_little_else(django_assert_max_num_q
     assert target.facts_history.count() == 1
 
 
+def test_nodes_that_are_polled_together_do_not_stay_together() -> None:
+    targets = [node(f"web-{number}") for number in range(200)]
+    later = NOW + timedelta(minutes=30)
+    for now in (NOW, later):
+        Node.objects.update(poll_due_at=now)
+        lease = claim_due(lane="live", now=now)
+        assert lease
+        assert store([seen(target) for target in targets], lease=lease, now=now) == 200
+    waits = [(due - later).total_seconds() for due in Node.objects.values_list("poll_due_at", flat=True)]
+    assert len(set(waits)) > 150
+    assert all(54 <= wait <= 66 for wait in waits)
+    assert 58.5 < sum(waits) / len(waits) < 61.5
+
+
 def test_quiet_batches_cost_the_same_whatever_their_size(django_assert_num_queries: Any) -> None:
     from django.db import connection
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, Func, Value
+from django.db.models.expressions import Combinable
 
 from nodes.models import Node
 
@@ -27,3 +31,21 @@ def back_off_s(interval: int, failures: int) -> int:
 def jittered(seconds: float) -> float:
     """Seconds give or take a tenth, so that a fleet spreads out."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (spreads load, guards nothing)
+
+
+def each_jittered(now: datetime, seconds: float) -> Combinable:
+    """When rows of one statement are due, each by a chance of its own: what is polled together must not stay together."""
+    soonest = now + timedelta(seconds=seconds * (1 - JITTER))
+    spread = _UpTo(Value(timedelta(seconds=2 * seconds * JITTER), DurationField()))
+    return ExpressionWrapper(Value(soonest, DateTimeField()) + spread, DateTimeField())
+
+
+class _UpTo(Func):
+    """A part of a duration, drawn anew for every row."""
+
+    output_field = DurationField()
+    template = "(RANDOM() * %(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # A duration is a whole number of microseconds there.
+        return self.as_sql(compiler, connection, template="CAST(RAND() * %(expressions)s AS INTEGER)", **context)

@@ -26,7 +26,7 @@ from nodes.services.ignition.marker import take_markers
 from nodes.services.polling.certificates import SeenCertificates
 from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
 from nodes.services.polling.contact import Outcome
-from nodes.services.polling.due import JITTER, back_off_s, interval_s, jittered
+from nodes.services.polling.due import JITTER, back_off_s, each_jittered, interval_s, jittered
 from nodes.services.polling.durations import count_durations
 from nodes.services.polling.telling import told_of
 from nodes.services.provisioning.arrive import arrived, on_their_way, proven
@@ -333,7 +333,7 @@ class _Batch:
         for seconds, ids in self.quiet.items():
             Node.objects.filter(pk__in=ids).update(
                 last_seen_at=self.now,
-                poll_due_at=self.now + timedelta(seconds=jittered(seconds)),
+                poll_due_at=each_jittered(self.now, seconds),
                 poll_lease=None,
                 poll_lease_until=None,
                 poll_requested_at=None,
