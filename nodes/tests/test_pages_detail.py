@@ -235,6 +235,14 @@ def test_a_spoilt_file_of_settings_is_told_before_one_that_is_merely_not_read(
     assert f"The update agent {told}" in page(admin.get("/nodes/a/"))
 
 
+def test_who_may_import_releases_is_led_there(cast: Cast) -> None:
+    Node.objects.filter(pk=cast.web_node.pk).update(update_state="unknown", update_state_reason="no_releases")
+    with_facts(cast.web_node)
+    link = '<a href="/settings/releases/import/">Import the releases of its stream.</a>'
+    assert link in page(signed_in(cast.owner).get("/nodes/web-1/"))
+    assert "<span>Import the releases of its stream.</span>" in page(signed_in(cast.viewer).get("/nodes/web-1/"))
+
+
 def test_a_live_refresh_gets_the_body_only(admin: Client) -> None:
     make_node("a")
     response = admin.get("/nodes/a/", headers={"HX-Request": "true"})

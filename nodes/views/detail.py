@@ -87,7 +87,7 @@ def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]
         "facts_read_at": known.facts.read_at if known.facts else None,
         "measurement": known.measurement,
         "deployments": known.document.get("deployments") or [],
-        "why": why_not_updating(node, known.document),
+        "why": why_not_updating(node, known.document, principal_of(request)),
         "panel": contact_panel(known),
         "ignition_state": state_words(node.ignition_state),
         "drift_url": reverse("nodes:node_ignition", args=[node.name]) + "#drift",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fleetui.access.principals import Principal
 from nodes.hosts.drivers.zincati import NOT_TOML
 from nodes.models import Node
 from nodes.views.axis_words import axis_of
 
 
-def why_not_updating(node: Node, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """{title, level, word, sentences, since, next, notes}: what holds the node where it is, and what ends it."""
+def why_not_updating(node: Node, facts: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
+    """{title, level, word, sentences, since, next, next_url, notes}: what holds the node where it is, and what ends it."""
     axis = axis_of(node, "update_state")
     is_current = axis.value == "up_to_date"
     return {
@@ -24,6 +26,7 @@ def why_not_updating(node: Node, facts: Mapping[str, Any]) -> dict[str, Any]:
         "sentences": list(axis.sentences),
         "since": axis.since,
         "next": _what_ends_it(node),
+        "next_url": _where_it_ends(node, principal),
         "notes": _notes(node, facts),
     }
 
@@ -46,6 +49,13 @@ def _what_ends_it(node: Node) -> str:
         "rolled_back": _("Find out why it went back before it is updated again."),
     }
     return by_reason.get(node.update_state_reason) or by_value.get(node.update_state, "")
+
+
+def _where_it_ends(node: Node, principal: Principal) -> str:
+    """The page on which this person can end it; empty when there is none."""
+    if node.update_state_reason == "no_releases" and principal.may("releases.write"):
+        return reverse("nodes:releases_import")
+    return ""
 
 
 def _notes(node: Node, facts: Mapping[str, Any]) -> list[dict[str, str]]:
