@@ -9,6 +9,7 @@ import stat
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fleetui.core.keys import KEYS
@@ -134,6 +135,18 @@ def test_a_gone_key_file_beside_a_database_is_refused(folder: Path) -> None:
     key.write_text(content)
     with installation(folder) as mended:
         assert mended.status("/healthz") == 200
+
+
+def test_an_empty_database_of_a_server_gets_keys_and_a_used_one_does_not(postgresql_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE never_used")
+    url = postgresql_url.rpartition("/")[0] + "/never_used"
+    with installation(tmp_path / "new", as_new=True, DATABASE_URL=url) as made:
+        assert made.status("/healthz") == 200
+        assert (made.folder / "keys" / "encryption_keys").exists()
+    refused = manage(tmp_path / "other", "up", "--bind", f"127.0.0.1:{free_port()}", DATABASE_URL=url)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"The key file {tmp_path / 'other' / 'keys' / 'secret_key'} is gone")
 
 
 def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:

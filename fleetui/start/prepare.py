@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from fleetui.core.errors import StartError
 from fleetui.core.translations import compile_stale
@@ -44,9 +45,15 @@ def make_private(database: Path) -> None:
         database.touch(mode=0o600)
 
 
+def is_migrated() -> bool:
+    """Whether any FleetUI has used the database."""
+    with _database_in_use():
+        return bool(MigrationRecorder(connection).applied_migrations())
+
+
 def migrate(say: Callable[[str], None]) -> None:
     """Bring the database up to date; a newer database than this program is refused."""
-    try:
+    with _database_in_use():
         executor = MigrationExecutor(connection)
         unknown = sorted(
             f"{app}.{name}"
@@ -61,6 +68,13 @@ def migrate(say: Callable[[str], None]) -> None:
         if plan:
             say(f"Preparing the database ({len(plan)} steps) ...")
         call_command("migrate", interactive=False, verbosity=0)
+
+
+@contextlib.contextmanager
+def _database_in_use() -> Iterator[None]:
+    """A database that cannot be used is a sentence, and no connection stays open."""
+    try:
+        yield
     except DatabaseError as error:
         # SQLite says the bare one of a file that is damaged or something else; the other kinds are mistakes of ours.
         if type(error) not in (DatabaseError, OperationalError):

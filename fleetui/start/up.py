@@ -48,7 +48,7 @@ def up(start: Start) -> int:
     ensure_data_dir(start.data_dir)
     with held(start.data_dir, start.bind.url):
         require_free(start.bind)
-        ensure_keys(start.data_dir, database_exists=_database_exists(start.data_dir))
+        ensure_keys(start.data_dir, database_exists=_database_exists())
         if settings.MISSING_KEYS:
             # The settings were read before the keys were made: what this process signs or seals would be lost.
             _again()
@@ -62,9 +62,11 @@ def up(start: Start) -> int:
         return code
 
 
-def _database_exists(data_dir: Path) -> bool:
-    """Only the embedded database lies beside the keys; with another one the keys come by the environment."""
-    return not settings.IS_SQLITE or (data_dir / "db.sqlite3").exists()
+def _database_exists() -> bool:
+    """A file that is there holds something; a server's database may be an empty one that was made for us."""
+    if settings.IS_SQLITE:
+        return Path(settings.DATABASES["default"]["NAME"]).exists()
+    return not settings.MISSING_KEYS or prepare.is_migrated()
 
 
 def _again() -> None:
