@@ -194,6 +194,8 @@ else:
         "min_size": 1,
         "max_size": POLL_THREADS + 12,
         "timeout": 10,
+        # Between tries the wait doubles; a pool that begins anew finds a database soon after it is back.
+        "reconnect_timeout": 5,
     }
 
 INSTALLED_APPS = [

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import logging.config
 import re
+import sys
+import threading
+from time import monotonic
 from typing import Any
 
 import structlog
 
 #: A token of any kind: what it is and its public part stay, the secret goes.
 _TOKEN = re.compile(r"(fleetui(?:-[a-z]+)?_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
+#: A kind of outage is said so often in each process.
+OUTAGE_LINE_EVERY_S = 60.0
+#: Errors of the drivers that stand for a server which is away, where there is no other code.
+_AWAY = {
+    "psycopg": ("OperationalError", "InterfaceError"),
+    "kombu.exceptions": ("OperationalError",),
+    "redis.exceptions": ("ConnectionError", "TimeoutError"),
+    "amqp.exceptions": ("ConnectionError",),
+}
+#: Of PostgreSQL: the connection is gone; the server was shut down, or starts.
+_AWAY_CODES = ("08", "57P")
 
 
 class WithoutTokens(logging.Filter):
@@ -24,6 +38,71 @@ class WithoutTokens(logging.Filter):
 
 def _without_tokens(value: Any) -> Any:
     return _TOKEN.sub(r"\1***", value) if isinstance(value, str) else value
+
+
+class OncePerOutage(logging.Filter):
+    """A database or broker that is away is one line for each kind of failure and minute, not a stack trace per task.
+
+    What is logged while such an error is handled belongs to it, whoever logs it. Other failures pass as they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        #: When a kind was said last, and how often it was left out since.
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
+        if not is_away(error):
+            return True
+        event = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+        kind, now = (record.name, str(event)), monotonic()
+        with self._lock:
+            at_s, left_out = self._said.get(kind, (-OUTAGE_LINE_EVERY_S, 0))
+            is_due = now - at_s >= OUTAGE_LINE_EVERY_S
+            self._said[kind] = (now, 0) if is_due else (at_s, left_out + 1)
+        if is_due:
+            _without_trace(record, left_out)
+        return is_due
+
+
+def _without_trace(record: logging.LogRecord, left_out: int) -> None:
+    """One line; the next like it comes after a while and says how many there were in between."""
+    more = {"like_it_left_out": left_out} if left_out else {}
+    record.exc_info = record.exc_text = None
+    if isinstance(record.msg, dict):
+        error = record.msg.pop("exc_info", None) and sys.exc_info()[1]
+        told = {"error": _first_line(str(error))} if error else {}
+        record.msg = {**record.msg, **told, **more}
+    else:
+        record.msg, record.args = _first_line(record.getMessage()), ()
+        if more:
+            record.msg += f" ({left_out} like it were left out)"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether a database or broker that cannot be reached, or has just gone, is behind a failure."""
+    kinds = tuple(kind for module, names in _AWAY.items() for kind in _loaded(module, names))
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        # PostgreSQL gives a reason with a code for all else, such as a deadlock.
+        code = getattr(error, "sqlstate", None) or ""
+        if isinstance(error, kinds) and (not code or code.startswith(_AWAY_CODES)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _loaded(module: str, names: tuple[str, ...]) -> list[type[BaseException]]:
+    """Drivers take their time to load; an error of one that was not loaded there cannot be."""
+    found = sys.modules.get(module)
+    return [getattr(found, name) for name in names] if found else []
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -56,12 +135,12 @@ def configure(options: dict[str, Any]) -> None:
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
                 }
             },
-            "filters": {"without_tokens": {"()": WithoutTokens}},
+            "filters": {"without_tokens": {"()": WithoutTokens}, "once_per_outage": {"()": OncePerOutage}},
             "handlers": {
                 "stderr": {
                     "class": "logging.StreamHandler",
                     "formatter": "structured",
-                    "filters": ["without_tokens"],
+                    "filters": ["once_per_outage", "without_tokens"],
                 }
             },
             "root": {"handlers": ["stderr"], "level": options.get("level", "INFO")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -40,9 +41,28 @@ def test_a_broker_folder_that_cannot_be_made_is_not_ready(settings: Any, tmp_pat
     assert "not writable" in health.broker()
 
 
-def test_a_network_broker_that_is_away_is_not_ready(settings: Any) -> None:
+def test_a_network_broker_that_is_away_is_not_ready(db: None, settings: Any) -> None:
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
-    assert health.broker()
+    assert "refused" in health.broker()
+    response = Client().get("/readyz")
+    assert response.json()["checks"] == {"database": "ok", "migrations": "ok", "broker": "failed"}
+
+
+def test_a_check_that_hangs_bounds_the_answer_and_is_begun_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, answers = [], Event()
+
+    def hangs() -> str:
+        began.append(1)
+        answers.wait(30)
+        return ""
+
+    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setitem(health.CHECKS, "broker", hangs)
+    for _ in range(2):
+        response = Client().get("/readyz")
+        assert (response.status_code, response.json()["checks"]["broker"]) == (503, "failed")
+    assert len(began) == 1
+    answers.set()
 
 
 def test_the_schema_and_its_page_need_a_role(cast: Cast) -> None:
