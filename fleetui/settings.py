@@ -107,6 +107,15 @@ def _database(value: str) -> str:
     return value
 
 
+def _broker(value: str) -> str:
+    if urlsplit(value).scheme not in ("filesystem", "redis", "rediss", "amqp", "amqps"):
+        raise ValidationError(
+            "FleetUI sends its messages through Redis (redis://... or rediss://...), RabbitMQ (amqp://... or amqps://...)"
+            " or a folder (filesystem://)."
+        )
+    return value
+
+
 def _mebibytes(value: int) -> int:
     if not 1 <= value <= 4096:
         raise ValidationError(f"{value} is not between 1 and 4096.")
@@ -119,7 +128,7 @@ DEBUG = bool(env.bool("FLEETUI_DEBUG", False))
 EMBEDDED_DATABASE_URL = f"sqlite:///{DATA_DIR / 'db.sqlite3'}"
 env.str("DATABASE_URL", EMBEDDED_DATABASE_URL, validate=_database)
 DATABASES: dict[str, Any] = {"default": env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL)}
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://", validate=_broker)
 CACHES: dict[str, Any] = {"default": env.dj_cache_url("CACHE_URL", "locmem://fleetui")}
 ALLOWED_HOSTS: list[str] = env.list("FLEETUI_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])

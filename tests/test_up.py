@@ -167,3 +167,12 @@ def test_another_kind_of_database_is_one_line(tmp_path: Path) -> None:
     assert refused.stderr.startswith("DATABASE_URL: FleetUI keeps its data in PostgreSQL")
     assert refused.stderr.count("\n") == 1
     assert "secret" not in refused.stderr
+
+
+def test_another_kind_of_broker_is_one_line(tmp_path: Path) -> None:
+    for argv in (("up",), ("check", "--deploy")):
+        refused = manage(tmp_path / "var", *argv, CELERY_BROKER_URL="kafka://user:secret@broker:9092")
+        assert refused.returncode == 3
+        assert refused.stderr.startswith("CELERY_BROKER_URL: FleetUI sends its messages through Redis")
+        assert refused.stderr.count("\n") == 1
+        assert "secret" not in refused.stderr
