@@ -83,6 +83,8 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(folder: 
     wait_none_left(folder)
     with installation(folder, port=killed.port) as again:
         assert again.status("/readyz") == 200
+        # A long filter is a long address; gunicorn's own limit is half of it.
+        assert again.status(f"/api/v1/nodes/?q={'x' * 8000}") == 401
 
 
 def test_the_database_is_its_owners_alone(folder: Path) -> None:

@@ -15,6 +15,8 @@ WRONG_USAGE = 2
 EMBEDDED = (sys.executable, "-m", "fleetui.start.embedded")
 FATAL = frozenset({EXIT_CONFIGURATION, WRONG_USAGE})
 WEB_THREADS = 8
+#: Of an address with its method, in bytes: a long filter is one. gunicorn takes no more.
+LONGEST_REQUEST_LINE = 8190
 #: So many streams at once; each holds two parts of an upload.
 STREAM_THREADS = 3
 
@@ -30,6 +32,7 @@ def environment(bind: Bind, data_dir: Path) -> dict[str, str]:
 
 def web(bind: Bind, told: dict[str, str], worker_tmp_dir: Path) -> Child:
     options = ["--bind", str(bind), "--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS)]
+    options += ["--limit-request-line", str(LONGEST_REQUEST_LINE)]
     options += ["--graceful-timeout", "8", "--timeout", "60", "--log-level", "warning", "--no-control-socket"]
     options += ["--worker-tmp-dir", str(worker_tmp_dir), "fleetui.wsgi:application"]
     return Child(

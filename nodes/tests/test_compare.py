@@ -140,10 +140,11 @@ def test_the_api_refuses_alike(two: Cast) -> None:
 
 def test_two_are_selected_in_the_list(two: Cast) -> None:
     client = signed_in(two.owner)
-    done = client.get(URL, {"id": [str(two.db_node.pk), str(two.web_node.pk)]})
+    done = client.post(URL, {"id": [str(two.db_node.pk), str(two.web_node.pk)]})
     assert done["Location"] == f"{URL}?a=db-1&b=web-1"
-    assert client.get(URL, {"id": [str(two.db_node.pk)]})["Location"] == "/nodes/"
-    assert client.get(URL, {"all": "1", "filter": "pool=web,db"})["Location"] == f"{URL}?a=db-1&b=web-1"
+    assert client.post(URL, {"id": [str(two.db_node.pk)]})["Location"] == "/nodes/"
+    assert client.post(URL, {"id": [], "filter": "?pool=web"})["Location"] == "/nodes/?pool=web"
+    assert client.post(URL, {"all": "1", "filter": "pool=web,db"})["Location"] == f"{URL}?a=db-1&b=web-1"
 
 
 def test_what_a_host_says_is_escaped(two: Cast) -> None:

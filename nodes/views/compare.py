@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
@@ -19,6 +19,7 @@ from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence
 from nodes.facts.compare import Difference, Section, compare
 from nodes.services.comparing import Side, history, side
+from nodes.views.links import list_url
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from nodes.wording import section_word
@@ -26,13 +27,16 @@ from nodes.wording import section_word
 _TOGETHER = 2
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @needs("nodes.read")
 def compare_nodes(request: HttpRequest) -> HttpResponse:
-    """The address names both sides: `a` and `b`, each perhaps with a time; one node alone is compared with itself."""
+    """The address names both sides: `a` and `b`, each perhaps with a time; one node alone is compared with itself.
+
+    A selection is posted, since as an address it would be too long; it leads to the address of its two nodes.
+    """
     principal, query = principal_of(request), request.GET
-    if query.getlist("id") or query.get("all"):
-        return _from_selection(request, principal, query)
+    if request.method == "POST":
+        return _from_selection(request, principal, request.POST)
     a, b = query.get("a", "").strip(), query.get("b", "").strip() or query.get("a", "").strip()
     given = {"a": a, "b": b, "a_at": query.get("a_at", ""), "b_at": query.get("b_at", "")}
     context: dict[str, Any] = {}
@@ -116,5 +120,5 @@ def _from_selection(request: HttpRequest, principal: Principal, query: QueryDict
     names = list(nodes.order_by("name").values_list("name", flat=True)[: _TOGETHER + 1])
     if len(names) != _TOGETHER:
         messages.warning(request, _("Select two nodes to compare them."))
-        return HttpResponseRedirect(reverse("nodes:list"))
+        return HttpResponseRedirect(list_url(query.get("filter", "")))
     return HttpResponseRedirect(f"{reverse('nodes:compare')}?{urlencode({'a': names[0], 'b': names[1]})}")

@@ -7,8 +7,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+from django.http import QueryDict
 from django.urls import get_script_prefix, reverse
 
+from fleetui.core.templatetags.ui import changed_query
 from fleetui.core.templatetags.ui_words import level_of, word_of
 from nodes.wording import axis_name
 
@@ -24,6 +26,13 @@ def nodes_url(**filters: object) -> str:
 def _list_address(prefix: str) -> str:
     """Looked up once per place in the web: the overview has five hundred such links."""
     return reverse("nodes:list")
+
+
+def list_url(query: str) -> str:
+    """The list as somebody came from it, filtered and sorted; a selection is posted with its query as `filter`."""
+    kept = QueryDict(query.lstrip("?"))
+    address = _list_address(get_script_prefix())
+    return f"{address}{changed_query(kept, {})}" if kept else address
 
 
 def axis_bars(axes: Mapping[str, Mapping[str, int]], **where: object) -> list[dict[str, Any]]:
