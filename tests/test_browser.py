@@ -183,6 +183,13 @@ def test_a_selection_spans_pages_and_is_polled(page: Page) -> None:
     expect(page.locator("main")).to_contain_text(f"{total - 1} nodes are polled now.")
 
 
+def test_a_selection_leads_back_to_the_list_that_it_came_from(page: Page) -> None:
+    page.goto("/nodes/?pool=web&per_page=25&sort=-name")
+    page.get_by_label("Select web-20").check()
+    page.locator("[data-bulk]").get_by_role("button", name="Change…").click()
+    expect(page.get_by_role("link", name="Cancel")).to_have_attribute("href", "/nodes/?pool=web&per_page=25&sort=-name")
+
+
 def test_a_live_refresh_keeps_selection_and_place(page: Page) -> None:
     page.clock.install()
     page.goto("/nodes/")

@@ -20,6 +20,7 @@ from fleetui.core.form_errors import take_error
 from nodes.models import Credential, JumpHost, Pool
 from nodes.services.bulk import MOST_NODES, BulkOutcome, change_many
 from nodes.views.actions import MAINTENANCE_HOURS, end_of
+from nodes.views.links import list_url
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 
@@ -44,9 +45,10 @@ HOURS_WORDS = {
 
 
 class BulkForm(forms.Form):
-    """The nodes, frozen as ids, and what is done to them."""
+    """The nodes, frozen as ids, and what is done to them. `filter` is the query of the list that they were selected in."""
 
     ids = forms.CharField(widget=forms.HiddenInput)
+    filter = forms.CharField(widget=forms.HiddenInput, required=False)
     action = forms.ChoiceField(label=pgettext_lazy("of nodes", "Change"), choices=list(ACTION_WORDS.items()))
     labels = forms.CharField(
         label=gettext_lazy("Labels"),
@@ -120,6 +122,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     """First with a selection: shows what can be done. Then with an action: does it."""
     principal = principal_of(request)
     status = 200
+    asked = request.POST.get("filter", "")
     if "action" in request.POST:
         form = BulkForm(request.POST, principal=principal)
         ids = request.POST.get("ids", "").split(",")
@@ -135,9 +138,9 @@ def bulk(request: HttpRequest) -> HttpResponse:
                 status = take_error(form, error)
             else:
                 _say(request, outcome)
-                return redirect("nodes:list")
+                return redirect(list_url(asked))
     else:
-        query = QueryDict(request.POST.get("filter", "").lstrip("?"))
+        query = QueryDict(asked.lstrip("?"))
         nodes = selected(principal, request.POST, query)
         ids = [str(pk) for pk in nodes.order_by().values_list("pk", flat=True)[: MOST_NODES + 1]]
         if not ids or len(ids) > MOST_NODES:
@@ -145,14 +148,15 @@ def bulk(request: HttpRequest) -> HttpResponse:
                 _("No node is selected.") if not ids else _("Select at most %(limit)s nodes.") % {"limit": MOST_NODES}
             )
             messages.warning(request, said)
-            return redirect("nodes:list")
-        form = BulkForm(initial={"ids": ",".join(ids)}, principal=principal)
+            return redirect(list_url(asked))
+        form = BulkForm(initial={"ids": ",".join(ids), "filter": asked}, principal=principal)
     fields = {**{name: name for name in ("labels", "pool", "credential", "jump_host")}, "maintenance": "hours"}
     context = {
         "form": form,
         "change_fields": [(action, form[name]) for action, name in fields.items()],
         "count": len(ids),
         "confirm": len(ids) > CONFIRM_ABOVE,
+        "list_url": list_url(asked),
     }
     return render(request, "nodes/bulk.html", context, status=status)
 

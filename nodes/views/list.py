@@ -31,6 +31,7 @@ from nodes.views.columns import choice_of, columns_wanted, rows_of, sort_wanted,
 from nodes.views.extras import extras_for
 from nodes.views.facets import Facets, chips, field_word, hidden, lifecycles
 from nodes.views.fact_filter import add_form, unindexed
+from nodes.views.links import list_url
 from nodes.views.paging import PAGE_SIZES, Page, page_of, page_size
 from nodes.views.saved_views import ALL_NODES, all_nodes_url, default_view, menu, view_url
 from nodes.views.subject import principal_of
@@ -193,4 +194,4 @@ def poll_many(request: HttpRequest) -> HttpResponse:
         messages.info(request, said % {"count": f"{count:,}"})
     else:
         messages.warning(request, _("No node was polled: none is selected that you may poll."))
-    return HttpResponseRedirect(f"{reverse('nodes:list')}{changed_query(query, {}) if query else ''}")
+    return HttpResponseRedirect(list_url(request.POST.get("filter", "")))

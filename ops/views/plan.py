@@ -21,6 +21,7 @@ from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
 from nodes.hosts.drivers.podman_commands import LONGEST_FOLLOW_S, MOST_LOG_LINES
 from nodes.models import ContainerOnNode, Facts, Node
+from nodes.views.links import list_url
 from nodes.views.list import selected
 from nodes.views.subject import principal_of
 from ops import actions, wording
@@ -317,7 +318,7 @@ def plan(request: HttpRequest) -> HttpResponse:
     kind = request.POST.get("kind", "")
     if kind not in actions.askable():
         messages.warning(request, _("This is no kind of operation."))
-        return redirect("nodes:list")
+        return redirect(list_url(request.POST.get("filter", "")))
     if "go" in request.POST or "again" in request.POST:
         form = PlanForm(request.POST, kind=kind)
         ids = request.POST.get("ids", "").split(",")
@@ -330,7 +331,7 @@ def plan(request: HttpRequest) -> HttpResponse:
                 _("No node is selected.") if not ids else _("Select at most %(limit)s nodes.") % {"limit": MOST_NODES}
             )
             messages.warning(request, said)
-            return redirect("nodes:list")
+            return redirect(list_url(request.POST.get("filter", "")))
         given = {name: request.POST[name] for name in FIELDS.get(kind, ()) if name in request.POST}
         if kind in _BACK_BY_ITSELF:
             given.setdefault("roll_back", "on")

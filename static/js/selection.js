@@ -7,14 +7,14 @@ function listKey() {
   const query = new URLSearchParams(location.search);
   for (const name of PLACE) query.delete(name);
   query.sort();
-  return { storage: `fleetui-selection:${location.pathname}?${query}`, filter: query.toString() };
+  return `fleetui-selection:${location.pathname}?${query}`;
 }
 
 class Selection {
   constructor(box) {
     this.box = box;
     this.bar = document.querySelector("[data-bulk]");
-    Object.assign(this, listKey());
+    this.storage = listKey();
     this.load();
     box.addEventListener("change", (event) => this.onChange(event));
     box.addEventListener("click", (event) => this.onClick(event));
@@ -117,9 +117,10 @@ class Selection {
       input.dataset.fromSelection = "true";
       form.append(input);
     };
+    // What "all" stands for, and the list that the answer leads back to.
+    add("filter", location.search);
     if (this.isAll) {
       add("all", "1");
-      add("filter", this.filter);
       for (const id of this.without) add("without", id);
     } else for (const id of this.ids) add("id", id);
   }
