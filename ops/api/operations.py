@@ -50,14 +50,7 @@ KEY = Param("Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeat w
 class FilterText(Text):
     """The value of a filter, as a query has it: several are one text."""
 
-    default_error_messages = {
-        "not_text": 'Write each filter as text, as in a query: "web,db" for several values, "true" for true.'
-    }
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("not_text")
-        return super().to_internal_value(data)
+    takes = 'text, as in a query: "web,db" for several values, "true" for true'
 
 
 class RequestBody(Body):

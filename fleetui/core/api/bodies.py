@@ -75,26 +75,71 @@ def checked_body(body_class: type[Body], sent: Mapping[str, Any], *, partial: bo
 
 #: What a value should have been, by the code of the refusal, with an example.
 _KINDS = {"not_a_list": ("a list", '["a", "b"]'), "not_a_dict": ("an object", '{"name": "value"}')}
+#: What a field takes; the first that fits is said.
+_TAKES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
+    (serializers.BooleanField, "true or false"),
+    (serializers.IntegerField, "a whole number"),
+    (serializers.UUIDField, "an id, like 01990b7e-8c5a-7000-8000-000000000000"),
+    (serializers.DateTimeField, "a time, like 2026-11-27T08:30:00Z"),
+    (serializers.DateField, "a day, like 2026-11-27"),
+    (serializers.EmailField, "an e-mail address, like anna@example.org"),
+    (serializers.CharField, "text"),
+    (serializers.ListField, "a list"),
+    (serializers.DictField, "an object"),
+)
 
 
 def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> FieldProblem:
     detail = _first_text(found)
     value = None if name in body.secrets else sent.get(name)
     code = _first_code(found)
-    field = body.fields.get(name)
-    choices = getattr(getattr(field, "child", field), "choices", ())
-    if code == "invalid_choice" and choices:
-        return FieldProblem(name, f"{name}: {detail}", f"Use {', '.join(map(str, choices))}.", value)
     if code in _KINDS:
         kind, example = _KINDS[code]
         return FieldProblem(name, f"{name} is not {kind}.", f"Give {kind}, like {example}.", value)
-    mend = {
-        "required": f"Send {name}.",
-        "null": "Leave it out, or give a value.",
-        "invalid": f"Give {name} another value.",
-        "blank": f"Give {name} a value.",
-    }
-    return FieldProblem(name, f"{name}: {detail}", mend.get(code, detail), value)
+    field = body.fields.get(name)
+    # Of a list or an object, what is wrong is mostly one of its members.
+    of_member = isinstance(found, Mapping)
+    taken = _taken(getattr(field, "child", field) if of_member else field)
+    mend = f"Each takes {taken}." if of_member else f"Give {taken}."
+    if code == "invalid_choice":
+        mend = f"Use {taken}."
+    elif code == "required":
+        mend = f"Send {name}: {taken}."
+    elif code == "null":
+        mend = f"Leave it out, or give {taken}."
+    elif code == "null_characters_not_allowed":
+        mend = "Leave out the characters with the code 0."
+    return FieldProblem(name, f"{name}: {detail}", mend, value)
+
+
+def _taken(field: Any) -> str:
+    """What a field takes: its type, choices, range and length, unless it says so itself."""
+    if said := getattr(field, "takes", ""):
+        return str(said)
+    if choices := getattr(field, "choices", None):
+        *most, last = map(str, choices)
+        return f"{', '.join(most)} or {last}" if most else last
+    kind = next((words for type_, words in _TAKES if isinstance(field, type_)), "another value")
+    if isinstance(field, serializers.IntegerField):
+        return kind + _between(field.min_value, field.max_value, "from", "")
+    if isinstance(field, serializers.CharField):
+        least: int | None = field.min_length or (0 if field.allow_blank else 1)
+        return kind + _between(least if field.max_length else field.min_length, field.max_length, "of", "characters")
+    if isinstance(field, serializers.ListField):
+        least = field.min_length or (None if field.allow_empty else 1)
+        of = f"{_taken(field.child)} each" if getattr(field.child, "choices", None) else ""
+        return kind + _between(least, field.max_length, "of", "members") + (f", {of}" if of else "")
+    return kind
+
+
+def _between(least: Any, most: Any, word: str, unit: str) -> str:
+    if least is not None and most is not None:
+        limits = f" {word} {least} to {most}"
+    elif most is not None:
+        limits = f" of at most {most}"
+    else:
+        limits = f" of at least {least}" if least is not None else ""
+    return f"{limits} {unit}" if limits and unit else limits
 
 
 def _first(found: Any) -> Any:
