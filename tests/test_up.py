@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from fleetui.core.keys import KEYS
+from fleetui.start.prepare import make_database
 from tests.installation import Installation, installation, manage, processes_of
 from tests.services import free_port
 
@@ -42,6 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     with installation(folder, "--demo", as_new=True) as first:
+        assert "simulated hosts listen" in first.output
         password = first.password
         token = first.token()
         first.wait_for(lambda: polled(first.get("/api/v1/nodes/?limit=100", token)["results"]) >= 40, 30)
@@ -83,11 +85,14 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(folder: 
     wait_none_left(folder)
     with installation(folder, port=killed.port) as again:
         assert again.status("/readyz") == 200
+        assert "revoked" not in again.output
         # A long filter is a long address; gunicorn's own limit is half of it.
         assert again.status(f"/api/v1/nodes/?q={'x' * 8000}") == 401
 
 
 def test_the_database_is_its_owners_alone(folder: Path) -> None:
+    (folder / "db.sqlite3").chmod(0o644)
+    make_database(folder / "db.sqlite3")
     assert (folder / "db.sqlite3").stat().st_mode & 0o777 == 0o600
 
 
@@ -117,6 +122,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert refused.stderr.strip() == (
         f"Port {port} on 127.0.0.1 is taken by another program. Choose another one: BIND=127.0.0.1:{port % 65535 + 1}"
     )
+    assert not (tmp_path / "var").exists()
 
 
 def test_an_unwritable_folder_is_one_line() -> None:

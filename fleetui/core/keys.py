@@ -6,6 +6,7 @@ by its environment variable (or `<NAME>_FILE`). A key is 32 random bytes as hex;
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -34,6 +35,7 @@ def ensure_keys(data_dir: Path, *, database_exists: bool) -> None:
     folder = key_folder(data_dir)
     for variable, (name, loss) in KEYS.items():
         if read_keys(variable, data_dir):
+            make_private(folder / name)
             continue
         named = os.environ.get(f"{variable}_FILE", "")
         path = Path(named or folder / name)
@@ -49,6 +51,13 @@ def ensure_keys(data_dir: Path, *, database_exists: bool) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
+
+
+def make_private(path: Path) -> None:
+    """A file of ours is read by its owner alone, also after it was copied back by hand; one that is not there stays so."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def demand(variable: str, missing: list[str]) -> None:

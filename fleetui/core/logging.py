@@ -150,6 +150,8 @@ def configure(options: dict[str, Any]) -> None:
                 "kombu": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
+                # Of each nudge that came too late, as after a start; the next one does the same work.
+                "celery.worker.request": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},
                 "celery.worker.consumer.connection": {"level": "WARNING"},
                 "celery.apps.worker": {"level": "WARNING"},

@@ -18,6 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from fleetui.core.errors import StartError
+from fleetui.core.keys import make_private
 from fleetui.core.translations import compile_stale
 
 STAMP_NAME = ".fleetui-stamp"
@@ -38,11 +39,12 @@ def check_settings() -> None:
         raise StartError(str(error)) from error
 
 
-def make_private(database: Path) -> None:
-    """A new SQLite file with mode 0600, as its journals have then too. No umask: the commands of people would inherit it."""
+def make_database(database: Path) -> None:
+    """A SQLite file with mode 0600, as its journals have then too. No umask: the commands of people would inherit it."""
     # Where it cannot be made, the migrations say so.
     with contextlib.suppress(OSError):
         database.touch(mode=0o600)
+    make_private(database)
 
 
 def is_migrated() -> bool:

@@ -45,6 +45,9 @@ def say(line: str) -> None:
 
 def up(start: Start) -> int:
     """Run FleetUI until it is stopped; returns the exit code. Raises StartError with a sentence when it cannot start."""
+    if not start.data_dir.exists():
+        # A start that is refused leaves no folder behind.
+        require_free(start.bind)
     ensure_data_dir(start.data_dir)
     with held(start.data_dir, start.bind.url):
         require_free(start.bind)
@@ -104,6 +107,8 @@ def _run(start: Start, supervisor: Supervisor) -> int:
     for number in range(2, settings.POLL_WORKERS + 1):
         if not supervisor.stopping:
             supervisor.start(tree.poll_worker(told, settings.POLL_THREADS + SPARE_THREADS, number))
+    # What the children have said until now stands above.
+    supervisor.run(timeout_s=0.1)
     if not supervisor.stopping:
         _announce(start, password)
     return supervisor.run() or 0
@@ -115,7 +120,7 @@ def _prepare() -> str | None:
     prepare.compile_translations(say)
     prepare.check_settings()
     if settings.IS_SQLITE:
-        prepare.make_private(Path(settings.DATABASES["default"]["NAME"]))
+        prepare.make_database(Path(settings.DATABASES["default"]["NAME"]))
     prepare.migrate(say)
     password = ensure_first_admin()
     # No connection stays open across the fork of the children.

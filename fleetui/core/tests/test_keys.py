@@ -27,6 +27,14 @@ def test_a_first_start_makes_all_and_a_second_none(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()} == made
 
 
+def test_a_key_that_others_may_read_is_made_private_again(tmp_path: Path) -> None:
+    ensure_keys(tmp_path, database_exists=False)
+    key = tmp_path / "keys" / "encryption_keys"
+    key.chmod(0o644)
+    ensure_keys(tmp_path, database_exists=True)
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
 def test_an_empty_file_beside_a_database_is_refused_as_a_gone_one_is(tmp_path: Path) -> None:
     ensure_keys(tmp_path, database_exists=False)
     key = tmp_path / "keys" / "encryption_keys"
