@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.roles import PERMISSIONS, ROLES, SCOPES
 from fleetui.core.errors import NotAllowed
+from fleetui.core.words import any_of
 
 PoolId = uuid.UUID
 
@@ -122,7 +123,7 @@ def mend_without(principal: Principal, permission: str) -> str:
     """What to do for who lacks a permission: a token has no more than its scopes, whatever its owner holds."""
     if principal.kind != "token":
         return _("Ask an admin for a role that has it.")
-    scopes = ", ".join(name for name, bundled in SCOPES.items() if permission in bundled)
+    scopes = any_of(name for name, bundled in SCOPES.items() if permission in bundled)
     return _("Use a token with the scope %(scopes)s, whose owner holds a role that has it.") % {"scopes": scopes}
 
 

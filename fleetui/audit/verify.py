@@ -81,7 +81,7 @@ def verify() -> Verdict:
                 said = _("Event %(seq)s, the last that retention removed, is not the one that was anchored.")
                 problems.append(said % {"seq": found.last})
         if event.seq != expected:
-            problems.append(_("Events %(first)s to %(last)s are missing.") % {"first": expected, "last": event.seq - 1})
+            problems.append(_missing(expected, event.seq - 1))
             expected = event.seq
         row = {name: getattr(event, name) for name in ("at", *TEXT_FIELDS)}
         if event_hash(previous, row) != event.hash:
@@ -112,6 +112,12 @@ def verify() -> Verdict:
         if settings.AUDIT_TRIGGERS
     ]
     return Verdict(events=count, anchored_seq=anchored, problems=problems, begins_at=begins_at, checkpoint=checkpoint)
+
+
+def _missing(first: int, last: int) -> str:
+    if first == last:
+        return _("Event %(seq)s is missing.") % {"seq": first}
+    return _("Events %(first)s to %(last)s are missing.") % {"first": first, "last": last}
 
 
 def verify_and_note() -> Verdict:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.core.errors import InvalidInput
 from fleetui.core.text import safe_cell
+from fleetui.core.words import any_of
 
 #: format -> (media type, ending of the file)
 FORMATS: Final[dict[str, tuple[str, str]]] = {
@@ -31,7 +32,7 @@ def read_format(text: str | None) -> str:
     """csv, unless jsonl is asked for; raises InvalidInput."""
     found = text or "csv"
     if found not in FORMATS:
-        mend = _("Use %(known)s.") % {"known": ", ".join(FORMATS)}
+        mend = _("Use %(known)s.") % {"known": any_of(FORMATS)}
         raise InvalidInput(
             _("%(value)r is not a format of files.") % {"value": found[:50]}, field="format", value=found, mend=mend
         )

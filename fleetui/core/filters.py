@@ -16,6 +16,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
 from fleetui.core.clock import in_our_time
+from fleetui.core.words import any_of
 
 _AGE = re.compile(r"^(\d{1,6})\s*(s|m|h|d|w)$")
 _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -73,7 +74,7 @@ class ListField(forms.Field):
             if self.allowed is not None and item not in self.allowed:
                 raise UnusableValue(
                     _("%(value)r is not one of its values.") % {"value": item},
-                    mend=_("Use %(known)s.") % {"known": ", ".join(self.allowed)},
+                    mend=_("Use %(known)s.") % {"known": any_of(self.allowed)},
                 )
         return values
 

@@ -19,6 +19,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
 from fleetui.core.text import clean
+from fleetui.core.words import any_of
 from fleetui.notify.events import EVENTS, SEVERITIES
 from fleetui.notify.models import Channel, Rule
 
@@ -87,7 +88,7 @@ def set_channel(
     if not name or len(name) > 100:
         raise InvalidInput(_("A channel needs a name."), field="name", value=name, mend=_("Give 1 to 100 characters."))
     if kind not in Channel.KINDS or (channel is not None and kind != channel.kind):
-        mend = _("Use %(known)s.") % {"known": ", ".join(Channel.KINDS)}
+        mend = _("Use %(known)s.") % {"known": any_of(Channel.KINDS)}
         raise InvalidInput(_("This is no kind of channel."), field="kind", value=kind, mend=mend)
     shown = _settings(kind, settings)
     row = channel or Channel(name=name, kind=kind)
@@ -163,7 +164,7 @@ def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
                 _("The mail server is not named."), field="host", value=found["host"], mend=_("Give its name and port.")
             )
         if found["security"] not in SECURITY:
-            mend = _("Use %(known)s.") % {"known": ", ".join(SECURITY)}
+            mend = _("Use %(known)s.") % {"known": any_of(SECURITY)}
             raise InvalidInput(_("This is no way to connect."), field="security", value=found["security"], mend=mend)
         if not 1 <= len(found["recipients"]) <= MOST_RECIPIENTS:
             mend = _("Give 1 to %(most)s addresses.") % {"most": MOST_RECIPIENTS}
@@ -245,10 +246,10 @@ def _is_here(url: str) -> bool:
 def _rule(given: Mapping[str, Any]) -> dict[str, Any]:
     events, severity = [str(one) for one in given.get("events") or []], str(given.get("severity") or "info")
     if unknown := sorted(set(events) - set(EVENTS)):
-        mend = _("Use %(known)s.") % {"known": ", ".join(EVENTS)}
+        mend = _("Use %(known)s.") % {"known": any_of(EVENTS)}
         raise InvalidInput(_("There is no such event."), field="rules", value=unknown[0], mend=mend)
     if severity not in SEVERITIES:
-        mend = _("Use %(known)s.") % {"known": ", ".join(SEVERITIES)}
+        mend = _("Use %(known)s.") % {"known": any_of(SEVERITIES)}
         raise InvalidInput(_("There is no such severity."), field="rules", value=severity, mend=mend)
     return {"events": events, "severity": severity, "pool_id": given.get("pool_id")}
 

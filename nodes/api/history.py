@@ -11,6 +11,7 @@ from fleetui.core.api.shapes import TEXT, list_of, one_of
 from fleetui.core.api.views import ApiView
 from fleetui.core.errors import InvalidInput
 from fleetui.core.filters import split_values
+from fleetui.core.words import any_of
 from nodes.api import shapes
 from nodes.models import Pool
 from nodes.services.history import DEFAULT_RANGE, RANGES, history
@@ -75,9 +76,7 @@ class StatsHistory(ApiView):
 
 def _one(value: str, known: tuple[str, ...], field: str) -> str:
     if value not in known:
-        raise InvalidInput(
-            f"{value[:100]!r} is not a {field}.", field=field, value=value, mend=f"Use {', '.join(known)}."
-        )
+        raise InvalidInput(f"{value[:100]!r} is not a {field}.", field=field, value=value, mend=f"Use {any_of(known)}.")
     return value
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import SYSTEM, Principal
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
+from fleetui.core.words import any_of
 from nodes.models import Credential, JumpHost, Node, Pool, TimelineEvent
 from nodes.services import changes as rows
 from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_time
@@ -134,7 +135,7 @@ def _change(action: str, params: Mapping[str, Any], actor: Principal, now: datet
         return Change(
             action, "nodes.set_lifecycle", lambda node: lifecycle_columns(node, wanted, until, reason, now), reason
         )
-    mend = _("Use %(known)s.") % {"known": ", ".join(ACTIONS)}
+    mend = _("Use %(known)s.") % {"known": any_of(ACTIONS)}
     raise InvalidInput(_("%(value)r is not an action.") % {"value": action}, field="action", value=action, mend=mend)
 
 

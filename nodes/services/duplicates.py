@@ -22,6 +22,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from fleetui.core.text import clean
+from fleetui.core.words import any_of
 from nodes.models import HostKey, KnownDistinct, Node
 
 #: Groups of one kind that are looked at; the rest shows when those are settled.
@@ -166,7 +167,7 @@ def say_distinct(*, kind: str, value: str, reason: str, actor: Principal, now: d
     """These nodes are different machines: the value that they share counts as no duplicate from now on."""
     reason = clean(reason).strip()[:300]
     if kind not in KnownDistinct.KINDS:
-        mend = _("Use %(known)s.") % {"known": ", ".join(KnownDistinct.KINDS)}
+        mend = _("Use %(known)s.") % {"known": any_of(KnownDistinct.KINDS)}
         raise InvalidInput(
             _("%(value)r is nothing that nodes share.") % {"value": kind}, field="kind", value=kind, mend=mend
         )

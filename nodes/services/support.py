@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput
+from fleetui.core.words import any_of
 from nodes.hosts import drivers
 from nodes.models import SupportEnd
 from nodes.releases.support import SupportEnd as Rule
@@ -72,7 +73,7 @@ def check_family(os_family: str) -> None:
             _("%(value)r is not an OS family.") % {"value": os_family},
             field="os_family",
             value=os_family,
-            mend=_("Use %(known)s.") % {"known": ", ".join(known)},
+            mend=_("Use %(known)s.") % {"known": any_of(known)},
         )
 
 

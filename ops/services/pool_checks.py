@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from fleetui.core.words import any_of
 from nodes.models import Pool
 from ops import health_checks, wording
 from ops.health_checks import CheckRefused
@@ -126,7 +127,7 @@ def _kind(kind: str) -> str:
         _("%(value)s is no kind of check.") % {"value": kind[:40] or "–"},
         field="kind",
         value=kind[:100],
-        mend=_("Use %(known)s.") % {"known": ", ".join(PoolCheck.KINDS)},
+        mend=_("Use %(known)s.") % {"known": any_of(PoolCheck.KINDS)},
     )
 
 

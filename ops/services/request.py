@@ -16,6 +16,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.chain import canonical
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput
+from fleetui.core.words import any_of
 from nodes.models import Node
 from ops import actions, wording
 from ops.actions.base import ParamsRefused
@@ -63,7 +64,7 @@ def checked_params(kind: str, params: Mapping[str, Any], known: Sequence[str] | 
             _("%(value)r is no kind of operation.") % {"value": kind},
             field="kind",
             value=kind,
-            mend=_("Use %(known)s.") % {"known": ", ".join(known)},
+            mend=_("Use %(known)s.") % {"known": any_of(known)},
         )
     try:
         return dict(actions.get(kind).check_params(params))

@@ -15,6 +15,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.access.roles import ROLES
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from fleetui.core.words import any_of
 from nodes.models import Pool
 from ops import actions
 from ops.models import ApprovalRule
@@ -171,7 +172,7 @@ def _check(kind: str, approvers: int, expires_after_s: int) -> None:
             _("%(value)r is no kind of operation.") % {"value": kind},
             field="kind",
             value=kind,
-            mend=_("Use %(known)s.") % {"known": ", ".join(actions.kinds())},
+            mend=_("Use %(known)s.") % {"known": any_of(actions.kinds())},
         )
     if not 0 <= approvers <= MOST_APPROVERS:
         raise InvalidInput(

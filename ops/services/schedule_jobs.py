@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput, NotFound
 from fleetui.core.text import clean
+from fleetui.core.words import any_of
 from ops import wording
 from ops.models import BackupPolicy, OperationRequest, Schedule
 from ops.services.backups.drills import request_drill
@@ -62,7 +63,7 @@ class OperationJob:
                 _("%(field)s is not a part of a scheduled operation.") % {"field": unknown[0]},
                 field="task",
                 value=unknown[0],
-                mend=_("Use %(known)s.") % {"known": ", ".join(sorted(_FIELDS))},
+                mend=_("Use %(known)s.") % {"known": any_of(sorted(_FIELDS))},
             )
         kind, reason = _part(task, "kind", str), clean(_part(task, "reason", str))
         selector, params = _part(task, "selector", dict), _part(task, "params", dict)
@@ -184,6 +185,6 @@ def job_of(name: str) -> Job:
             _("%(value)r is nothing that can be scheduled.") % {"value": name},
             field="job",
             value=name,
-            mend=_("Use %(known)s.") % {"known": ", ".join(sorted(JOBS))},
+            mend=_("Use %(known)s.") % {"known": any_of(sorted(JOBS))},
         )
     return JOBS[name]

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from fleetui.core.api.problems import FieldProblem, InvalidFields
 from fleetui.core.errors import InvalidInput
+from fleetui.core.words import any_of
 
 
 class Text(serializers.CharField):
@@ -117,8 +118,7 @@ def _taken(field: Any) -> str:
     if said := getattr(field, "takes", ""):
         return str(said)
     if choices := getattr(field, "choices", None):
-        *most, last = map(str, choices)
-        return f"{', '.join(most)} or {last}" if most else last
+        return any_of(choices)
     kind = next((words for type_, words in _TAKES if isinstance(field, type_)), "another value")
     if isinstance(field, serializers.IntegerField):
         return kind + _between(field.min_value, field.max_value, "from", "")

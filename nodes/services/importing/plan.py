@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.core.errors import InvalidInput
+from fleetui.core.words import any_of
 from nodes import importing
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.importing.known_hosts import KnownHosts
@@ -89,7 +90,7 @@ def make_plan(
     if not actor.may_somewhere("nodes.write"):
         require(actor, "nodes.write")
     if options.groups not in GROUPS_AS:
-        mend = gettext("Use %(known)s.") % {"known": ", ".join(GROUPS_AS)}
+        mend = gettext("Use %(known)s.") % {"known": any_of(GROUPS_AS)}
         raise InvalidInput(gettext("The groups cannot be taken so."), field="groups", value=options.groups, mend=mend)
     with _told_of("document"):
         found = importing.read(text, source, filename)

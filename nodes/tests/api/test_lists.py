@@ -65,7 +65,7 @@ def test_rows_that_come_in_between_shift_no_page(cast: Cast) -> None:
         ("cursor=%00", "cursor", "next"),
         ("fields=name,colour", "fields", "id, name"),
         ("colour=red", "colour", "limit, cursor"),
-        ("health=sick", "health", "healthy, degraded, unknown"),
+        ("health=sick", "health", "healthy, degraded or unknown"),
         ("needs_attention=perhaps", "needs_attention", "true or false"),
         ("facts_older_than=old", "facts_older_than", "12h"),
         ("booted_before=yesterday", "booted_before", "2026-11-22T10:00:00Z"),

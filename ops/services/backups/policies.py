@@ -14,6 +14,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.access.roles import PERMISSIONS
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed, StaleEdit
+from fleetui.core.words import any_of
 from nodes.models import Node, Pool
 from ops.backups.sources import SettingRefused, checked
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Schedule
@@ -59,7 +60,7 @@ def set_policy(
     if not name or len(name) > 80:
         raise InvalidInput(_("A policy needs a name."), field="name", value=name, mend=_("Give 1 to 80 characters."))
     if kind not in BackupPolicy.KINDS or (policy is not None and kind != policy.kind):
-        mend = _("Use %(known)s.") % {"known": ", ".join(BackupPolicy.KINDS)}
+        mend = _("Use %(known)s.") % {"known": any_of(BackupPolicy.KINDS)}
         raise InvalidInput(_("This is no kind of backup."), field="kind", value=kind, mend=mend)
     if not LEAST_OVERDUE_S <= overdue_after_s <= MOST_OVERDUE_S:
         mend = _("Give %(least)s to %(most)s seconds.") % {"least": LEAST_OVERDUE_S, "most": MOST_OVERDUE_S}

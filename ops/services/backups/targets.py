@@ -21,6 +21,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
+from fleetui.core.words import any_of
 from ops.backups.base import Target, TargetError, try_out
 from ops.backups.local import LocalTarget
 from ops.backups.s3 import ENCRYPTIONS, LOCKS, S3Place, S3Target
@@ -90,10 +91,10 @@ def set_target(
     if not name or len(name) > 100:
         raise InvalidInput(_("A target needs a name."), field="name", value=name, mend=_("Give 1 to 100 characters."))
     if kind not in BackupTarget.KINDS or (target is not None and kind != target.kind):
-        mend = _("Use %(known)s.") % {"known": ", ".join(BackupTarget.KINDS)}
+        mend = _("Use %(known)s.") % {"known": any_of(BackupTarget.KINDS)}
         raise InvalidInput(_("This is no kind of target."), field="kind", value=kind, mend=mend)
     if unknown := sorted(set(settings) - set(SETTINGS[kind])):
-        mend = _("Use %(known)s.") % {"known": ", ".join(SETTINGS[kind])}
+        mend = _("Use %(known)s.") % {"known": any_of(SETTINGS[kind])}
         raise InvalidInput(_("A target of this kind has no such setting."), field=unknown[0], value=None, mend=mend)
     shown = _local(settings) if kind == "local" else _s3(settings)
     if target is not None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput, NotFound
+from fleetui.core.words import any_of
 from nodes.hosts.references import parse
 from nodes.models import Cluster
 from ops import registry
@@ -63,7 +64,7 @@ def plan_of(row: ClusterDeployment, *, kind: str, params: Mapping[str, Any]) -> 
                 _("%(name)s has no container %(container)s.") % {"name": str(row), "container": container[:60]},
                 field="params.container",
                 value=container,
-                mend=_("Use %(known)s.") % {"known": ", ".join(row.images)},
+                mend=_("Use %(known)s.") % {"known": any_of(row.images)},
             )
         reference = parse(image)
         assert reference is not None  # noqa: S101  (checked with the parameters)

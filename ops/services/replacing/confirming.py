@@ -12,6 +12,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from fleetui.core.words import any_of
 from nodes.services.provisioning.offer import NEEDED
 from ops.models import Operation, Replacement
 from ops.services.replacing.provisioners import under_way
@@ -36,7 +37,7 @@ def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime)
     """Say that it was done; the operation looks at once. A second time changes nothing."""
     require_all(actor, operation)
     if what not in WHAT:
-        mend = _("Use %(known)s.") % {"known": ", ".join(WHAT)}
+        mend = _("Use %(known)s.") % {"known": any_of(WHAT)}
         raise InvalidInput(_("This is nothing to confirm."), field="what", value=what, mend=mend)
     with transaction.atomic():
         row = Operation.objects.select_for_update().get(pk=operation.pk)

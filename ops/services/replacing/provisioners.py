@@ -21,6 +21,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core import clock
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound, SealBroken, StaleEdit
+from fleetui.core.words import any_of
 from nodes.models import Pool
 from ops.models import Operation, PoolProvisioner, Replacement
 from ops.models import Provisioner as ProvisionerRow
@@ -109,7 +110,7 @@ def set_provisioner(
         mend = _("Give 1 to 100 characters.")
         raise InvalidInput(_("A provisioner needs a name."), field="name", value=name, mend=mend)
     if kind not in ProvisionerRow.KINDS or (provisioner is not None and kind != provisioner.kind):
-        mend = _("Use %(known)s.") % {"known": ", ".join(ProvisionerRow.KINDS)}
+        mend = _("Use %(known)s.") % {"known": any_of(ProvisionerRow.KINDS)}
         raise InvalidInput(_("This is no kind of provisioner."), field="kind", value=kind, mend=mend)
     row, shown = provisioner or ProvisionerRow(), _checked(kind, settings)
     columns: dict[str, Any] = {
@@ -204,7 +205,7 @@ def try_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> None:
 
 def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(given) - set(SETTINGS[kind])):
-        mend = _("Use %(known)s.") % {"known": ", ".join(SETTINGS[kind])}
+        mend = _("Use %(known)s.") % {"known": any_of(SETTINGS[kind])}
         message = _("A provisioner of this kind has no such setting.")
         raise InvalidInput(message, field=unknown[0], value=None, mend=mend)
     if kind == "manual":
@@ -271,7 +272,7 @@ def _command(found: object) -> list[str]:
 def _program(found: object) -> str:
     found = found or PROGRAMS[0]
     if found not in PROGRAMS:
-        mend = _("Use %(known)s.") % {"known": ", ".join(PROGRAMS)}
+        mend = _("Use %(known)s.") % {"known": any_of(PROGRAMS)}
         raise InvalidInput(_("This program is not known."), field="program", value=str(found)[:40], mend=mend)
     return str(found)
 

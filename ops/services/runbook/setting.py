@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import InvalidInput
+from fleetui.core.words import any_of
 from nodes.models import Pool
 from ops.models import RunbookEntry
 from ops.runbook import MOST_DAYS, TASKS
@@ -35,7 +36,7 @@ def set_days(
                 _("%(value)s is no task of a runbook.") % {"value": name[:40] or "–"},
                 field="every_days",
                 value=name[:100],
-                mend=_("Use %(known)s.") % {"known": ", ".join(TASKS)},
+                mend=_("Use %(known)s.") % {"known": any_of(TASKS)},
             )
         if value is not None and not 0 <= value <= MOST_DAYS:
             raise InvalidInput(

@@ -1,0 +1,13 @@
+"""Words that sentences are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.utils.translation import gettext as _
+
+
+def any_of(names: Iterable[object]) -> str:
+    """What may be chosen from, in words."""
+    *most, last = map(str, names)
+    return _("%(names)s or %(last)s") % {"names": ", ".join(most), "last": last} if most else last
