@@ -173,7 +173,7 @@ class RoleList(ApiView):
 
     actions = {
         "GET": Action("users.read", "roles_list", "List role bindings", {200: PageOf(ROLE)}, query=BINDINGS.params),
-        "POST": Action("users.write", "roles_create", "Give a role", {201: ROLE}, body=RoleBody),
+        "POST": Action("users.write", "roles_create", "Give a role", {200: ROLE, 201: ROLE}, body=RoleBody),
     }
 
     def get(self, request: Request) -> Response:
@@ -184,9 +184,10 @@ class RoleList(ApiView):
         values = read_body(RoleBody, request)
         user = user_named(values["user"])
         pool = pool_named(values["pool"], "pool") if values["pool"] else None
-        binding = services.bind_role(user=user, role=values["role"], pool=pool, actor=self.principal)
+        binding, made = services.bind_role(user=user, role=values["role"], pool=pool, actor=self.principal)
         row = RoleBinding.objects.filter(pk=binding.pk).values(*ROLE.columns()).get()
-        return Response(ROLE.render(row), status=201, headers={"Location": f"{request.path}{binding.pk}/"})
+        location = f"{request.path}{binding.pk}/"
+        return Response(ROLE.render(row), status=201 if made else 200, headers={"Location": location})
 
 
 class RoleDetail(ApiView):

@@ -15,6 +15,7 @@ from fleetui.access.principals import SYSTEM, Principal, require
 from fleetui.access.roles import ROLES
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
+from fleetui.core.words import any_of
 
 if TYPE_CHECKING:
     from nodes.models import Pool
@@ -100,15 +101,15 @@ def set_active(*, user: User, active: bool, actor: Principal) -> None:
             append([Entry(actor=str(actor), action=action, subject=f"user:{user.username}")])
 
 
-def bind_role(*, user: User, role: str, pool: Pool | None, actor: Principal) -> RoleBinding:
-    """Give a role on a pool, or on all. A second time changes nothing."""
+def bind_role(*, user: User, role: str, pool: Pool | None, actor: Principal) -> tuple[RoleBinding, bool]:
+    """Give a role on a pool, or on all; gives whether it is new. A second time changes nothing."""
     require(actor, "users.write")
     if role not in ROLES:
         raise InvalidInput(
             _("%(value)r is not a role.") % {"value": role},
             field="role",
             value=role,
-            mend=_("Use %(known)s.") % {"known": ", ".join(ROLES)},
+            mend=_("Use %(known)s.") % {"known": any_of(ROLES)},
         )
     with transaction.atomic():
         binding, made = RoleBinding.objects.get_or_create(user=user, role=role, pool=pool)
@@ -116,7 +117,7 @@ def bind_role(*, user: User, role: str, pool: Pool | None, actor: Principal) -> 
             where = pool.name if pool else "all"
             after = {"role": role, "pool": where}
             append([Entry(actor=str(actor), action="roles.bind", subject=f"user:{user.username}", after=after)])
-    return binding
+    return binding, made
 
 
 def unbind_role(*, binding: RoleBinding, actor: Principal) -> None:

@@ -24,6 +24,8 @@ def test_a_user_is_added_given_a_role_and_closed(api: Api) -> None:
     assert api.post("users/", {"username": "anna", "password": PASSWORD}).status_code == 409
     bound = api.post("roles/", {"user": "anna", "role": "viewer", "pool": "db"})
     assert bound.status_code == 201
+    again = api.post("roles/", {"user": "anna", "role": "viewer", "pool": "db"})
+    assert (again.status_code, again.json()) == (200, bound.json())
     assert Api(User.objects.get(username="anna")).names("nodes/") == ["db-1"]
     assert api.delete(f"roles/{bound.json()['id']}/").status_code == 204
     closed = api.patch("users/anna/", {"is_active": False})
