@@ -296,6 +296,7 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_FORMS = {"authenticate": "fleetui.access.forms.CodeForm", "reauthenticate": "fleetui.access.forms.CodeAgainForm"}
 MFA_ADAPTER = "fleetui.access.adapter.SealedMFAAdapter"
 
 LANGUAGE_CODE = "en"

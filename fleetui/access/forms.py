@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.forms import LoginForm
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from fleetui.access.models import User
 from fleetui.access.principals import Principal
 from fleetui.access.roles import ROLES
+from fleetui.access.signals import refused_for_a_while
 from fleetui.access.token_text import MAX_DAYS
 from fleetui.access.views.subject import visible_pools
 
@@ -65,6 +67,28 @@ class SignInForm(LoginForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+
+
+class _CodeForm(forms.Form):
+    """The second step. Behind too many wrong codes allauth tries none, and tells nobody."""
+
+    user: User
+
+    def clean_code(self) -> str:
+        try:
+            return str(super().clean_code())  # type: ignore[misc]
+        except ValidationError as error:
+            if error.code == "too_many_login_attempts":
+                refused_for_a_while({"username": self.user.get_username()}, "Too many wrong codes")
+            raise
+
+
+class CodeForm(_CodeForm, AuthenticateForm):  # type: ignore[misc]
+    """The code of a sign-in."""
+
+
+class CodeAgainForm(_CodeForm, ReauthenticateForm):  # type: ignore[misc]
+    """The code of who is signed in, before a change that asks for it."""
 
 
 class TokenForm(forms.Form):

@@ -44,10 +44,10 @@ def refused(credentials: dict[str, Any], **_: Any) -> None:
     record_alone(_refused(credentials, ""))
 
 
-def refused_for_a_while(credentials: Mapping[str, Any]) -> None:
+def refused_for_a_while(credentials: Mapping[str, Any], what: str = "Too many failed sign-ins") -> None:
     """Too many tries: the first of five minutes is recorded for all, or who knocks without end would fill the log."""
-    entry = _refused(credentials, "Too many failed sign-ins: for five minutes none is tried.")
-    told = hashlib.sha256(f"{entry.subject.lower()} {context.source_address.get()}".encode()).hexdigest()
+    entry = _refused(credentials, f"{what}: for five minutes none is tried.")
+    told = hashlib.sha256(f"{what} {entry.subject.lower()} {context.source_address.get()}".encode()).hexdigest()
     if cache.add(f"sign_in_refused_for_a_while:{told}", 1, timeout=REFUSED_S):
         record_alone(entry)
 

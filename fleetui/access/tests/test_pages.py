@@ -295,3 +295,17 @@ def test_wrong_codes_and_used_recovery_codes_are_recorded() -> None:
         ("user:anna", "users.use_recovery_code", "done"),
         ("user:anna", "sign_in", "done"),
     ]
+
+
+def test_codes_that_are_not_even_tried_are_recorded_once() -> None:
+    anna = person("anna", "viewer")
+    TOTP.activate(anna, generate_totp_secret())
+    browser, second = Client(), reverse("mfa_authenticate")
+    browser.post(reverse("account_login"), {"login": "anna", "password": PASSWORD})
+    for _ in range(8):
+        page = browser.post(second, {"code": "00000000x"})
+    assert "Wait five minutes" in page.content.decode()
+    found = AuditEvent.objects.filter(action="sign_in").order_by("seq").values_list("subject", "reason", "outcome")
+    wrong = ("user:anna", "The code of the second step was wrong.", "refused")
+    waits = ("user:anna", "Too many wrong codes: for five minutes none is tried.", "refused")
+    assert list(found) == [*[wrong] * 5, waits]
