@@ -108,3 +108,21 @@ def test_the_audit_events_of_an_operation_are_for_those_who_may(node: Node, aske
         assert "sudo -n systemctl reboot" in text
         assert "approved it" in text
         assert "Audit events" not in viewer.get(asks).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("family", "units"),
+    [
+        ("fcos", ["zincati.service"]),
+        ("rhcos", []),
+        ("flatcar", ["locksmithd.service", "update-engine.service"]),
+        ("talos", []),
+        ("", []),
+    ],
+)
+def test_a_restart_of_a_unit_offers_the_agent_of_the_system(node: Node, family: str, units: list[str]) -> None:
+    Node.objects.filter(pk=node.pk).update(os_family=family)
+    page = signed_in(make_user("op", "operator")).post(
+        "/operations/-/plan/", {"kind": "unit_restart", "id": [str(node.pk)]}
+    )
+    assert page.context["known_units"] == units

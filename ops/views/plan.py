@@ -19,6 +19,7 @@ from fleetui.access.guards import needs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
+from nodes.hosts import drivers
 from nodes.hosts.drivers.podman_commands import LONGEST_FOLLOW_S, MOST_LOG_LINES
 from nodes.models import ContainerOnNode, Facts, Node
 from nodes.views.links import list_url
@@ -52,7 +53,6 @@ _TOLD = frozenset(
         "pool_whole",
     }
 )
-_AGENT_UNITS = {"fcos": ("zincati.service",), "flatcar": ("locksmithd.service", "update-engine.service")}
 HOURS = {
     1: gettext_lazy("1 hour"),
     4: gettext_lazy("4 hours"),
@@ -414,8 +414,8 @@ def _known_units(nodes: list[Node], kind: str) -> list[str]:
         failed |= {str(one["name"]) for one in units or []}
         others |= {"kubelet.service"} if role else set()
         others |= {"docker.service"} & {f"{one['name']}.service" for one in runtimes or []}
-    for node in nodes:
-        others |= set(_AGENT_UNITS.get(node.os_family, ()))
+    for family in {node.os_family or "unknown" for node in nodes}:
+        others |= set(drivers.get(family).agent_units)
     return [*sorted(failed), *sorted(others - failed)]
 
 

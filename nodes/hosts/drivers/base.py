@@ -286,6 +286,8 @@ class Driver(ABC):
     has_ignition: ClassVar[bool] = False
     #: Files of authorized keys that the OS writes by itself, such as those of the cloud.
     platform_keys: ClassVar[frozenset[str]] = frozenset()
+    #: The units of its own update agent.
+    agent_units: tuple[str, ...] = ()
     family: str
     name: str
     fence: Fence

@@ -58,6 +58,7 @@ class RpmOstreeDriver(Driver):
         self.family = family
         self.name = name
         self.capabilities = _capabilities(family)
+        self.agent_units = ("zincati.service",) if family == "fcos" else ()
 
     def probe(self) -> tuple[Section, ...]:
         return (*linux_sections(), *rpm_ostree_sections())

@@ -59,6 +59,7 @@ class FlatcarDriver(Driver):
     has_ignition = True
     #: What coreos-metadata, afterburn and cloudinit are given by the cloud; `authorized_keys` is gathered from all.
     platform_keys = frozenset({"afterburn", "coreos-cloudinit", "coreos-metadata", "oem"})
+    agent_units = ("locksmithd.service", "update-engine.service")
     capabilities = flatcar_commands.CAPABILITIES
 
     def probe(self) -> tuple[Section, ...]:
