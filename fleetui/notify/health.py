@@ -109,5 +109,7 @@ class Watcher:
                 self.look()
             except (DatabaseError, OSError) as error:
                 log.warning("health_not_watched", error=str(error).strip())
+            except Exception:  # a fault of ours in one look must not end the watch for good
+                log.exception("health_look_failed")
             finally:
                 connection.close()
