@@ -24,6 +24,15 @@ class KnownHosts:
     plain: dict[str, list[str]] = field(default_factory=dict)
     hashed: list[tuple[bytes, bytes, str]] = field(default_factory=list)
     wild: list[tuple[re.Pattern[str], str]] = field(default_factory=list)
+    has_keys: bool = False
+
+    @classmethod
+    def of_file(cls, text: str, hosts: int) -> KnownHosts:
+        """Likewise of a file that was given as one: without any key in it, it is another one."""
+        found = cls.parse(text, hosts)
+        if text.strip() and not found.has_keys:
+            raise Refused(N_("known_hosts has no line with a host key."), N_("Give what ssh-keyscan writes."))
+        return found
 
     @classmethod
     def parse(cls, text: str, hosts: int = 0) -> KnownHosts:
@@ -31,16 +40,13 @@ class KnownHosts:
         if len(text) > MAX_BYTES:
             raise Refused(TOO_LARGE, SPLIT, limit=MAX_BYTES // 1024 // 1024)
         found = cls()
-        keys = 0
         for raw in text.splitlines():
             words = raw.split()
             if words and words[0].startswith("@"):
                 del words[0]
             if words and not words[0].startswith("#"):
                 found._take(words[0], raw)
-                keys += len(words) > 2 and words[1].startswith(("ssh-", "ecdsa-", "sk-"))
-        if not keys and text.strip():
-            raise Refused(N_("known_hosts has no line with a host key."), N_("Give what ssh-keyscan writes."))
+                found.has_keys |= len(words) > 2 and words[1].startswith(("ssh-", "ecdsa-", "sk-"))
         tried = len(found.hashed) + len(found.wild)
         if tried * hosts * 2 > MAX_CHECKS:
             raise Refused(

@@ -315,7 +315,7 @@ def test_known_hosts_as_ssh_reads_it(line: str, known: bool) -> None:
 @pytest.mark.parametrize("text", ["hello\nworld\n", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "# nothing\n"])
 def test_a_file_without_any_host_key_is_no_known_hosts(text: str) -> None:
     with pytest.raises(importing.Refused, match="no line with a host key"):
-        KnownHosts.parse(text)
+        KnownHosts.of_file(text, 1)
 
 
 def test_a_hashed_file_for_too_many_hosts_is_refused_before_it_takes_minutes() -> None:

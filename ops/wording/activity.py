@@ -145,6 +145,7 @@ DEEDS: dict[str, Promise] = {
     "users.add_second_factor": _("added a second factor for"),
     "users.reset_second_factor": _("made new recovery codes for"),
     "users.remove_second_factor": _("removed a second factor of"),
+    "users.use_recovery_code": _("used a recovery code of"),
     "users.remove_recovery_codes": _("removed the recovery codes of"),
     "settings.retention": _("changed how long is kept:"),
     "audit.export": _("took the audit log as a file"),
@@ -161,6 +162,7 @@ OWN_DEEDS: dict[str, Promise] = {
     "users.add_second_factor": _("added a second factor"),
     "users.reset_second_factor": _("made new recovery codes"),
     "users.remove_second_factor": _("removed a second factor"),
+    "users.use_recovery_code": _("used a recovery code"),
     "users.remove_recovery_codes": _("removed the recovery codes"),
 }
 #: What did not come about.

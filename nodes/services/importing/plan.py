@@ -95,7 +95,7 @@ def make_plan(
     with _told_of("document"):
         found = importing.read(text, source, filename)
     with _told_of("known_hosts"):
-        keys = KnownHosts.parse(known_hosts, len(found.rows))
+        keys = KnownHosts.of_file(known_hosts, len(found.rows))
     known = _known(found.rows, actor)
     plan = ImportPlan(
         owner=str(actor), source=found.source, filename=filename[:200], options=asdict(options), created_at=now
