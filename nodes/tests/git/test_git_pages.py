@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_each_state_is_said(config: IgnitionConfig, cast: Cast, state: FollowSta
     assert ("Follow the new history" in page) == (state == "rewritten")
     assert ("Trust this host key" in page) == (state == "host_key")
     assert "Trust this host key" not in text_of(signed_in(cast.viewer).get(url("ignition_git", "edge")))
+
+
+def test_the_page_follows_what_a_look_finds(config: IgnitionConfig, cast: Cast) -> None:
+    row, browser = follow(config, cast), signed_in(cast.operator)
+    page = text_of(browser.get(url("ignition_git", "edge")))
+    assert f'data-live="{url("ignition_git", "edge")}" data-live-every="3"' in page, "a look is due"
+    assert all(f'data-live-key="{part}"' in page for part in ("state", "followed", "webhook"))
+    GitFollow.objects.filter(pk=row.pk).update(due_at=clock.now() + timedelta(minutes=5))
+    assert 'data-live-every="15"' in text_of(browser.get(url("ignition_git", "edge")))
 
 
 def test_the_test_of_a_connection_stores_nothing(

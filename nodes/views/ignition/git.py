@@ -62,6 +62,8 @@ _TRUST_WORDS = {
     "expired": ("warn", gettext_lazy("expired")),
     "revoked": ("bad", gettext_lazy("revoked")),
 }
+#: Seconds between live refreshes: while a look is due or under way, and else.
+_LIVE_SOON_S, _LIVE_S = 3, 15
 _NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
 
 
@@ -165,6 +167,9 @@ def git_page(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _shown(found: GitFollow) -> dict[str, Any]:
+    now = clock.now()
+    is_under_way = found.lease_until is not None and found.lease_until > now
+    is_due = not found.is_paused and found.due_at is not None and found.due_at <= now
     reason = str(found.detail.get("reason", ""))
     commits: list[dict[str, Any]] = []
     for commit in newest_commits(found):
@@ -204,8 +209,9 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         "fingerprint": HostKey.parse(found.host_key).fingerprint if found.host_key else "",
         "offered": found.detail.get("fingerprint", "") if found.state == "host_key" else "",
         "new_head": found.detail.get("new_head", "") if found.state == "rewritten" else "",
-        "is_under_way": found.lease_until is not None and found.lease_until > clock.now(),
-        "trusted": [(one, *_TRUST_WORDS[one.state]) for one in trusted_of(found, clock.now())],
+        "is_under_way": is_under_way,
+        "live_every_s": _LIVE_SOON_S if is_under_way or is_due else _LIVE_S,
+        "trusted": [(one, *_TRUST_WORDS[one.state]) for one in trusted_of(found, now)],
         "commits": commits,
         "syncs": syncs,
     }
