@@ -109,6 +109,7 @@ def test_what_is_changed_by_hand_is_found_and_named(tmp_path: Path, rig: Rig) ->
             "sh -c 'printf another > /etc/shop/join'",
             "ln -sfn /etc/passwd /etc/shop/current",
             "systemctl disable shop-front.service",
+            "systemctl set-property shop-front.service CPUWeight=50",
             "sh -c 'rm /etc/systemd/system/shop-sync.service'",
             f"sh -c 'echo {ADDED_KEY} >> {home}/.ssh/authorized_keys.d/ignition'",
         )
@@ -123,6 +124,7 @@ def test_what_is_changed_by_hand_is_found_and_named(tmp_path: Path, rig: Rig) ->
             ("contents", "/etc/shop/join", "in_place"),
             ("target", "/etc/shop/current", "in_place"),
             ("enablement", "shop-front.service", "in_place"),
+            ("present", "/etc/systemd/system.control/shop-front.service.d/50-CPUWeight.conf", "in_place"),
             ("missing", "/etc/systemd/system/shop-sync.service", "in_place"),
             ("key_added", str(host["user"]), "in_place"),
         }, drifted

@@ -11,6 +11,7 @@ from nodes.drift.expected import UNIT_FOLDER, Argument, Expected, Place
 from nodes.drift.inspection import differs
 from nodes.drift.model import Difference, Node, Seen, Sort, Unlooked, What
 from nodes.drift.osmade import reason_of
+from nodes.hosts.drivers.podman_commands import DROPIN
 from nodes.ignition.sections.model import Unit
 from nodes.ignition.sections.secrets import secret_in
 
@@ -19,6 +20,8 @@ LONGEST_LINE = 400
 #: What systemd says of units for which there is nothing to switch.
 _NOTHING_TO_ENABLE = frozenset({"static", "generated", "indirect", "alias", "transient", "linked", "linked-runtime"})
 _ENABLED = frozenset({"enabled", "enabled-runtime"})
+#: Where people write drop-ins, and where `systemctl set-property` does.
+_ADMIN_FOLDERS = (f"{UNIT_FOLDER}/", f"{UNIT_FOLDER}.control/")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def compare(wanted: Expected, seen: Seen, arguments: list[str] | None = None) ->
             unlooked.append(Unlooked(place.section, place.subject, why))
         found += _place(place, seen, is_known=why is None)
     found += [one for unit in wanted.units for one in _unit(unit, seen)]
+    found += _added_drop_ins(wanted, seen)
     found += people.differences(wanted, seen, unlooked)
     found += _kernel(wanted.arguments, arguments, unlooked)
     found += storage.differences(wanted, seen, unlooked)
@@ -136,11 +140,12 @@ def _lines(body: bytes | None) -> list[str] | None:
 
 
 def _unit(unit: Unit, seen: Seen) -> list[Difference]:
-    state = seen.units.get(unit.name)
+    there = seen.units.get(unit.name)
     # A unit whose file is gone is missing; that it is not enabled either is the same thing said again.
     has_lost_file = bool(unit.contents) and f"{UNIT_FOLDER}/{unit.name}" not in seen.nodes
-    if state is None or unit.is_masked or has_lost_file:
+    if there is None or unit.is_masked or has_lost_file:
         return []
+    state = there.state
     if state.startswith("masked"):
         wanted = unit.state if unit.is_enabled is not None else "unmasked"
         is_wrong = unit.is_enabled is True or unit.is_masked is False
@@ -153,6 +158,19 @@ def _unit(unit: Unit, seen: Seen) -> list[Difference]:
     if not is_wrong:
         return []
     return [Difference("units", unit.name, What.ENABLEMENT, Sort.IN_PLACE, wanted, state)]
+
+
+def _added_drop_ins(wanted: Expected, seen: Seen) -> list[Difference]:
+    """What `systemctl edit` leaves beside a unit of the config. Those of the OS lie in /usr, and FleetUI's own are meant."""
+    declared = {place.path for place in wanted.places}
+    there = dict.fromkeys(
+        path for unit in wanted.units if unit.name in seen.units for path in seen.units[unit.name].drop_ins
+    )
+    return [
+        Difference("units", path, What.PRESENT, Sort.IN_PLACE)
+        for path in there
+        if path.startswith(_ADMIN_FOLDERS) and path not in declared and not path.endswith(f"/{DROPIN}")
+    ]
 
 
 def _kernel(wanted: tuple[Argument, ...], given: list[str] | None, unlooked: list[Unlooked]) -> list[Difference]:

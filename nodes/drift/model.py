@@ -104,6 +104,14 @@ class Block:
     part_label: str
 
 
+@dataclass(frozen=True)
+class UnitSeen:
+    """`state` is whether it is enabled, in systemd's word; `not-found` for one that is nowhere."""
+
+    state: str
+    drop_ins: tuple[str, ...] = ()
+
+
 @dataclass
 class Seen:
     """What a host answered. A path, user or group that is asked for and not in here is not on the host.
@@ -117,7 +125,7 @@ class Seen:
     targets: dict[str, str] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
     unread: dict[str, str] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
+    units: dict[str, UnitSeen] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     groups: dict[str, GroupSeen] = field(default_factory=dict)
     keys: dict[str, dict[str, list[str]]] = field(default_factory=dict)

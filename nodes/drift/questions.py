@@ -9,13 +9,13 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 
-from nodes.drift.model import Account, Answer, Block, GroupSeen, Node, NotUnderstood, Question
+from nodes.drift.model import Account, Answer, Block, GroupSeen, Node, NotUnderstood, Question, UnitSeen
 
 #: Reading somebody else's files needs root; what is asked here must not be felt by what runs there.
 _CALM = ("sudo", "-n", "nice", "-n19", "ionice", "-c3", "timeout", "60")
 _EACH = ("xargs", "-0", "-r")
 _STAT = ("stat", r"--printf=%n\0%f\0%u\0%U\0%g\0%G\0%s\0", "--")
-_UNIT = ("systemctl", "show", "--no-pager", "--property=Id,LoadState,UnitFileState", "--")
+_UNIT = ("systemctl", "show", "--no-pager", "--property=Id,LoadState,UnitFileState,DropInPaths", "--")
 #: Prints name and contents, as base64, of regular files: those that are named, and those in folders that are named.
 _READ = (
     'for one do if [ -d "$one" ] && [ ! -L "$one" ]; then set -- "$one"/*; else set -- "$one"; fi;'
@@ -155,8 +155,8 @@ def read_bodies(question: Question, answer: Answer) -> dict[str, bytes]:
     return found
 
 
-def read_units(question: Question, answer: Answer, names: Sequence[str]) -> dict[str, str]:
-    """Whether each unit is enabled, in systemd's word; `not-found` for one that is nowhere. Blocks come as asked for."""
+def read_units(question: Question, answer: Answer, names: Sequence[str]) -> dict[str, UnitSeen]:
+    """Blocks come as asked for."""
     blocks_ = [block for block in _text(question, answer).strip().split("\n\n") if block]
     if len(blocks_) != len(names):
         raise _wrong(question, answer, f"{len(names)} units were asked for, {len(blocks_)} are in it")
@@ -165,8 +165,8 @@ def read_units(question: Question, answer: Answer, names: Sequence[str]) -> dict
         values = dict(line.partition("=")[::2] for line in block.splitlines())
         if not {"Id", "LoadState"} <= values.keys():
             raise _wrong(question, answer, f"the state of {name[:200]} is not in it")
-        state = values.get("UnitFileState", "")
-        found[name] = state or ("not-found" if values["LoadState"] == "not-found" else "")
+        state = values.get("UnitFileState", "") or ("not-found" if values["LoadState"] == "not-found" else "")
+        found[name] = UnitSeen(state, tuple(values.get("DropInPaths", "").split()))
     return found
 
 

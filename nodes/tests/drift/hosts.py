@@ -30,6 +30,7 @@ class Machine:
     """This machine's files, with units, users and devices of its own."""
 
     units: Mapping[str, str] = field(default_factory=dict)
+    drop_ins: Sequence[str] = ()
     accounts: str = ""
     groups: str = ""
     devices: Sequence[Mapping[str, str]] = ()
@@ -51,7 +52,7 @@ class Machine:
     def _unit(self, name: str) -> str:
         state = self.units.get(name)
         load = "not-found" if state is None else "masked" if state == "masked" else "loaded"
-        return f"Id={name}\nLoadState={load}\nUnitFileState={state or ''}\n"
+        return f"Id={name}\nLoadState={load}\nUnitFileState={state or ''}\nDropInPaths={' '.join(self.drop_ins)}\n"
 
     def compared(self, config: dict[str, Any], arguments: list[str] | None = None, **over: Any) -> Comparison:
         wanted = expect(ignition(config), over.pop("shown", None))

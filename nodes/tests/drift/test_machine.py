@@ -51,6 +51,20 @@ def test_a_unit_whose_file_is_gone_is_one_difference() -> None:
     ]
 
 
+def test_drop_ins_that_were_added_are_named() -> None:
+    folder = "/etc/systemd/system"
+    mine = f"{folder}/a.service.d/10-mine.conf"
+    added = [f"{folder}/a.service.d/override.conf", f"{folder}.control/a.service.d/50-CPUWeight.conf"]
+    others = ["/usr/lib/systemd/system/service.d/10-timeout.conf", f"{folder}/a.service.d/50-fleetui-image.conf"]
+    machine = Machine(units={"a.service": "enabled"}, drop_ins=[mine, *added, *others])
+    wanted = {"name": "a.service", "dropins": [{"name": "10-mine.conf", "contents": "[Service]\nNice=1\n"}]}
+    # The declared one is on no disk here.
+    assert set(named(machine.compared(units(wanted)))) == {
+        ("missing", mine, "in_place"),
+        *(("present", path, "in_place") for path in added),
+    }
+
+
 def test_a_masked_unit_is_a_link_to_nowhere() -> None:
     wanted = expect(ignition(units({"name": "a.service", "mask": True, "enabled": False})))
     assert [(one.kind, one.target) for one in wanted.places] == [("link", "/dev/null")]
