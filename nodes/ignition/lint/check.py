@@ -57,8 +57,12 @@ def lint(
     `allowed` are ids of rules that are passed over: JSON has no comments to say it.
     """
     raw = to_bytes(source) if isinstance(source, str) else source
-    if raw.lstrip().startswith(b"{") and validate_document(raw, limits=limits).config is not None:
-        return lint_document(raw, platform=platform, allowed=allowed, limits=limits)
+    if raw.lstrip().startswith(b"{"):
+        validation = validate_document(raw, limits=limits)
+        if validation.config is not None:
+            return lint_document(raw, platform=platform, allowed=allowed, limits=limits)
+        if validation.advice:
+            return Linted(error=f"{validation.error}\n{validation.advice}")
     conversion = convert(raw, files=files, limits=limits)
     return lint_conversion(conversion, raw, platform=platform, allowed=allowed, limits=limits)
 

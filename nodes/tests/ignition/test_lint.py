@@ -154,6 +154,7 @@ def test_what_cannot_be_converted() -> None:
     assert (looked.findings, looked.error) == ([], "config generated was invalid")
     assert lint_conversion(convert(source), source).error == looked.error
     assert lint("").error is not None
+    assert "Write the config as Butane" in str(lint('{"ignition":{"version":"2.2.0"}}').error), "how to move"
     assert lint_document('{"ignition":{"version":"2.2.0"}}').error == "unsupported config version"
     assert lint_document('{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"a"}]}}').error
 
