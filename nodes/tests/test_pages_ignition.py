@@ -177,7 +177,9 @@ class TestVersion:
         assert "Approve version 1" in text_of(signed_in(approver).get(page))
         assert "Approve version 1" not in text_of(signed_in(cast.operator).get(page))
         signed_in(approver).post(url("ignition_approve", "edge", 1), {"return": "1", "reason": "rude"})
-        assert "rude" in text_of(signed_in(cast.operator).get(page))
+        returned = text_of(signed_in(cast.operator).get(page))
+        assert "rude" in returned
+        assert "user:" not in returned, "people know names"
         signed_in(cast.operator).post(url("ignition_submit", "edge", 1))
         signed_in(approver).post(url("ignition_approve", "edge", 1), {"reason": "fine"})
         assert IgnitionVersion.objects.get().state == "approved"

@@ -58,6 +58,7 @@ class TestPoolAndNode:
         rendered = text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=rendered&node=web-1"))
         assert "%5Bsecret%20join%5D%20ntp.example.org" in rendered
         assert "ntp.example.org" in text_of(browser.get(url("node_ignition", "web-1")))
+        assert "user:" not in text_of(browser.get(url("node_ignition", "web-1"))), "people know names"
         browser.post(url("node_ignition_value", "web-1"), {"name": "ntp", "delete": "1"})
         assert [row.name for row in IgnitionValue.objects.all()] == ["join"]
         assert "no name of a variable" in text_of(
