@@ -15,7 +15,7 @@ from nodes.models.git import FollowState
 from nodes.services.git import following, secrets
 from nodes.tests.cast import Cast
 from nodes.tests.git.repositories import GOOD, make_work
-from nodes.tests.make import make_config, principal
+from nodes.tests.make import make_config, make_version, principal
 from nodes.tests.pages import signed_in, text_of, url
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +69,16 @@ def test_each_state_is_said(config: IgnitionConfig, cast: Cast, state: FollowSta
     assert ("Follow the new history" in page) == (state == "rewritten")
     assert ("Trust this host key" in page) == (state == "host_key")
     assert "Trust this host key" not in text_of(signed_in(cast.viewer).get(url("ignition_git", "edge")))
+
+
+def test_a_version_is_not_edited_here_while_git_is_followed(config: IgnitionConfig, cast: Cast) -> None:
+    make_version(config, source=GOOD.replace("- name: core", "- name: [core]"))
+    page, browser = url("ignition_version", "edge", 1), signed_in(cast.operator)
+    assert "Edit as next version" in text_of(browser.get(page))
+    follow(config, cast)
+    told = text_of(browser.get(page))
+    assert "Edit as next version" not in told
+    assert "Push a commit that converts." in told
 
 
 def test_the_page_follows_what_a_look_finds(config: IgnitionConfig, cast: Cast) -> None:

@@ -15,7 +15,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence
-from nodes.models import IgnitionVersion, Node, Pool
+from nodes.models import GitFollow, IgnitionVersion, Node, Pool
 from nodes.models.ignition import TRANSITIONS, ReviewState
 from nodes.services.ignition import rights
 from nodes.services.ignition.check import check
@@ -112,8 +112,10 @@ def _rights(principal: Principal, version: IgnitionVersion) -> dict[str, Any]:
     may_edit = rights.may_on(principal, "ignition.edit", pools)
     may_approve = rights.may_on(principal, "ignition.approve", pools)
     own = own_part(version, principal)
+    follows = GitFollow.objects.filter(config=version.config).exists()
     return {
-        "may_edit": may_edit,
+        "follows": follows,
+        "may_write": may_edit and not follows,
         "may_submit": may_edit and version.is_valid and version.state == ReviewState.DRAFT,
         "may_approve": may_approve and own is None and ReviewState.APPROVED in onward,
         "may_return": may_approve and version.state == ReviewState.IN_REVIEW,
