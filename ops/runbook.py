@@ -37,7 +37,7 @@ _ALL: Final = (
     Task(OS_UPDATE, ("upgrade",), 30),
     Task(CONTAINER_UPDATE, ("container_update", "auto_update"), 30),
     # When one is due depends on the certificates, which are told of by themselves.
-    Task("certificate_renewal", ("certbot_renew",), 0),
+    Task("certificate_renewal", ("certbot_renew", "kubeadm_renew"), 0),
     Task(BACKUP, ("backup",), 0),
     Task(RESTORE_DRILL, ("restore_drill",), 0),
     Task("node_replacement", ("replace",), 0),

@@ -49,8 +49,17 @@ class Cluster:
     def post(self, path: str, body: Any) -> dict[str, Any]:
         return self.call("POST", path, body)
 
-    def add_node(self, name: str = "", *, boot_id: str = "", machine_id: str = "x", ready: str = "True") -> str:
+    def add_node(
+        self,
+        name: str = "",
+        *,
+        boot_id: str = "",
+        machine_id: str = "x",
+        ready: str = "True",
+        is_control_plane: bool = False,
+    ) -> str:
         """A node, with the status that its kubelet would write."""
+        labels = {"node-role.kubernetes.io/control-plane": ""} if is_control_plane else {}
         name = name or f"{self.space}-{len(self.nodes) + 1}"
         self.nodes.append(name)
         self.post(
@@ -58,7 +67,7 @@ class Cluster:
             {
                 "apiVersion": "v1",
                 "kind": "Node",
-                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}},
             },
         )
         self.set_status(name, boot_id=boot_id, machine_id=machine_id, ready=ready)

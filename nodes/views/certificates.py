@@ -25,6 +25,7 @@ from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
 from nodes.certificates import time_finding
 from nodes.filters import CERTIFICATE_STATES, CertificateFilter
+from nodes.hosts.drivers.kubeadm_commands import CERTIFICATES, ROOT
 from nodes.models import NEVER, Certificate, CertificateSource, Node, Pool
 from nodes.services.certificates.looks import request_look, source_of
 from nodes.tasks import nudge_certificates
@@ -52,6 +53,8 @@ CHIPS = (
 SOON = timedelta(days=30)
 MONTHS = 12
 SHOWN_A_MONTH = 5
+#: What kubeadm calls a certificate, by its place.
+_OF_KUBEADM = {f"{ROOT}/{one.path}": name for name, one in CERTIFICATES.items()}
 _LIVE = "/etc/letsencrypt/live/"
 _SPANS = ("7d", "14d", "30d", "60d")
 
@@ -99,6 +102,7 @@ def shown(row: Certificate, now: datetime) -> dict[str, Any]:
         "ends_word": word,
         "name": row.subject.removeprefix("CN=") or row.fingerprint[:12],
         "certbot_name": _certbot_name(row),
+        "kubeadm_name": "" if row.is_ca else _OF_KUBEADM.get(row.place, ""),
         "names": ", ".join(row.names[:3]),
         "more_names": max(len(row.names) - 3, 0),
         "findings": [

@@ -13,6 +13,7 @@ from ops.actions.drain import DRAIN, UNCORDON
 from ops.actions.drill import RESTORE_DRILL
 from ops.actions.images import AUTO_UPDATE, AUTO_UPDATE_CHECK, IMAGE_PRUNE, IMAGE_PULL
 from ops.actions.kargs import KARGS
+from ops.actions.kubeadm import KUBEADM_RENEW
 from ops.actions.looking import CHECK, REFRESH
 from ops.actions.ostree import ROLLBACK, UPGRADE
 from ops.actions.replace import REPLACE
@@ -35,6 +36,7 @@ _ALL: dict[str, Action] = {
             AUTO_UPDATE_CHECK,
             AUTO_UPDATE,
             CERTBOT_RENEW,
+            KUBEADM_RENEW,
         ),
     )
 }

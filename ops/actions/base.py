@@ -156,6 +156,10 @@ class Cluster(Protocol):
 
     def node(self) -> ClusterNode: ...
 
+    def control_planes(self) -> Sequence[ClusterNode]:
+        """The nodes of the control plane, this one among them."""
+        ...
+
     def pods(self) -> list[Pod]: ...
 
     def budgets(self) -> Sequence[Budget]: ...
@@ -343,8 +347,9 @@ class Action:
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
     What is done `on` the cluster, or `on` the machine as a whole, needs no host that answers; `on` a Deployment it is done to
-    no node at all. `permission` is what it takes to ask for it; what takes one of its own has a page and an endpoint of its own
-    too, and is not asked for as an operation on nodes. `needs` are permissions that it takes besides.
+    no node at all. What `asks_cluster` goes by what the cluster says of the node too, where FleetUI reaches it.
+    `permission` is what it takes to ask for it; what takes one of its own has a page and an endpoint of its own too, and is
+    not asked for as an operation on nodes. `needs` are permissions that it takes besides.
     """
 
     kind: str
@@ -363,6 +368,7 @@ class Action:
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
     on: Literal["host", "cluster", "deployment", "machine"] = "host"
+    asks_cluster: bool = False
 
     @property
     def drains(self) -> bool:

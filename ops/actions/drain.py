@@ -62,7 +62,7 @@ def _own_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def drains(plan: Mapping[str, Any]) -> bool:
-    """Whether the plan names a node of a cluster that is drained."""
+    """Whether the plan names a node of a cluster: one that is drained, where the kind drains."""
     return bool(plan.get("cluster"))
 
 

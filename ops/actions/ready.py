@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops.actions.base import Checks, Context, Step
@@ -12,10 +12,15 @@ from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check, blocked, booted_of, key_of, named, staged_of, unchanged_since
 
 
-def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lambda _ctx: {}) -> Step:
+def preflight(
+    checks: Checks,
+    see: Callable[[Context], Mapping[str, Any]] = lambda _ctx: {},
+    ask_cluster: Callable[[Context, Mapping[str, Any]], Sequence[Check]] = lambda ctx, _seen: drain_checks(ctx),
+) -> Step:
     """A step that runs `checks(facts, measured, params, plan)` on a look of this moment, and remembers what was before.
 
-    `see` asks the host for more than a look has; the checks find it among the facts, and later steps as `seen`.
+    `see` asks the host for more than a look has; the checks find it among the facts, and later steps as `seen`. Where the
+    plan names a node of a cluster, `ask_cluster` asks that.
     """
 
     def run(ctx: Context) -> Outcome:
@@ -25,7 +30,7 @@ def preflight(checks: Checks, see: Callable[[Context], Mapping[str, Any]] = lamb
         found = [Check("read_now"), unchanged_since(ctx.plan.get("frozen", {}), document)]
         found += checks(document, measured.as_json(), ctx.params, ctx.plan)
         if drains(ctx.plan):
-            found += drain_checks(ctx)
+            found += ask_cluster(ctx, seen)
         if not facts.boot.boot_id:
             found.append(Check("boot_id_unknown", "block"))
         for check in found:

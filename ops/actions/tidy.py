@@ -2,11 +2,11 @@
 
 What there is to take back stands in the memory: `staged` (the key of what we staged; taken back unless the operation
 went well), `order` (the id of the deployment that we put first; likewise), `image` (the drop-in of a container's unit;
-likewise), `hold` (the file that keeps the update agent still), `units` (transient units that ran our commands), `cordon` (the
-name of the cluster node that we cordoned, or were about to; a drain that went well keeps it, and says so in `cordon_kept`),
-`offer` (the config that was made ready for a new machine),
-`upload` (a backup was begun at its target), `on_host` (files of a backup that its script takes away itself, unless the host
-restarts in the middle of it). Cordon and offer go first: they need no host that answers.
+likewise), `manifests` (static pods may lack their manifests, which lie aside), `hold` (the file that keeps the update agent
+still), `units` (transient units that ran our commands), `cordon` (the name of the cluster node that we cordoned, or were
+about to; a drain that went well keeps it, and says so in `cordon_kept`), `offer` (the config that was made ready for a new
+machine), `upload` (a backup was begun at its target), `on_host` (files of a backup that its script takes away itself, unless
+the host restarts in the middle of it). Cordon and offer go first: they need no host that answers.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
         found.append("order")
     if memory.get("image") and _ending(memory) != State.SUCCEEDED:
         found.append("image")
+    if memory.get("manifests"):
+        found.append("manifests")
     if memory.get("hold"):
         found.append("hold")
     if memory.get("upload"):
@@ -83,6 +85,7 @@ def tidy(ctx: Context) -> Outcome:
         "staged": _staged,
         "order": _order,
         "image": _image,
+        "manifests": _manifests,
         "hold": _hold,
         "units": _units,
     }
@@ -184,6 +187,21 @@ def _image(ctx: Context) -> Outcome:
         effect(ctx, Command(("sudo", "-n", "systemctl", "--no-block", "restart", unit)))
     ctx.log.note("image_taken_back", path=left["path"])
     return Wait(ctx.now, "tidies", memory={"image": {}})
+
+
+def _manifests(ctx: Context) -> Outcome:
+    """A restart of static pods comes to its end by itself; where it was killed, or the host restarted, they are put back."""
+    if _runs(ctx):
+        return Wait(ctx.now + LOOK_AGAIN, "transaction_ends", {"transaction": ", ".join(ctx.memory["units"])})
+    result = effect(ctx, ctx.driver.command("kubeadm_back"))
+    if result.exit_status == BOOT_CHANGED_STATUS:
+        facts, _measured = ctx.host.look()
+        return Wait(ctx.now, "tidies", memory={"boot_id": facts.boot.boot_id, "units": []})
+    if result.exit_status:
+        ctx.log.note("manifests_not_back", status=result.exit_status, said=said(result))
+        return Wait(ctx.now + timedelta(seconds=30), "tidies")
+    ctx.log.output("out", result.stdout.decode("utf-8", "replace"))
+    return Wait(ctx.now, "tidies", memory={"manifests": False})
 
 
 def _names(ctx: Context) -> list[str]:

@@ -87,6 +87,9 @@ class StepCluster(_AtCluster):
             raise ClusterError("replaced", name=self.name)
         return found
 
+    def control_planes(self) -> Sequence[ClusterNode]:
+        return [one for one in self._api().nodes() if one.is_control_plane]
+
     def pods(self) -> list[Pod]:
         return list(self._api().pods(self.name))
 

@@ -65,7 +65,7 @@ def plan_for(nodes: Sequence[Node], *, kind: str, params: Mapping[str, Any], now
         gates=gates_on(nodes, now) if action.kind in GATED else {},
         expected=expected(kind, {node.pool_id for node in nodes}, params, now),
         outside=action.outside(params),
-        clusters=in_clusters(nodes) if action.drains or action.on == "cluster" else InClusters(),
+        clusters=in_clusters(nodes) if action.drains or action.asks_cluster or action.on == "cluster" else InClusters(),
         replacing=Replacing.of(nodes) if action.on == "machine" else Replacing(),
     )
     return [_plan(node, action, params, known, now) for node in nodes]
@@ -149,7 +149,7 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
         is_control_plane=text(facts, "kubernetes", "role") == "control-plane",
         changes=changes,
         expected=known.expected.get(node.pool_id),
-        cluster=there.place if action.drains and params.get("drain", True) else {},
+        cluster=there.place if action.asks_cluster or (action.drains and params.get("drain", True)) else {},
     )
 
 

@@ -118,7 +118,8 @@ class Machine(OneHost):
     def left_behind(self) -> list[str]:
         """What of ours is on the host."""
         units = [name for name in self.host.units if name.startswith("fleetui-")]
-        files = [path for path in self.host.written if path.startswith("/run/") and "fleetui" in path]
+        ours = ("/run/", "/etc/kubernetes/")
+        files = [path for path in self.host.written if path.startswith(ours) and "fleetui" in path]
         masked = [name for name, state in self.host.unit_states.items() if state == "masked"]
         return [*units, *files, *masked]
 

@@ -54,6 +54,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "auto_update_check": {},
     "auto_update": {},
     "certbot_renew": {"certificate": "shop.example.org", "force": True},
+    "kubeadm_renew": {},
     "zincati_pause": {},
     "zincati_resume": {},
     "drain": {},
@@ -62,6 +63,9 @@ PARAMS: dict[str, dict[str, Any]] = {
 FLATCAR = HostPlan(
     "ingress-01", "ingress", role="edge", os="flatcar", stream="flatcar/stable", strategy="reboot", versions_behind=1
 )
+#: Kinds that need a host of another role.
+CONTROL_PLANE = HostPlan("k8s-control-01", "k8s-control", role="k8s-control", versions_behind=1)
+HOSTS = {"kubeadm_renew": CONTROL_PLANE}
 FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
     "upgrade": {"soak_s": 0},
     "rollback": {"soak_s": 0},
@@ -103,7 +107,7 @@ class Run:
     ) -> None:
         self.kind, self.now = kind, START
         patch.setattr(clock, "now", lambda: self.now)
-        self.machine = Machine(host)
+        self.machine = Machine(host or HOSTS.get(kind))
         if host:
             # A boot is marked as good after a while.
             self.machine.ahead_s = lambda: (self.now - START).total_seconds()

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from fleetui.access.principals import Principal
 from nodes.hosts import drivers
-from nodes.models import Node
+from nodes.models import Facts, Node
 from ops import actions, wording
 from ops.models import Operation, PoolProvisioner
 from ops.services.clusters.nodes import in_clusters
@@ -35,6 +35,7 @@ _ICONS = {
     "auto_update_check": "search",
     "auto_update": "refresh",
     "certbot_renew": "certificate",
+    "kubeadm_renew": "certificate",
     "drain": "logout",
     "uncordon": "player-play",
     "replace": "cpu",
@@ -77,6 +78,7 @@ def node_operations(principal: Principal, node: Node | None) -> dict[str, Any]:
         if _OF_CONTAINERS[0] in kinds
         else [],
         "may_renew_by_certbot": "certbot_renew" in kinds,
+        "may_renew_by_kubeadm": "kubeadm_renew" in kinds,
         "may_replace": "replace" in kinds,
         "last_operations": [shown(row) for row in rows],
         "holds": holds_shown(principal, node=node),
@@ -95,6 +97,10 @@ def _is_supported(node: Node, kind: str, in_cluster: bool) -> bool:  # noqa: FBT
         return node.pool_id is not None and PoolProvisioner.objects.filter(pool=node.pool_id).exists()
     if node.os_family not in drivers.families():
         return False
+    if kind == "kubeadm_renew":
+        facts = Facts.objects.filter(node=node, pk=node.facts_id or 0)
+        if "control-plane" not in facts.values_list("document__kubernetes__role", flat=True):
+            return False
     capabilities = drivers.get(node.os_family).capabilities
     needed = [capabilities.get(name) for name in actions.get(kind).capabilities]
     return all(capability is not None and capability.supported for capability in needed)

@@ -20,6 +20,7 @@ from fleetui.core import clock
 from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import take_error
 from nodes.hosts import drivers
+from nodes.hosts.drivers.kubeadm_commands import ALL, CERTIFICATES
 from nodes.hosts.drivers.podman_commands import LONGEST_FOLLOW_S, MOST_LOG_LINES
 from nodes.models import ContainerOnNode, Facts, Node
 from nodes.views.links import list_url
@@ -90,6 +91,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "container_logs": ("container", "lines", "seconds"),
     "image_pull": ("image",),
     "certbot_renew": ("certificate", "endpoint", "reload", "force"),
+    "kubeadm_renew": ("certificate",),
 }
 #: Without these nothing can be planned: the form is asked for them first.
 ASKED_FIRST = {
@@ -281,6 +283,15 @@ class PlanForm(forms.Form):
             del self.fields[name]
         if "," not in str(self.data.get("ids", "")):
             del self.fields["stop_after"]
+        if kind == "kubeadm_renew":
+            self.fields["certificate"] = forms.ChoiceField(
+                label=_("Certificate"),
+                required=False,
+                choices=[(ALL, _("All that kubeadm renews")), *((name, name) for name in sorted(CERTIFICATES))],
+                help_text=_(
+                    "kubeadm renews it whether it is due or not, and the static pods that hold it are restarted."
+                ),
+            )
         first = ASKED_FIRST.get(kind, ())
         #: Whether all that a plan needs is there.
         self.is_complete = not first or any(str(self.data.get(name, "")).strip() for name in first)

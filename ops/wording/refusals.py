@@ -96,6 +96,10 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
         _("%(value)s is not the name of a certificate."),
         _("Give that of its folder in /etc/letsencrypt/live, of letters, digits and ._- only."),
     ),
+    "not_of_kubeadm": (
+        _("%(value)s is no certificate that kubeadm renews."),
+        _("Leave it out for all of them, or give one of %(known)s."),
+    ),
     "not_an_endpoint": (
         _("%(value)s is not a TLS endpoint."),
         _("Give HOST:PORT, as it stands in the list of endpoints."),

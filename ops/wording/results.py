@@ -340,6 +340,7 @@ LEFTOVERS: dict[str, Promise] = {
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
     "image": _("the changed image of a container"),
+    "manifests": _("manifests of static pods outside of their folder"),
     "hold": _("the hold on the update agent"),
     "units": _("units that ran its commands"),
 }

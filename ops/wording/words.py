@@ -26,6 +26,7 @@ KINDS: dict[str, Promise] = {
     "auto_update_check": _("Ask what podman auto-update would do"),
     "auto_update": _("Run podman auto-update"),
     "certbot_renew": _("Renew a certificate by Certbot"),
+    "kubeadm_renew": _("Renew certificates by kubeadm"),
     "drain": _("Drain"),
     "uncordon": _("Uncordon"),
     "replace": _("Replace the machine"),

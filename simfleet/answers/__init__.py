@@ -5,6 +5,7 @@ from simfleet.answers import (
     containers,
     files,
     flatcar,
+    kubeadm,
     machine,
     rpmostree,
     services,
@@ -16,7 +17,7 @@ from simfleet.answers import (
 from simfleet.answers.base import OWN, Answer, Call, answer
 
 __all__ = [
-    "Answer", "Call", "answer", "born", "containers", "files", "flatcar", "machine", "rpmostree", "services", "shell", "systemd",
+    "Answer", "Call", "answer", "born", "containers", "files", "flatcar", "kubeadm", "machine", "rpmostree", "services", "shell", "systemd",
     "text_tools", "units",
 ]  # fmt: skip
 

@@ -17,6 +17,8 @@ from simfleet.model import Host
 
 #: What Certbot calls the one of hosts outside of clusters.
 NAME = "shop.example.org"
+PKI = "/etc/kubernetes/pki/"
+_CONFIGS = "/etc/kubernetes/"
 LIVE = f"/etc/letsencrypt/live/{NAME}/fullchain.pem"
 VERSION = "certbot 4.1.1"
 _DAY = 86_400
@@ -28,6 +30,12 @@ _KUBEADM = (
     ("front-proxy-client.crt", "front-proxy-client", "front-proxy-ca", ()),
     ("etcd/server.crt", "", "etcd-ca", ("localhost", "127.0.0.1")),
     ("etcd/peer.crt", "", "etcd-ca", ("localhost", "127.0.0.1")),
+)
+#: In kubeconfigs, on control planes alone.
+_KUBECONFIGS = (
+    (f"{_CONFIGS}admin.conf", "kubernetes-admin", "kubernetes", ()),
+    (f"{_CONFIGS}controller-manager.conf", "system:kube-controller-manager", "kubernetes", ()),
+    (f"{_CONFIGS}scheduler.conf", "system:kube-scheduler", "kubernetes", ()),
 )
 _CAS = (("ca.crt", "kubernetes"), ("front-proxy-ca.crt", "front-proxy-ca"), ("etcd/ca.crt", "etcd-ca"))
 
@@ -81,14 +89,28 @@ def files(host: Host, now: float) -> list[tuple[str, str, str]]:
         begins = born - (62 + _spread(host, 20)) * _DAY
         made.append(("certbot", LIVE, (NAME, "R11", (NAME, f"www.{NAME}"), begins, 90, host.name)))
     else:
-        base, scope, begins = "/etc/kubernetes/pki/", f"cluster/{host.seed}", born - (200 + _spread(host, 150)) * _DAY
+        base, scope, begins = PKI, _scope(host), born - (200 + _spread(host, 150)) * _DAY
         made += [("k8s", base + path, (name, name, (), _OF_OLD, 3650, scope)) for path, name in _CAS]
         for path, subject, issuer, names in _KUBEADM:
             made.append(("k8s", base + path, (subject or host.name, issuer, names, begins, 365, scope)))
+        for path, subject, issuer, names in _KUBECONFIGS if host.plan.role == "k8s-control" else ():
+            made.append(("kubeconfig", path, (subject, issuer, names, begins, 365, scope)))
     for _label, path, words in made:
         if path not in host.written:
             host.written[path] = pem(*words)
     return [(label, path, host.written[path]) for label, path, _words in made]
+
+
+def _scope(host: Host) -> str:
+    """Those of one cluster have one authority."""
+    return f"cluster/{host.seed}"
+
+
+def renewed(host: Host, path: str, now: int) -> None:
+    """A certificate of kubeadm anew, by the authority of before."""
+    known = {PKI + one[0]: one for one in _KUBEADM} | {one[0]: one for one in _KUBECONFIGS}
+    _path, subject, issuer, names = known[path]
+    host.written[path] = pem(subject or host.name, issuer, names, now - 300, 365, _scope(host))
 
 
 def listed(call: Call) -> Answer:

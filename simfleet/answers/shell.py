@@ -9,6 +9,7 @@ from functools import lru_cache
 from simfleet.answers.base import Answer, Call, answer, command, fail
 from simfleet.answers.certificates import listed, of_certbot
 from simfleet.answers.containers import OF_CONTAINERS, written_units
+from simfleet.answers.kubeadm import OF_KUBEADM
 from simfleet.answers.machine import nic_drivers
 from simfleet.answers.services import connect
 from simfleet.answers.units import unit
@@ -184,6 +185,8 @@ async def shell(call: Call) -> Answer:
             return listed(call)
         if call.args[2:3] == ("fleetui-certbot",):
             return of_certbot(call)
+        if call.args[2:3] and call.args[2] in OF_KUBEADM:
+            return await OF_KUBEADM[call.args[2]](call)
         if call.args[1].startswith(INVOCATION):
             return await same_invocation(call)
         if GUARD in call.args[1] and call.args[1].rstrip().endswith('exec "$@"'):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from nodes.hosts.drivers import units
+from nodes.hosts.drivers import kubeadm_commands, units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused
 from nodes.hosts.drivers.making import made, text
 from nodes.hosts.drivers.ostree_commands import CAPABILITIES as ALL
@@ -90,4 +90,5 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "unit_shown": units.shown,
     "unit_restart": units.restart,
     "unit_journal": units.journal,
+    **kubeadm_commands.MAKERS,
 }

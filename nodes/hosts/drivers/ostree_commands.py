@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from nodes.hosts.drivers import certbot_commands, kernel_arguments, podman_commands, units
+from nodes.hosts.drivers import certbot_commands, kernel_arguments, kubeadm_commands, podman_commands, units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Fence
 from nodes.hosts.drivers.making import made, text
 
@@ -51,6 +51,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     "unit_restart": Capability(supported=True, disruptive=True),
     "containers": Capability(supported=True, disruptive=True),
     "certbot": Capability(supported=True),
+    "kubeadm": Capability(supported=True, disruptive=True),
     "hold": Capability(supported=True),
     "zincati_pause": Capability(supported=True),
     "zincati_resume": Capability(supported=True),
@@ -239,6 +240,7 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "unit_journal": units.journal,
     **podman_commands.MAKERS,
     **certbot_commands.MAKERS,
+    **kubeadm_commands.MAKERS,
     "hold": _hold,
     "release": _release,
     "zincati_pause": _zincati_pause,
