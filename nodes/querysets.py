@@ -259,7 +259,7 @@ class CertificateSourceQuerySet(models.QuerySet[Any]):
             pk=models.OuterRef("node"), lifecycle__in=["active", "maintenance"], reachability="reachable"
         )
         # Not a join, as for drift.
-        return self.filter(free, Q(node=None) | models.Exists(answers), due_at__lte=now)
+        return self.filter(free, Q(node=None) | models.Exists(answers), cluster=None, due_at__lte=now)
 
 
 class CertificateQuerySet(CappedCount, models.QuerySet[Any]):
@@ -271,10 +271,11 @@ class CertificateQuerySet(CappedCount, models.QuerySet[Any]):
         return self.filter(models.Exists(sources.filter(pk=models.OuterRef("source_id"))))
 
     def with_names(self) -> Self:
-        """With where it lies: `node_name` or `endpoint_host` and `endpoint_port`, and `pool_name`."""
+        """With where it lies: `node_name`, `cluster_name` or `endpoint_host` and `endpoint_port`, and `pool_name`."""
         return self.annotate(
             source_kind=models.F("source__kind"),
             node_name=models.F("source__node__name"),
+            cluster_name=models.F("source__cluster__name"),
             endpoint_host=models.F("source__host"),
             endpoint_port=models.F("source__port"),
             pool_name=Coalesce("source__node__pool__name", "source__pool__name"),

@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from ops import backup_urls, replacement_urls
-from ops.api import clusters, deployments, findings, governance, holds, pool_checks, requests, runbook, schedules
+from ops.api import (
+    clusters,
+    deployments,
+    findings,
+    governance,
+    holds,
+    issued,
+    pool_checks,
+    requests,
+    runbook,
+    schedules,
+)
 from ops.api import operations as api
 
 urlpatterns: list[URLPattern] = [
@@ -62,6 +73,12 @@ urlpatterns: list[URLPattern] = [
     path("v1/clusters/<str:name>/access/", clusters.AccessDetail.as_view(), name="cluster-access"),
     path("v1/clusters/<str:name>/access/look/", clusters.AccessLook.as_view(), name="cluster-access-look"),
     path("v1/clusters/<str:name>/nodes/", clusters.ClusterNodes.as_view(), name="cluster-nodes"),
+    path("v1/clusters/<str:name>/certificates/", issued.IssuedList.as_view(), name="cluster-certificates"),
+    path(
+        "v1/clusters/<str:name>/certificates/<str:namespace>/<str:certificate>/renew/",
+        issued.IssuedRenew.as_view(),
+        name="cluster-certificate-renew",
+    ),
     path("v1/clusters/<str:name>/deployments/", deployments.DeploymentList.as_view(), name="cluster-deployments"),
     path(
         "v1/clusters/<str:name>/deployments/<str:namespace>/<str:deployment>/image/",

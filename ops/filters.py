@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
 from ops import actions
-from ops.models import ClusterDeployment, ClusterNode, Operation, VersionHold
+from ops.models import ClusterCertificate, ClusterDeployment, ClusterNode, Operation, VersionHold
 from ops.states import ACTIVE, State
 from ops.wording.deployments import ROLLOUTS
 
@@ -85,6 +85,17 @@ class ClusterDeploymentFilter(FilterSet):
 
     class Meta:
         model = ClusterDeployment
+        fields: list[str] = []
+
+
+class ClusterCertificateFilter(FilterSet):
+    """Filters of the Certificates of cert-manager in a cluster."""
+
+    namespace = ListFilter("namespace", help_text="Namespaces.")
+    name = ListFilter("name", help_text="Names of Certificates.")
+
+    class Meta:
+        model = ClusterCertificate
         fields: list[str] = []
 
 

@@ -6,7 +6,7 @@ from django.urls import path
 
 from ops import backup_urls, replacement_urls
 from ops.palette import palette
-from ops.views import clusters, control, deployments, findings, holds, pool_checks, runbook, schedules
+from ops.views import clusters, control, deployments, findings, holds, issued, pool_checks, runbook, schedules
 from ops.views.approvals import approval_queue, decide_request
 from ops.views.detail import operation_log, operation_page
 from ops.views.limits import limit_edit, limit_list
@@ -35,6 +35,7 @@ urlpatterns = [
     path("clusters/<str:name>/access/", clusters.cluster_access, name="cluster_access"),
     path("clusters/<str:name>/access/delete/", clusters.cluster_access_delete, name="cluster_access_delete"),
     path("clusters/<str:name>/access/look/", clusters.cluster_look, name="cluster_look"),
+    path("clusters/<str:name>/certificates/<str:namespace>/<str:certificate>/", issued.issued_page, name="issued"),
     path(
         "clusters/<str:name>/deployments/<str:namespace>/<str:deployment>/",
         deployments.deployment_page,

@@ -51,7 +51,16 @@ _BUDGET = re.compile(r"/apis/policy/v1/namespaces/(?P<space>[^/]+)/poddisruption
 _APPS = re.compile(
     r"/apis/apps/v1/namespaces/(?P<space>[^/]+)/(?P<kind>deployments|replicasets)(?:/(?P<name>[^/]+)(?P<sub>/status)?)?\Z"
 )
-_GROUPS = {"deployments": "deployments.apps", "replicasets": "replicasets.apps"}
+_ISSUED = re.compile(
+    r"/apis/cert-manager\.io/v1(?:/namespaces/(?P<space>[^/]+))?"
+    r"(?:/(?P<kind>certificates|certificaterequests)(?:/(?P<name>[^/]+)(?P<sub>/status)?)?)?\Z"
+)
+_GROUPS = {
+    "deployments": "deployments.apps",
+    "replicasets": "replicasets.apps",
+    "certificates": "certificates.cert-manager.io",
+    "certificaterequests": "certificaterequests.cert-manager.io",
+}
 _SPACE = re.compile(r"/api/v1/namespaces/(?P<name>[^/]+)\Z")
 
 
@@ -86,6 +95,10 @@ class Api:
     poddisruptionbudgets: dict[str, Document] = field(default_factory=dict)
     deployments: dict[str, Document] = field(default_factory=dict)
     replicasets: dict[str, Document] = field(default_factory=dict)
+    certificates: dict[str, Document] = field(default_factory=dict)
+    certificaterequests: dict[str, Document] = field(default_factory=dict)
+    #: Whether the kinds of cert-manager are known at all.
+    has_cert_manager: bool = False
     namespaces: dict[str, Document] = field(default_factory=lambda: {"default": {"metadata": {"name": "default"}}})
     denied: set[str] = field(default_factory=set)
     fails: Callable[[str, str], tuple[int, Document] | None] = lambda _method, _path: None
@@ -118,6 +131,8 @@ class Api:
             return self._node(method, found["name"], body, is_status=bool(found["sub"]))
         if found := _APPS.match(path):
             return self._app(method, found, query, body, kind)
+        if self.has_cert_manager and (found := _ISSUED.match(path)):
+            return self._issued(method, found, query, body, kind)
         if (found := _POD.match(path)) and method == "GET" and not found["name"]:
             return self._list("pods", query, found["space"])
         if found := _POD.match(path):
@@ -198,6 +213,36 @@ class Api:
         elif method == "PATCH":
             self._allow(f"patch {group}")
             self._patch_app(group, name, row, body, kind, is_status=bool(found["sub"]))
+        return 200, copy.deepcopy(row)
+
+    def _issued(
+        self, method: str, found: re.Match[str], query: dict[str, str], body: Any, kind: str
+    ) -> tuple[int, Document]:
+        """As custom resources: a patch by strategy is not taken, and what is sent to the status changes nothing else."""
+        space, name, what = found["space"], found["name"], found["kind"]
+        if what is None:
+            return 200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "cert-manager.io/v1"}
+        group, rows = _GROUPS[what], self.__dict__[what]
+        if name is None:
+            return self._list(what, query, space or "")
+        row = rows.get(f"{space}/{name}")
+        if row is None:
+            raise _not_found(group, name)
+        if method == "GET":
+            self._allow(f"get {group}")
+        elif method == "PATCH":
+            self._allow(f"patch {group}{found['sub'] or ''}")
+            if kind not in (MERGE, JSON_PATCH):
+                raise Answered(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
+            after = patched(row, body, kind)
+            if after["metadata"]["resourceVersion"] != row["metadata"]["resourceVersion"]:
+                said = "the object has been modified; please apply your changes to the latest version and try again"
+                told = f'Operation cannot be fulfilled on {group} "{name}": {said}'
+                raise Answered(409, "Conflict", told, name=name, kind=group)
+            changed = "status" if found["sub"] else "spec"
+            row[changed] = after[changed]
+            self.done.append(f"patch {what}{found['sub'] or ''} {name}")
+            self._changed(row)
         return 200, copy.deepcopy(row)
 
     def _patch_app(self, group: str, name: str, row: Document, body: Any, kind: str, *, is_status: bool) -> None:

@@ -39,6 +39,7 @@ ENGLISH_TERMS = {
     "CA",
     "CSV",
     "Certbot",
+    "cert-manager",
     "Certificate authority",
     "Checksum",
     "Commit",

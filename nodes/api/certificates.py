@@ -80,8 +80,9 @@ CERTIFICATE = Shape(
         "endpoint": Field(
             nullable(TEXT),
             ("endpoint_host", "place", "source_kind"),
-            lambda row: row["place"] if row["source_kind"] != "host" else None,
+            lambda row: row["place"] if row["source_kind"] in CertificateSource.SERVED else None,
         ),
+        "cluster": column("cluster_name", nullable(TEXT)),
         "pool": column("pool_name", nullable(TEXT)),
         "place": column("place", TEXT),
         "position": column("position", INTEGER),
@@ -197,7 +198,8 @@ class NodeCertificatesRead(OneNode):
 
 class _Endpoints(ApiView):
     def rows(self) -> QuerySet[CertificateSource]:
-        found: QuerySet[CertificateSource] = CertificateSource.objects.visible_to(self.principal).exclude(kind="host")
+        rows = CertificateSource.objects.visible_to(self.principal)
+        found: QuerySet[CertificateSource] = rows.filter(kind__in=CertificateSource.SERVED)
         return found
 
     def one(self, source_id: uuid.UUID) -> CertificateSource:

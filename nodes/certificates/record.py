@@ -33,6 +33,7 @@ class Use(StrEnum):
     HAPROXY = "haproxy"
     NGINX = "nginx"
     CERTBOT = "certbot"
+    CERT_MANAGER = "cert_manager"
     TRUST_ANCHOR = "trust_anchor"
     SSH_HOST = "ssh_host"
     ENDPOINT = "endpoint"

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
 from nodes.certificates import Form, Use
-from nodes.models.group import Pool
+from nodes.models.group import Cluster, Pool
 from nodes.models.node import Node
 from nodes.querysets import CertificateQuerySet, CertificateSourceQuerySet
 
@@ -17,7 +17,9 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class CertificateSource(models.Model):
-    """Where certificates are read: a host over SSH, or an endpoint whose handshake is looked at. One row each, when it is due.
+    """Where certificates are read: a host over SSH, an endpoint whose handshake is looked at, or what cert-manager has in a cluster.
+
+    One row each, when it is due; those of a cluster come with the looks at that.
 
     Of a host, `node` says which, and `generation` which machine of it. Of an endpoint `host`, `port` and `server_name` (empty:
     the host) say where; its pool is the one whose people see it. `kind` own is the address of FleetUI itself.
@@ -25,12 +27,15 @@ class CertificateSource(models.Model):
     could not be read, with the reason; `as_root` False: those that only root reads were not looked at.
     """
 
-    KINDS = ("host", "endpoint", "own")
+    KINDS = ("host", "endpoint", "own", "cluster")
+    #: Those of which a handshake is looked at.
+    SERVED = ("endpoint", "own")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=[(kind, kind) for kind in KINDS])
     node = models.OneToOneField(Node, on_delete=models.CASCADE, null=True, related_name="certificate_source")
     generation = models.PositiveIntegerField(default=0)
+    cluster = models.OneToOneField(Cluster, on_delete=models.CASCADE, null=True, related_name="certificate_source")
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, null=True, related_name="certificate_endpoints")
     host = models.CharField(max_length=255, blank=True, default="")
     port = models.PositiveIntegerField(default=443)
@@ -53,7 +58,9 @@ class CertificateSource(models.Model):
         verbose_name = _("source of certificates")
         constraints = [
             models.UniqueConstraint(
-                fields=["host", "port", "server_name"], condition=~models.Q(kind="host"), name="one_endpoint"
+                fields=["host", "port", "server_name"],
+                condition=models.Q(kind__in=["endpoint", "own"]),
+                name="one_endpoint",
             )
         ]
         indexes = [
@@ -71,9 +78,11 @@ class CertificateSource(models.Model):
 
     @property
     def title(self) -> str:
-        """As it is called: the name of the node, or host and port."""
+        """As it is called: the name of the node or the cluster, or host and port."""
         if self.node is not None:
             return self.node.name
+        if self.cluster is not None:
+            return self.cluster.name
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

@@ -66,7 +66,9 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
     """Every endpoint with what it serves. Two queries."""
     principal, now = principal_of(request), clock.now()
     own = Prefetch("certificates", Certificate.objects.filter(position=0))
-    rows = CertificateSource.objects.visible_to(principal).exclude(kind="host").select_related("pool")
+    rows = (
+        CertificateSource.objects.visible_to(principal).filter(kind__in=CertificateSource.SERVED).select_related("pool")
+    )
     context = {
         "tabs": tabs(request),
         "rows": [
@@ -110,7 +112,9 @@ def endpoint_add(request: HttpRequest) -> HttpResponse:
 def endpoint_do(request: HttpRequest, source_id: uuid.UUID) -> HttpResponse:
     """The buttons: look now, delete. Each needs its own right on the pool of the endpoint."""
     principal, what = principal_of(request), request.POST.get("do", "")
-    rows = CertificateSource.objects.visible_to(principal).exclude(kind="host").select_related("pool")
+    rows = (
+        CertificateSource.objects.visible_to(principal).filter(kind__in=CertificateSource.SERVED).select_related("pool")
+    )
     source = rows.filter(pk=source_id).first()
     if source is None or what not in ("look", "delete"):
         raise Http404(str(source_id))

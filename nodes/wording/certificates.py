@@ -30,6 +30,7 @@ USES: Final[Mapping[str, Promise]] = {
     Use.HAPROXY: gettext_lazy("HAProxy"),
     Use.NGINX: gettext_lazy("Nginx"),
     Use.CERTBOT: gettext_lazy("Certbot"),
+    Use.CERT_MANAGER: gettext_lazy("cert-manager"),
     Use.TRUST_ANCHOR: gettext_lazy("Trust anchor"),
     Use.SSH_HOST: gettext_lazy("SSH host"),
     Use.ENDPOINT: gettext_lazy("TLS endpoint"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.actions.backup import BACKUP
 from ops.actions.base import ASKED, Action
+from ops.actions.cert_manager import CERT_MANAGER_RENEW
 from ops.actions.certbot import CERTBOT_RENEW
 from ops.actions.container_image import CONTAINER_ROLLBACK, CONTAINER_UPDATE
 from ops.actions.container_logs import CONTAINER_LOGS
@@ -37,6 +38,7 @@ _ALL: dict[str, Action] = {
             AUTO_UPDATE,
             CERTBOT_RENEW,
             KUBEADM_RENEW,
+            CERT_MANAGER_RENEW,
         ),
     )
 }
@@ -52,4 +54,5 @@ def kinds() -> tuple[str, ...]:
 
 def askable() -> tuple[str, ...]:
     """Those that are asked for as operations on nodes."""
-    return tuple(kind for kind, action in _ALL.items() if action.permission == ASKED and action.on != "deployment")
+    elsewhere = ("deployment", "issued")
+    return tuple(kind for kind, action in _ALL.items() if action.permission == ASKED and action.on not in elsewhere)

@@ -22,6 +22,7 @@ from ops.backups.drill import Chosen
 from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.kubernetes.deployments import Deployment, ReplicaSet
+from ops.kubernetes.issued import Issued, Signed
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
 from ops.replacement import Order, Provisioner
@@ -217,6 +218,30 @@ class Deployments(Protocol):
         ...
 
 
+class CertManager(Protocol):
+    """The Certificate of cert-manager of one step. Everything may raise ops.kubernetes.ClusterError."""
+
+    def missing(self) -> list[str]:
+        """Rights that are missing."""
+        ...
+
+    def read(self) -> Issued: ...
+
+    def is_ours(self, found: Issued) -> bool:
+        """Whether this operation asked for what is being issued."""
+        ...
+
+    def issue_again(self, of: Issued) -> None: ...
+
+    def signed(self, of: Issued) -> Sequence[Signed]:
+        """What was signed for it, of every revision that is kept."""
+        ...
+
+    def look_again(self) -> None:
+        """Have the cluster looked at soon."""
+        ...
+
+
 class NewMachine(Protocol):
     """The machine that takes the place of the node's: its config, who makes it, and when it shows up."""
 
@@ -305,6 +330,8 @@ class Context:
     cluster: Cluster | None = None
     #: Where the plan names a Deployment of a cluster.
     deployments: Deployments | None = None
+    #: Where the plan names a Certificate of cert-manager.
+    cert_manager: CertManager | None = None
 
     @property
     def boot_id(self) -> str:
@@ -346,10 +373,11 @@ class Action:
 
     `checks` are those of its first step, `commands` what it will run: both also make the plan. What does not change a
     host takes no exclusive place; `beside_changes` says whether it may run while another operation changes the host.
-    What is done `on` the cluster, or `on` the machine as a whole, needs no host that answers; `on` a Deployment it is done to
-    no node at all. What `asks_cluster` goes by what the cluster says of the node too, where FleetUI reaches it.
-    `permission` is what it takes to ask for it; what takes one of its own has a page and an endpoint of its own too, and is
-    not asked for as an operation on nodes. `needs` are permissions that it takes besides.
+    What is done `on` the cluster, or `on` the machine as a whole, needs no host that answers; `on` a Deployment, or a
+    Certificate of cert-manager (`issued`), it is done to no node at all. What `asks_cluster` goes by what the cluster says
+    of the node too, where FleetUI reaches it. `permission` is what it takes to ask for it; what takes one of its own has a
+    page and an endpoint of its own too, and is not asked for as an operation on nodes. `needs` are permissions that it
+    takes besides.
     """
 
     kind: str
@@ -367,7 +395,7 @@ class Action:
     needs: tuple[str, ...] = ()
     check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda params: _none(params))
     max_attempts: int = 3
-    on: Literal["host", "cluster", "deployment", "machine"] = "host"
+    on: Literal["host", "cluster", "deployment", "issued", "machine"] = "host"
     asks_cluster: bool = False
 
     @property

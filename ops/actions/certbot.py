@@ -26,12 +26,7 @@ def renew_params(params: Mapping[str, Any]) -> dict[str, Any]:
     if not certbot_commands.is_name(name):
         raise ParamsRefused("certificate", "not_a_certificate", value=str(name)[:100])
     found: dict[str, Any] = {"certificate": name}
-    endpoint = given.pop("endpoint", "")
-    if endpoint:
-        host, colon, port = str(endpoint).strip().rpartition(":")
-        if not isinstance(endpoint, str) or not colon or not host or not port.isdigit():
-            raise ParamsRefused("endpoint", "not_an_endpoint", value=str(endpoint)[:100])
-        found["endpoint"] = endpoint.strip().lower()
+    found |= endpoint_param(given)
     unit = given.pop("reload", "")
     if unit:
         whole = units.whole_name(unit.strip()) if isinstance(unit, str) else ""
@@ -48,6 +43,17 @@ def renew_params(params: Mapping[str, Any]) -> dict[str, Any]:
     if given:
         raise ParamsRefused(sorted(given)[0], "unknown_param")
     return found
+
+
+def endpoint_param(given: dict[str, Any]) -> dict[str, Any]:
+    """Takes the endpoint out of `given`, where there is one."""
+    endpoint = given.pop("endpoint", "")
+    if not endpoint:
+        return {}
+    host, colon, port = str(endpoint).strip().rpartition(":")
+    if not isinstance(endpoint, str) or not colon or not host or not port.isdigit():
+        raise ParamsRefused("endpoint", "not_an_endpoint", value=str(endpoint)[:100])
+    return {"endpoint": endpoint.strip().lower()}
 
 
 def _shown(ctx: Context) -> dict[str, Any]:
@@ -87,17 +93,18 @@ def ready_to_renew(
         return [Check("certificate_absent", "block", {"name": name}), *found]
     found.append(Check("certificate_there", params={"name": name, "until": _until(seen)}))
     served = facts.get("served")
-    if served is not None:
-        endpoint = params["endpoint"]
-        if served["problem"] == "unknown":
-            found.append(Check("endpoint_unknown", "block", {"endpoint": endpoint}))
-        elif served["problem"]:
-            found.append(Check("endpoint_silent", "warn", {"endpoint": endpoint, "why": served["problem"]}))
-        elif served["fingerprint"] != seen["fingerprint"]:
-            found.append(Check("endpoint_serves_other", "warn", {"endpoint": endpoint}))
-        else:
-            found.append(Check("endpoint_serves_it", params={"endpoint": endpoint}))
-    return found
+    return [*found, endpoint_check(params["endpoint"], served, seen["fingerprint"])] if served is not None else found
+
+
+def endpoint_check(endpoint: str, served: Mapping[str, Any], fingerprint: str) -> Check:
+    """Whether an endpoint serves, before anything is changed, the certificate that is there."""
+    if served["problem"] == "unknown":
+        return Check("endpoint_unknown", "block", {"endpoint": endpoint})
+    if served["problem"]:
+        return Check("endpoint_silent", "warn", {"endpoint": endpoint, "why": served["problem"]})
+    if served["fingerprint"] != fingerprint:
+        return Check("endpoint_serves_other", "warn", {"endpoint": endpoint})
+    return Check("endpoint_serves_it", params={"endpoint": endpoint})
 
 
 def renew(ctx: Context) -> Outcome:
@@ -159,10 +166,14 @@ def reload(ctx: Context) -> Outcome:
 
 
 def see_served(ctx: Context) -> Outcome:
+    return served_as(ctx, str(ctx.params["certificate"]))
+
+
+def served_as(ctx: Context, name: str) -> Outcome:
     """By a handshake from here, as clients make one."""
     endpoint, wanted = str(ctx.params["endpoint"]), dict(ctx.memory["renewed"])
     served = ctx.certificates.served(endpoint)
-    told = {"name": ctx.params["certificate"], "endpoint": endpoint, "until": _until(wanted)}
+    told = {"name": name, "endpoint": endpoint, "until": _until(wanted)}
     if served["fingerprint"] == wanted["fingerprint"]:
         ctx.certificates.read_again(endpoint)
         return Done("certificate_served", told, finish=True)

@@ -17,9 +17,9 @@ LOOK_S = 8.0
 
 
 class StepCertificates:
-    """Implements ops.actions.base.Certificates. An endpoint of another pool is none."""
+    """Implements ops.actions.base.Certificates. An endpoint of another pool is none; of what is done to no node, any is one."""
 
-    def __init__(self, node: Node, now: datetime) -> None:
+    def __init__(self, node: Node | None, now: datetime) -> None:
         self._node, self._now = node, now
 
     def served(self, endpoint: str) -> Mapping[str, Any]:
@@ -38,12 +38,13 @@ class StepCertificates:
 
     def read_again(self, endpoint: str = "") -> None:
         source = self._source(endpoint) if endpoint else None
-        rows = CertificateSource.objects.filter(Q(node=self._node) | Q(pk=source.pk if source else None))
+        of_node = Q(node=self._node) if self._node is not None else Q(pk=None)
+        rows = CertificateSource.objects.filter(of_node | Q(pk=source.pk if source else None))
         rows.update(due_at=self._now)
 
     def _source(self, endpoint: str) -> CertificateSource | None:
         host, _colon, port = endpoint.rpartition(":")
-        of_pool = Q(pool=None) | Q(pool=self._node.pool_id)
+        of_pool = Q(pool=None) | Q(pool=self._node.pool_id) if self._node is not None else Q()
         rows = CertificateSource.objects.filter(of_pool, host=host.strip("[]"), port=int(port))
-        found: CertificateSource | None = rows.exclude(kind="host").order_by("server_name").first()
+        found: CertificateSource | None = rows.filter(kind__in=CertificateSource.SERVED).order_by("server_name").first()
         return found

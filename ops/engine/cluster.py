@@ -1,4 +1,4 @@
-"""The node, or the Deployment, of one step as its cluster has it; what changes it is recorded first, under the lease, as on a host."""
+"""The node, Deployment or Certificate of one step at its cluster; what changes it is recorded first, under the lease, as on a host."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ops.actions.base import LeaseLost, Whose
 from ops.engine.claim import hold
 from ops.kubernetes import Api, Budget, ClusterError, ClusterNode, Pod, connect
 from ops.kubernetes.deployments import Deployment, ReplicaSet, hindrance
+from ops.kubernetes.issued import Issued, Signed
 from ops.models import ClusterAccess, Cordon, Operation
 from ops.services.clusters.access import opened
 from ops.services.clusters.cordons import is_over
@@ -189,3 +190,32 @@ class StepDeployment(_AtCluster):
 
     def hindrance(self, of: Deployment) -> str:
         return hindrance(self._api().pod_documents(of), of.images)
+
+
+class StepIssued(_AtCluster):
+    """Implements ops.actions.base.CertManager. Raises ClusterError."""
+
+    def __init__(self, row: Operation, lease: uuid.UUID, step: str) -> None:
+        super().__init__(row, lease, step, row.plan["issued"])
+
+    def missing(self) -> list[str]:
+        return [str(right) for right in self._api().missing() if right.use == "issued"]
+
+    def read(self) -> Issued:
+        found = self._api().issued_at(self._place["namespace"], self._place["name"])
+        if found.uid != self._place["uid"]:
+            raise ClusterError("replaced", name=found.place)
+        return found
+
+    def is_ours(self, found: Issued) -> bool:
+        return found.issuing_by == self._row.pk.hex
+
+    def issue_again(self, of: Issued) -> None:
+        self._record("renew certificate", of.place)
+        self._api().issue_again(of, self._row.pk.hex, clock.now())
+
+    def signed(self, of: Issued) -> Sequence[Signed]:
+        return [one for one in self._api().signed(of.namespace) if one.owner == of.uid]
+
+    def look_again(self) -> None:
+        ClusterAccess.objects.filter(pk=self._access).update(due_at=clock.now())

@@ -24,7 +24,7 @@ from ops.actions.base import Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
 from ops.engine.certificates import StepCertificates
 from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
-from ops.engine.cluster import StepCluster, StepDeployment
+from ops.engine.cluster import StepCluster, StepDeployment, StepIssued
 from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
 from ops.engine.inventory import StoredNode
@@ -155,6 +155,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     family = node.os_family_given or node.os_family
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
     deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None
+    issued = StepIssued(row, own, step.name) if row.plan.get("issued") else None
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
     cancels = _Cancels(row)
     with SshHost(target_of(node, pinned), is_unwanted=cancels, until=row.deadline) as host:
@@ -176,12 +177,13 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
-            certificates=StepCertificates(node, now),
+            certificates=StepCertificates(node if row.is_on_node else None, now),
             machine=StepReplacement(row, node, own, step.name),
             own_state=StepOwnState(row, own, is_unwanted=cancels, until=row.deadline),
             family=family,
             cluster=cluster,
             deployments=deployments,
+            cert_manager=issued,
         )
         try:
             return step.run(ctx)
@@ -198,7 +200,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             log.exception("step_failed", operation=str(row.pk), step=step.name)
             return Fail("fault", {"error": type(error).__name__}, attention=bool(serious(row.memory)), again=True)
         finally:
-            for opened in (cluster, deployments):
+            for opened in (cluster, deployments, issued):
                 if opened is not None:
                     opened.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,7 @@ from nodes.axes.reading import at, mapping, objects
 from ops.kubernetes.access import Access
 from ops.kubernetes.deployments import CHANGED_BY, NAME, Deployment, ReplicaSet
 from ops.kubernetes.errors import SAID_CHARS, Blocked, ClusterError
+from ops.kubernetes.issued import Issued, Signed
 from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod, text
 from ops.kubernetes.transport import HttpsTransport, Transport
 
@@ -28,6 +30,7 @@ LONGEST_S = 240.0
 #: Ten times what Kubernetes is made for: more, or the same page for ever, is no cluster.
 MOST_NODES, MOST_PODS = 50_000, 1_500_000
 MOST_DEPLOYMENTS = 50_000
+MOST_ISSUED = 100_000
 _NODES = "/api/v1/nodes"
 _KINDS: Final[Mapping[int, str]] = {
     401: "unauthorized",
@@ -42,7 +45,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Right:
-    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, replace, or deployments."""
+    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, replace, deployments, or issued."""
 
     verb: str
     resource: str
@@ -70,6 +73,14 @@ RIGHTS: Final = (
     Right("patch", "deployments", "deployments", group="apps"),
     Right("list", "replicasets", "deployments", group="apps"),
 )
+#: Asked only of a cluster that has cert-manager.
+OF_CERT_MANAGER: Final = (
+    Right("list", "certificates", "issued", group="cert-manager.io"),
+    Right("get", "certificates", "issued", group="cert-manager.io"),
+    Right("list", "certificaterequests", "issued", group="cert-manager.io"),
+    Right("patch", "certificates", "issued", group="cert-manager.io", subresource="status"),
+)
+_CERT_MANAGER: Final = "/apis/cert-manager.io/v1"
 
 
 def connect(access: Access) -> Api:
@@ -83,6 +94,7 @@ class Api:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._until_s = monotonic() + LONGEST_S
+        self._has_cert_manager: bool | None = None
 
     def close(self) -> None:
         self._transport.close()
@@ -92,7 +104,21 @@ class Api:
 
     def missing(self) -> list[Right]:
         """The rights that this sign-in does not have, by what the API itself decides."""
-        return [right for right in RIGHTS if not self._may(right)]
+        rights = (*RIGHTS, *OF_CERT_MANAGER) if self.has_cert_manager() else RIGHTS
+        return [right for right in rights if not self._may(right)]
+
+    def has_cert_manager(self) -> bool:
+        """Asked once: whether the API knows its kinds. Whoever may not look around in an API sees none."""
+        if self._has_cert_manager is None:
+            try:
+                self._ask("GET", _CERT_MANAGER)
+            except ClusterError as error:
+                if error.kind not in ("not_found", "forbidden"):
+                    raise
+                self._has_cert_manager = False
+            else:
+                self._has_cert_manager = True
+        return self._has_cert_manager
 
     def _may(self, right: Right) -> bool:
         asked = {"verb": right.verb, "group": right.group, "resource": right.resource, "subresource": right.subresource}
@@ -197,6 +223,24 @@ class Api:
         ]
         return Deployment.read(self._ask("PATCH", _deployment(of.namespace, of.name), body=body, kind=JSON_PATCH))
 
+    def issued(self) -> Iterator[Issued]:
+        """The Certificates of cert-manager."""
+        found = self._list(f"{_CERT_MANAGER}/certificates", Issued.read, most=MOST_ISSUED)
+        return (one for one in found if NAME.fullmatch(one.name) and NAME.fullmatch(one.namespace))
+
+    def issued_at(self, namespace: str, name: str) -> Issued:
+        return Issued.read(self._ask("GET", _certificate(namespace, name)))
+
+    def signed(self, namespace: str = "") -> Iterator[Signed]:
+        """What was signed for them, in one namespace or in all."""
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return self._list(f"{_CERT_MANAGER}{inside}/certificaterequests", Signed.read, most=MOST_ISSUED)
+
+    def issue_again(self, of: Issued, by: str, now: datetime) -> Issued:
+        """As `cmctl renew`; `conflict` when it has changed since it was looked at."""
+        path = f"{_certificate(of.namespace, of.name)}/status"
+        return Issued.read(self._ask("PATCH", path, body=of.asked_again(by, now), kind=MERGE))
+
     def _list(
         self,
         path: str,
@@ -245,6 +289,10 @@ class Api:
 
 def _deployment(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+
+def _certificate(namespace: str, name: str) -> str:
+    return f"{_CERT_MANAGER}/namespaces/{namespace}/certificates/{name}"
 
 
 def _selected(of: Deployment) -> dict[str, str]:

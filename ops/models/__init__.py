@@ -2,7 +2,7 @@
 
 from ops.models.attachment import Attachment
 from ops.models.backup import BackupDrill, BackupPolicy, BackupRun, BackupTarget
-from ops.models.cluster import ClusterAccess, ClusterDeployment, ClusterNode, Cordon
+from ops.models.cluster import ClusterAccess, ClusterCertificate, ClusterDeployment, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
 from ops.models.log import LogLine, StepRun
@@ -23,6 +23,7 @@ __all__ = [
     "BackupRun",
     "BackupTarget",
     "ClusterAccess",
+    "ClusterCertificate",
     "ClusterDeployment",
     "ClusterNode",
     "Cordon",

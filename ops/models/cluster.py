@@ -142,3 +142,32 @@ class ClusterDeployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+class ClusterCertificate(models.Model):
+    """A Certificate of cert-manager, when its cluster was last looked at. `said` is what stands in the way of it."""
+
+    id = models.BigAutoField(primary_key=True)
+    access = models.ForeignKey(ClusterAccess, on_delete=models.CASCADE, related_name="certificates")
+    namespace = models.CharField(max_length=253)
+    name = models.CharField(max_length=253)
+    uid = models.CharField(max_length=64)
+    names = models.JSONField(default=list)
+    issuer = models.CharField(max_length=300, blank=True, default="")
+    secret = models.CharField(max_length=253, blank=True, default="")
+    revision = models.PositiveIntegerField(default=0)
+    is_ready = models.BooleanField(default=False)
+    is_issuing = models.BooleanField(default=False)
+    said = models.CharField(max_length=300, blank=True, default="")
+    not_before = models.DateTimeField(null=True)
+    not_after = models.DateTimeField(null=True)
+    renews_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["access", "namespace", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["access", "namespace", "name"], name="one_row_per_cluster_certificate")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"

@@ -30,6 +30,7 @@ from ops.models import ClusterAccess, ClusterNode, Cordon
 from ops.services.clusters.access import PERMISSION, delete_access, look_now, set_access
 from ops.tasks import nudge_clusters
 from ops.views.deployments import deployments_shown
+from ops.views.issued import issued_shown
 from ops.wording import kubernetes as words
 
 PAGE_SIZE = 50
@@ -186,6 +187,7 @@ def cluster_api(principal: Principal, cluster: Cluster, query: QueryDict) -> dic
             "newer_url": changed_query(query, {"before": page.before}) if page.before else "",
             "older_url": changed_query(query, {"after": page.after}) if page.after else "",
             **deployments_shown(principal, cluster, query),
+            **issued_shown(principal, cluster, query, clock.now()),
             "by": access.set_by.partition(":")[2] or access.set_by,
         }
     }

@@ -51,6 +51,23 @@ CERTIFICATE_RESULTS: dict[str, Forms] = {
             "count",
         ),
     ),
+    "issue_asked": (_("cert-manager was asked for a new certificate."),),
+    "issue_failed": (
+        _("cert-manager could not get a new certificate for %(name)s, and the one before stays: %(said)s"),
+        _("cert-manager could not get a new certificate for %(name)s, and the one before stays."),
+    ),
+    "issue_late": (
+        _("After %(minutes)s min there is no new certificate for %(name)s: %(said)s. cert-manager goes on with it."),
+        _(
+            "After %(minutes)s min there is no new certificate for %(name)s: see whether cert-manager runs. It goes on with it."
+        ),
+    ),
+    "signed_not_kept": (
+        _(
+            "%(name)s was renewed, and holds until %(until)s. Its CertificateRequest is not kept, so that nobody can say "
+            "whether it is served."
+        ),
+    ),
     "pods_restarted": (_("The static pods were restarted."),),
     "pods_not_restarted": (
         _(
@@ -87,6 +104,7 @@ CERTIFICATE_CHECKS: dict[str, Forms] = {
     "certbot_absent": (_("There is no certbot on the path of the host."),),
     "certificate_absent": (_("Certbot has no certificate %(name)s on the host."),),
     "certificate_there": (_("%(name)s is there, and holds until %(until)s."), _("%(name)s is there.")),
+    "issued_already": (_("A new certificate for %(name)s is being issued already; it is followed."),),
     "renewal_not_proved": (_("Without an endpoint nobody looks whether the new certificate is served."),),
     "endpoint_unknown": (
         _("%(endpoint)s is none of the TLS endpoints of this pool: an admin adds it on the page Certificates."),

@@ -47,6 +47,8 @@ STEPS: dict[str, Promise] = {
     "restart_pods": _("Restart the static pods"),
     "see_pods": _("See whether they are well, and serve the new ones"),
     "see_ready": _("See whether the node is Ready"),
+    "ask_issuer": _("Ask cert-manager for a new one"),
+    "follow_issue": _("Follow until there is a new one"),
     "read": _("Read the host and store what it says"),
     "check": _("Ask whether an update is there"),
     "tidy": _("Leave nothing behind"),
@@ -69,6 +71,11 @@ WAITS: dict[str, Forms] = {
     "certbot_runs": (_("Certbot renews the certificate."),),
     "reloads": (_("The service that serves it is about to be reloaded."),),
     "certificate_taken": (_("%(endpoint)s does not serve the new certificate yet."),),
+    "changes_certificate": (_("Somebody else changed it at the same moment; it is looked at anew."),),
+    "issues": (
+        _("cert-manager has no new certificate for %(name)s yet: %(said)s"),
+        _("cert-manager has no new certificate for %(name)s yet."),
+    ),
     "kubeadm_runs": (_("kubeadm renews the certificates."),),
     "pods_restart": (_("The static pods are restarted one after the other: see the log."),),
     "pods_old": (_("Not running anew yet: %(pods)s."),),
@@ -187,6 +194,7 @@ NOTES: dict[str, Forms] = {
         _("The image could not be taken back yet (status %(status)s): %(said)s"),
         _("The image could not be taken back yet."),
     ),
+    "issue_asked": (_("Asked cert-manager for a new certificate of %(name)s."),),
     "manifests_not_back": (
         _("The manifests of static pods could not be put back yet (status %(status)s): %(said)s"),
         _("The manifests of static pods could not be put back yet."),

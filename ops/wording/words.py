@@ -27,6 +27,7 @@ KINDS: dict[str, Promise] = {
     "auto_update": _("Run podman auto-update"),
     "certbot_renew": _("Renew a certificate by Certbot"),
     "kubeadm_renew": _("Renew certificates by kubeadm"),
+    "cert_manager_renew": _("Renew a certificate by cert-manager"),
     "drain": _("Drain"),
     "uncordon": _("Uncordon"),
     "replace": _("Replace the machine"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import uniform
@@ -20,8 +20,9 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from fleetui.core.text import clean
 from fleetui.notify.sender import our_address
-from nodes.certificates import Finding, Found, Level, Unread
-from nodes.models import NEVER, Certificate, CertificateSource, Node
+from nodes.certificates import Certificate as X509
+from nodes.certificates import Finding, Found, Level, Unread, Use, read_all
+from nodes.models import NEVER, Certificate, CertificateSource, Cluster, Node
 
 #: Longer than a look may take: a worker that dies gives its sources back by this.
 LEASE = timedelta(seconds=120)
@@ -30,6 +31,7 @@ AGAIN_AFTER = timedelta(minutes=15)
 #: Part of the interval by which due times are spread.
 SPREAD = 0.1
 ROWS_AT_ONCE = 1000
+MOST_IN_A_CHAIN = 10
 _IN_USE = ("active", "maintenance")
 _ORDER = (Level.BAD, Level.WARN, Level.INFO)
 
@@ -92,7 +94,12 @@ def _own(now: datetime) -> int:
     host, port = (found.hostname or "", found.port or 443) if found.scheme == "https" else ("", 0)
     rows = CertificateSource.objects.filter(kind="own")
     rows.exclude(host=host, port=port).delete()
-    if not host or CertificateSource.objects.exclude(kind="host").filter(host=host, port=port, server_name="").exists():
+    if (
+        not host
+        or CertificateSource.objects.filter(kind__in=CertificateSource.SERVED)
+        .filter(host=host, port=port, server_name="")
+        .exists()
+    ):
         return 0
     CertificateSource.objects.bulk_create(
         [CertificateSource(kind="own", host=host, port=port, due_at=now)], ignore_conflicts=True
@@ -201,6 +208,21 @@ def store(
         if isinstance(result, Read):
             _replace(source, result, now)
     return True
+
+
+def store_of_cluster(cluster: Cluster, signed: Iterable[tuple[str, bytes]], now: datetime) -> None:
+    """What cert-manager got signed in a cluster, by the place of each Certificate. Within the transaction of whoever looked."""
+    found: list[Found] = []
+    for place, pem in signed:
+        chain = [one for one in read_all(pem) if isinstance(one, X509)]
+        found += [Found(place, position, Use.CERT_MANAGER, one) for position, one in enumerate(chain[:MOST_IN_A_CHAIN])]
+    source: CertificateSource | None = CertificateSource.objects.filter(cluster=cluster).first()
+    if source is None:
+        if not found:
+            return
+        source = CertificateSource.objects.create(kind="cluster", cluster=cluster, due_at=NEVER, created_at=now)
+    CertificateSource.objects.filter(pk=source.pk).update(checked_at=now)
+    _replace(source, Read([(one, ()) for one in found]), now)
 
 
 def _replace(source: CertificateSource, result: Read, now: datetime) -> None:

@@ -17,7 +17,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput
-from nodes.models import Cluster
+from nodes.models import CertificateSource, Cluster
 from ops.kubernetes import Access, AccessRefused, Api, ClusterError, Right, by_token, connect, from_kubeconfig
 from ops.models import ClusterAccess, Cordon
 from ops.wording import kubernetes as words
@@ -103,6 +103,7 @@ def delete_access(*, access: ClusterAccess, actor: Principal) -> None:
             # In the order in which a look stores what it saw: the access, then its nodes.
             ClusterAccess.objects.select_for_update().filter(pk=access.pk).first()
             if ClusterAccess.objects.filter(pk=access.pk).delete()[0]:
+                CertificateSource.objects.filter(cluster=access.cluster_id).delete()
                 append([_entry("clusters.delete_access", access.cluster, actor, _told(access), None)])
     except ProtectedError as error:
         raise Conflict(

@@ -17,12 +17,14 @@ from fleetui.core import clock
 from fleetui.core.errors import SealBroken
 from fleetui.core.text import clean
 from nodes.models import Node
+from nodes.services.certificates.looks import store_of_cluster
 from ops.kubernetes import Api, ClusterError
 from ops.kubernetes import ClusterNode as Seen
 from ops.kubernetes.deployments import Deployment, rollout
 from ops.kubernetes.drain import doubly_covered, hindrances, sort_pods
+from ops.kubernetes.issued import Issued
 from ops.kubernetes.objects import Budget, Pod
-from ops.models import ClusterAccess, ClusterDeployment, ClusterNode
+from ops.models import ClusterAccess, ClusterCertificate, ClusterDeployment, ClusterNode
 from ops.services.clusters.access import api_of, opened
 from ops.services.clusters.cordons import settle
 from ops.services.clusters.matching import Ours, pair
@@ -39,6 +41,8 @@ NAMES_KEPT = 5
 #: What Kubernetes itself takes as the name of a node.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _LIST = "list deployments.apps"
+LIST_ISSUED = "list certificates.cert-manager.io"
+_LIST_SIGNED = "list certificaterequests.cert-manager.io"
 _MOST = 2_000_000_000
 _COLUMNS = (
     "uid",
@@ -121,6 +125,9 @@ class Look:
     on: dict[str, OnNode]
     #: None: it may not read them.
     deployments: list[Deployment] | None = None
+    #: The Certificates of cert-manager, and what is signed of each, by uid. Likewise, and where there is none.
+    issued: list[Issued] | None = None
+    signed: dict[str, bytes] = field(default_factory=dict)
 
 
 def read(api: Api) -> Look:
@@ -136,7 +143,17 @@ def read(api: Api) -> Look:
         if pod.node in on:
             on[pod.node].take(pod, budgets.get(pod.namespace, []))
     deployments = None if _LIST in missing else list({one.place: one for one in api.deployments()}.values())
-    return Look(version, missing, list(nodes.values()), on, deployments)
+    issued, signed = _issued(api, missing)
+    return Look(version, missing, list(nodes.values()), on, deployments, issued, signed)
+
+
+def _issued(api: Api, missing: list[str]) -> tuple[list[Issued] | None, dict[str, bytes]]:
+    if not api.has_cert_manager() or LIST_ISSUED in missing:
+        return None, {}
+    issued = list({one.place: one for one in api.issued()}.values())
+    revisions = {one.uid: one.revision for one in issued}
+    requests = api.signed() if _LIST_SIGNED not in missing else iter(())
+    return issued, {one.owner: one.pem for one in requests if one.pem and revisions.get(one.owner) == one.revision}
 
 
 def refresh(access_id: uuid.UUID, lease: uuid.UUID) -> bool:
@@ -185,6 +202,10 @@ def _store(row: ClusterAccess, lease: uuid.UUID, look: Look, began: datetime) ->
         gone = [before[name].pk for name in before.keys() - {one.name for one in rows}]
         ClusterNode.objects.filter(pk__in=gone).delete()
         _store_deployments(row, look.deployments or [])
+        _store_issued(row, look.issued or [])
+        store_of_cluster(
+            row.cluster, [(one.place, look.signed[one.uid]) for one in look.issued or [] if one.uid in look.signed], now
+        )
     return True
 
 
@@ -225,6 +246,68 @@ def _deployment(row: ClusterAccess, one: Deployment) -> ClusterDeployment:
         rollout=rollout(one).code,
         late=one.late or one.failure,
     )
+
+
+_OF_ISSUED = [
+    *(
+        "uid",
+        "names",
+        "issuer",
+        "secret",
+        "revision",
+        "is_ready",
+        "is_issuing",
+        "said",
+        "not_before",
+        "not_after",
+        "renews_at",
+    )
+]
+
+
+def _store_issued(row: ClusterAccess, seen: list[Issued]) -> None:
+    rows = [_certificate(row, one) for one in seen]
+    before = {(one.namespace, one.name): one for one in ClusterCertificate.objects.filter(access=row)}
+    changed = []
+    for one in rows:
+        known = before.pop((one.namespace, one.name), None)
+        if known is None or any(getattr(known, name) != getattr(one, name) for name in _OF_ISSUED):
+            changed.append(one)
+    ClusterCertificate.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["access", "namespace", "name"],
+        update_fields=_OF_ISSUED,
+        batch_size=500,
+    )
+    ClusterCertificate.objects.filter(pk__in=[one.pk for one in before.values()]).delete()
+
+
+def _certificate(row: ClusterAccess, one: Issued) -> ClusterCertificate:
+    return ClusterCertificate(
+        access=row,
+        namespace=one.namespace,
+        name=one.name,
+        uid=one.uid[:64],
+        names=[clean(name) for name in one.names],
+        issuer=one.issuer[:300],
+        secret=one.secret[:253],
+        revision=min(one.revision, _MOST),
+        is_ready=one.is_ready,
+        is_issuing=one.issuing,
+        said=(one.failed or ("" if one.is_ready else one.said))[:300],
+        not_before=_moment(one.not_before),
+        not_after=_moment(one.not_after),
+        renews_at=_moment(one.renews_at),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 _FIELDS = ["node" if name == "node_id" else name for name in _COLUMNS]
