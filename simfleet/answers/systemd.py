@@ -231,7 +231,10 @@ async def systemd_run(call: Call) -> Answer:
         len(call.args),
     )
     flags, _ = options(call.args[:at], VALUED)
-    argv = call.args[at:]
+    # As systemd does: what it does not know by name is filled in with nothing.
+    argv = tuple(
+        re.sub(r"\$\$|\$\{[^}]*\}", lambda found: found[0][:1] * (found[0] == "$$"), word) for word in call.args[at:]
+    )
     if not argv:
         return fail("Command line to execute required.")
     if not call.root:

@@ -118,7 +118,9 @@ class Fence:
             *(f"--property=SuccessExitStatus={status}" for status in sorted(command.unchanged_statuses)),
             "--",
         )
-        return self.guarded(replace(command, argv=(*start, *inner), long=False), boot_id, before_s)
+        # systemd fills in ${NAME} by itself, and takes a doubled sign as it is meant.
+        words = (word.replace("$", "$$") for word in inner)
+        return self.guarded(replace(command, argv=(*start, *words), long=False), boot_id, before_s)
 
     def uptime(self) -> Command:
         """Prints how long the host is up: the clock that nobody sets, by which a lease ends on the host as well."""

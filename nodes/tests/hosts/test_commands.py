@@ -145,6 +145,12 @@ class TestFence:
         assert line.endswith("-- rpm-ostree upgrade --bypass-driver --unchanged-exit-77")
         assert not started.long
 
+    def test_systemd_does_not_fill_in_what_a_shell_is_to_read(self) -> None:
+        script = drivers.get("fcos").command("kubeadm_restart", pods=["etcd"])
+        started = self.fence.started(script, operation="7f", step="restart", boot_id=BOOT_ID)
+        assert started.argv[-3].replace("$$", "$") == script.argv[-3]
+        assert "$" not in started.argv[-3].replace("$$", "")
+
     def test_reading_and_forgetting_the_unit(self) -> None:
         assert self.fence.state("7f", "stage").argv[:3] == ("systemctl", "show", "fleetui-7f-stage.service")
         journal = self.fence.journal("7f", "stage", "s=1;i=2").argv
