@@ -21,6 +21,7 @@ from nodes.models import Certificate, CertificateSource
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_cluster, make_pool, make_user
 from nodes.tests.pages import signed_in
+from ops.actions.cert_manager import ISSUED_WITHIN
 from ops.engine import claim_due, run_step, start_queued
 from ops.kubernetes.issued import Issued, Signed
 from ops.models import ClusterAccess, ClusterCertificate, Operation
@@ -185,7 +186,9 @@ def test_what_the_issuer_refuses_is_told_in_its_words(shop: Shop) -> None:
 def test_a_cert_manager_that_is_away_is_given_up_after_half_an_hour(shop: Shop) -> None:
     shop.manager.is_away = True
     shop.ask()
-    done = shop.work(most=700)
+    shop.work(lambda one: one.wait_reason == "issues")
+    shop.now += ISSUED_WITHIN
+    done = shop.work()
     assert (done.state, done.result) == ("failed", "issue_late")
     assert "see whether cert-manager runs" in said(done)
 

@@ -170,6 +170,7 @@ def test_its_button_is_on_control_planes_and_its_plan_names_what_kubeadm_renews(
         page = admin.post("/operations/-/plan/", given).content.decode()
         assert '<option value="etcd-server" selected>' in page
         assert "kubeadm certs renew etcd-server" in page
+        assert "Never are two control planes of a cluster worked on at once" in page
         assert ("It is no node of a control plane" in page) == (role == "worker")
 
 

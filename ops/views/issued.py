@@ -73,9 +73,9 @@ def issued_shown(principal: Principal, cluster: Cluster, query: QueryDict, now: 
 
 
 def issued_row(row: ClusterCertificate, now: datetime) -> dict[str, Any]:
-    level, word = ("good", _("Ready")) if row.is_ready else ("bad", _("not ready"))
+    level, word = ("ok", _("Ready")) if row.is_ready else ("bad", _("not ready"))
     if row.is_issuing:
-        level, word = "busy", _("being issued")
+        level, word = "info", _("being issued")
     ends_level, ends_word = ends_words(row.not_after, now) if row.not_after else ("none", _("not issued yet"))
     return {"row": row, "level": level, "word": word, "ends_level": ends_level, "ends_word": ends_word}
 
