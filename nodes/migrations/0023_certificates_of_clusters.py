@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0020_silence'),
+        ('nodes', '0022_polls_asked_for'),
     ]
 
     operations = [

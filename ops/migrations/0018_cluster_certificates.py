@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0016_backups_of_fleetui'),
+        ('ops', '0017_webhooks_of_provisioners'),
     ]
 
     operations = [
