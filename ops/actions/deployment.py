@@ -80,18 +80,20 @@ def go_back(ctx: Context) -> Outcome:
     to = before(found, cluster.revisions(found))
     if to is None:
         return Fail("no_revision_before", {"name": found.place})
-    ctx.log.note("goes_back_to", revision=to.revision, images=_told(to.images))
-    return _patched(ctx, lambda: cluster.roll_back(found, to))
+    # Once, however often somebody else writes at the same moment.
+    if ctx.memory.get("goes_back_to") != to.revision:
+        ctx.log.note("goes_back_to", revision=to.revision, images=_told(to.images))
+    return _patched(ctx, lambda: cluster.roll_back(found, to), {"goes_back_to": to.revision})
 
 
-def _patched(ctx: Context, patch: Any) -> Outcome:
+def _patched(ctx: Context, patch: Any, memory: Mapping[str, Any] | None = None) -> Outcome:
     try:
         found: Deployment = patch()
     except ClusterError as error:
         if error.kind != "conflict":
             raise
         # Its controller, or somebody, wrote at the same moment: it is looked at anew.
-        return Wait(ctx.now + timedelta(seconds=1), "changes_deployment")
+        return Wait(ctx.now + timedelta(seconds=1), "changes_deployment", memory=memory or {})
     return _changed(ctx, found)
 
 

@@ -264,6 +264,22 @@ def test_a_change_at_the_same_moment_is_met_with_another_look(shop: Shop) -> Non
     assert (one.state, one.result_params["wanted"]) == ("succeeded", 2)
 
 
+def test_where_it_goes_back_to_is_told_once_however_often_others_write(shop: Shop) -> None:
+    shop.ask()
+    shop.work()
+    replicas = iter((4, 5, 6))
+
+    def interferes(method: str, _path: str) -> None:
+        if method == "PATCH" and (count := next(replicas, None)):
+            shop.cluster.patch_deployment("web", {"spec": {"replicas": count}})
+
+    shop.kube.transport.before = interferes
+    one = shop.ask(ROLLBACK)
+    assert (shop.work().state, shop.image) == ("succeeded", OLD)
+    assert next(replicas, None) is None
+    assert LogLine.objects.filter(operation=one, text="goes_back_to").count() == 1
+
+
 def test_one_that_was_deleted_and_made_anew_is_another_one(shop: Shop) -> None:
     shop.ask()
     shop.cluster.call("DELETE", "/apis/apps/v1/namespaces/shop/deployments/web")
