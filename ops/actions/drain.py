@@ -173,6 +173,8 @@ def drain(ctx: Context) -> Outcome:
     )
     if refused := [*pods.local, *pods.unmanaged]:
         return Fail("pods_came", _named(refused))
+    if _told_and_died(ctx, pods.going):
+        return Wait(ctx.now, "drains", memory=_one_more(ctx))
     if not pods.going:
         gone = int(ctx.memory.get("pods_gone", 0))
         ctx.log.note("drained", count=gone, left=len(pods.left))
@@ -187,6 +189,21 @@ def drain(ctx: Context) -> Outcome:
     return _going(ctx, pods.going, until)
 
 
+def _told_and_died(ctx: Context, going: Sequence[Pod]) -> bool:
+    """Whether a pod that was to be told to go was told so, and whoever did it did not come to count it."""
+    told = ctx.memory.get("tells")
+    return bool(told) and not any(one.uid == told and not one.is_going for one in going)
+
+
+def _tells(ctx: Context, pod: Pod) -> Wait | None:
+    """The memory says so before the pod is told: whoever takes over counts it."""
+    return None if ctx.memory.get("tells") == pod.uid else Wait(ctx.now, "drains", memory={"tells": pod.uid})
+
+
+def _one_more(ctx: Context) -> dict[str, Any]:
+    return {"pods_gone": int(ctx.memory.get("pods_gone", 0)) + 1, "tells": ""}
+
+
 def _going(ctx: Context, going: Sequence[Pod], until: datetime) -> Wait:
     told = {"pod": going[0].place, "count": len(going), "until": until.isoformat()}
     return Wait(min(ctx.now + GOING_LOOK, until), "pods_go", told)
@@ -199,6 +216,8 @@ def _evict(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], until: dateti
     for pod in waiting:
         try:
             cluster.may_go(pod)
+            if first := _tells(ctx, pod):
+                return first
             cluster.evict(pod, ctx.params.get("grace_s"))
         except Blocked as error:
             held = held or (pod, error)
@@ -210,10 +229,10 @@ def _evict(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], until: dateti
             if error.kind not in ("not_found", "conflict"):
                 raise
             # It went by itself, and is not there at the next look.
-            return Wait(ctx.now + timedelta(seconds=1), "drains")
+            return Wait(ctx.now + timedelta(seconds=1), "drains", memory={"tells": ""})
         else:
             ctx.log.note("evicted", pod=pod.place)
-            return Wait(ctx.now, "evicts", {"pod": pod.place}, memory={"pods_gone": ctx.memory.get("pods_gone", 0) + 1})
+            return Wait(ctx.now, "evicts", {"pod": pod.place}, memory=_one_more(ctx))
         if monotonic() - began > ASKING_S:
             break
     if held is None:
@@ -225,7 +244,9 @@ def _held(ctx: Context, cluster: Cluster, held: tuple[Pod, ClusterError], count:
     pod, error = held
     budget = next((one.place for one in cluster.budgets() if one.covers(pod)), "")
     told = {"pod": pod.place, "budget": budget, "said": error.params.get("said", ""), "until": until.isoformat()}
-    return Wait(min(ctx.now + ASK_AGAIN, until), "budget_holds", {**told, "count": count}, memory={"held": told})
+    return Wait(
+        min(ctx.now + ASK_AGAIN, until), "budget_holds", {**told, "count": count}, memory={"held": told, "tells": ""}
+    )
 
 
 def _over(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], going: Sequence[Pod], hopeless: datetime) -> Outcome:
@@ -242,6 +263,8 @@ def _over(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], going: Sequenc
     if not waiting:
         return _going(ctx, going, hopeless)
     pod = waiting[0]
+    if first := _tells(ctx, pod):
+        return first
     try:
         cluster.delete(pod, ctx.params.get("grace_s"))
     except ClusterError as error:
@@ -249,7 +272,7 @@ def _over(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], going: Sequenc
             raise
     else:
         ctx.log.note("pod_deleted", pod=pod.place)
-    return Wait(ctx.now, "deletes", {"pod": pod.place}, memory={"pods_gone": ctx.memory.get("pods_gone", 0) + 1})
+    return Wait(ctx.now, "deletes", {"pod": pod.place}, memory=_one_more(ctx))
 
 
 def keep(ctx: Context) -> Outcome:

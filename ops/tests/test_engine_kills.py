@@ -190,6 +190,8 @@ class Run:
         assert self.left_behind() == [], stand
         if self.kube:
             assert self.kube.cluster.names("n1") == ([] if self.kind == "uncordon" else ["ds"]), stand
+            # Each pod is counted once, whoever dies between telling it to go and writing so.
+            assert operation.memory.get("pods_gone", 0) == (0 if self.kind == "uncordon" else 2), stand
         unit = self.operation.params.get("unit", UNIT)
         assert self.machine.host.starts.get(unit, 0) == STARTS.get(self.kind, 0), stand
         assert ("panic=10" in self.machine.host.booted.kargs) == (self.kind == "kargs"), stand
