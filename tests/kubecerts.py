@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from tests.kubeapi import Api
@@ -34,6 +34,8 @@ class CertManager:
     now: dt.datetime
     refuses: str = ""
     is_away: bool = False
+    #: The private key of each request.
+    keys: dict[str, str] = field(default_factory=dict)
 
     def add(self, space: str, name: str, *names: str, days: int = 90) -> Document:
         """A Certificate that was issued for the first time."""
@@ -66,9 +68,13 @@ class CertManager:
                 self._issue(row)
 
     def pem_of(self, row: Document) -> str:
-        """What is in its Secret now."""
+        """The certificate in its Secret now."""
         request = self.api.certificaterequests[self._key(row, row["status"]["revision"])]
         return base64.b64decode(request["status"]["certificate"]).decode()
+
+    def secret_of(self, row: Document) -> str:
+        """The key and the certificate in its Secret now."""
+        return self.keys[self._key(row, row["status"]["revision"])] + self.pem_of(row)
 
     def _key(self, row: Document, revision: int) -> str:
         return f"{row['metadata']['namespace']}/{row['metadata']['name']}-{revision}"
@@ -119,6 +125,8 @@ class CertManager:
 
     def _sign(self, row: Document, request: Document, begins: dt.datetime, ends: dt.datetime) -> None:
         key, issuer = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.keys[f"{request['metadata']['namespace']}/{request['metadata']['name']}"] = pem.decode()
         names = row["spec"]["dnsNames"]
         built = (
             x509.CertificateBuilder()

@@ -27,10 +27,11 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.models import Node
 from ops import actions
-from ops.models import BackupPolicy, ClusterDeployment, Limit
+from ops.models import BackupPolicy, ClusterCertificate, ClusterDeployment, Limit
 from ops.services.backups.drills import request_drill
 from ops.services.backups.runs import request_backup
 from ops.services.clusters.deployments import request_change
+from ops.services.clusters.issued import request_renewal
 from ops.services.request import request_operations
 
 def answers(kind, names, params):
@@ -38,6 +39,9 @@ def answers(kind, names, params):
     if actions.get(kind).on == "deployment":
         rows = ClusterDeployment.objects.filter(name__in=names).select_related("access__cluster")
         return [request_change(row=row, kind=kind, params=params, **told) for row in rows]
+    if actions.get(kind).on == "issued":
+        rows = ClusterCertificate.objects.filter(name__in=names).select_related("access__cluster")
+        return [request_renewal(row=row, params=params, **told) for row in rows]
     if kind not in actions.askable():
         ask = request_backup if kind == "backup" else request_drill
         return [ask(policy=policy, **told) for policy in BackupPolicy.objects.filter(name__in=names)]
@@ -80,7 +84,7 @@ class Operating(Workers):
     ) -> list[str]:
         """Make operations of (kind, names, parameters), through the service; gives their ids.
 
-        What is done to no node is asked for by the names of Deployments, or of backup policies.
+        What is done to no node is asked for by the names of Deployments, of Certificates, or of backup policies.
         """
         given = json.dumps({"wanted": wanted, "limits": limits})
         said = self.run(ASK.format(given=given))
@@ -179,7 +183,10 @@ class Operating(Workers):
             again = {unit: starts for unit, starts in host["unit_starts"].items() if starts > 1}
             assert not again, (name, again)
             assert not [unit for unit in host["units"] if unit.startswith("fleetui-")], host
-            assert not [path for path in host["written"] if path.startswith("/run/") and "fleetui" in path], host
+            ours = [
+                path for path in host["written"] if path.startswith(("/run/", "/etc/kubernetes/")) and "fleetui" in path
+            ]
+            assert not ours, host
             assert not host["staged"], host
 
     def check_rows(self, ids: Sequence[str]) -> None:

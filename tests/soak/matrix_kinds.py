@@ -9,7 +9,7 @@ from typing import Any
 from ops import actions
 from ops.actions.tidy import TIDY
 from ops.tests.test_engine_kills import PARAMS, RESTARTS
-from tests.soak.matrix_parts import ENDPOINT, NEXT, POLICIES, SPACE, WORKERS
+from tests.soak.matrix_parts import CONTROL, ENDPOINT, INGRESS, ISSUED, NEXT, POLICIES, SPACE, WORKERS
 
 Asked = tuple[str, Mapping[str, Any]]
 Cell = tuple[str, str]
@@ -25,7 +25,8 @@ ONLY_WHEN_IT_CRASHES = ("take_back", "restart_back", "watch_back")
 #: These leave something to take back, so that their last step is seen.
 TIDIED = frozenset(
     {
-        *("upgrade", "rollback", "reboot", "kargs", "replace", "check", "unit_restart", "certbot_renew"),
+        *("upgrade", "rollback", "reboot", "kargs", "replace", "check", "unit_restart"),
+        *("certbot_renew", "kubeadm_renew"),
         *("container_update", "container_rollback", "container_restart", "container_start", "container_stop"),
         *("container_logs", "image_pull", "image_prune", "auto_update_check", "auto_update"),
     }
@@ -34,7 +35,7 @@ TIDIED = frozenset(
 
 @dataclass(frozen=True)
 class Case:
-    """`on` is the pool whose nodes it is done on, the namespace of Deployments, or a backup policy.
+    """`on` is the pool whose nodes it is done on, the namespace of Deployments, a Certificate, or a backup policy.
 
     `first` is done before it, and nobody is killed in that.
     """
@@ -77,6 +78,8 @@ CASES: Sequence[Case] = (
     Case("auto_update_check", {}, "web"),
     Case("auto_update", {}, "web"),
     Case("certbot_renew", {**PARAMS["certbot_renew"], **SERVED}, "web"),
+    Case("kubeadm_renew", on=CONTROL),
+    Case("cert_manager_renew", {"endpoint": "{}:{}".format(*INGRESS)}, ISSUED),
     Case("deployment_image", {"container": "c", "image": NEXT}, SPACE),
     Case("deployment_rollback", {}, SPACE),
     Case("backup", {}, POLICIES[0]),

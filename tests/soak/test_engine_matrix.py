@@ -23,7 +23,7 @@ from tests.conftest import missing
 from tests.fleet import fault, simulated_fleet
 from tests.operating import Operating
 from tests.soak.matrix_kinds import CASES, Case, Cell
-from tests.soak.matrix_parts import CLUSTER, DEPLOYMENTS, POLICIES, SPACE, WORKERS, Parts, parts
+from tests.soak.matrix_parts import CLUSTER, CONTROL, DEPLOYMENTS, ISSUED, POLICIES, SPACE, WORKERS, Parts, parts
 
 pytestmark = pytest.mark.soak
 NODES = 240
@@ -71,7 +71,9 @@ def test_a_worker_may_be_killed_in_each_step_of_each_kind(database: str, broker:
         made.ask([], [("overall", "", NODES), ("cluster", CLUSTER, NODES)])
         made.ask([], [("pool", pool, NODES) for pool in {host["pool"] for host in made.hosts().values()}])
         free = {pool: _nodes(made, pool, count) for pool, count in OF_POOL.items()}
-        free |= {SPACE: list(DEPLOYMENTS), **{name: [name] * ROUNDS for name in POLICIES}}
+        free |= {SPACE: list(DEPLOYMENTS), **{name: [name] * ROUNDS for name in (*POLICIES, ISSUED)}}
+        # A control plane has few nodes, and each may be renewed again.
+        free[CONTROL] = made.named(f"substr(name, 1, {len(CONTROL) + 1}) = '{CONTROL}-'", 2) * ROUNDS
         todo, killed_in, kills, operations = set[Cell](), Counter[Cell](), 0, 0
         todo.update(*(case.cells for case in CASES))
         drained: set[str] = set()
@@ -110,7 +112,7 @@ def _prepare(made: Operating, beside: Parts, on: list[tuple[Case, str]]) -> None
     """What has to be there before, one after the other."""
     for case, name in on:
         if case.kind == "certbot_renew":
-            beside.endpoint.host = name
+            beside.serves = name
     for number in range(max(len(case.first) for case, _name in on)):
         todo = [(case.first[number], name) for case, name in on if len(case.first) > number]
         ids = made.ask([(kind, [name], dict(params)) for (kind, params), name in todo])
