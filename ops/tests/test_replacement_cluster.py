@@ -52,7 +52,7 @@ class InCluster(Run):
 
     def join(self) -> None:
         """What the kubelet of the new machine does at its start: it registers, or takes what stands there under its name."""
-        told = {"boot_id": self.machine.host.boot_id, "machine_id": "new-n1"}
+        told: dict[str, Any] = {"boot_id": self.machine.host.boot_id, "machine_id": "new-n1"}
         if "n1" in self.kube.api.nodes:
             self.kube.cluster.set_status("n1", **told)
         else:

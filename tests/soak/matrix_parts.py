@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
@@ -257,7 +258,7 @@ def parts(made: Operating, hooks: Path, kept: Path) -> Iterator[Parts]:
         stack.enter_context(again_and_again(shop.goes_on, 0.5))
         for endpoint in (Endpoint(ENDPOINT, found.of_certbot), Endpoint(INGRESS, shop.issued)):
             stack.enter_context(again_and_again(endpoint.serve, 0))
-        given = {"cluster": CLUSTER, "pool": WORKERS, "policies": POLICIES, "kept": str(kept)}
+        given: dict[str, Any] = {"cluster": CLUSTER, "pool": WORKERS, "policies": POLICIES, "kept": str(kept)}
         given |= {
             "endpoints": [ENDPOINT, INGRESS],
             "kubeconfig": server.kubeconfig(),
