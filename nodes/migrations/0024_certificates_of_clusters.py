@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nodes', '0022_polls_asked_for'),
+        ('nodes', '0023_reasons_of_new_nodes'),
     ]
 
     operations = [
