@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
-from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
+from fleetui.core.api.bodies import Body, Flag, Integer, Part, Text, read_body
 from fleetui.core.api.shapes import FLAG, INTEGER, TEXT, TIME, Document, list_of, nullable, object_of, one_of
 from fleetui.core.api.views import ApiView
 from fleetui.notify.channels import channel_at, channels_of, delete_channel, set_channel
@@ -51,7 +51,7 @@ DELIVERIES = Document("NotificationDeliveryList", object_of({"results": list_of(
 TRIED = Document("NotificationTest", object_of({"taken": FLAG, "said": TEXT}))
 
 
-class ChannelRuleBody(serializers.Serializer[Any]):
+class ChannelRuleBody(Part):
     """Which events go to the channel: none named stands for all, no pool for all of them."""
 
     events = serializers.ListField(child=Text(max_length=40), default=list)

@@ -46,6 +46,19 @@ class Body(serializers.Serializer[Any]):
     secrets: frozenset[str] = frozenset()
 
 
+class Part(serializers.Serializer[Any]):
+    """An object within a body. A misspelt field is refused there too."""
+
+    @property
+    def takes(self) -> str:
+        return f"an object of {any_of(self.fields)}"
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := [str(name) for name in data if name not in self.fields]):
+            raise serializers.ValidationError({unknown[0][:100]: [f"{unknown[0][:100]} is not a field of this."]})
+        return super().to_internal_value(data)
+
+
 def read_body(body_class: type[Body], request: Request, *, partial: bool = False) -> dict[str, Any]:
     """The validated body; raises InvalidFields. `partial` (PATCH) asks for no field."""
     sent: Any = request.data

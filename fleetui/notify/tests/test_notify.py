@@ -14,10 +14,13 @@ from django.db import connection, transaction
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
+from fleetui.core.api.bodies import checked_body
+from fleetui.core.api.problems import InvalidFields
 from fleetui.core.errors import InvalidInput
 from fleetui.core.posting import NotSent, post, refuse_link_local, signature
 from fleetui.core.retention import prune
 from fleetui.notify import outbox, sender
+from fleetui.notify.api import ChannelBody
 from fleetui.notify.channels import delete_channel, rotate_seals, secrets_of, set_channel
 from fleetui.notify.events import EVENTS, GATHER_S
 from fleetui.notify.models import Channel, Delivery
@@ -435,3 +438,12 @@ def test_a_password_does_not_travel_in_clear(heard: Heard, kind: str, settings: 
     with pytest.raises(InvalidInput) as refused:
         webhook(heard, kind=kind, settings=settings, secrets={"password": "hunter2"})
     assert refused.value.field == field
+
+
+def test_a_misspelt_field_of_a_rule_is_refused() -> None:
+    given = {"name": "ops", "kind": "slack", "rules": [{"min_severity": "warning"}]}
+    with pytest.raises(InvalidFields) as refused:
+        checked_body(ChannelBody, given)
+    (found,) = refused.value.errors
+    assert (found.field, found.detail) == ("rules", "rules: min_severity is not a field of this.")
+    assert found.mend == "Each takes an object of events, pool_id or severity."

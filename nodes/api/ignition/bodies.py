@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from fleetui.core.api.bodies import Body, Flag, Integer, Text
+from fleetui.core.api.bodies import Body, Flag, Integer, Part, Text
 from nodes.services.ignition.check import MOST_SOURCE_BYTES
 from nodes.services.ignition.values import MOST_CHARACTERS
 
@@ -17,7 +17,7 @@ class ConfigBody(Body):
     pools = serializers.ListField(child=Text(max_length=100), default=list, max_length=500)
 
 
-class FileBody(serializers.Serializer[object]):
+class FileBody(Part):
     """A file that the source embeds."""
 
     base64 = Text(allow_blank=True, trim_whitespace=False)
