@@ -14,7 +14,8 @@ from tests.installation import installation
 from tests.rig import Rig
 from tests.test_operations_rig import Fleet
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rig]
+#: About 100 s on a real host. In `make test` the same scripts run by nodes/tests/hosts/test_kubeadm.py.
+pytestmark = [pytest.mark.e2e, pytest.mark.rig, pytest.mark.soak]
 PORTS = dict(zip(PODS, (2379, 6443, 10257, 10259), strict=True))
 KUBELET = "/var/lib/kubelet-stand-in.py"
 UNIT = f"""\
