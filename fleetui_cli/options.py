@@ -138,7 +138,10 @@ def _targets(found: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--every-node", dest="every", action="store_true", help="all nodes that the token may see")
     found.add_argument(
-        "--param", action="append", metavar="NAME=VALUE", help="a parameter of the kind; may be repeated"
+        "--param",
+        action="append",
+        metavar="NAME=VALUE",
+        help="a parameter of the kind; may be repeated; a list as JSON, such as 'append=[\"quiet\"]'",
     )
 
 

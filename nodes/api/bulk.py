@@ -98,7 +98,8 @@ class NodeBulk(ApiView):
         names, wanted = values.get("names"), values.get("filter")
         if (names is None) == (wanted is None):
             mend = "Send names, or filter: {} stands for all nodes."
-            raise InvalidInput("Which nodes is not said.", field="names", mend=mend)
+            told = "Which nodes is not said." if names is None else "Which nodes is said twice, by names and by filter."
+            raise InvalidInput(told, field="names", mend=mend)
         if names is not None:
             found = nodes.filter(name__in=names)
             if missing := sorted(set(names).difference(found.values_list("name", flat=True))):

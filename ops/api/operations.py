@@ -161,7 +161,8 @@ def _nodes(principal: Any, values: Mapping[str, Any]) -> list[Node]:
     names, selector = values.get("nodes"), values.get("selector")
     if (names is None) == (selector is None):
         mend = "Send nodes, a list of names, or selector, the filters of GET nodes/: {} stands for all nodes."
-        raise InvalidInput("Which nodes is not said.", field="nodes", mend=mend)
+        told = "Which nodes is not said." if names is None else "Which nodes is said twice, by nodes and by selector."
+        raise InvalidInput(told, field="nodes", mend=mend)
     if names is not None:
         found = {node.name: node for node in visible.filter(name__in=names)}
         if missing := [name for name in names if name not in found]:

@@ -91,6 +91,7 @@ def test_a_repeat_with_the_same_key_answers_the_same(owner: Api, node: Node) -> 
         ({"kind": "pin", "nodes": ["web-1"], "params": {"deployment": "x; rm -rf /"}}, "params.deployment"),
         ({"kind": "reboot", "nodes": ["web-1"], "deadline": "2001-01-01T00:00:00Z"}, "deadline"),
         ({"kind": "reboot", "selector": {"nonsense": "x"}}, "selector"),
+        ({"kind": "reboot", "selector": {}, "nodes": ["web-1"]}, "nodes"),
     ],
 )
 def test_a_mistake_names_field_and_mend(owner: Api, node: Node, body: dict[str, Any], field: str) -> None:
