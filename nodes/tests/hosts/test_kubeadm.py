@@ -21,10 +21,13 @@ from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.hosts.drivers.kubeadm_commands import CERTIFICATES, PODS, SERVES, kept_on, read_shown
 from tests import kubeadm
+from tests.conftest import missing
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("openssl") and shutil.which("curl")), reason="openssl and curl are not installed"
-)
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs() -> None:
+    if not (shutil.which("openssl") and shutil.which("curl")):
+        missing("openssl and curl are not installed.")
 
 
 def free_ports() -> dict[str, int]:
