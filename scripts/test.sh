@@ -114,13 +114,23 @@ installations() {
 }
 # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
 compiled() { pytest --collect-only -q >/dev/null; }
+# What measures a whole fleet is alone on the machine; the other proofs wait for hosts, so that they run beside one another.
+measured=(tests/soak/test_import_trial.py tests/soak/test_slow_lane.py tests/soak/test_leaks.py tests/soak/test_bulk_500.py)
+soak_measured() { pytest -n 0 -v -s -p no:randomly --durations=0 -m soak "${measured[@]}"; }
+soak_others() {
+    env --default-signal=INT pytest -n 3 --dist loadfile -v -rP -p no:randomly --durations=0 -m soak "${measured[@]/#/--ignore=}"
+}
 # Started once for all processes, before any of them reads the settings.
 services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 
 case "${1:-all}" in
     lint) lint ;;
     quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
-    soak) stage "soak" pytest -q -m soak "${@:2}" ;;
+    soak)
+        stage "Debian packages and test hosts" system_packages
+        stage "soak: whole fleets, each by itself" soak_measured
+        stage "soak: the other proofs" soak_others
+        ;;
     on-services) tests "${@:2}" ;;
     all)
         stage "Debian packages and test hosts" system_packages
