@@ -115,7 +115,7 @@ installations() {
 # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
 compiled() { pytest --collect-only -q >/dev/null; }
 # What measures a whole fleet is alone on the machine; the other proofs wait for hosts, so that they run beside one another.
-measured=(tests/soak/test_import_trial.py tests/soak/test_slow_lane.py tests/soak/test_leaks.py tests/soak/test_bulk_500.py)
+measured=(tests/soak/test_leaks.py tests/soak/test_bulk_500.py tests/soak/test_import_trial.py tests/soak/test_slow_lane.py)
 soak_measured() { pytest -n 0 -v -s -p no:randomly --durations=0 -m soak "${measured[@]}"; }
 soak_others() {
     env --default-signal=INT pytest -n 3 --dist loadfile -v -rP -p no:randomly --durations=0 -m soak "${measured[@]/#/--ignore=}"
@@ -128,8 +128,8 @@ case "${1:-all}" in
     quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
     soak)
         stage "Debian packages and test hosts" system_packages
+        stage "soak: proofs that wait for hosts, beside one another" soak_others
         stage "soak: whole fleets, each by itself" soak_measured
-        stage "soak: the other proofs" soak_others
         ;;
     on-services) tests "${@:2}" ;;
     all)
