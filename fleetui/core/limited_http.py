@@ -1,4 +1,4 @@
-"""Pools of urllib3 whose connections a TimeLimit watches: give them `limit=`."""
+"""Pools of urllib3 whose connections a TimeLimit watches, and that lead to no link-local address: give them `limit=`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from fleetui.core.posting import refuse_link_local
 from fleetui.core.time_limit import TimeLimit
 
 
@@ -18,6 +19,7 @@ class _Plain(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self._limit.watch(self.sock)
+        refuse_link_local(self.sock.getpeername()[0])
 
 
 class _Secured(_Plain, HTTPSConnection):

@@ -121,12 +121,16 @@ def why(error: BaseException, limit: TimeLimit | None = None) -> str:
     return (getattr(found, "strerror", None) or str(found) or type(found).__name__)[:SHOWN_CHARS]
 
 
+class LinkLocal(ConnectionRefusedError):
+    """An address of the own segment, where nothing is sent."""
+
+
 def refuse_link_local(peer: str) -> None:
     """Clouds serve the credentials of a machine at link-local addresses. Looked at once connected, so that no name leads there."""
     address = ipaddress.ip_address(peer.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     if (mapped or address).is_link_local or (mapped or address).is_multicast:
-        raise ConnectionRefusedError(f"{peer} is a link-local address; nothing is sent there")
+        raise LinkLocal(f"{peer} is a link-local address; nothing is sent there")
 
 
 def _dial(limit: TimeLimit, address: tuple[str, int], timeout_s: float, _source: object = None) -> socket.socket:

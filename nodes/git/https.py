@@ -12,6 +12,7 @@ import urllib3
 from dulwich.client import Urllib3HttpGitClient
 
 from fleetui.core.limited_http import PlainPool, SecuredPool
+from fleetui.core.posting import LinkLocal
 from fleetui.core.time_limit import TimeLimit
 from nodes.git.errors import GitProblem
 from nodes.git.meter import Meter
@@ -147,6 +148,8 @@ def _unreachable(error: Exception) -> GitProblem:
         return GitProblem("unreachable", "name")
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
         return GitProblem("unreachable", "connect")
+    if any(isinstance(one, LinkLocal) for one in reason.args):
+        return GitProblem("unreachable", "link_local")
     # After those above, which urllib3 derives from it.
     if isinstance(reason, urllib3.exceptions.TimeoutError):
         return GitProblem("unreachable", "timed_out")

@@ -18,6 +18,7 @@ from nodes.models import (
     Facts,
     HostKey,
     IgnitionConfig,
+    IgnitionReview,
     IgnitionVersion,
     JumpHost,
     Node,
@@ -195,6 +196,9 @@ def make_version(config: IgnitionConfig, **over: Any) -> IgnitionVersion:
         **over,
     }
     version = save_version(config=config, **given)
+    if state == "approved":
+        review = {"reviewer": "user:reviewer", "author": version.author, "verdict": "approved", "at": NOW}
+        IgnitionReview.objects.create(version=version, **review)
     if state != "draft":
         IgnitionVersion.objects.filter(pk=version.pk).update(state=state, state_since=NOW)
         version.state = state

@@ -214,6 +214,19 @@ class TestReview:
                 version=version, reviewer="user:owner", author="user:owner", verdict="approved", at=NOW
             )
 
+    def test_the_database_approves_nothing_without_a_review_by_somebody_else(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), author="user:owner", state="in_review")
+        with pytest.raises(IntegrityError, match="review of somebody"), transaction.atomic():
+            IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
+        given = {"version": version, "reviewer": "user:ada", "author": "user:ada2", "at": NOW}
+        IgnitionReview.objects.create(verdict="returned", **given)
+        IgnitionReview.objects.create(verdict="approved", **{**given, "reviewer": "user:owner"})
+        with pytest.raises(IntegrityError, match="review of somebody"), transaction.atomic():
+            IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
+        IgnitionReview.objects.create(verdict="approved", **given)
+        IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
+        assert state_of(version) == "approved"
+
     def test_nor_by_a_token_of_theirs_nor_what_they_committed(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)
         by_token = make_version(config, author="token:owner/ci", state="in_review")

@@ -127,6 +127,12 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "unreachable.timed_out": (_("The server does not answer in time."), _BY_ITSELF),
     "unreachable.name": (_("The name of the server is not known."), _("Check the address, and DNS.")),
     "unreachable.connect": (_("The server takes no connection."), _("Check address, port and firewall.")),
+    "unreachable.link_local": (
+        _(
+            "The name leads to a link-local address, where nothing is asked: clouds serve the credentials of a machine there."
+        ),
+        _("Give the address of the server in its own network."),
+    ),
     "unreachable.broke_off": (_("The connection broke off."), _BY_ITSELF),
     "unreachable.hung_up": (_("The server ended the connection: %(said)s"), _BY_ITSELF),
     "unreachable.ssh": (_("There is no connection over SSH: %(said)s"), _BY_ITSELF),

@@ -44,8 +44,8 @@ def approve(*, version: IgnitionVersion, actor: Principal, now: datetime, reason
         raise NotAllowed(_("Nobody approves what they wrote."), mend=why_not(own))
     try:
         with transaction.atomic():
+            _say(version, "approved", actor, now, reason)  # first: the database approves nothing without it
             _move(version, ReviewState.APPROVED, actor, now)
-            _say(version, "approved", actor, now, reason)
             supersede(version, now)
             append([_entry(version, "ignition.approve", actor, reason)])
     except IntegrityError as error:

@@ -1,4 +1,5 @@
-"""Triggers that keep an Ignition version as it was written, and let a pool intend approved ones only; on both databases.
+"""Triggers that keep an Ignition version as it was written, let nobody approve it but by a review of somebody else, and let a
+pool intend approved ones only; on both databases.
 
 SQLite's table rebuilds during a migration drop triggers silently, or fail on those of another table that name the rebuilt
 one: so they are taken away before every migrate, and put back after it.
@@ -13,14 +14,19 @@ from django.db import connections, transaction
 from nodes.models import IgnitionVersion
 
 #: Goes up when what the triggers do changes: those of another name are taken away.
-VERSION = 2
+VERSION = 3
 _PREFIX = "nodes_ignition_"
-_TABLES = {"fixed": "nodes_ignitionversion", "kept": "nodes_ignitionversion"}
+_TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "kept", "approved")}
 _TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}
 _FIXED = "an Ignition version is never changed"
 _KEPT = "a pool intends this Ignition version: it stays approved"
+_UNREVIEWED = "an Ignition version is approved by a review of somebody who did not write it"
 _INTENDED = "a pool intends an approved Ignition version only"
 _USED = "EXISTS (SELECT 1 FROM nodes_pool WHERE intended_version_id = OLD.id)"
+_REVIEWED = (
+    "EXISTS (SELECT 1 FROM nodes_ignitionreview"
+    " WHERE version_id = NEW.id AND verdict = 'approved' AND reviewer <> NEW.author)"
+)
 _APPROVED = "EXISTS (SELECT 1 FROM nodes_ignitionversion WHERE id = NEW.intended_version_id AND state = 'approved')"
 
 
@@ -34,10 +40,12 @@ def _heads() -> dict[str, tuple[str, str, str, str]]:
     old, new = (", ".join(f"{row}.{column}" for column in fixed) for row in ("OLD", "NEW"))
     differs = f"({old}) IS DISTINCT FROM ({new})"
     left = "OLD.state = 'approved' AND NEW.state <> 'approved'"
+    comes = "NEW.state = 'approved' AND OLD.state <> 'approved'"
     intends = "NEW.intended_version_id IS NOT NULL"
     return {
         "fixed": (f"UPDATE OF {', '.join(fixed)}", differs, "", _FIXED),
         "kept": ("UPDATE OF state", left, _USED, _KEPT),
+        "approved": ("UPDATE OF state", comes, f"NOT {_REVIEWED}", _UNREVIEWED),
         "intended_new": ("INSERT", intends, f"NOT {_APPROVED}", _INTENDED),
         "intended_change": ("UPDATE OF intended_version_id", intends, f"NOT {_APPROVED}", _INTENDED),
     }
@@ -69,8 +77,8 @@ def _postgresql() -> list[str]:
 def install(alias: str = "default") -> bool:
     """Put the triggers in place unless they stand; whether anything was done."""
     database = connections[alias]
-    columns = {"nodes_ignitionversion", "nodes_pool"}
-    if not columns <= set(database.introspection.table_names()) or not _pool_intends(alias):
+    tables = {"nodes_ignitionversion", "nodes_ignitionreview", "nodes_pool"}
+    if not tables <= set(database.introspection.table_names()) or not _pool_intends(alias):
         return False
     found = _found(alias)
     if set(found) == {_name(what) for what in _TABLES}:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetui.core.posting import refuse_link_local
 from nodes.git.address import Address, Allowed, parse
 from nodes.git.errors import GitProblem
 from nodes.git.fetch import SignIn, fetch, look
@@ -366,6 +367,24 @@ def test_servers_that_misbehave(tmp_path: Path, answer: bytes, forever: bytes, s
     finally:
         done.set()
     assert _refused(problem) == said
+
+
+def test_a_name_that_leads_to_a_link_local_address_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test host has such an address: the one of loopback stands for it."""
+
+    def refuse(peer: str) -> None:
+        refuse_link_local("169.254.169.254" if peer == "127.0.0.1" else peer)
+
+    monkeypatch.setattr("fleetui.core.limited_http.refuse_link_local", refuse)
+    base, done = _answering(_GIT)
+    try:
+        with pytest.raises(GitProblem) as problem:
+            fetch(_http(base), "main", tmp_path / "m")
+    finally:
+        done.set()
+    assert _refused(problem) == "unreachable.link_local"
 
 
 def test_where_nothing_listens_is_not_said_to_be_slow(tmp_path: Path) -> None:
