@@ -104,6 +104,7 @@ def _print_plan(found: Mapping[str, Any]) -> None:
 def run(api: Api, given: argparse.Namespace) -> Code:
     """Ask for it, and with --wait or --follow stay until it is over."""
     body = body_of(given)
+    check_stay(given)
     _confirm(api, given, body)
     body |= {"reason": given.reason or "", "deadline": moment(given.deadline), "approve_by": moment(given.approve_by)}
     if given.max_attempts is not None:
@@ -137,6 +138,12 @@ def after_asking(api: Api, given: argparse.Namespace, made: dict[str, Any]) -> C
         tell(f"It waits for {made['approvals_needed']} more to approve it, until {local(made['approve_by'])}.")
     code = stay(api, given, made["request_id"], [one["id"] for one in operations])
     return Code.REFUSED if code is Code.DONE and refused and given.strict else code
+
+
+def check_stay(given: argparse.Namespace) -> None:
+    """Before anything is asked for: --timeout is a time, and there is something that it limits."""
+    if seconds(given.timeout) is not None and not (given.wait or given.follow):
+        raise Problem(Code.USAGE, "--timeout limits --wait or --follow, and neither is given.", "Add --wait.")
 
 
 def stay(api: Api, given: argparse.Namespace, request_id: str, operations: Sequence[str]) -> Code:

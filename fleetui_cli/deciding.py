@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from fleetui_cli.api import Api
-from fleetui_cli.asking import after_asking
+from fleetui_cli.asking import after_asking, check_stay
 from fleetui_cli.codes import Code
 from fleetui_cli.looking import found_as
 from fleetui_cli.outcome import progress, sentence
@@ -45,6 +45,7 @@ def of_operation(api: Api, given: argparse.Namespace) -> Code:
 
 def retry(api: Api, given: argparse.Namespace) -> Code:
     """One operation, or what failed or did not begin of a request."""
+    check_stay(given)
     what, _found = found_as(api, given.id)
     where = f"operations/{given.id}/" if what == "operation" else f"operations/bulk/{given.id}/"
     made = api.post(f"{where}retry/", {"reason": given.reason or ""}, key=given.key or str(uuid.uuid4()))

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from fleetui_cli.api import Api
-from fleetui_cli.asking import selector_of, stay
+from fleetui_cli.asking import seconds, selector_of, stay
 from fleetui_cli.codes import Code, Problem
 from fleetui_cli.outcome import progress, sentence
 from fleetui_cli.show import as_json, facts, local, out, table
@@ -143,9 +143,15 @@ def show(api: Api, given: argparse.Namespace) -> Code:
 
 def wait(api: Api, given: argparse.Namespace) -> Code:
     """Until an operation, or all of a request, are over."""
+    seconds(given.timeout)  # that it is a time
     what, found = found_as(api, given.id)
     given.under_way = given.id
-    if what == "operation":
-        return stay(api, given, found["request_id"], [found["id"]])
-    rows = list(api.every("operations/", 2, {"request": given.id}))
-    return stay(api, given, given.id, [row["id"] for row in rows])
+    try:
+        if what == "operation":
+            return stay(api, given, found["request_id"], [found["id"]])
+        rows = list(api.every("operations/", 2, {"request": given.id}))
+        return stay(api, given, given.id, [row["id"] for row in rows])
+    except Problem as problem:
+        if problem.code is Code.TIMEOUT and given.json:
+            as_json(found_as(api, given.id)[1], is_line=given.follow)  # as it stands now
+        raise

@@ -149,6 +149,26 @@ def test_time_is_up_and_it_goes_on(cli: Cli) -> None:
     assert made["operations"][0]["node"] == "web-2"
 
 
+def test_what_is_waited_for_is_printed_as_it_stands_when_time_is_up(cli: Cli) -> None:
+    one = cli.json("reboot", "web-1")["operations"][0]
+    waited = cli.json("wait", one["id"], "--timeout", "1s", code=4)
+    assert (waited["id"], waited["state"]) == (one["id"], "queued")
+    many = cli.json("wait", str(Operation.objects.get().request_id), "--timeout", "1s", code=4)
+    assert many["states"] == {"queued": 1}
+    assert json.loads(cli("follow", one["id"], "--json", "--timeout", "1s", code=4)[0])["id"] == one["id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(("--timeout", "1h"), "neither is given"), (("--wait", "--timeout", "soon"), "'soon' is not a time")],
+)
+def test_a_time_that_limits_nothing_is_told_before_anything_is_asked_for(
+    cli: Cli, given: tuple[str, ...], told: str
+) -> None:
+    assert told in cli("reboot", "web-1", *given, code=2)[1]
+    assert not Operation.objects.exists()
+
+
 def test_ctrl_c_says_that_it_goes_on(cli: Cli) -> None:
     process = cli.start("reboot", "web-1", "--wait")
     assert process.stderr is not None

@@ -15,7 +15,7 @@ from fleetui.core import clock
 from fleetui.notify.models import Channel, Delivery, Rule
 from nodes.models import ContainerOnNode, Node, Pool
 from nodes.tests.api.client import Api
-from nodes.tests.make import make_node, make_pool, make_user
+from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation, OperationRequest, RunbookEntry, Schedule
 from ops.runbook import TASKS, stand
@@ -216,6 +216,20 @@ def test_the_button_plans_for_every_node_of_the_pool(web: Pool) -> None:
     viewer = signed_in(make_user("viewer", ("viewer", web))).get("/pools/web/runbook/").content.decode()
     assert "/operations/-/plan/" not in viewer
     assert "Change how often" not in viewer
+
+
+def test_certificates_of_control_planes_are_renewed_by_kubeadm(web: Pool) -> None:
+    page = signed_in(make_user("op", ("operator", web)))
+
+    def planned() -> list[str]:
+        text = page.get("/pools/web/runbook/").content.decode()
+        return [kind for kind in ("certbot_renew", "kubeadm_renew") if f'name="kind" value="{kind}"' in text]
+
+    assert planned() == ["certbot_renew"]
+    for node in Node.objects.filter(pool=web):
+        assert planned() == ["certbot_renew"], "one of them is none"
+        make_facts(node, kubernetes={"role": "control-plane"})
+    assert planned() == ["kubeadm_renew"]
 
 
 def test_admins_of_the_pool_say_how_often(web: Pool) -> None:

@@ -20,7 +20,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.form_errors import submitted
-from nodes.models import Pool
+from nodes.models import Node, Pool
 from nodes.views.links import nodes_url
 from nodes.views.pools import visible_pool
 from nodes.views.subject import principal_of
@@ -136,7 +136,7 @@ def _button(one: Row, principal: Principal, pool: Pool) -> dict[str, Any]:
         if len(one.policies) == 1:
             return {"go_url": reverse("backup_policy", args=[one.policies[0].pk]), "go": _("Open the policy")}
         return {"go_url": reverse("backups"), "go": _("Open the policies") if one.policies else _("Set up a backup")}
-    kind = one.task.kinds[0]
+    kind = _kind_for(one, pool)
     if not one.stand.nodes or actions.get(kind).permission != ASKED or not principal.may(ASKED, pool):
         return {}
     return {
@@ -144,6 +144,15 @@ def _button(one: Row, principal: Principal, pool: Pool) -> dict[str, Any]:
         "go": wording.kind_word(kind),
         "filter": nodes_url(pool=pool.name, lifecycle="active").partition("?")[2],
     }
+
+
+def _kind_for(one: Row, pool: Pool) -> str:
+    """The kind that its button plans: certificates of a pool of control planes alone are renewed by kubeadm."""
+    if "kubeadm_renew" in one.task.kinds and one.stand.nodes:
+        active = Node.objects.filter(pool=pool, lifecycle="active").order_by()
+        if not active.exclude(facts__document__kubernetes__role="control-plane").exists():
+            return "kubeadm_renew"
+    return one.task.kinds[0]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

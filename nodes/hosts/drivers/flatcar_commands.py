@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from nodes.hosts.drivers import kubeadm_commands, units
+from nodes.hosts.drivers import certbot_commands, kubeadm_commands, podman_commands, units
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused
 from nodes.hosts.drivers.making import made, text
 from nodes.hosts.drivers.ostree_commands import CAPABILITIES as ALL
@@ -90,5 +90,8 @@ _MAKERS: Mapping[str, Callable[[dict[str, object]], Command]] = {
     "unit_shown": units.shown,
     "unit_restart": units.restart,
     "unit_journal": units.journal,
+    # Podman and certbot are no part of Flatcar: they come with a sysext, and are looked for before anything is done.
+    **podman_commands.MAKERS,
+    **certbot_commands.MAKERS,
     **kubeadm_commands.MAKERS,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodes.hosts import drivers
-from nodes.hosts.drivers.base import Command, CommandRefused
+from nodes.hosts.drivers.base import Command, CommandRefused, Driver
 from nodes.tests.hosts.hostdoubles import BOOT_ID, CHECKSUM
 
 FCOS = drivers.get("fcos")
@@ -55,6 +55,23 @@ STAGING = "sudo -n rpm-ostree {} --bypass-driver --unchanged-exit-77"
 )
 def test_argument_lists(kind: str, params: dict[str, Any], line: str) -> None:
     assert " ".join(FCOS.command(kind, **params).argv) == line
+
+
+@pytest.mark.parametrize("driver", [drivers.get(family) for family in drivers.families()], ids=lambda one: one.family)
+@pytest.mark.parametrize(
+    ("capability", "command", "params"),
+    [
+        ("containers", "container_shown", {"container": "web"}),
+        ("certbot", "certbot_renew", {"certificate": "example.org"}),
+        ("kubeadm", "kubeadm_shown", {}),
+    ],
+)
+def test_what_a_driver_can_it_has_commands_for(
+    driver: Driver, capability: str, command: str, params: dict[str, Any]
+) -> None:
+    found = driver.capabilities.get(capability)
+    if found is not None and found.supported:
+        assert driver.command(command, **params).argv[0] == "sudo"
 
 
 def test_flags_of_commands() -> None:
