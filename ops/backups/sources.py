@@ -39,6 +39,7 @@ export ETCDCTL_API=3
 find "${file%/*}" -maxdepth 1 -type f -name 'fleetui-backup-*.db*' -mmin +1440 -delete
 case $where in
     kubeadm)
+        command -v crictl >/dev/null || { echo "crictl, which finds the static pod of etcd, is not on this host" >&2; exit 70; }
         id=$(crictl ps --quiet --state Running --name '^etcd$' | head -n 1)
         [ -n "$id" ] || { echo "no running container is named etcd" >&2; exit 70; }
         there() { crictl exec "$id" "$@"; } ;;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -124,6 +126,13 @@ class TestPure:
             "postgresql", checked("postgresql", {"database": "app", "runs_in": "podman", "container": "db"}), "x"
         )
         assert dump.argv[:6] == ("sudo", "-n", "podman", "exec", "db", "pg_dump")
+
+    def test_a_host_without_crictl_says_so(self, tmp_path: Path) -> None:
+        for program in ("rm", "find", "sh"):
+            (tmp_path / program).symlink_to(shutil.which(program) or program)
+        found = source_of("etcd", checked("etcd", {"runs_in": "kubeadm", "folder": str(tmp_path)}), "abc")
+        ran = subprocess.run(found.argv[2:], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+        assert (ran.returncode, "crictl" in ran.stderr, "not on this host" in ran.stderr) == (70, True, True)
 
     def test_a_path_that_looks_like_an_option_is_none(self) -> None:
         argv = source_of("path", checked("path", {"paths": ["/--checkpoint-action=exec=sh"]}), "x").argv

@@ -32,7 +32,9 @@ class Command(BaseCommand):
             self.stdout.write(f"At least {done.lost} audit events happened after it and are lost.")
         if done.ended:
             self.stdout.write(
-                f"{done.ended} operations that were under way then were ended: look at them and ask again."
+                "One operation that was under way then was ended: look at it and ask again."
+                if done.ended == 1
+                else f"{done.ended} operations that were under way then were ended: look at them and ask again."
             )
         if not done.verdict.good:
             raise CommandError(
