@@ -55,7 +55,7 @@ joined() {
 
 system_packages() {
     # initdb and postgres come with the server's own package of Debian's current version.
-    scripts/debian.sh openssh-server openssh-client chromium postgresql redis-server fonts-noto-core prometheus prometheus-alertmanager nginx-light haproxy gpg gpg-agent gpgv etcd-server etcd-client certbot pebble sudo openssl curl
+    scripts/debian.sh openssh-server openssh-client chromium postgresql redis-server fonts-noto-core prometheus prometheus-alertmanager nginx-light haproxy gpg gpg-agent gpgv etcd-server etcd-client certbot pebble sudo openssl curl age
     local rig=${FLEETUI_RIG:-}
     if [ -z "$rig" ] && [ -x ../shared/rig/rig ]; then rig=$(cd ../shared/rig && pwd)/rig; fi
     if [ -n "$rig" ] && [ "$(id -u)" = 0 ]; then

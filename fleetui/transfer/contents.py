@@ -121,6 +121,15 @@ def _manifest(path: Path, pack: zipfile.ZipFile) -> Manifest:
         ) from error
 
 
+#: As targets with recipients have them.
+_AGE = b"age-encryption.org/"
+
+
+def _begins_with(path: Path, head: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
+
+
 @contextmanager
 def _damage_of(path: Path) -> Iterator[None]:
     try:
@@ -128,6 +137,9 @@ def _damage_of(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise TransferRefused(f"There is no file {path}.", mend="Name the file of a backup.") from error
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, zlib.error) as error:
+        if _begins_with(path, _AGE):
+            mend = f"Open it first: age --decrypt -i KEYFILE -o backup.zip {path}"
+            raise TransferRefused(f"{path} is encrypted with age.", mend=mend) from error
         raise TransferRefused(f"{path} is damaged, or no backup of FleetUI: {error}.", mend=_ANOTHER) from error
     except OSError as error:
         raise TransferRefused(

@@ -39,7 +39,7 @@ def backup_params(params: Mapping[str, Any]) -> dict[str, Any]:
 def copy(ctx: Context) -> Outcome:
     """One stream. Written down before it begins: the key at the target, and what may stay on the host."""
     try:
-        job, target = ctx.vault.job(), ctx.vault.target()
+        job, target, envelope = ctx.vault.job(), ctx.vault.target(), ctx.vault.envelope()
         source = source_of(job.kind, job.settings, ctx.operation_id)
         leaves = list(source.leaves)
         if not ctx.memory.get("upload"):
@@ -48,12 +48,12 @@ def copy(ctx: Context) -> Outcome:
             # Of a worker that died: its script ended with its connection, or the host restarted in the middle of it.
             ctx.host.run(Command(removal(leaves)))
         forget_halves(ctx)
-        key = ctx.vault.begin(source.suffix)
+        key = ctx.vault.begin(f"{source.suffix}{envelope.suffix}")
         ctx.log.note("backup_begins", location=target.location(key))
         renew = renewing(ctx)
         is_own = job.kind == "fleetui"
         with ctx.own_state.stream(renew) if is_own else ctx.host.stream(Command(tuple(source.argv))) as stream:
-            passed = pass_on(stream, source, target, key, renew)
+            passed = pass_on(stream, source, target, key, renew, envelope)
     except NoJob as error:
         return Fail(error.code, error.params)
     except SourceFailed as error:

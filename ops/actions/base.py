@@ -17,6 +17,7 @@ from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult, HostKey
+from ops.backups.age import Envelope
 from ops.backups.base import Target as BackupTarget
 from ops.backups.drill import Chosen
 from ops.backups.job import Job, Passed, Record, Stream
@@ -58,6 +59,10 @@ class Vault(Protocol):
 
     def target(self) -> BackupTarget: ...
 
+    def envelope(self) -> Envelope:
+        """What closes backups that go there."""
+        ...
+
     def halves(self) -> Sequence[str]:
         """Keys that runs of this policy began and that may have left something at the target."""
         ...
@@ -90,6 +95,10 @@ class Vault(Protocol):
 
     def target_of(self, run: str) -> BackupTarget:
         """Where that one lies, also when the policy has another target now."""
+        ...
+
+    def envelope_of(self, run: str) -> Envelope:
+        """What opens that one."""
         ...
 
     def scratch(self) -> Path:

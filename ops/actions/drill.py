@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ops.actions.backup import backup_params, renewing, target_failed
 from ops.actions.base import Action, Context, Step
+from ops.backups.age import SUFFIX
 from ops.backups.base import TargetError
 from ops.backups.drill import PROVES, DrillFailed, missing_program, prove
 from ops.backups.job import NoJob
@@ -20,6 +21,8 @@ def check(ctx: Context) -> Outcome:
         target = ctx.vault.target_of(chosen.run)
     except NoJob as error:
         return Fail(error.code, error.params)
+    if chosen.key.endswith(SUFFIX) and not ctx.vault.envelope_of(chosen.run).identity:
+        return Fail("drill_no_identity")
     if program := missing_program(chosen.kind):
         return Fail("drill_no_program", {"program": program})
     ctx.log.note("drill_begins", location=target.location(chosen.key), size_bytes=chosen.stored.size_bytes)
@@ -30,7 +33,8 @@ def try_it(ctx: Context) -> Outcome:
     """The same backup also when it is run again: one that is made meanwhile is not what was said."""
     try:
         chosen = ctx.vault.chosen(str(ctx.memory["run"]))
-        found = prove(chosen, ctx.vault.target_of(chosen.run), ctx.vault.scratch(), renewing(ctx))
+        target, envelope = ctx.vault.target_of(chosen.run), ctx.vault.envelope_of(chosen.run)
+        found = prove(chosen, target, ctx.vault.scratch(), renewing(ctx), envelope)
     except NoJob as error:
         return Fail(error.code, error.params)
     except DrillFailed as error:

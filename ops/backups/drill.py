@@ -21,6 +21,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any, Final, cast
 
+from ops.backups.age import SUFFIX, Envelope, NotOpened
 from ops.backups.base import READ_BYTES, Counted, Stored, Target
 from ops.backups.installation import registered
 from ops.backups.scratch import PID, ScratchFailed, folder, require_room
@@ -70,47 +71,66 @@ def missing_program(kind: str) -> str:
     return ""
 
 
-def prove(chosen: Chosen, target: Target, scratch: Path, held: Callable[[], None]) -> dict[str, Any]:
+def prove(
+    chosen: Chosen, target: Target, scratch: Path, held: Callable[[], None], envelope: Envelope
+) -> dict[str, Any]:
     """What the backup was found to hold; raises DrillFailed, TargetError, and what `held` raises."""
+    reading = _Reading(chosen, target, held, envelope)
     if chosen.kind in ("etcd", "fleetui"):
         try:
             with folder(scratch) as place:
-                return (_etcd if chosen.kind == "etcd" else _own)(chosen, target, place, held)
+                return (_etcd if chosen.kind == "etcd" else _own)(chosen, reading, place, held)
         except ScratchFailed as error:
             raise DrillFailed(f"drill_{error.code}", **error.params) from error
-    reading = _Reading(target.read(chosen.key), held)
     try:
         found = _archive(reading) if chosen.kind == "path" else _dump(reading)
-    except (OSError, EOFError, tarfile.TarError, DrillFailed) as error:
         reading.rest()
+    except (OSError, EOFError, tarfile.TarError, DrillFailed) as error:
+        reading.skip()
         _same(chosen, reading)  # other bytes explain it better than what they looked like
         raise error if isinstance(error, DrillFailed) else DrillFailed("drill_unreadable", said=str(error)) from error
-    reading.rest()
     _same(chosen, reading)
     return found
 
 
 class _Reading(io.RawIOBase):
-    """The bytes of a backup as a file that is read once; counts and hashes them as they pass."""
+    """What a backup holds as a file that is read once. What lies at the target is counted and hashed as it passes."""
 
-    def __init__(self, chunks: Iterator[bytes], held: Callable[[], None]) -> None:
-        self._chunks, self._held, self._left = chunks, held, b""
+    def __init__(self, chosen: Chosen, target: Target, held: Callable[[], None], envelope: Envelope) -> None:
         self.counted = Counted()
+        self.content_bytes = 0
+        self._lies = self._count(target.read(chosen.key), held)
+        self._chunks = envelope.opened(self._lies) if chosen.key.endswith(SUFFIX) else self._lies
+        self._left = b""
+
+    def _count(self, chunks: Iterator[bytes], held: Callable[[], None]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.counted.add(chunk)
+            held()
+            yield chunk
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
         if not self._left:
-            self._left = next(self._chunks, b"")
-            self.counted.add(self._left)
-            self._held()
+            try:
+                self._left = next(self._chunks, b"")
+            except NotOpened as error:
+                raise DrillFailed(f"drill_{error.code}") from error
+            self.content_bytes += len(self._left)
         size = READ_BYTES if size is None or size < 0 else size
         piece, self._left = self._left[:size], self._left[size:]
         return piece
 
     def rest(self) -> None:
         while self.read():
+            pass
+        self.skip()
+
+    def skip(self) -> None:
+        """To the end of what lies there, also when it could not be opened."""
+        for _chunk in self._lies:
             pass
 
 
@@ -153,31 +173,35 @@ def _dump(reading: _Reading) -> dict[str, Any]:
         said = errors.read(4096).decode("utf-8", "replace").strip()
     if status:
         raise DrillFailed("drill_unreadable", said=said[:300])
-    return {"content_bytes": reading.counted.size_bytes}
+    return {"content_bytes": reading.content_bytes}
 
 
-def _etcd(chosen: Chosen, target: Target, place: Path, held: Callable[[], None]) -> dict[str, Any]:
+def _etcd(chosen: Chosen, reading: _Reading, place: Path, held: Callable[[], None]) -> dict[str, Any]:
     require_room(place, chosen.stored.size_bytes * ROOM_FACTOR + ROOM_BYTES)
-    _fetch(chosen, target, place / "snapshot.db", held)
+    _fetch(chosen, reading, place / "snapshot.db")
     _restore(place, held)
     return _compared(chosen, _served(place, held))
 
 
-def _own(chosen: Chosen, target: Target, place: Path, held: Callable[[], None]) -> dict[str, Any]:
+def _own(chosen: Chosen, reading: _Reading, place: Path, held: Callable[[], None]) -> dict[str, Any]:
     require_room(place, chosen.stored.size_bytes + ROOM_BYTES)
-    _fetch(chosen, target, place / "backup.zip", held)
+    _fetch(chosen, reading, place / "backup.zip")
     return dict(registered().prove(place / "backup.zip", place, held))
 
 
-def _fetch(chosen: Chosen, target: Target, path: Path, held: Callable[[], None]) -> None:
-    reading = _Reading(target.read(chosen.key), held)
+def _fetch(chosen: Chosen, reading: _Reading, path: Path) -> None:
     try:
         with path.open("wb") as file:
             while piece := reading.read():
                 file.write(piece)
+        reading.skip()
     except OSError as error:
         said = error.strerror or str(error)
         raise DrillFailed("drill_no_folder", path=str(path.parent), said=said) from error
+    except DrillFailed:
+        reading.skip()
+        _same(chosen, reading)  # other bytes explain it better than that they do not open
+        raise
     _same(chosen, reading)
 
 

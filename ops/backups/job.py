@@ -5,10 +5,11 @@ Pure but for the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ops.backups.age import Envelope
 from ops.backups.base import Counted, Stored, Target
 from ops.backups.sources import LONGEST_HEADER_BYTES, Header, Source
 
@@ -71,17 +72,21 @@ class NoProgram(SourceFailed):
 
 @dataclass
 class Passed:
-    """What is known of a backup once it has passed. `changed` is what the source said of files that changed meanwhile."""
+    """What is known of a backup once it has passed. `changed` is what the source said of files that changed meanwhile;
+    `recipients` are those that it was encrypted to."""
 
     stored: Stored = field(default_factory=lambda: Stored(0, ""))
     header: Header | None = None
     changed: str = ""
+    recipients: Sequence[str] = ()
 
 
-def pass_on(stream: Stream, source: Source, target: Target, key: str, held: Callable[[], None]) -> Passed:
+def pass_on(
+    stream: Stream, source: Source, target: Target, key: str, held: Callable[[], None], envelope: Envelope
+) -> Passed:
     """Write what the stream prints to the target; raises what stands against it, and then nothing is at the target."""
-    passed = Passed()
-    passed.stored = target.put(key, _checked(stream, source, passed), held)
+    passed = Passed(recipients=envelope.recipients)
+    passed.stored = target.put(key, envelope.closed(_checked(stream, source, passed)), held)
     return passed
 
 

@@ -14,15 +14,16 @@ from fleetui.audit.log import Entry, append
 from fleetui.core import clock
 from fleetui.core.errors import SealBroken
 from ops.actions.base import LeaseLost
+from ops.backups.age import Envelope
 from ops.backups.base import Stored, Target
 from ops.backups.drill import Chosen
 from ops.backups.job import Job, NoJob, Passed, Record
 from ops.engine.claim import STREAM_LEASE, hold
-from ops.models import BackupDrill, BackupPolicy, BackupRun, Operation
+from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Operation
 from ops.services.backups import room
 from ops.services.backups.keeping import going, key_of
 from ops.services.backups.reading import covers
-from ops.services.backups.targets import opened
+from ops.services.backups.targets import envelope_of, opened
 
 
 class Ledger:
@@ -46,11 +47,14 @@ class Ledger:
         if policy.target is None:
             raise NoJob("policy_changed", policy=policy.name)
         if self._target is None:
-            try:
+            with _unsealed():
                 self._target = opened(policy.target)
-            except SealBroken as error:
-                raise NoJob("target_sealed", said=error.message) from error
         return self._target
+
+    def envelope(self) -> Envelope:
+        target = self._of().target
+        with _unsealed():
+            return envelope_of(target) if target else Envelope()
 
     def halves(self) -> Sequence[str]:
         # Of the target that the policy has now: what lies at another one is nobody's business any more.
@@ -91,6 +95,8 @@ class Ledger:
         found: dict[str, Any] = dict(header.found) if header else {}
         if passed.changed:
             found["changed"] = passed.changed[:500]
+        if passed.recipients:
+            found["recipients"] = list(passed.recipients)
         with self._held():
             self._mine().update(size_bytes=passed.stored.size_bytes, sha256=passed.stored.sha256, checks=found)
 
@@ -142,13 +148,18 @@ class Ledger:
         return _chosen(self._run(run))
 
     def target_of(self, run: str) -> Target:
-        policy, target = self._of(), self._run(run).target
+        with _unsealed():
+            return opened(self._place_of(run))
+
+    def envelope_of(self, run: str) -> Envelope:
+        with _unsealed():
+            return envelope_of(self._place_of(run))
+
+    def _place_of(self, run: str) -> BackupTarget:
+        target: BackupTarget | None = self._run(run).target
         if target is None:
-            raise NoJob("policy_changed", policy=policy.name)
-        try:
-            return opened(target)
-        except SealBroken as error:
-            raise NoJob("target_sealed", said=error.message) from error
+            raise NoJob("policy_changed", policy=self._of().name)
+        return target
 
     def scratch(self) -> Path:
         return room.scratch()
@@ -204,6 +215,14 @@ class Ledger:
             if not hold(self._row.pk, self._lease, clock.now(), STREAM_LEASE):
                 raise LeaseLost
             yield
+
+
+@contextmanager
+def _unsealed() -> Iterator[None]:
+    try:
+        yield
+    except SealBroken as error:
+        raise NoJob("target_sealed", said=error.message) from error
 
 
 def _chosen(run: BackupRun) -> Chosen:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -37,6 +39,7 @@ from ops.services.backups.targets import opened, set_target
 from ops.services.backups.watching import settle
 from ops.services.control import cancel
 from ops.states import FINAL, State
+from tests.conftest import missing
 from tests.etcd import Etcd, etcd
 from tests.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
 from tests.sshd import RealSshd, real_sshd
@@ -171,6 +174,29 @@ def test_files_of_a_host_lie_in_a_directory(lab: Lab) -> None:
     effect = AuditEvent.objects.get(action="operations.effect")
     assert '"tar"' in effect.after
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("place", ["directory", "s3"])
+def test_what_is_encrypted_is_opened_by_age_alone(lab: Lab, s3: S3Server, tmp_path: Path, place: str) -> None:
+    if not shutil.which("age"):
+        missing("age is not installed")
+    subprocess.run(["age-keygen", "-o", tmp_path / "key"], check=True, capture_output=True)
+    public = subprocess.check_output(["age-keygen", "-y", tmp_path / "key"], text=True).strip()
+    target = lab.local if place == "directory" else on_s3(lab, s3)
+    given: dict[str, Any] = {"name": target.name, "kind": target.kind, "target": target, "actor": SYSTEM, "now": NOW}
+    target = set_target(**given, settings={**target.settings, "recipients": [public]}, credentials={})
+    operation = lab.work(lab.ask(lab.policy(target=target)))
+    assert operation.state == State.SUCCEEDED, said(operation)
+    run = BackupRun.objects.get()
+    assert run.key.endswith(".tar.gz.age")
+    assert run.checks["recipients"] == [public]
+    lies = b"".join(opened(target).read(run.key))
+    assert (len(lies), hashlib.sha256(lies).hexdigest()) == (run.size_bytes, run.sha256)
+    packed = subprocess.run(["age", "-d", "-i", tmp_path / "key"], input=lies, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
+        member = archive.extractfile(str(lab.source / "data.bin").lstrip("/"))
+        assert member is not None
+        assert member.read() == CONTENT
 
 
 def test_an_etcd_snapshot_lies_in_s3(lab: Lab, s3: S3Server, members: Etcd) -> None:

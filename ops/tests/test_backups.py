@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 import time_machine
 from django.test import Client
@@ -33,7 +34,7 @@ from ops.services.backups import targets
 from ops.services.backups.keeping import checked_keep, key_of
 from ops.services.backups.policies import delete_policy, set_policy
 from ops.services.backups.runs import report, request_backup
-from ops.services.backups.targets import rotate_seals, secrets_of, set_target
+from ops.services.backups.targets import envelope_of, rotate_seals, secrets_of, set_target
 from ops.services.backups.watching import settle, watch
 from ops.services.schedule_runs import run_due
 from ops.vital_signs import streams
@@ -207,6 +208,38 @@ class TestTargets:
         api = Api(make_user("anna", "admin"))
         assert "a secret" not in str(api.get("backups/targets/"))
         assert rotate_seals() == 0
+
+    def test_recipients_are_shown_and_the_identity_never(self, target: BackupTarget) -> None:
+        identity = pyrage.x25519.Identity.generate()
+        public, secret = str(identity.to_public()), str(identity)
+        api = Api(make_user("anna", "admin"))
+        place = {"path": target.settings["path"]}
+
+        def put(recipients: Any, status: int = 200, **credentials: str) -> dict[str, Any]:
+            body = {"name": "disk", "kind": "local", "settings": {**place, "recipients": recipients}}
+            return dict(api.put(f"backups/targets/{target.pk}/", {**body, "credentials": credentials}, status=status))
+
+        assert put([public], identity=secret)["settings"]["recipients"] == [public]
+        assert secret not in str(list(AuditEvent.objects.values_list("after", flat=True)))
+        assert envelope_of(BackupTarget.objects.get()).identity == secret
+        put([public, "ssh-ed25519 " + "A" * 20], 400)
+        assert put(["age1nobody"], 400)["value"] == "age1nobody"
+        told = put([secret], 400)
+        assert (told["field"], told["value"], secret in str(told)) == ("recipients", None, False)
+        other = str(pyrage.x25519.Identity.generate().to_public())
+        assert put([other], 400, identity=secret)["field"] == "identity"
+        put([public, other])
+        assert envelope_of(BackupTarget.objects.get()).identity == secret, "kept while it opens something"
+        put([other])
+        assert envelope_of(BackupTarget.objects.get()).identity == ""
+        page = signed_in(make_user("bea", "admin"))
+        form = page.get(f"/backups/targets/{target.pk}/").content.decode()
+        assert other in form
+        sent = {"name": "disk", **place, "recipients": f"{public}\r\n{other}\r\n", "identity": secret, "revision": ""}
+        assert page.post(f"/backups/targets/{target.pk}/", sent).status_code == 302
+        assert envelope_of(BackupTarget.objects.get()).recipients == [public, other]
+        form = page.get(f"/backups/targets/{target.pk}/").content.decode()
+        assert ("One is kept" in form, secret in form) == (True, False)
 
     def test_one_in_use_stays_and_so_does_its_place(self, target: BackupTarget, tmp_path: Path) -> None:
         policy = make_policy(target)

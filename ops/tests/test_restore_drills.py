@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from fleetui.access.principals import SYSTEM
@@ -22,6 +23,7 @@ from nodes.models import Node
 from nodes.tests.make import deployment, make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops import wording
+from ops.backups.age import Envelope
 from ops.backups.base import Stored
 from ops.backups.drill import Chosen, DrillFailed, prove
 from ops.backups.local import LocalTarget
@@ -31,7 +33,7 @@ from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Opera
 from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import gates_on
 from ops.services.backups.policies import set_policy
-from ops.services.backups.targets import set_target
+from ops.services.backups.targets import envelope_of, set_target
 from ops.services.backups.watching import settle, watch
 from ops.services.request import preview
 from ops.states import State
@@ -222,7 +224,7 @@ def proven(kind: str, content: bytes, scratch: Path, kept: bytes | None = None) 
     import hashlib
 
     chosen = Chosen("r", kind, "k", Stored(len(content), hashlib.sha256(content).hexdigest()), "there", {})
-    return prove(chosen, _Kept(content if kept is None else kept), scratch, lambda: None)  # type: ignore[arg-type]
+    return prove(chosen, _Kept(content if kept is None else kept), scratch, lambda: None, Envelope())  # type: ignore[arg-type]
 
 
 @pytest.mark.one_database
@@ -370,6 +372,57 @@ def test_a_proof_that_is_too_old_is_told_once_and_taken_back(local: BackupTarget
     BackupPolicy.objects.update(last_proven_at=made + timedelta(hours=2))
     watch(made + timedelta(hours=2, minutes=1))
     assert sorted(Delivery.objects.values_list("event", flat=True)) == ["backup.proven", "backup.unproven"]
+
+
+class TestEncrypted:
+    """The target encrypts; an identity that is sealed with it opens what its drills try."""
+
+    @pytest.fixture
+    def closed(self, local: BackupTarget, members: Etcd) -> BackupPolicy:
+        content, checks = snapshot(members)
+        self.identity = pyrage.x25519.Identity.generate()
+        self.set(local, recipients=[str(self.identity.to_public())], identity=str(self.identity))
+        policy = make_policy(local)
+        make_node("cp-1", pool=policy.pool)
+        lies = b"".join(envelope_of(BackupTarget.objects.get()).closed(iter([content])))
+        run = a_backup(policy, lies, **checks)
+        name = run.key + ".age"
+        path = Path(run.location)
+        path.rename(path.with_name(path.name + ".age"))
+        BackupRun.objects.update(key=name, location=f"{run.location}.age")
+        return policy
+
+    def set(self, local: BackupTarget, *, recipients: list[str], identity: str = "") -> None:
+        settings = {"path": local.settings["path"], "recipients": recipients}
+        row = BackupTarget.objects.get(pk=local.pk)
+        given: dict[str, Any] = {"name": "disk", "kind": "local", "actor": SYSTEM, "now": clock.now(), "target": row}
+        set_target(**given, settings=settings, credentials={"identity": identity})
+
+    def test_it_is_restored(self, closed: BackupPolicy, scratch: Path) -> None:
+        operation = work(ask(closed))
+        assert operation.state == State.SUCCEEDED, said(operation)
+        assert BackupDrill.objects.get().found["live_keys"] == 25
+        assert left_of(scratch) == []
+
+    def test_without_the_identity_nothing_is_fetched(self, closed: BackupPolicy, local: BackupTarget) -> None:
+        self.set(local, recipients=[])
+        operation = work(ask(closed))
+        assert operation.state == State.FAILED
+        assert "no identity that opens it" in said(operation)
+
+    def test_another_identity_says_so(self, closed: BackupPolicy, local: BackupTarget) -> None:
+        other = pyrage.x25519.Identity.generate()
+        self.set(local, recipients=[str(other.to_public())], identity=str(other))
+        operation = work(ask(closed))
+        assert operation.state == State.FAILED
+        assert "encrypted to other recipients" in said(operation)
+
+    def test_other_bytes_are_told_as_that(self, closed: BackupPolicy) -> None:
+        path = Path(BackupRun.objects.get().location)
+        path.write_bytes(path.read_bytes()[:-1])
+        operation = work(ask(closed))
+        assert operation.state == State.FAILED
+        assert "not what was written" in said(operation)
 
 
 def test_a_bad_time_of_the_drill_is_told_at_its_own_field(local: BackupTarget) -> None:

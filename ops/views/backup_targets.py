@@ -72,6 +72,24 @@ class TargetForm(forms.Form):
         help_text=gettext_lazy("Until it ends nobody deletes a backup, retention neither. The bucket has to allow it."),
     )
     lock_days = forms.IntegerField(label=gettext_lazy("Locked for days"), required=False, min_value=1)
+    recipients = forms.CharField(
+        label=gettext_lazy("Encrypt to age recipients"),
+        max_length=20_000,
+        required=False,
+        widget=forms.Textarea(attrs={**_PLAIN, "rows": 3, "placeholder": "age1…"}),
+        help_text=gettext_lazy(
+            "Public keys, one a line. Only who has the identity of one of them opens the backups. Empty: they are not encrypted here."
+        ),
+    )
+    identity = forms.CharField(
+        label=gettext_lazy("Identity for restore drills"),
+        max_length=500,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy(
+            "The line AGE-SECRET-KEY-1… of one of the recipients, sealed. Without it no drill opens what is encrypted."
+        ),
+    )
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, kind: str, target: BackupTarget | None, **kwargs: Any) -> None:
@@ -80,9 +98,11 @@ class TargetForm(forms.Form):
         for name in every - {*services.SETTINGS[kind], *services.SECRETS[kind]}:
             del self.fields[name]
         if target is not None:
-            for name in services.SECRETS[kind]:
+            for name in services.KEYS[kind]:
                 self.fields[name].required = False
                 self.fields[name].help_text = _("Empty: as it is.")
+            if services.has_identity(target):
+                self.fields["identity"].help_text = _("One is kept. Empty: as it is.")
 
 
 @require_safe
@@ -131,6 +151,7 @@ def target_edit(request: HttpRequest, target_id: uuid.UUID | None = None) -> Htt
     if kind not in BackupTarget.KINDS:
         raise Http404(kind)
     initial = {**target.settings, "name": target.name, "revision": target.revision} if target else {}
+    initial["recipients"] = "\n".join(initial.get("recipients", ()))
     if not initial.get("lock_days"):
         initial["lock_days"] = None
     given = request.POST if request.method == "POST" else None

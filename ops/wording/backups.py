@@ -173,6 +173,19 @@ RESULTS: dict[str, Forms] = {
         ),
         _("Do not rely on this backup: what lies at the target is not what was written."),
     ),
+    "drill_no_identity": (
+        _(
+            "The backup is encrypted, and FleetUI has no identity that opens it. Give the target one for drills, or try it by hand."
+        ),
+    ),
+    "drill_other_identity": (
+        _(
+            "The backup is encrypted to other recipients than the one whose identity the target has. The ledger names them."
+        ),
+    ),
+    "drill_spoilt": (
+        _("Do not rely on this backup: what lies there is encrypted, and was changed or cut since it was written."),
+    ),
     "drill_unreadable": (
         _("Do not rely on this backup: it cannot be read to its end (%(said)s)."),
         _("Do not rely on this backup: it cannot be read to its end."),

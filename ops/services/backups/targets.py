@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +20,9 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
-from fleetui.core.errors import Conflict, InvalidInput, NotFound, StaleEdit
+from fleetui.core.errors import Conflict, InvalidInput, NotFound, SealBroken, StaleEdit
 from fleetui.core.words import any_of
+from ops.backups.age import MOST_RECIPIENTS, Envelope, RecipientRefused, checked_identity, checked_recipients
 from ops.backups.base import Target, TargetError, try_out
 from ops.backups.local import LocalTarget
 from ops.backups.s3 import ENCRYPTIONS, LOCKS, S3Place, S3Target
@@ -31,10 +32,13 @@ from ops.wording.backups import target_problem
 
 PERMISSION = "backups.write"
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
-    "local": ("path",),
-    "s3": ("endpoint", "bucket", "prefix", "region", "encryption", "kms_key", "lock", "lock_days"),
+    "local": ("path", "recipients"),
+    "s3": ("endpoint", "bucket", "prefix", "region", "encryption", "kms_key", "lock", "lock_days", "recipients"),
 }
-SECRETS: Final[dict[str, tuple[str, ...]]] = {"local": (), "s3": ("access_key", "secret_key")}
+#: The identity opens what is encrypted to one of the recipients, and goes nowhere. Without it there are no drills of that.
+IDENTITY: Final = "identity"
+KEYS: Final[dict[str, tuple[str, ...]]] = {"local": (), "s3": ("access_key", "secret_key")}
+SECRETS: Final[dict[str, tuple[str, ...]]] = {kind: (*keys, IDENTITY) for kind, keys in KEYS.items()}
 _PLACE: Final = ("path", "endpoint", "bucket", "prefix")
 MOST_LOCK_DAYS = 36_500
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
@@ -65,8 +69,24 @@ def opened(target: BackupTarget) -> Target:
     return _opened(target.kind, target.settings, secrets_of(target))
 
 
+def has_identity(target: BackupTarget) -> bool:
+    """Whether there is one that opens encrypted backups; of what cannot be unsealed there is none."""
+    try:
+        return bool(secrets_of(target).get(IDENTITY))
+    except SealBroken:
+        return False
+
+
+def envelope_of(target: BackupTarget) -> Envelope:
+    """What closes and opens the backups there; raises SealBroken."""
+    return Envelope(target.settings.get("recipients", ()), secrets_of(target).get(IDENTITY, ""))
+
+
 def _opened(kind: str, given: Mapping[str, Any], keys: Mapping[str, str]) -> Target:
-    return LocalTarget(given["path"]) if kind == "local" else S3Target(S3Place(**{**given, **keys}))
+    if kind == "local":
+        return LocalTarget(given["path"])
+    place = {name: value for name, value in {**given, **keys}.items() if name not in ("recipients", IDENTITY)}
+    return S3Target(S3Place(**place))
 
 
 def set_target(
@@ -97,15 +117,19 @@ def set_target(
         mend = _("Use %(known)s.") % {"known": any_of(SETTINGS[kind])}
         raise InvalidInput(_("A target of this kind has no such setting."), field=unknown[0], value=None, mend=mend)
     shown = _local(settings) if kind == "local" else _s3(settings)
+    shown["recipients"] = _recipients(settings.get("recipients"))
     if target is not None:
         _refuse_move(target, shown)
     row = target or BackupTarget(name=name, kind=kind)
     same_place = target is not None and target.settings.get("endpoint") == shown.get("endpoint")
-    kept = secrets_of(row) if same_place else {}
-    keys = {one: str(credentials.get(one) or kept.get(one, "")).strip() for one in SECRETS[kind]}
-    if missing := [one for one in SECRETS[kind] if not keys[one]]:
+    sealed = secrets_of(row)
+    kept = sealed if same_place else {}
+    keys = {one: str(credentials.get(one) or kept.get(one, "")).strip() for one in KEYS[kind]}
+    if missing := [one for one in KEYS[kind] if not keys[one]]:
         mend = _("Give both keys; give them anew when the endpoint changes.")
         raise InvalidInput(_("The target needs keys."), field=missing[0], value=None, mend=mend)
+    if identity := _identity(credentials.get(IDENTITY), sealed.get(IDENTITY, ""), shown["recipients"]):
+        keys[IDENTITY] = identity
     _try(kind, shown, keys)
     columns: dict[str, Any] = {
         "name": name,
@@ -223,6 +247,35 @@ def _s3(given: Mapping[str, Any]) -> dict[str, Any]:
         mend = _("Give both, or neither.")
         raise InvalidInput(_("A lock needs its number of days."), field="lock_days", value=days, mend=mend)
     return {**found, "lock_days": days}
+
+
+def _recipients(given: object) -> list[str]:
+    lines = [] if given is None else given if isinstance(given, list) else str(given).splitlines()
+    texts = [str(one).strip() for one in lines if str(one).strip()]
+    if len(texts) > MOST_RECIPIENTS:
+        mend = _("Give %(most)s at most.") % {"most": MOST_RECIPIENTS}
+        raise InvalidInput(_("These are too many recipients."), field="recipients", value=len(texts), mend=mend)
+    try:
+        return checked_recipients(texts)
+    except RecipientRefused as error:
+        # Whoever gives the secret key by mistake does not find it in a log.
+        is_secret = "SECRET" in error.value.upper() or "PRIVATE" in error.value.upper()
+        mend = _("Give public keys, one a line: age1… as age-keygen prints it, ssh-ed25519 … or ssh-rsa ….")
+        value = None if is_secret else error.value[:200]
+        raise InvalidInput(_("This is no recipient of age."), field="recipients", value=value, mend=mend) from error
+
+
+def _identity(given: str | None, kept: str, recipients: Sequence[str]) -> str:
+    """The one that was given, or the one that is kept while it belongs to a recipient. Empty: none."""
+    text = str(given or "").strip()
+    try:
+        return checked_identity(text or kept, recipients) if text or kept else ""
+    except RecipientRefused as error:
+        if not text:
+            return ""
+        mend = _("Give the line AGE-SECRET-KEY-1… that belongs to one of the recipients.")
+        message = _("This identity opens nothing that is encrypted to these recipients.")
+        raise InvalidInput(message, field=IDENTITY, value=None, mend=mend) from error
 
 
 def _endpoint(text: str) -> str:
