@@ -29,5 +29,6 @@ endpoints: list[URLPattern] = [
     path("v1/backups/<uuid:policy_id>/runs/", api.PolicyRuns.as_view(), name="backup-runs"),
     path("v1/backups/<uuid:policy_id>/drills/", api.PolicyDrills.as_view(), name="backup-drills"),
     path("v1/backups/<uuid:policy_id>/plan/", api.PolicyPlan.as_view(), name="backup-plan"),
+    path("v1/backups/<uuid:policy_id>/restore/", api.PolicyRestore.as_view(), name="backup-restore"),
     path("v1/backups/<uuid:policy_id>/report/", api.PolicyReport.as_view(), name="backup-report"),
 ]

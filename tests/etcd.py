@@ -47,7 +47,8 @@ class Etcd:
 
 
 @contextlib.contextmanager
-def etcd() -> Iterator[Etcd]:
+def etcd(*, data: Path | None = None, name: str = "a") -> Iterator[Etcd]:
+    """A new one, or one that goes on with a data directory."""
     program = shutil.which("etcd")
     if program is None or shutil.which("etcdctl") is None:
         raise ServiceMissing("etcd is not installed. Install it: apt-get install etcd-server etcd-client")
@@ -57,14 +58,14 @@ def etcd() -> Iterator[Etcd]:
         _certificates(folder)
         client, peer = free_port(), free_port()
         found = Etcd(f"https://127.0.0.1:{client}", folder)
-        argv = [program, "--name=a", f"--data-dir={folder}/data"]
+        argv = [program, f"--name={name}", f"--data-dir={data or folder / 'data'}"]
         argv += [f"--listen-client-urls={found.endpoint}", f"--advertise-client-urls={found.endpoint}"]
         argv += [
             f"--listen-peer-urls=http://127.0.0.1:{peer}",
             f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
         ]
         argv += [
-            f"--initial-cluster=a=http://127.0.0.1:{peer}",
+            f"--initial-cluster={name}=http://127.0.0.1:{peer}",
             "--client-cert-auth",
             f"--trusted-ca-file={folder}/ca.crt",
         ]

@@ -37,7 +37,9 @@ from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import GATES, gate_of
 from ops.services.backups.keeping import planned
 from ops.services.backups.reading import overdue_at, policy_at, standing, unproven_at
+from ops.services.backups.restoring import restore_of
 from ops.services.backups.runs import report, request_backup
+from ops.wording.restore import STEPS
 
 RUNS_SHOWN = 200
 STANDINGS = ("good", "waits", "overdue", "never")
@@ -112,6 +114,9 @@ _DRILL = {
     "operation_id": nullable(TEXT),
 }
 _PLANNED = {"run_id": TEXT, "started_at": TIME, "location": TEXT, "stays": FLAG, "reasons": TEXTS}
+_RESTORE_STEP = {"step": TEXT, "sentence": TEXT, "on": TEXTS, "commands": TEXTS}
+_RESTORE = {"run_id": TEXT, "location": TEXT, "steps": list_of(object_of(_RESTORE_STEP))}
+RESTORE = Document("BackupRestorePlan", object_of(_RESTORE))
 RUN = Document("BackupRun", object_of(_RUN))
 RUNS = Document("BackupRunList", object_of({"results": list_of(object_of(_RUN))}))
 POLICY = Document("BackupPolicy", object_of(_POLICY))
@@ -402,6 +407,41 @@ class PolicyPlan(_Policies):
             for one in planned(self.policy(policy_id))
         ]
         return Response({"results": found})
+
+
+class PolicyRestore(_Policies):
+    """How a backup is brought back, step by step, with the commands as they are typed. Nothing is done."""
+
+    actions = {
+        "GET": Action(
+            "backups.read",
+            "backup_restore_plan",
+            "Read how a backup is brought back",
+            {200: RESTORE},
+            query=(Param("run", TEXT, "The run; without it the newest good one."),),
+        )
+    }
+
+    def get(self, request: Request, policy_id: uuid.UUID) -> Response:
+        found = restore_of(self.policy(policy_id), _run_id(request.query_params.get("run", "")))
+        steps = [
+            {
+                "step": one.code.removeprefix("restore_"),
+                "sentence": str(STEPS[one.code]),
+                "on": one.on,
+                "commands": one.lines,
+            }
+            for one in found.steps
+        ]
+        return Response({"run_id": found.run.pk, "location": found.run.location, "steps": steps})
+
+
+def _run_id(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError as error:
+        mend = "Give the id of a run, as the ledger has it."
+        raise InvalidInput(f"{text[:40]} is no id of a run.", field="run", value=text[:40], mend=mend) from error
 
 
 class PolicyReport(_Policies):

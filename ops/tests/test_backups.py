@@ -551,5 +551,6 @@ class TestPages:
         with django_assert_max_num_queries(16):
             page = client.get("/backups/").content.decode()
         assert page.count("2.0") >= 8 or page.count("2 K") >= 8, page
-        with django_assert_max_num_queries(18):
-            client.get(f"/backups/{policy.pk}/")
+        BackupRun.objects.update(target=target, key="p/1.tar.gz", location="/kept/p/1.tar.gz", sha256="ab" * 32)
+        with django_assert_max_num_queries(20):
+            assert "Show the 5 steps" in client.get(f"/backups/{policy.pk}/").content.decode()

@@ -174,7 +174,7 @@ def target_edit(request: HttpRequest, target_id: uuid.UUID | None = None) -> Htt
     answer, status = submitted(request, form, save)
     if answer is not None:
         return answer
-    context = {"form": form, "target": target, "kind": KIND_WORDS[kind]}
+    context = {"form": form, "target": target, "kind": KIND_WORDS[kind], "is_s3": kind == "s3"}
     return render(request, "ops/backup_target.html", context, status=status)
 
 

@@ -35,10 +35,12 @@ from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import gate_of
 from ops.services.backups.keeping import planned
 from ops.services.backups.reading import newest_good, overdue_at, policy_at, standing, unproven_at
+from ops.services.backups.restoring import newest_restore
 from ops.services.backups.runs import request_backup
 from ops.views.backup_forms import PolicyForm, initial_of, settings_of, settings_shown
 from ops.views.backup_targets import backup_tabs, where
 from ops.wording.backups import KINDS, REASONS
+from ops.wording.restore import STEPS
 
 RUNS_SHOWN = 100
 DRILLS_SHOWN = 20
@@ -140,6 +142,11 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         "may_change": services.may_set(principal, policy.kind, policy.subject),
         "keys_folder": key_folder(settings.DATA_DIR) if policy.kind == "fleetui" else "",
     }
+    if found := newest_restore(policy):
+        context["restored"] = found.run
+        context["restore"] = [
+            {"says": STEPS[one.code], "text": "\n".join(one.lines), "on": ", ".join(one.on)} for one in found.steps
+        ]
     return render(request, "ops/backup_policy.html", context)
 
 
