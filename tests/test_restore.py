@@ -169,7 +169,7 @@ def test_it_is_brought_up_elsewhere_as_it_was(places: Places) -> None:
     assert not list(file.parent.glob("*.partial"))
     assert [one.name for one in (places.original.folder / "scratch").rglob("*")] == ["lock"]
     said = ran(second.manage("restore", str(file)))
-    assert "1 operations that were under way then were ended" in said
+    assert "One operation that was under way then was ended" in said
     assert "The audit log is intact" in said
     looked = second.run(LOOK)
     assert ran(looked).splitlines() == ["['web-1'] 0", "['cancelled']", "True", "True"], looked.stderr
