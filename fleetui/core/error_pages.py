@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, TooManyFieldsSent
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -86,7 +86,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return _unavailable(request, what)
     if isinstance(exception, DisallowedHost):
         return _unknown_host(request)
-    return _bare(request, 400)
+    return _bare(request, 400, too_many=isinstance(exception, TooManyFieldsSent))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
