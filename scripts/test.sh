@@ -118,7 +118,7 @@ compiled() { pytest --collect-only -q >/dev/null; }
 measured=(tests/soak/test_leaks.py tests/soak/test_bulk_500.py tests/soak/test_import_trial.py tests/soak/test_slow_lane.py)
 soak_measured() { pytest -n 0 -v -s -p no:randomly --durations=0 -m soak "${measured[@]}"; }
 soak_others() {
-    env --default-signal=INT pytest -n 3 --dist loadfile -v -rP -p no:randomly --durations=0 -m soak "${measured[@]/#/--ignore=}"
+    env --default-signal=INT pytest -n 3 --dist loadfile -v -rP --show-capture=stdout -p no:randomly --durations=0 -m soak "${measured[@]/#/--ignore=}"
 }
 # Started once for all processes, before any of them reads the settings.
 services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
