@@ -127,6 +127,10 @@ case "${1:-all}" in
     lint) lint ;;
     quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
     soak)
+        if [ $# -gt 1 ]; then
+            stage "soak" pytest -n 0 -v -s -m soak "${@:2}"
+            exit
+        fi
         stage "Debian packages and test hosts" system_packages
         stage "soak: proofs that wait for hosts, beside one another" soak_others
         stage "soak: whole fleets, each by itself" soak_measured

@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final
@@ -17,7 +17,7 @@ import pyrage
 BEGINS_WITH: Final = b"age-encryption.org/v1"
 SUFFIX: Final = ".age"
 MOST_RECIPIENTS = 20
-_IDENTITY: Final = "AGE-SECRET-KEY-"
+Pieces = Generator[bytes, None, None]
 
 
 class RecipientRefused(ValueError):
@@ -76,7 +76,7 @@ class Envelope:
     def suffix(self) -> str:
         return SUFFIX if self.recipients else ""
 
-    def closed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def closed(self, chunks: Pieces) -> Pieces:
         """Whatever the chunks raise comes out of it."""
         if not self.recipients:
             return chunks
@@ -136,7 +136,7 @@ class _Sink:
         pass
 
 
-def _passed(work: Callable[[_Source, _Sink], None], chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _passed(work: Callable[[_Source, _Sink], None], chunks: Iterator[bytes]) -> Pieces:
     """What `work` makes of the chunks. It drives its two files itself, and so has a thread of its own; the chunks are read in the
     caller's, whose connection to the database they may use."""
     told: SimpleQueue[Any] = SimpleQueue()
@@ -159,7 +159,7 @@ def _passed(work: Callable[[_Source, _Sink], None], chunks: Iterator[bytes]) -> 
             if isinstance(said, BaseException):
                 raise said
             if said is None:
-                given.put(next(chunks, b""))
+                given.put(next((chunk for chunk in chunks if chunk), b""))
             else:
                 yield said
     finally:

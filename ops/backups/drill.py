@@ -100,7 +100,10 @@ class _Reading(io.RawIOBase):
         self.counted = Counted()
         self.content_bytes = 0
         self._lies = self._count(target.read(chosen.key), held)
-        self._chunks = envelope.opened(self._lies) if chosen.key.endswith(SUFFIX) else self._lies
+        try:
+            self._chunks = envelope.opened(self._lies) if chosen.key.endswith(SUFFIX) else self._lies
+        except NotOpened as error:  # its identity went since the drill began
+            raise DrillFailed(f"drill_{error.code}") from error
         self._left = b""
 
     def _count(self, chunks: Iterator[bytes], held: Callable[[], None]) -> Iterator[bytes]:

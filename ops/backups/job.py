@@ -6,10 +6,11 @@ Pure but for the target.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ops.backups.age import Envelope
+from ops.backups.age import Envelope, Pieces
 from ops.backups.base import Counted, Stored, Target
 from ops.backups.sources import LONGEST_HEADER_BYTES, Header, Source
 
@@ -86,11 +87,12 @@ def pass_on(
 ) -> Passed:
     """Write what the stream prints to the target; raises what stands against it, and then nothing is at the target."""
     passed = Passed(recipients=envelope.recipients)
-    passed.stored = target.put(key, envelope.closed(_checked(stream, source, passed)), held)
+    with closing(envelope.closed(_checked(stream, source, passed))) as pieces:
+        passed.stored = target.put(key, pieces, held)
     return passed
 
 
-def _checked(stream: Stream, source: Source, passed: Passed) -> Iterator[bytes]:
+def _checked(stream: Stream, source: Source, passed: Passed) -> Pieces:
     """The bytes; at their end, and before the target takes them as whole, whether they are."""
     pieces, first, counted = stream.chunks(), b"", Counted()
     wanted = LONGEST_HEADER_BYTES if source.read_header else len(source.begins_with)

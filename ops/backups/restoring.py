@@ -1,7 +1,7 @@
 """How a backup is brought back, as a person does it: steps with the commands as they are typed. Pure.
 
-etcd: etcd.io, "Disaster recovery"; kubernetes.io, "Operating etcd clusters": API servers stand still meanwhile, and all that
-read from them starts anew.
+Sources: etcd.io, "Disaster recovery" (--bump-revision since 3.5.10); kubernetes.io, "Operating etcd clusters": API servers
+stand still meanwhile, and all that read from them starts anew. What was there is put aside, never overwritten, where that can be.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from typing import Any, Final
 
 from ops.backups.age import SUFFIX
 
-#: Where a file lies on a host until it is restored.
-THERE: Final = "/var/tmp"  # noqa: S108  (what a person does, who may choose another)
 KEY_FILE: Final = "backups.key"
 _MANIFESTS: Final = "/etc/kubernetes/manifests"
 _HALTED: Final = "/etc/kubernetes/halted"
 _PODS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 #: Higher than whatever was written since the snapshot, so that no watcher takes an old revision for a new one.
-_BUMP: Final = 1_000_000_000
+_BUMP: Final = "--bump-revision=1000000000 --mark-compacted"
+#: Set by a step before; a shell in which it is not stops there.
+_DATA: Final = '"${DATA_DIR:?}"'
 
 
 @dataclass(frozen=True)
 class Host:
-    """A node that takes part. `peer` is its address for the other members of an etcd."""
+    """A node that takes part. `peer` is its address for the other members of an etcd; `jumps` are as ssh -J takes them."""
 
     name: str
     login: str
-    port: int
-    peer: str
+    address: str
+    port: int = 22
+    jumps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,22 @@ class Step:
 
 
 def restore_steps(lies: Lies, hosts: Sequence[Host]) -> list[Step]:
-    """From the target to what runs again. `hosts` are the nodes of the policy; FleetUI itself has none."""
+    """From the target to what runs again. `hosts` are the nodes of the policy, at least one; FleetUI itself has none."""
+    if not hosts and lies.kind != "fleetui":
+        raise ValueError("nowhere to restore it")
     stored = PurePosixPath(lies.key).name
     name = stored.removesuffix(SUFFIX)
-    steps = [
-        _fetch(lies, stored),
-        Step("restore_compare", (f"echo {shlex.quote(f'{lies.sha256}  {stored}')} | sha256sum --check",)),
-    ]
+    check = f"echo {shlex.quote(f'{lies.sha256}  {stored}')} | sha256sum --check"
+    steps = [_fetch(lies, stored), Step("restore_compare", (check,))]
     if stored != name:
         steps.append(Step("restore_open", (_line("age", "--decrypt", "-i", KEY_FILE, "-o", name, stored),)))
     makers = {"path": _path, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}
-    return [*steps, *makers[lies.kind](lies, name, hosts)]
+    if hosts:
+        steps.append(Step("restore_send", tuple(_send(host, name) for host in hosts)))
+    steps += makers[lies.kind](lies, name, hosts)
+    if hosts:
+        steps.append(Step("restore_rid", (_line("rm", "-f", "--", name),), tuple(host.name for host in hosts)))
+    return [*steps, Step("restore_rid_here", (_line("rm", "-f", "--", *dict.fromkeys((name, stored))),))]
 
 
 def _line(*words: str) -> str:
@@ -75,62 +81,53 @@ def _line(*words: str) -> str:
 
 
 def _fetch(lies: Lies, stored: str) -> Step:
+    """Whatever is written in this shell is for its user alone."""
     if lies.target_kind == "local":
-        return Step("restore_fetch_local", (_line("cp", lies.location, stored),))
+        owned = f'sudo install -m 600 -o "$USER" {_line("--", lies.location, stored)}'
+        return Step("restore_fetch_local", ("umask 077", owned))
     given = lies.target_settings
     where = ("--endpoint-url", given["endpoint"]) if given.get("endpoint") else ()
-    return Step(
-        "restore_fetch_s3", (_line("aws", "s3", "cp", lies.location, stored, "--region", given["region"], *where),)
-    )
+    fetch = _line("aws", "s3", "cp", lies.location, stored, "--region", given["region"], *where)
+    return Step("restore_fetch_s3", ("umask 077", fetch))
 
 
-def _send(hosts: Sequence[Host], name: str) -> Step:
-    lines = [
-        _line("scp", *(("-P", str(host.port)) if host.port != 22 else ()), name, f"{host.login}:{THERE}/")
-        for host in hosts
-    ]
-    return Step("restore_send", tuple(lines))
+def _send(host: Host, name: str) -> str:
+    options = ["-J", ",".join(host.jumps)] if host.jumps else []
+    options += ["-P", str(host.port)] if host.port != 22 else []
+    return _line("scp", *options, name, f"{host.login}@{_bracketed(host.address)}:")
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _path(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     on = tuple(host.name for host in hosts)
-    file = f"{THERE}/{name}"
-    yield _send(hosts, name)
-    yield Step("restore_list", (_line("sudo", "tar", "--list", "--verbose", "--gzip", "--file", file),), on)
-    unpack = (
-        "sudo",
-        "tar",
-        "--extract",
-        "--gzip",
-        "--file",
-        file,
-        "--directory=/",
-        "--numeric-owner",
-        "--same-permissions",
+    yield Step("restore_list", (_line("tar", "--list", "--verbose", "--gzip", "--file", name),), on)
+    unpack = _line(
+        "sudo", "tar", "--extract", "--gzip", "--file", name, "--directory=/", "--numeric-owner", "--same-permissions"
     )
-    yield Step("restore_unpack", (_line(*unpack),), on)
+    labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-RF', '--', *lies.settings['paths'])}"
+    yield Step("restore_unpack", (unpack, labels), on)
 
 
 def _postgresql(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
+    """Into a database of its own, so that what is there stays until somebody has looked."""
     given, on = lies.settings, tuple(host.name for host in hosts)
-    yield _send(hosts, name)
     options = [f"--username={given['user']}", f"--port={given['port']}"]
     options += [f"--host={given['host']}"] if given["host"] else []
-    load = ("pg_restore", "--clean", "--if-exists", "--single-transaction", *options)
-    as_user = given["run_as"]
-    if given["runs_in"] == "host":
+    as_user, where = given["run_as"], given["runs_in"]
+    if where == "host":
         before = ("sudo", *(("-u", as_user) if as_user else ()))
     else:
-        before = (
-            "sudo",
-            given["runs_in"],
-            "exec",
-            "--interactive",
-            *(("--user", as_user) if as_user else ()),
-            given["container"],
-        )
-    file = shlex.quote(f"{THERE}/{name}")
-    yield Step("restore_load", (f"{_line(*before, *load, '--dbname=' + given['database'])} < {file}",), on)
+        before = ("sudo", where, "exec", "--interactive", *(("--user", as_user) if as_user else ()), given["container"])
+    database, fresh, old = given["database"], f"{given['database']}_restored", f"{given['database']}_before"
+    load = _line(*before, "pg_restore", "--exit-on-error", *options, f"--dbname={fresh}")
+    make = _line(*before, "createdb", *options, "--template=template0", fresh)
+    yield Step("restore_load", (make, f"{load} < {shlex.quote(name)}"), on)
+    renames = [f'ALTER DATABASE "{one}" RENAME TO "{other}"' for one, other in ((database, old), (fresh, database))]
+    swap = [word for sql in renames for word in ("--command", sql)]
+    yield Step("restore_swap", (_line(*before, "psql", *options, "--dbname=postgres", *swap),), on)
 
 
 def _fleetui(_lies: Lies, name: str, _hosts: Sequence[Host]) -> Iterator[Step]:
@@ -141,84 +138,137 @@ def _fleetui(_lies: Lies, name: str, _hosts: Sequence[Host]) -> Iterator[Step]:
 def _etcd(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     """Every member from the same snapshot, as a cluster of a new token: none of them goes on with what it had."""
     given, on = lies.settings, tuple(host.name for host in hosts)
-    is_kubeadm = given["runs_in"] == "kubeadm"
-    data = given["folder"] if is_kubeadm else "$DATA_DIR"
-    yield _send(hosts, name)
-    if is_kubeadm:
-        yield Step("restore_members", (_ctl(given, "member", "list", "--write-out=table"),), on[:1])
-        moved = " ".join(f"{_MANIFESTS}/{pod}.yaml" for pod in _PODS)
-        yield Step("restore_halt_pods", (_line("sudo", "mkdir", "-p", _HALTED), f"sudo mv {moved} {_HALTED}/"), on)
-        yield Step("restore_halted_pods", (f"sudo crictl ps --name '^({'|'.join(_PODS)})$'",), on)
-    elif given["runs_in"] == "host":
-        yield Step("restore_halt_unit", ("DATA_DIR=/var/lib/etcd", "sudo systemctl stop etcd.service"), on)
-    else:
-        stop = _line("sudo", given["runs_in"], "stop", given["container"])
-        yield Step("restore_halt_container", ("DATA_DIR=/var/lib/etcd", stop), on)
-    aside = data if is_kubeadm else f'"{data}"'
-    yield Step("restore_aside", (f"sudo mv {aside} {aside}.before",), on)
+    parts = _parts(given)
+    yield Step("restore_members", (parts.ctl("member", "list", "--write-out=table"),), on[:1])
+    yield Step(parts.look_code, parts.look, on)
+    yield Step(parts.halt_code, parts.halt, on)
+    yield Step("restore_aside", (f"sudo mv -T {_DATA} {_DATA}.before",), on)
     for host in hosts:
-        yield Step("restore_member", tuple(_member(lies, name, host, hosts, data)), (host.name,))
-    if is_kubeadm:
-        yield Step(
-            "restore_start_pods", (f"sudo mv {_HALTED}/*.yaml {_MANIFESTS}/", "sudo systemctl restart kubelet"), on
-        )
-        yield Step(
-            "restore_well_pods", (_ctl(given, "endpoint", "status", "--write-out=table"), "kubectl get nodes"), on[:1]
-        )
-    else:
-        start = "sudo systemctl start etcd.service"
-        if given["runs_in"] != "host":
-            start = _line("sudo", given["runs_in"], "start", given["container"])
-        yield Step("restore_start", (f'sudo chown -R --reference="{data}.before" "{data}"', start), on)
-        yield Step("restore_well", (_ctl(given, "endpoint", "status", "--write-out=table"),), on[:1])
+        yield Step("restore_member", (parts.restore(_member(lies, name, host, hosts)),), (host.name,))
+    labels = f"! command -v selinuxenabled >/dev/null || ! selinuxenabled || sudo chcon -R --reference={_DATA}.before {_DATA}"
+    yield Step("restore_start", (f"sudo chown -R --reference={_DATA}.before {_DATA}", labels, *parts.start), on)
+    yield Step(parts.well_code, (parts.ctl("endpoint", "health", "--cluster"), *parts.well), on[:1])
 
 
-def _member(lies: Lies, name: str, host: Host, hosts: Sequence[Host], data: str) -> Iterator[str]:
+def _parts(given: Mapping[str, Any]) -> _Kubeadm | _Unit | _Container:
+    if given["runs_in"] == "kubeadm":
+        return _Kubeadm(given)
+    return _Unit(given) if given["runs_in"] == "host" else _Container(given)
+
+
+def _member(lies: Lies, name: str, host: Host, hosts: Sequence[Host]) -> str:
     given = lies.settings
     peers = ",".join(f"{one.name}={_peer(given, one)}" for one in hosts)
-    options = [
+    return _line(
+        "snapshot",
+        "restore",
+        name,
         f"--name={host.name}",
         f"--initial-cluster={peers}",
         f"--initial-cluster-token=restored-{lies.sha256[:8]}",
         f"--initial-advertise-peer-urls={_peer(given, host)}",
-    ]
-    file = f"{THERE}/{name}"
-    if given["runs_in"] == "host":
-        yield f'sudo etcdutl snapshot restore {_line(file, *options)} --data-dir="{data}"'
-        return
-    # The image of the etcd that ran has the program; its files are seen under the same paths.
-    bump = [f"--bump-revision={_BUMP}", "--mark-compacted"]
-    parent = PurePosixPath(data).parent if given["runs_in"] == "kubeadm" else None
-    if parent is not None:
-        yield f"IMAGE=$(sudo sed -n 's/^ *image: *//p' {_HALTED}/etcd.yaml)"
-        mounts = f"-v {shlex.quote(f'{parent}:{parent}')} -v {THERE}:{THERE}:ro"
-        words = _line("snapshot", "restore", file, *options, *bump, f"--data-dir={data}")
-        yield f'sudo podman run --rm --network=none --security-opt label=disable {mounts} --entrypoint etcdutl "$IMAGE" {words}'
-        return
-    engine = given["runs_in"]
-    yield f"IMAGE=$(sudo {engine} inspect --format '{{{{.Image}}}}' {shlex.quote(given['container'])})"
-    mounts = f'-v "$(dirname "{data}"):$(dirname "{data}")" -v {THERE}:{THERE}:ro'
-    words = _line("snapshot", "restore", file, *options)
-    yield (
-        f"sudo {engine} run --rm --network=none --security-opt label=disable {mounts}"
-        f' --entrypoint etcdutl "$IMAGE" {words} --data-dir="{data}"'
     )
 
 
 def _peer(given: Mapping[str, Any], host: Host) -> str:
-    address = f"[{host.peer}]" if ":" in host.peer else host.peer
-    return f"{'https' if given['cert'] else 'http'}://{address}:2380"
+    return f"{'https' if given['cert'] else 'http'}://{_bracketed(host.address)}:2380"
 
 
-def _ctl(given: Mapping[str, Any], *words: str) -> str:
-    """etcdctl where it is, as the backup itself asked it."""
-    files = [
-        f"--{option}={given[name]}"
-        for option, name in (("cacert", "ca"), ("cert", "cert"), ("key", "key"))
-        if given[name]
-    ]
-    argv = ("etcdctl", f"--endpoints={given['endpoint']}", *files, *words)
-    if given["runs_in"] == "kubeadm":
-        return f"sudo crictl exec \"$(sudo crictl ps --quiet --name '^etcd$' | head -n 1)\" {_line(*argv)}"
-    before = () if given["runs_in"] == "host" else (given["runs_in"], "exec", given["container"])
-    return _line("sudo", *before, *argv)
+def _etcdctl(given: Mapping[str, Any], *words: str) -> str:
+    """As the backup itself asked it."""
+    names = (("cacert", "ca"), ("cert", "cert"), ("key", "key"))
+    files = [f"--{option}={given[name]}" for option, name in names if given[name]]
+    return _line("etcdctl", f"--endpoints={given['endpoint']}", *files, *words)
+
+
+class _Kubeadm:
+    """Static pods, whose files are put away. The program that restores comes from the image of etcd that they name."""
+
+    look_code, halt_code, well_code = "restore_look_pods", "restore_halt_pods", "restore_well_pods"
+    _run = 'sudo podman run --rm --network=none --security-opt label=disable -e ETCDCTL_API=3 --entrypoint "$TOOL"'
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        manifest = f"{_MANIFESTS}/etcd.yaml"
+        self.look = (
+            f"DATA_DIR=$(sudo sed -n 's/^ *- --data-dir=//p' {manifest})",
+            f"IMAGE=$(sudo sed -n 's/^ *image: *//p' {manifest})",
+            "TOOL=etcdutl",
+            f'{self._run} "$IMAGE" version || TOOL=etcdctl',
+            f'BUMP="{_BUMP}"',
+            f"{self._run} \"$IMAGE\" snapshot restore --help 2>&1 | grep -q 'bump-revision' || BUMP=",
+            'echo "$DATA_DIR $IMAGE $TOOL $BUMP"',
+        )
+        away = " ".join(f"{_MANIFESTS}/{pod}.yaml" for pod in _PODS)
+        running = "|".join(_PODS)
+        self.halt = (
+            f"sudo mkdir -p {_HALTED} && sudo mv {away} {_HALTED}/",
+            f"while sudo crictl ps --quiet --name '^({running})$' | grep -q .; do sleep 2; done",
+        )
+        self.start = (f"sudo mv {_HALTED}/*.yaml {_MANIFESTS}/", "sudo systemctl restart kubelet")
+        self.well = ("sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes",)
+
+    def restore(self, words: str) -> str:
+        parent = f'"$(dirname {_DATA})"'
+        mounts = f'-v {parent}:{parent} -v "$PWD":"$PWD":ro -w "$PWD"'
+        return f'{self._run} {mounts} "$IMAGE" {words} $BUMP --data-dir={_DATA}'
+
+    def ctl(self, *words: str) -> str:
+        return f"sudo crictl exec \"$(sudo crictl ps --quiet --name '^etcd$' | head -n 1)\" {_etcdctl(self._given, *words)}"
+
+
+class _Unit:
+    """A service of systemd, with its programs on the host."""
+
+    look_code, halt_code, well_code = "restore_look_unit", "restore_halt_unit", "restore_well"
+    look = (
+        "DATA_DIR=/var/lib/etcd",
+        "TOOL=etcdutl",
+        "command -v etcdutl || TOOL=etcdctl",
+        f"sudo test -d {_DATA}/member && echo found",
+    )
+    halt = ("sudo systemctl stop etcd.service",)
+    start = ("sudo systemctl start etcd.service",)
+    well: tuple[str, ...] = ()
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+
+    def restore(self, words: str) -> str:
+        return f'sudo ETCDCTL_API=3 "$TOOL" {words} --data-dir={_DATA}'
+
+    def ctl(self, *words: str) -> str:
+        return f"sudo ETCDCTL_API=3 {_etcdctl(self._given, *words)}"
+
+
+class _Container:
+    """A container of Podman or Docker. One that a unit runs is gone as soon as it stands still: it is asked before."""
+
+    look_code, halt_code, well_code = "restore_look_container", "restore_halt_container", "restore_well"
+    well: tuple[str, ...] = ()
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given, self._engine = given, given["runs_in"]
+        container = shlex.quote(given["container"])
+        inspect = f"sudo {self._engine} inspect {container} --format"
+        self._run = f'sudo {self._engine} run --rm --network=none --security-opt label=disable -e ETCDCTL_API=3 --entrypoint "$TOOL"'
+        self.look = (
+            "DATA_DIR=/var/lib/etcd",
+            f"IMAGE=$({inspect} '{{{{.Image}}}}')",
+            f"UNIT=$({inspect} '{{{{index .Config.Labels \"PODMAN_SYSTEMD_UNIT\"}}}}')",
+            "TOOL=etcdutl",
+            f'{self._run} "$IMAGE" version || TOOL=etcdctl',
+            f"sudo test -d {_DATA}/member && echo found",
+        )
+        self.halt = (self._by("stop", container),)
+        self.start = (self._by("start", container),)
+
+    def _by(self, verb: str, container: str) -> str:
+        return f'if [ -n "$UNIT" ]; then sudo systemctl {verb} "$UNIT"; else sudo {self._engine} {verb} {container}; fi'
+
+    def restore(self, words: str) -> str:
+        parent = f'"$(dirname {_DATA})"'
+        return f'{self._run} -v {parent}:{parent} -v "$PWD":"$PWD":ro -w "$PWD" "$IMAGE" {words} --data-dir={_DATA}'
+
+    def ctl(self, *words: str) -> str:
+        return f"sudo {_line(self._engine, 'exec', '--env', 'ETCDCTL_API=3', self._given['container'])} {_etcdctl(self._given, *words)}"

@@ -8,13 +8,20 @@ import shutil
 import subprocess
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
 import pytest
 
-from ops.backups.age import BEGINS_WITH, Envelope, NotOpened, RecipientRefused, checked_identity, checked_recipients
+from ops.backups.age import (
+    BEGINS_WITH,
+    Envelope,
+    NotOpened,
+    Pieces,
+    RecipientRefused,
+    checked_identity,
+    checked_recipients,
+)
 from tests.conftest import missing
 
 MIB = 1024 * 1024
@@ -48,7 +55,7 @@ def test_the_real_age_opens_it_for_each_recipient(tmp_path: Path) -> None:
     lines.append((tmp_path / "ssh.pub").read_text())
     recipients = checked_recipients(lines)
     assert recipients[2].count(" ") == 1, "without its comment"
-    (tmp_path / "closed").write_bytes(b"".join(Envelope(recipients).closed(iter([content]))))
+    (tmp_path / "closed").write_bytes(b"".join(Envelope(recipients).closed(one for one in [content])))
     for name in ("one", "two", "ssh"):
         said = subprocess.check_output(["age", "--decrypt", "-i", tmp_path / name, tmp_path / "closed"])
         assert said == content, name
@@ -62,8 +69,14 @@ def test_it_opens_what_the_real_age_closed(tmp_path: Path) -> None:
     assert b"".join(Envelope([public], secret).opened(iter([closed]))) == b"by hand"
 
 
+def test_an_empty_piece_is_not_the_end() -> None:
+    public, secret = keys()
+    closed = Envelope([public]).closed(one for one in (b"a", b"", b"b"))
+    assert b"".join(Envelope([public], secret).opened(closed)) == b"ab"
+
+
 def test_without_recipients_nothing_is_closed() -> None:
-    assert (b"".join(Envelope().closed(iter([b"as", b" it is"]))), Envelope().suffix) == (b"as it is", "")
+    assert (b"".join(Envelope().closed(one for one in (b"as", b" it is"))), Envelope().suffix) == (b"as it is", "")
 
 
 def test_memory_stays_flat() -> None:
@@ -71,7 +84,7 @@ def test_memory_stays_flat() -> None:
     piece = bytes(MIB)
 
     def opened() -> int:
-        closed = Envelope([public]).closed(itertools.repeat(piece, 60))
+        closed = Envelope([public]).closed(piece for _number in range(60))
         return sum(map(len, Envelope([public], secret).opened(closed)))
 
     opened()
@@ -88,22 +101,22 @@ class Broke(Exception):
 
 
 def test_what_the_source_raises_comes_out_and_no_thread_stays() -> None:
-    def broken() -> Iterator[bytes]:
+    def broken() -> Pieces:
         yield b"x" * 100_000
         raise Broke
 
     before = threading.active_count()
     with pytest.raises(Broke):
         b"".join(Envelope([keys()[0]]).closed(broken()))
-    left_off = Envelope([keys()[0]]).closed(itertools.repeat(bytes(MIB)))
+    left_off = Envelope([keys()[0]]).closed(bytes(MIB) for _number in itertools.count())
     next(left_off)
-    left_off.close()  # type: ignore[attr-defined]  # a generator
+    left_off.close()
     assert threading.active_count() == before
 
 
 def test_what_does_not_open_says_why() -> None:
     public, secret = keys()
-    closed = b"".join(Envelope([public]).closed(iter([bytes(200_000)])))
+    closed = b"".join(Envelope([public]).closed(one for one in [bytes(200_000)]))
     changed = closed[:-70_000] + bytes([closed[-70_000] ^ 1]) + closed[-69_999:]
     for lies, identity, code in (
         (closed, "", "no_identity"),

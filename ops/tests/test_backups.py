@@ -241,6 +241,24 @@ class TestTargets:
         form = page.get(f"/backups/targets/{target.pk}/").content.decode()
         assert ("One is kept" in form, secret in form) == (True, False)
 
+    def test_a_bucket_takes_several_recipients(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(targets, "_try", lambda *_: None)
+        lines = [str(pyrage.x25519.Identity.generate().to_public()) for _number in range(2)]
+        page = signed_in(make_user("anna", "admin"))
+        sent = {
+            "name": "s",
+            "bucket": "backups",
+            "access_key": "a",
+            "secret_key": "b",
+            "recipients": "\r\n".join(lines),
+        }
+        assert page.post("/backups/targets/-/add/?kind=s3", sent).status_code == 302
+        target = BackupTarget.objects.get()
+        assert target.settings["recipients"] == lines
+        BackupTarget.objects.update(sealed="v1:gone:x")
+        again = {**sent, "endpoint": "https://s3.example.com", "revision": target.revision}
+        assert page.post(f"/backups/targets/{target.pk}/", again).status_code == 302, "keys given anew mend it"
+
     def test_one_in_use_stays_and_so_does_its_place(self, target: BackupTarget, tmp_path: Path) -> None:
         policy = make_policy(target)
         api = Api(make_user("anna", "admin"))
@@ -553,4 +571,4 @@ class TestPages:
         assert page.count("2.0") >= 8 or page.count("2 K") >= 8, page
         BackupRun.objects.update(target=target, key="p/1.tar.gz", location="/kept/p/1.tar.gz", sha256="ab" * 32)
         with django_assert_max_num_queries(20):
-            assert "Show the 5 steps" in client.get(f"/backups/{policy.pk}/").content.decode()
+            assert "Show the 7 steps" in client.get(f"/backups/{policy.pk}/").content.decode()

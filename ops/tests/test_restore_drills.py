@@ -384,7 +384,7 @@ class TestEncrypted:
         self.set(local, recipients=[str(self.identity.to_public())], identity=str(self.identity))
         policy = make_policy(local)
         make_node("cp-1", pool=policy.pool)
-        lies = b"".join(envelope_of(BackupTarget.objects.get()).closed(iter([content])))
+        lies = b"".join(envelope_of(BackupTarget.objects.get()).closed(one for one in [content]))
         run = a_backup(policy, lies, **checks)
         name = run.key + ".age"
         path = Path(run.location)

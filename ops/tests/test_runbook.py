@@ -13,7 +13,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.notify.models import Channel, Delivery, Rule
-from nodes.models import ContainerOnNode, Node, Pool
+from nodes.models import ContainerOnNode, Facts, Node, Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
@@ -227,8 +227,11 @@ def test_certificates_of_control_planes_are_renewed_by_kubeadm(web: Pool) -> Non
 
     assert planned() == ["certbot_renew"]
     for node in Node.objects.filter(pool=web):
+        make_facts(node, os={"family": "fcos"})
+    assert planned() == ["certbot_renew"], "nothing is known of Kubernetes there"
+    for node in Node.objects.filter(pool=web):
         assert planned() == ["certbot_renew"], "one of them is none"
-        make_facts(node, kubernetes={"role": "control-plane"})
+        Facts.objects.filter(node=node).update(document={"kubernetes": {"role": "control-plane"}})
     assert planned() == ["kubeadm_renew"]
 
 

@@ -149,8 +149,8 @@ def _button(one: Row, principal: Principal, pool: Pool) -> dict[str, Any]:
 def _kind_for(one: Row, pool: Pool) -> str:
     """The kind that its button plans: certificates of a pool of control planes alone are renewed by kubeadm."""
     if "kubeadm_renew" in one.task.kinds and one.stand.nodes:
-        active = Node.objects.filter(pool=pool, lifecycle="active").order_by()
-        if not active.exclude(facts__document__kubernetes__role="control-plane").exists():
+        planes = Node.objects.filter(pool=pool, lifecycle="active", facts__document__kubernetes__role="control-plane")
+        if planes.count() == one.stand.nodes:
             return "kubeadm_renew"
     return one.task.kinds[0]
 

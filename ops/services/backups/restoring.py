@@ -30,15 +30,21 @@ def restore_of(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Restore
     if found is None:
         message = _("%(name)s has no such backup.") if run_id else _("%(name)s has no good backup yet.")
         mend = _("Read its ledger.") if run_id else _("Back up first.")
+        if policy.kind not in ("fleetui", "reported") and not _nodes(policy):
+            message = _("No node of %(name)s is there any more, where its backup could be restored.")
+            mend = _("Name another node or pool in the policy.")
         raise NotFound(message % {"name": policy.name}, mend=mend)
     return found
 
 
 def newest_restore(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Restore | None:
-    """None where no backup is, or where the target of it was deleted here: nobody knows any more how to get it."""
+    """None where no backup is, where its target was deleted here, or where no node of the policy is there any more."""
     there = policy.runs.there().filter(reported_by="", target__isnull=False).select_related("target")
     run = (there.filter(pk=run_id) if run_id else there).order_by("-ended_at").first()
     if run is None or run.target is None:
+        return None
+    hosts = [_host(node) for node in _nodes(policy)]
+    if not hosts and policy.kind != "fleetui":
         return None
     lies = Lies(
         kind=policy.kind,
@@ -49,11 +55,12 @@ def newest_restore(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Res
         target_kind=run.target.kind,
         target_settings=run.target.settings,
     )
-    return Restore(run, restore_steps(lies, [_host(node) for node in _nodes(policy)]))
+    return Restore(run, restore_steps(lies, hosts))
 
 
 def _nodes(policy: BackupPolicy) -> list[Node]:
-    rows = Node.objects.select_related("credential", "pool__credential")
+    jumps = ("jump_host__credential", "pool__jump_host__credential")
+    rows = Node.objects.select_related("credential", "pool__credential", *jumps)
     if policy.node_id is not None:
         return list(rows.filter(pk=policy.node_id))
     if policy.pool_id is not None:
@@ -63,4 +70,9 @@ def _nodes(policy: BackupPolicy) -> list[Node]:
 
 def _host(node: Node) -> Host:
     credential = node.effective_credential
-    return Host(node.name, f"{credential.username if credential else _LOGIN}@{node.address}", node.port, node.address)
+    jumps, jump = [], node.effective_jump_host
+    while jump is not None:
+        jumps.append(f"{jump.credential.username}@{jump.address}:{jump.port}")
+        jump = jump.through
+    login = credential.username if credential else _LOGIN
+    return Host(node.name, login, node.address, node.port, tuple(reversed(jumps)))

@@ -122,7 +122,12 @@ def set_target(
         _refuse_move(target, shown)
     row = target or BackupTarget(name=name, kind=kind)
     same_place = target is not None and target.settings.get("endpoint") == shown.get("endpoint")
-    sealed = secrets_of(row)
+    try:
+        sealed = secrets_of(row)
+    except SealBroken:
+        if same_place:
+            raise
+        sealed = {}  # keys that are given anew mend it
     kept = sealed if same_place else {}
     keys = {one: str(credentials.get(one) or kept.get(one, "")).strip() for one in KEYS[kind]}
     if missing := [one for one in KEYS[kind] if not keys[one]]:
@@ -224,7 +229,7 @@ def _local(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _s3(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = {one: str(given.get(one) or "").strip() for one in SETTINGS["s3"] if one != "lock_days"}
+    found = {one: str(given.get(one) or "").strip() for one in SETTINGS["s3"] if one not in ("lock_days", "recipients")}
     if unclear := next((one for one, text in found.items() if not text.isprintable()), None):
         mend = _("Give it without control characters.")
         raise InvalidInput(_("It holds characters that cannot be seen."), field=unclear, value=None, mend=mend)
@@ -297,7 +302,8 @@ def _endpoint(text: str) -> str:
 
 def _told(target: BackupTarget) -> dict[str, Any]:
     """For the audit log: never a key."""
-    return {"name": target.name, "kind": target.kind, "settings": target.settings}
+    shown = {"name": target.name, "kind": target.kind, "settings": target.settings}
+    return {**shown, "has_identity": has_identity(target)} if target.settings.get("recipients") else shown
 
 
 def _entry(
