@@ -62,8 +62,9 @@ class Kept:
 def merge_plan(keep: Node, other: Node) -> list[Kept]:
     """What the merge would write, field by field; the page shows it, the service does it.
 
-    Name, address, port, lifecycle and generation are those of the node that stays. Pool, credential, OS family, and that it
-    enrolled, are taken over where it has none; labels are joined, and of a label that both have its own value stays.
+    Name, address, port, lifecycle and generation are those of the node that stays. Pool, OS family and machine id are taken
+    over where it has none, a credential only where its pool has none either: that of the other may not sign in on it.
+    Labels are joined, and of a label that both have its own value stays.
     """
     found = [
         Kept(name, getattr(keep, name), getattr(other, name), getattr(keep, name))
@@ -71,7 +72,8 @@ def merge_plan(keep: Node, other: Node) -> list[Kept]:
     ]
     for name in ("pool", "credential", "os_family_given", "machine_id"):
         mine, its = getattr(keep, name), getattr(other, name)
-        found.append(Kept(name, mine, its, mine or its))
+        signs_in = name == "credential" and keep.pool is not None and keep.pool.credential_id is not None
+        found.append(Kept(name, mine, its, mine if signs_in else mine or its))
     found.append(Kept("labels", keep.labels, other.labels, {**other.labels, **keep.labels}))
     return found
 

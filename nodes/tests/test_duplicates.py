@@ -179,6 +179,15 @@ class TestMerge:
         assert (event.subject, event.reason) == ("node:keep", "renamed")
         assert '"name":"other"' in event.before
 
+    def test_the_credential_of_the_pool_goes_on_signing_in(self, cast: Cast, pair: tuple[Node, Node]) -> None:
+        keep, other = pair
+        pool = make_pool("signed", credential=make_credential("of-the-pool"))
+        Node.objects.filter(pk=keep.pk).update(pool=pool)
+        keep.refresh_from_db()
+        merge_nodes(keep=keep, other=other, reason="", actor=principal(cast.owner), now=NOW)
+        keep.refresh_from_db()
+        assert (keep.pool, keep.credential) == (pool, None)
+
     def test_the_key_of_the_other_is_not_trusted_for_the_one_that_stays(
         self, cast: Cast, pair: tuple[Node, Node]
     ) -> None:
