@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -66,6 +67,21 @@ _NODE_FIELDS = (fields_param(shapes.NODE),)
 
 def no_such(kind: str, name: str) -> NotFound:
     return NotFound(f"There is no {kind} {name} that you may see.", mend=f"Look at /api/v1/{kind.replace(' ', '-')}s/.")
+
+
+def _with_end(node: Node, lifecycle: str | None, reason: str, until: datetime | None) -> tuple[str | None, str]:
+    """Lifecycle and reason of an edit that names an end: a maintenance that goes on keeps its reason."""
+    if (lifecycle or node.lifecycle) == "maintenance":
+        kept = node.lifecycle_reason if node.lifecycle == "maintenance" else ""
+        return "maintenance", reason or kept
+    if until is not None:
+        raise InvalidInput(
+            "Only a maintenance has an end.",
+            field="maintenance_until",
+            value=until.isoformat(),
+            mend="Send the lifecycle maintenance with it, or leave it out.",
+        )
+    return lifecycle, reason
 
 
 class OneNode(ApiView):
@@ -179,9 +195,9 @@ class NodeDetail(OneNode):
         node = self.node(name)
         changes = read_body(EditNodeBody, request, partial=partial)
         lifecycle, reason = changes.pop("lifecycle", None), changes.pop("reason", "")
+        if "maintenance_until" in changes:
+            lifecycle, reason = _with_end(node, lifecycle, reason, changes["maintenance_until"])
         until = changes.pop("maintenance_until", None)
-        if until is not None and not lifecycle:
-            lifecycle = node.lifecycle
         if changes.get("os_family_given", "") is None:
             changes["os_family_given"] = ""
         changes = resolve(changes, self.principal)

@@ -24,6 +24,19 @@ def api(cast: Cast) -> Api:
     return Api(cast.owner)
 
 
+def test_only_a_maintenance_has_an_end(cast: Cast) -> None:
+    api = Api(cast.owner)
+    end = {"maintenance_until": "2090-01-01T00:00:00Z"}
+    for change in (end, {**end, "lifecycle": "retired"}):
+        refused = api.patch("nodes/web-1/", change).json()
+        assert (refused["field"], refused["detail"]) == ("maintenance_until", "Only a maintenance has an end.")
+    assert api.patch("nodes/web-1/", {"maintenance_until": None}).json()["lifecycle"] == "active"
+    api.patch("nodes/web-1/", {"lifecycle": "maintenance", "reason": "disk"})
+    for until in (end["maintenance_until"], None):
+        shown = api.patch("nodes/web-1/", {"maintenance_until": until}).json()
+        assert (shown["lifecycle_reason"], shown["maintenance_until"]) == ("disk", until)
+
+
 def test_a_node_is_added_read_edited_and_forgotten(api: Api) -> None:
     line = generate_identity()[1].public_line
     body = {"name": "new-1", "address": "10.1.1.1", "pool": "web", "labels": {"rack": "r9"}, "host_key": line}
