@@ -157,7 +157,7 @@ class JumpHostTry(_Contact):
     def post(self, request: Request, name: str) -> Response:
         row = self.stored(name)
         try:
-            jump_hosts.try_out(row)
+            jump_hosts.try_out(row, now=clock.now())
         except HostError as error:
             raise _failed(error) from error
         return Response({"jump_host": row.name, "username": row.credential.username})

@@ -133,13 +133,18 @@ def scan(*, address: str, port: int, through: JumpHost | None) -> ssh.HostKey:
     return ssh.scan_host_key(ssh.Endpoint(address, port), deadline=deadline, jumps=jumps)
 
 
-def try_out(jump_host: JumpHost) -> None:
-    """Sign in to a jump host on its whole way, with its pinned key; raises HostError."""
+def try_out(jump_host: JumpHost, *, now: datetime) -> None:
+    """Sign in to a jump host on its whole way, with its pinned key; raises HostError.
+
+    Nodes behind it that failed on a jump host are polled at once when it lets us in: somebody mended it.
+    """
     hops = way(jump_host.pk)
     last = hops[-1]
     deadline = ssh.Deadline.after(TRY_TIMEOUT_S)
     with ssh.connect(last.endpoint, last.identity, host_key=last.host_key, deadline=deadline, jumps=hops[:-1]):
         pass
+    with transaction.atomic():
+        _poll_behind(jump_host, now, failed_on_it=True)
 
 
 def way(first: uuid.UUID | None) -> tuple[ssh.Hop, ...]:
@@ -164,9 +169,11 @@ def behind(jump_host: JumpHost) -> set[uuid.UUID]:
     return found
 
 
-def _poll_behind(jump_host: JumpHost, now: datetime) -> None:
+def _poll_behind(jump_host: JumpHost, now: datetime, *, failed_on_it: bool = False) -> None:
     ids = behind(jump_host)
     reached = Q(jump_host__in=ids) | Q(jump_host=None, pool__jump_host__in=ids)
+    if failed_on_it:
+        reached &= Q(reachability_reason="jump_failed")
     Node.objects.filter(reached).exclude(lifecycle="retired").held().update(poll_due_at=now)
 
 

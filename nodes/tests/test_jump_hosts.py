@@ -258,6 +258,13 @@ def test_trying_it_out_and_comparing_its_key_on_its_page(lab: Lab) -> None:
     owner = signed_in(make_user("owner", "admin"))
     page = owner.post(reverse("nodes:jump_host_try", args=["bastion"]), follow=True).content.decode()
     assert "lets FleetUI in" in page
+    later = clock.now() + timedelta(hours=1)
+    for name, reason in (("failed", "jump_failed"), ("refused", "refused")):
+        make_node(name, jump_host=lab.row, reachability="unreachable", reachability_reason=reason, poll_due_at=later)
+    owner.post(reverse("nodes:jump_host_try", args=["bastion"]))
+    due = dict(Node.objects.filter(name__in=("failed", "refused")).values_list("name", "poll_due_at"))
+    assert due["failed"] < later == due["refused"]
+    Node.objects.filter(name__in=due).delete()
     page = owner.post(reverse("nodes:jump_host_key", args=["bastion"]), follow=True).content.decode()
     assert "shows the trusted key" in page
     edit(lab.row, host_key=KEY)

@@ -311,7 +311,7 @@ def jump_host_try(request: HttpRequest, name: str) -> HttpResponse:
     """Sign in on the whole way, and say how it went."""
     row = visible_jump_host(request, name, "credentials.write")
     try:
-        services.try_out(row)
+        services.try_out(row, now=clock.now())
     except HostError as error:
         messages.error(request, f"{error_sentence(error.kind, error.params)} {error_mend(error.kind, error.params)}")
     else:
