@@ -121,7 +121,8 @@ class PoolBase(Named):
     shape = shapes.POOL
 
     def rows(self) -> QuerySet[Any]:
-        nodes = Node.objects.filter(pool=OuterRef("pk")).order_by().values("pool").annotate(n=Count("pk")).values("n")
+        members = Node.objects.counted().filter(pool=OuterRef("pk")).order_by()
+        nodes = members.values("pool").annotate(n=Count("pk")).values("n")
         rows: QuerySet[Any] = Pool.objects.visible_to(self.principal)
         counted: QuerySet[Any] = rows.annotate(node_count=Coalesce(Subquery(nodes), 0))
         return counted

@@ -13,7 +13,7 @@ from django.db import connection
 
 from fleetui.audit.models import AuditEvent
 from nodes.hosts.ssh import generate_identity
-from nodes.models import Credential, Node, Release
+from nodes.models import Credential, Node, Pool, Release
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import make_credential, make_node
@@ -137,6 +137,8 @@ def test_pools_and_clusters(api: Api) -> None:
     assert api.delete("pools/workers/").status_code == 204
     assert api.delete("clusters/k8s/").status_code == 204
     assert api.delete("pools/web/").status_code == 409
+    assert api.get("pools/web/").json()["nodes"] == 1
+    make_node("gone", pool=Pool.objects.get(name="web"), lifecycle="retired")
     assert api.get("pools/web/").json()["nodes"] == 1
 
 
