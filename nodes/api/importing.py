@@ -114,6 +114,7 @@ class NodeImport(_OnePlan):
             options=options,
             actor=self.principal,
             now=clock.now(),
+            field="text",
         )
         if values["dry_run"]:
             return self.shown(plan.pk)

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from fleetui.access.principals import require
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
-from fleetui.core.api.bodies import Body, Text, read_body
+from fleetui.core.api.bodies import Body, Part, Text, read_body
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
@@ -114,7 +114,7 @@ class HostKeyRefuse(_Decision):
     decide = staticmethod(host_keys.refuse_key)
 
 
-class KeyPairBody(Body):
+class KeyPairBody(Part):
     """A key as it was seen: another one that the host offered since is not accepted."""
 
     id = serializers.UUIDField()

@@ -84,12 +84,12 @@ def checked_labels(labels: Mapping[str, Any] | None) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def checked_family(family: str) -> str:
-    """An OS family that a driver exists for; empty means it is detected."""
+def checked_family(family: str, field: str = "os_family_given") -> str:
+    """An OS family that a driver exists for; empty means it is detected. `field` is what it was sent as."""
     if family and family not in drivers.families():
         raise InvalidInput(
             _("%(value)r is not an OS family.") % {"value": family},
-            field="os_family_given",
+            field=field,
             value=family,
             mend=_("Use %(known)s, or leave it empty to have it detected.")
             % {"known": ", ".join(sorted(drivers.families()))},

@@ -233,6 +233,14 @@ def test_rights_are_those_on_the_pools(cast: Cast) -> None:
         planned("name\na\n", principal(cast.viewer))
 
 
+def test_a_script_is_told_its_own_fields(cast: Cast) -> None:
+    api = Api(cast.owner)
+    assert api.post("nodes/import/", {"text": "colour\nred\n", "format": "csv"}).json()["field"] == "text"
+    made = api.post("nodes/import/", {"text": "name,os\na,windows\n", "dry_run": True}).json()
+    (row,) = api.get(f"nodes/import/{made['id']}/rows/").json()["results"]
+    assert [problem["field"] for problem in row["problems"]] == ["os"]
+
+
 def test_the_refusal_of_a_document_names_its_mend() -> None:
     with pytest.raises(InvalidInput) as refused:
         planned("colour\nred\n")

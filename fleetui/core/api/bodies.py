@@ -111,19 +111,36 @@ def _problem(name: str, found: Any, sent: Mapping[str, Any], body: Body) -> Fiel
         kind, example = _KINDS[code]
         return FieldProblem(name, f"{name} is not {kind}.", f"Give {kind}, like {example}.", value)
     field = body.fields.get(name)
-    # Of a list or an object, what is wrong is mostly one of its members.
-    of_member = isinstance(found, Mapping)
-    taken = _taken(getattr(field, "child", field) if of_member else field)
+    # Of a list or an object, what is wrong is mostly one of its members, or a field of one.
+    inner, inner_field = _inner(field, found)
+    of_member = not inner and (isinstance(found, Mapping) or inner_field is not field)
+    taken = _taken(getattr(field, "child", field) if of_member else inner_field)
     mend = f"Each takes {taken}." if of_member else f"Give {taken}."
+    if inner:
+        detail = f"{inner}: {detail}"
     if code == "invalid_choice":
         mend = f"Use {taken}."
     elif code == "required":
-        mend = f"Send {name}: {taken}."
+        mend = f"Send {inner or name}: {taken}."
     elif code == "null":
         mend = f"Leave it out, or give {taken}."
     elif code == "null_characters_not_allowed":
         mend = "Leave out the characters with the code 0."
     return FieldProblem(name, f"{name}: {detail}", mend, value)
+
+
+def _inner(field: Any, found: Any) -> tuple[str, Any]:
+    """The name of the field within an object that is wrong, empty where it is none of them, and that field."""
+    name = ""
+    while isinstance(found, Mapping | list | tuple):
+        key, found = _first_of(found)
+        if (child := getattr(field, "child", None)) is not None and isinstance(found, Mapping | list | tuple):
+            field = child
+        elif (inner := getattr(field, "fields", {}).get(key)) is not None:
+            name, field = str(key), inner
+        else:
+            break
+    return name, field
 
 
 def _taken(field: Any) -> str:
@@ -157,8 +174,14 @@ def _between(least: Any, most: Any, word: str, unit: str) -> str:
 
 def _first(found: Any) -> Any:
     while isinstance(found, Mapping | list | tuple):
-        found = next(iter(found.values() if isinstance(found, Mapping) else found), "")
+        _key, found = _first_of(found)
     return found
+
+
+def _first_of(found: Any) -> tuple[Any, Any]:
+    """The first member that says something: of a list of objects, those without a mistake say nothing."""
+    members = found.items() if isinstance(found, Mapping) else enumerate(found)
+    return next(((key, member) for key, member in members if member), ("", ""))
 
 
 def _first_text(found: Any) -> str:

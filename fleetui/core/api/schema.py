@@ -11,7 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 
 from fleetui.core.api.actions import Action, Param
-from fleetui.core.api.bodies import Body
+from fleetui.core.api.bodies import Body, Part
 from fleetui.core.api.problems import MEDIA_TYPE, PROBLEM
 from fleetui.core.api.shapes import TEXT, Document, JsonSchema, PageOf, Shape, list_of, nullable
 
@@ -112,7 +112,8 @@ class FleetSchema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
-        if isinstance(serializer, Body) or (isinstance(serializer, type) and issubclass(serializer, Body)):
+        strict = (Body, Part)
+        if isinstance(serializer, strict) or (isinstance(serializer, type) and issubclass(serializer, strict)):
             schema["additionalProperties"] = False
         return schema
 

@@ -5,11 +5,17 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from fleetui.core.api.bodies import Body, Flag, Integer, Text, checked_body
+from fleetui.core.api.bodies import Body, Flag, Integer, Part, Text, checked_body
 from fleetui.core.api.problems import InvalidFields
 
 
+class Pair(Part):
+    id = serializers.UUIDField()
+    port = Integer(min_value=1, max_value=9)
+
+
 class Sent(Body):
+    pairs = Pair(many=True, required=False)
     keys = serializers.ListField(child=Text(max_length=5), required=False)
     labels = serializers.DictField(child=Text(), required=False)
     port = Integer(min_value=1, max_value=65535, required=False)
@@ -66,6 +72,19 @@ ID = "an id, like 01990b7e-8c5a-7000-8000-000000000000"
         ({"until": "soon"}, "until", UNTIL, "Give a time, like 2026-11-27T08:30:00Z."),
         ({"few": []}, "few", "few: This list may not be empty.", "Give a list of 1 to 2 members."),
         ({"few": ["x"]}, "few", "few: Must be a valid UUID.", f"Each takes {ID}."),
+        (
+            {"pairs": [{"id": ID[-36:], "port": 1}, {"id": ID[-36:]}]},
+            "pairs",
+            "pairs: port: This field is required.",
+            "Send port: a whole number from 1 to 9.",
+        ),
+        ({"pairs": [{"id": "x", "port": 1}]}, "pairs", "pairs: id: Must be a valid UUID.", f"Give {ID}."),
+        (
+            {"pairs": [{"id": ID[-36:], "port": 1, "prot": 1}]},
+            "pairs",
+            "pairs: prot is not a field of this.",
+            "Each takes an object of id or port.",
+        ),
         (
             {"keys": ["longer"]},
             "keys",

@@ -73,7 +73,7 @@ class Announcement:
             port=port,
             machine_id=_machine_id(machine_id),
             keys=_keys(host_keys),
-            os_family=checked_family(os_family),
+            os_family=checked_family(os_family, "os_family"),
         )
 
 

@@ -85,14 +85,15 @@ def make_plan(
     options: Options,
     actor: Principal,
     now: datetime,
+    field: str = "document",
 ) -> ImportPlan:
-    """Read a document and store what it would do. Nothing of the fleet changes."""
+    """Read a document and store what it would do. Nothing of the fleet changes. `field` is what it was sent as."""
     if not actor.may_somewhere("nodes.write"):
         require(actor, "nodes.write")
     if options.groups not in GROUPS_AS:
         mend = gettext("Use %(known)s.") % {"known": any_of(GROUPS_AS)}
         raise InvalidInput(gettext("The groups cannot be taken so."), field="groups", value=options.groups, mend=mend)
-    with _told_of("document"):
+    with _told_of(field):
         found = importing.read(text, source, filename)
     with _told_of("known_hosts"):
         keys = KnownHosts.of_file(known_hosts, len(found.rows))
@@ -226,7 +227,7 @@ def _values(row: importing.Row, node: Node | None, known: _Known, options: Optio
     if row.labels is not None or options.groups == "label" or node is None:
         values["labels"] = checked_labels(labels)
     if row.os_family or node is None:
-        values["os_family_given"] = checked_family(row.os_family or "")
+        values["os_family_given"] = checked_family(row.os_family or "", "os")
     pool = (
         row.pool
         or (_pool_name(row.groups, known) if options.groups == "pool" else "")
