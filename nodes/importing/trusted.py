@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nodes.importing.known_hosts import KnownHosts
+from nodes.importing.rows import N_, Refused
 
 Verdict = Literal["match", "mismatch", "unknown"]
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -38,6 +39,11 @@ class Trusted:
                 continue
             found._take(words[place], words[:place], words[place + 1 :])
         found.known = KnownHosts.parse("\n".join(rest), hosts)
+        if text.strip() and not (found.bare or found.named or found.known.has_keys):
+            raise Refused(
+                N_("The list holds neither a fingerprint nor a host key."),
+                N_("Give lines of ssh-keygen -l or of known_hosts, or fingerprints that begin with SHA256:."),
+            )
         return found
 
     def _take(self, fingerprint: str, before: list[str], after: list[str]) -> None:

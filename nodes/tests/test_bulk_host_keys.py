@@ -10,6 +10,7 @@ import pytest
 from fleetui.audit.models import AuditEvent
 from fleetui.core.errors import InvalidInput
 from nodes.hosts.ssh import HostKey as SshHostKey
+from nodes.importing.rows import Refused
 from nodes.importing.trusted import Trusted
 from nodes.models import HostKey, Node
 from nodes.services.host_keys import MOST_KEYS, accept_many
@@ -76,7 +77,6 @@ class TestList:
         "line",
         [
             "",
-            "nonsense",
             f"256 {print_of('web-1')} root@web-2 (ED25519)",
             f"web-2 {key_of('web-1')}",
             f"web-1 {key_of('other', 'ssh-rsa')}",
@@ -95,6 +95,12 @@ class TestList:
 
     def test_what_cannot_be_read_is_counted(self) -> None:
         assert Trusted.parse(f"nonsense\n{print_of('a')}\nweb-1 {key_of('a')}").unread == 1
+
+    @pytest.mark.parametrize("text", ["nonsense", "this is no list", "# only a comment"])
+    def test_a_list_of_nothing_is_told(self, text: str) -> None:
+        with pytest.raises(Refused, match="neither a fingerprint nor a host key"):
+            Trusted.parse(text)
+        assert Trusted.parse(" \n").unread == 0
 
 
 @pytest.mark.django_db

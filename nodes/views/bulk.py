@@ -104,7 +104,8 @@ class BulkForm(forms.Form):
         wrong = next((line for line in lines if "=" not in line and not line.startswith("-")), None)
         if wrong and found["action"] == "labels":
             mend = _("Write key=value to set it, or -key to remove it.")
-            raise InvalidInput(_("This line names no label."), field="labels", value=wrong, mend=mend)
+            said = _("The line “%(line)s” names no label.") % {"line": wrong[:60]}
+            raise InvalidInput(said, field="labels", value=wrong, mend=mend)
         pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("-")]
         return {
             "set": {key.strip(): value.strip() for key, _equals, value in pairs},
