@@ -165,7 +165,9 @@ def _by_version(column: str) -> Callable[[QuerySet[Any], list[str]], QuerySet[An
 class NodeFilter(FilterSet):
     """Filters of nodes. Several values of one filter are joined with "or", filters with "and"."""
 
-    q = TextFilter(_search, help_text="Words that name, address, pool, labels or OS hold.")
+    q = TextFilter(
+        _search, help_text="Words that name, address, pool, labels or OS hold; of a checksum 7 characters or more."
+    )
     pool = ListFilter("pool__name", help_text="Names of pools.")
     has_pool = FlagFilter(_in_pool, help_text="Whether the node is in a pool.")
     cluster = ListFilter("pool__cluster__name", help_text="Names of clusters.")

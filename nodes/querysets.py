@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, Sum, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Replace
 from django.http import QueryDict
 
 from fleetui.core.filters import split_values
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 #: Counts for pages are exact up to here.
 COUNT_LIMIT = 10_000
+#: A word that stands by chance in the checksum of many a host; people who look for a checksum give more of it.
+_OF_MANY_CHECKSUMS = re.compile(r"[0-9a-f]{1,6}")
+_WITHOUT_CHECKSUM = Replace(
+    F("search_text"),
+    Coalesce(KT("booted__checksum"), Value(""), output_field=models.TextField()),  # type: ignore[arg-type]
+    Value(""),
+    output_field=models.TextField(),
+)
 _UUID = re.compile(r"^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
@@ -49,7 +58,7 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         return self.filter(name=name_or_id)
 
     def search(self, text: str) -> Self:
-        """Nodes whose name, address, OS, version, pool or labels hold every word of `text`."""
+        """Nodes whose name, address, OS, version, pool or labels hold every word of `text`, or whose checksum holds 7 of it."""
         return self._holding(text.lower().split()[:8])
 
     def labelled(self, label: str) -> Self:
@@ -60,6 +69,8 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
         found = self
         for word in words:
             found = found.filter(search_text__contains=word)
+            if _OF_MANY_CHECKSUMS.fullmatch(word):
+                found = found.alias(_said=_WITHOUT_CHECKSUM).filter(_said__contains=word)
         ids = search.few(words, self.db)
         return found if ids is None else found.filter(pk__in=ids)
 

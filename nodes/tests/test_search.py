@@ -122,3 +122,12 @@ def test_a_database_that_cannot_index_is_told_apart_from_one_that_fails(monkeypa
     assert search.missing()
     make_node("web-9", address="nine.example.org")
     assert names("nine.exam") == ["web-9"]
+
+
+def test_short_words_are_not_found_in_checksums() -> None:
+    make_node("web-9", booted={"checksum": "f2073db814ebc0bf"})
+    make_node("db-9", booted={"checksum": "0" * 16})
+    make_node("bare", booted=None, labels={"rack": "db"})
+    assert names("db") == ["bare", "db-9"]
+    assert names("2073") == []
+    assert names("2073db8") == ["web-9"]
