@@ -12,6 +12,7 @@ from django.test import Client
 from redis.exceptions import ConnectionError as RedisAway
 
 from nodes.tests.cast import Cast
+from nodes.tests.make import make_token
 from nodes.tests.pages import signed_in, text_of
 
 MANY = "/nodes/?limit=25"
@@ -98,3 +99,11 @@ def test_other_failures_stay_what_they_are(browser: Client, monkeypatch: pytest.
     assert "the session ended meanwhile" in text_of(response)
     monkeypatch.setattr("nodes.querysets.NodeQuerySet.visible_to", lambda *_: 1 / 0)
     assert browser.get(MANY).status_code == 500
+
+
+def test_what_is_read_with_a_token_is_not_refused_for_noting_its_use(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"Authorization": f"Bearer {make_token(cast.operator, 'read')}"}
+    monkeypatch.setattr("django.db.models.query.QuerySet.update", locked)
+    assert Client().get("/api/v1/nodes/?limit=1", headers=sent).status_code == 200

@@ -5,12 +5,16 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 
+import structlog
+from django.db import OperationalError, transaction
+
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import Principal, cut, reach_of
 from fleetui.access.token_text import matches, taken_apart, within
 
 TOKEN_START = "fleetui_"  # noqa: S105  (how every token begins, not a secret)
 _LAST_USED_STEP = timedelta(minutes=1)
+log = structlog.get_logger(__name__)
 
 
 def principal_for_user(user: User) -> Principal:
@@ -34,8 +38,17 @@ def principal_for_token(presented: str, *, address: str, now: datetime) -> Princ
     if found is None:
         return None
     if token.last_used_at is None or now - token.last_used_at > _LAST_USED_STEP:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        _note_use(token, now)
     return found
+
+
+def _note_use(token: Token, now: datetime) -> None:
+    """For people to look up. A database that is busy writing or full can still be read, so nothing is refused for it."""
+    try:
+        with transaction.atomic():
+            Token.objects.filter(pk=token.pk).update(last_used_at=now)
+    except OperationalError as error:
+        log.warning("token_use_not_noted", token=token.prefix, error=str(error).strip())
 
 
 def principal_again(
