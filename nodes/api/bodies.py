@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from fleetui.access.principals import Principal
 from fleetui.core.api.bodies import Body, Integer, Text
-from fleetui.core.errors import InvalidInput
+from fleetui.core.api.problems import FieldProblem, InvalidFields
 from nodes.axes.values import Lifecycle
 from nodes.models import Cluster, Credential, JumpHost, Pool
 
@@ -121,6 +121,7 @@ class ReleasesBody(Body):
 def resolve(values: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
     """The values with pool, cluster, credential and jump host as rows; what the principal may not see is not there."""
     found = dict(values)
+    errors: list[FieldProblem] = []
     for field, model, kind in (
         ("pool", Pool, "pool"),
         ("cluster", Cluster, "cluster"),
@@ -135,8 +136,8 @@ def resolve(values: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
             continue
         row = model.objects.visible_to(principal).filter(name=name).first()
         if row is None:
-            raise InvalidInput(
-                f"There is no {kind} {name}.", field=field, value=name, mend=f"Name a {kind} that you may see."
-            )
+            errors.append(FieldProblem(field, f"There is no {kind} {name}.", f"Name a {kind} that you may see.", name))
         found[field] = row
+    if errors:
+        raise InvalidFields(errors)
     return found

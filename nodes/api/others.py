@@ -206,6 +206,11 @@ class ReleaseImport(ApiView):
 
     def post(self, request: Request) -> Response:
         values = read_body(ReleasesBody, request)
-        found = releases.import_releases(**values, actor=self.principal, now=clock.now())
+        try:
+            found = releases.import_releases(**values, actor=self.principal, now=clock.now())
+        except InvalidInput as error:
+            # The page takes a file; here the document is the text that was sent.
+            error.field = "text" if error.field == "document" else error.field
+            raise
         body = {"streams": found.streams, "added": found.added, "changed": found.changed, "unchanged": found.unchanged}
         return Response(body)

@@ -177,7 +177,7 @@ def _refusal(error: ReleaseFormatError) -> InvalidInput:
     return InvalidInput(
         sentence % named,
         field="document" if is_whole else error.field,
-        value=error.value,
+        value=None if error.value == MISSING else error.value,
         mend=gettext(error.mend) % error.params,
     )
 

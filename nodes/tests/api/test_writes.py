@@ -105,6 +105,16 @@ def test_all_wrong_fields_are_named_at_once(api: Api) -> None:
     assert {error["field"] for error in errors} == {"name", "address", "port", "colour"}
 
 
+def test_all_names_that_nothing_has_are_named_at_once(api: Api) -> None:
+    sent = {"name": "x", "address": "10.0.0.1", "pool": "no", "credential": "none", "jump_host": "never"}
+    errors = api.post("nodes/", sent).json()["errors"]
+    assert [(error["field"], error["value"]) for error in errors] == [
+        ("pool", "no"),
+        ("credential", "none"),
+        ("jump_host", "never"),
+    ]
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[1]", b"1", b"[" * 100_000, b'{"name": NaN}', b'"\\ud800"', b"\xff", b""])
 def test_broken_bodies_are_problems(api: Api, raw: bytes) -> None:
     response = api.client.post("/api/v1/nodes/", raw, content_type="application/json", headers=api.headers)
@@ -211,7 +221,11 @@ def test_releases_are_imported(api: Api) -> None:
     }
     response = api.post("releases/import/", {"text": json.dumps(document)})
     assert response.status_code in (200, 400), response.content
-    assert api.post("releases/import/", {"text": "<html>"}).status_code == 400
+    refused = api.post("releases/import/", {"text": "<html>"})
+    assert refused.status_code == 400
+    assert refused.json()["field"] == "text"
+    missing = api.post("releases/import/", {"text": '{"stream": "stable"}'}).json()
+    assert (missing["field"], missing["value"]) == ("releases", None)
     assert api.get("releases/").status_code == 200
 
 
