@@ -286,7 +286,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_FORMS = {"login": "fleetui.access.forms.SignInForm"}
+ACCOUNT_FORMS = {
+    "login": "fleetui.access.forms.SignInForm",
+    "change_password": "fleetui.access.forms.NewPasswordForm",
+}
 ACCOUNT_ADAPTER = "fleetui.access.adapter.ClosedAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]

@@ -8,7 +8,7 @@ import zoneinfo
 from collections.abc import Iterable
 from typing import Any
 
-from allauth.account.forms import LoginForm
+from allauth.account.forms import ChangePasswordForm, LoginForm
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 from django.conf import settings
@@ -60,13 +60,21 @@ class NetworksField(forms.CharField):
         return found
 
 
-class SignInForm(LoginForm):  # type: ignore[misc]
+class _Plain(forms.Form):
     """Without the words in the fields that say again, and otherwise, what the labels say."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+
+
+class SignInForm(_Plain, LoginForm):  # type: ignore[misc]
+    """The name and the password of a sign-in."""
+
+
+class NewPasswordForm(_Plain, ChangePasswordForm):  # type: ignore[misc]
+    """A new password of one's own."""
 
 
 class _CodeForm(forms.Form):

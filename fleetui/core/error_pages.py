@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from django.template.loader import render_to_string
 
 _TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Not available"}
 RETRY_AFTER_S = 5
+_PERMISSION = re.compile(r"[a-z_]+\.[a-z_]+")
 #: What SQLite and PostgreSQL say when they cannot write: waiting alone does not mend it.
 _NO_DISK = ("disk is full", "disk I/O error", "No space left on device")
 
@@ -34,10 +36,11 @@ def _problem(request: HttpRequest, status: int, detail: str = "", mend: str = ""
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
-def _answer(request: HttpRequest, status: int) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, **more: Any) -> HttpResponse:
     if request.path.startswith("/api/"):
         return _problem(request, status)
-    return render(request, f"{status}.html", {"request_id": getattr(request, "request_id", "")}, status=status)
+    told = {"request_id": getattr(request, "request_id", ""), **more}
+    return render(request, f"{status}.html", told, status=status)
 
 
 def _bare(request: HttpRequest, status: int, **more: Any) -> HttpResponse:
@@ -90,7 +93,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 403)
+    """Guards raise it with the permission that is lacking; others with a sentence, or nothing."""
+    told = str(exception)
+    return _answer(request, 403, permission=told if _PERMISSION.fullmatch(told) else "")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -38,7 +38,7 @@ def sentence(kind: str, params: Mapping[str, Any]) -> str:
     """What happened, without the name of the node and of who did it."""
     known = {name: params[old] for name, old in _ALIASES.items() if old in params} | dict(params)
     if kind == "host_key_refused":
-        return _("Host key %(fingerprint)s refused") % {"fingerprint": params.get("fingerprint", "")}
+        return _("Host key refused: %(fingerprint)s") % {"fingerprint": params.get("fingerprint", "")}
     return timeline_sentence(kind, known)
 
 

@@ -157,7 +157,7 @@ TIMELINE: dict[str, Forms] = {
     ),
     "host_key_refused": (
         _("Host key %(fingerprint)s refused: %(reason)s"),
-        _("Host key %(fingerprint)s refused"),
+        _("Host key refused: %(fingerprint)s"),
         _("Host key refused"),
     ),
     "host_key_replaced": (

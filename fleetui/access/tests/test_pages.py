@@ -158,7 +158,9 @@ def test_only_admins_change_people(role: str) -> None:
     seen = 200 if role == "auditor" else 403
     assert browser.get(reverse("access:users")).status_code == seen
     assert browser.get(reverse("access:user", args=["anna"])).status_code == seen
-    assert browser.get(reverse("access:user_add")).status_code == 403
+    refused = browser.get(reverse("access:user_add"))
+    assert refused.status_code == 403
+    assert "<code>users.write</code>" in refused.content.decode()
     for name in ("user_password", "user_role", "user_active"):
         assert browser.post(reverse(f"access:{name}", args=["anna"])).status_code == 403
     if seen == 200:
@@ -250,6 +252,7 @@ def test_password_and_second_factor_pages_are_ours() -> None:
         assert reverse("account_reset_password") not in text
     wrong = browser.post(reverse("account_change_password"), {"oldpassword": "x", "password1": "y", "password2": "z"})
     assert "This is not your current password." in wrong.content.decode()
+    assert "placeholder" not in wrong.content.decode().partition("<main")[2].partition("</main>")[0]
 
 
 def test_sign_ins_that_are_not_even_tried_are_recorded_once() -> None:
