@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import Principal, cut, reach_of
@@ -14,6 +16,7 @@ from fleetui.access.token_text import matches, taken_apart, within
 
 TOKEN_START = "fleetui_"  # noqa: S105  (how every token begins, not a secret)
 _LAST_USED_STEP = timedelta(minutes=1)
+_WAIT_MS = 250
 log = structlog.get_logger(__name__)
 
 
@@ -45,10 +48,25 @@ def principal_for_token(presented: str, *, address: str, now: datetime) -> Princ
 def _note_use(token: Token, now: datetime) -> None:
     """For people to look up. A database that is busy writing or full can still be read, so nothing is refused for it."""
     try:
-        with transaction.atomic():
+        with _hardly_waiting(), transaction.atomic():
             Token.objects.filter(pk=token.pk).update(last_used_at=now)
     except OperationalError as error:
         log.warning("token_use_not_noted", token=token.prefix, error=str(error).strip())
+
+
+@contextmanager
+def _hardly_waiting() -> Iterator[None]:
+    """On SQLite whoever writes waits for the others, up to 15 s: too long for who only came to read."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(before)}")
 
 
 def principal_again(
