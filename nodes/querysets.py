@@ -33,6 +33,17 @@ _WITHOUT_CHECKSUM = Replace(
 _UUID = re.compile(r"^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
+def needing_attention(of: str = "") -> Q:
+    """The nodes of NodeQuerySet.needing_attention; `of` leads to them from another table, as in `nodes__`."""
+
+    def node(**wanted: Any) -> Q:
+        return Q(**{of + name: value for name, value in wanted.items()})
+
+    never_came = node(reachability="never_seen", failures__gt=0) & ~node(reachability_reason="provisioning")
+    lost = node(reachability__in=["unreachable", "key_mismatch"]) | never_came
+    return node(lifecycle="active") & (lost | node(health="degraded") | node(update_state="rolled_back"))
+
+
 class CappedCount:
     """Mixin: a count that stops at COUNT_LIMIT, so that a page over 100,000 nodes costs no more than one over 10,000."""
 
@@ -81,10 +92,7 @@ class NodeQuerySet(CappedCount, models.QuerySet[Any]):
     def needing_attention(self) -> Self:
         """Active ones that cannot be reached (or never could), are degraded, or fell back; not those in maintenance, nor
         those whose machine is on its way."""
-        never_came = Q(reachability="never_seen", failures__gt=0) & ~Q(reachability_reason="provisioning")
-        trouble = Q(reachability__in=["unreachable", "key_mismatch"]) | never_came
-        trouble |= Q(health="degraded")
-        return self.filter(lifecycle="active").filter(trouble | Q(update_state="rolled_back"))
+        return self.filter(needing_attention())
 
     def due(self, now: datetime) -> Self:
         """Nodes to poll now: due, not retired, not leased, and not stopped by a changed host key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from nodes.models import Cluster, Pool
+from nodes.models import Cluster, Node, Pool
 from nodes.tests.cast import Cast
 from nodes.tests.make import make_cluster, make_credential, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
@@ -17,9 +17,13 @@ def test_the_list_shows_visible_pools_with_their_counts(cast: Cast) -> None:
     make_node("web-bad", pool=cast.web, health="degraded")
     make_node("web-old", pool=cast.web, update_state="update_available")
     make_node("web-gone", pool=cast.web, lifecycle="retired")
+    make_node("web-lost", pool=cast.web, reachability="never_seen", failures=2)
+    make_node("web-new", pool=cast.web, reachability="never_seen")
+    make_node("web-due", pool=cast.web, reachability="never_seen", failures=2, reachability_reason="provisioning")
     page = signed_in(cast.owner).get(reverse("nodes:pools"))
     counts = {pool.name: (pool.node_count, pool.trouble_count, pool.behind_count) for pool in page.context["pools"]}
-    assert counts == {"db": (1, 0, 0), "web": (3, 1, 1)}
+    assert counts == {"db": (1, 0, 0), "web": (6, 2, 1)}
+    assert Node.objects.filter(pool=cast.web).needing_attention().count() == 2
     assert page.context["loose"] == 1
     only_web = signed_in(make_user("only-web", ("viewer", cast.web))).get(reverse("nodes:pools"))
     assert [pool.name for pool in only_web.context["pools"]] == ["web"]

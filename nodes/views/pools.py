@@ -25,7 +25,7 @@ from fleetui.core.form_errors import sentence, submitted
 from fleetui.core.templatetags.ui_words import STATES
 from nodes.forms import PoolForm
 from nodes.models import Credential, JumpHost, Node, Pool
-from nodes.querysets import IgnitionVersionQuerySet
+from nodes.querysets import IgnitionVersionQuerySet, needing_attention
 from nodes.releases.versions import version_key
 from nodes.services import groups, rotation
 from nodes.services.enrolment import holds
@@ -43,11 +43,6 @@ from nodes.views.support import support_words
 
 FIELDS = PoolForm.Meta.fields
 _IN_USE = ~Q(nodes__lifecycle="retired") & Q(nodes__isnull=False)
-_TROUBLE = (
-    Q(nodes__reachability__in=["unreachable", "key_mismatch"])
-    | Q(nodes__health="degraded")
-    | Q(nodes__update_state="rolled_back")
-)
 BEHIND_STATES = ("update_available", "staged", "reboot_pending", "deferred")
 _BEHIND = Q(nodes__update_state__in=BEHIND_STATES)
 
@@ -68,7 +63,7 @@ def pool_list(request: HttpRequest) -> HttpResponse:
         .select_related("cluster")
         .annotate(
             node_count=Count("nodes", filter=_IN_USE),
-            trouble_count=Count("nodes", filter=_TROUBLE & Q(nodes__lifecycle="active")),
+            trouble_count=Count("nodes", filter=needing_attention("nodes__")),
             behind_count=Count("nodes", filter=_BEHIND & _IN_USE),
         )
         .order_by("name")
