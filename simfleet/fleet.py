@@ -30,6 +30,8 @@ NETS = tuple(f"127.{number}" for number in range(77, 97))
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 LOOPBACK_NET = re.compile(r"^127\.(1?\d?\d|2[0-4]\d|25[0-5])$")
 SAVE_DELAY_S = 1.0
+# The faults that take a value, and the highest one; the lowest is 0.
+HIGHEST_VALUE = {Fault.SLOW: 3600.0, Fault.FULL_DISK: 100.0}
 DEFAULT_FAULT = {Fault.SLOW: 3.0, Fault.FULL_DISK: transitions.FULL_DISK_PERCENT}
 
 
@@ -293,6 +295,10 @@ class Fleet:
     def set_fault(self, name: str, fault: Fault, *, on: bool, value: float | None = None) -> None:
         """Switch a fault on or off."""
         host = self.host(name)
+        highest = HIGHEST_VALUE.get(fault)
+        if value is not None and (highest is None or not 0 <= value <= highest):
+            takes = "takes no value" if highest is None else f"takes a value from 0 to {highest:g}"
+            raise FleetError(f"The fault {fault.value} {takes}, not {value:g}.")
         if on:
             default = self.now() if fault is Fault.SESSION else DEFAULT_FAULT.get(fault, 1.0)
             host.faults[fault.value] = default if value is None else value

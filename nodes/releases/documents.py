@@ -287,6 +287,9 @@ def _sound_stream(name: str, field: str) -> str:
 
 def _version(entry: Mapping[str, object], where: str) -> str:
     found = _string(entry, "version", where, N_('Write the version as a text, for example "43.20251214.3.0".'))
+    if not any(sign.isdigit() for sign in found):
+        # Releases are put in order by their numbers: "latest" or a name would stand for nothing.
+        _refuse(_path(where, "version"), found, N_('Write the version as a text, for example "43.20251214.3.0".'))
     return _sound(found, _path(where, "version"), _LONGEST_NAME)
 
 

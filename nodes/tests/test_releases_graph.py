@@ -224,6 +224,7 @@ def _manifest(**entry: object) -> str:
         ('{"streams": [7], "releases": []}', "streams[0]", "7"),
         ('{"streams": ["a"], "releases": [3]}', "releases[0]", "3"),
         (_manifest(version=""), "releases[0].version", '""'),
+        (_manifest(version="latest"), "releases[0].version", '"latest"'),
         (_manifest(stream="other"), "releases[0].stream", '"other"'),
         (_manifest(released_at="soon"), "releases[0].released_at", '"soon"'),
         (_manifest(barrier=7), "releases[0].barrier", "7"),

@@ -45,10 +45,24 @@ def test_steering_a_fleet(tmp_path: Path) -> None:
             for words in (("reboot", "nosuch"), ("publish", "45"), ("publish", "45.20261231.3.0")):
                 with pytest.raises(CommandError):
                     await steer(*words)
+            for kind, value, limit in (("slow", "-3", "3600"), ("full_disk", "300", "100"), ("slow", "nan", "3600")):
+                with pytest.raises(CommandError, match=rf"{kind} takes a value from 0 to {limit}, not {value}"):
+                    await steer("control", "web-01", "fault", kind, "on", f"--value={value}")
+            with pytest.raises(CommandError, match="failed_unit takes no value"):
+                await steer("control", "web-01", "fault", "failed_unit", "on", "--value=1")
+            assert not fleet.host("web-01").faults
 
     in_loop(work())
     with pytest.raises(CommandError, match="No simulated fleet runs"):
         typed(tmp_path, "list")
+
+
+@pytest.mark.parametrize("option", ["--reboot-seconds", "--transaction-seconds"])
+@pytest.mark.parametrize("value", ["-1", "soon", "nan", "3601"])
+def test_a_time_that_no_host_takes_is_refused(tmp_path: Path, option: str, value: str) -> None:
+    with pytest.raises(CommandError, match=f"{option}: {value} is not a number of seconds from 0 to 3600"):
+        typed(tmp_path, f"{option}={value}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_fleet_as_other_tools_know_it(tmp_path: Path) -> None:

@@ -167,10 +167,13 @@ def _identity(path: Path | None) -> Identity:
     """The key of a file, with the certificate that lies beside it as OpenSSH does it."""
     chosen = path or _default_identity()
     certificate = chosen.with_name(chosen.name + "-cert.pub")
-    return load_identity(
-        _read(chosen, "private key"),
-        certificate=_read(certificate, "certificate") if certificate.exists() else None,
-    )
+    private = _read(chosen, "private key")
+    beside = _read(certificate, "certificate") if certificate.exists() else None
+    try:
+        return load_identity(private, certificate=beside)
+    except BadIdentity as error:
+        files = f"{chosen} with {certificate}" if beside else f"{chosen}"
+        raise UsageError(f"{files}: {error.message} {error.what_to_do}") from None
 
 
 def _default_identity() -> Path:

@@ -81,7 +81,12 @@ def test_wrong_use_ends_with_2(key: Path, tmp_path: Path) -> None:
     status, text = refused("core@127.0.0.1", "--identity", str(tmp_path / "absent"))
     assert (status, "absent cannot be read: No such file or directory." in text) == (2, True)
     status, text = refused("core@127.0.0.1", "--identity", str(known))
-    assert (status, "The private key is empty." in text) == (2, True)
+    assert (status, f"{known}: The private key is empty." in text) == (2, True)
+    certificate = tmp_path / f"{key.name}-cert.pub"
+    certificate.write_text("ssh-ed25519-cert-v01@openssh.com AAAA")
+    status, text = refused("core@127.0.0.1", "--identity", str(key))
+    assert (status, text.startswith(f"error: {key} with {certificate}: ")) == (2, True)
+    certificate.unlink()
     status, text = refused("core@127.0.0.1", "--identity", str(key), "--known-hosts", str(tmp_path / "none"))
     assert (status, "The known hosts file" in text) == (2, True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,17 @@ def default_directory() -> Path:
     return Path(getattr(settings, "DATA_DIR", "var")) / "simfleet"
 
 
+def _seconds(text: str) -> float:
+    """A time that hosts can take: not below nothing, not endless, not `nan`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 3600:
+        raise ArgumentTypeError(f"{text} is not a number of seconds from 0 to 3600")
+    return value
+
+
 class Command(BaseCommand):
     """Run or steer a simulated fleet."""
 
@@ -32,13 +43,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dir", type=Path, default=None, help="folder of the fleet (default: simfleet in the data folder)"
         )
-        parser.add_argument("--nodes", type=int, default=20, help="number of hosts")
-        parser.add_argument("--seed", type=int, default=7, help="everything about the hosts follows from it")
+        parser.add_argument("--nodes", type=int, default=20, help="number of hosts, 1 to 20000 (default: %(default)s)")
+        parser.add_argument(
+            "--seed", type=int, default=7, help="everything about the hosts follows from it (default: %(default)s)"
+        )
         parser.add_argument("--demo", action="store_true", help="the hosts of the demo, with a few troubles")
         parser.add_argument("--net", default=None, help="first two numbers of the loopback addresses, such as 127.77")
-        parser.add_argument("--reboot-seconds", type=float, default=6.0, help="how long a reboot takes")
         parser.add_argument(
-            "--transaction-seconds", type=float, default=3.0, help="how long an rpm-ostree transaction takes"
+            "--reboot-seconds", type=_seconds, default=6.0, help="how long a reboot takes (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--transaction-seconds",
+            type=_seconds,
+            default=3.0,
+            help="how long an rpm-ostree transaction takes (default: %(default)s)",
         )
         steering = parser.add_subparsers(dest="action", title="steering a running fleet")
         self._add_steering(steering)
@@ -63,7 +81,7 @@ class Command(BaseCommand):
         parsers["control"].add_argument("kind", choices=[fault.value for fault in simfleet.Fault])
         parsers["control"].add_argument("switch", choices=["on", "off"])
         parsers["control"].add_argument(
-            "--value", type=float, default=None, help="seconds for slow, percent for full_disk"
+            "--value", type=float, default=None, help="seconds for slow (0 to 3600), percent for full_disk (0 to 100)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
