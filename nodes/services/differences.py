@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nodes.releases.versions import is_newer
+
 Event = tuple[str, dict[str, Any]]
 _SILENT = {"unread"}
 #: Its members are named by people: a new one is no field that an earlier FleetUI did not read.
@@ -59,12 +61,18 @@ def _boot(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
         and bool(old["boot"]["boot_id"])
         and new["boot"]["boot_id"] != old["boot"]["boot_id"]
     )
-    before, after = _booted(old), _booted(new)
-    if before.get("checksum") and after.get("checksum") and before["checksum"] != after["checksum"]:
-        params = {"before": _version(old), "after": _version(new)}
-        went_back = any(one["checksum"] == after["checksum"] and one["rollback"] for one in old["deployments"])
-        yield ("rolled_back" if went_back else "upgraded", params)
-    elif rebooted:
+    before, after = _booted(old).get("checksum"), _booted(new).get("checksum")
+    versions = {"before": _version(old), "after": _version(new)}
+    if before and after:
+        if before != after:
+            went_back = any(one["checksum"] == after and one["rollback"] for one in old["deployments"])
+            yield ("rolled_back" if went_back else "upgraded", versions)
+            return
+    elif rebooted and all(versions.values()) and versions["before"] != versions["after"]:
+        # A host that has just started is often too busy to say its deployments in time; os-release is read anyway.
+        yield ("upgraded" if is_newer(versions["after"], versions["before"]) else "rolled_back", versions)
+        return
+    if rebooted:
         yield "rebooted", {"version": _version(new), "booted_at": new["boot"]["booted_at"]}
 
 

@@ -163,6 +163,27 @@ def test_quiet_batches_cost_the_same_whatever_their_size(django_assert_num_queri
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ("43.20260101.3.0", "43.20260201.3.0", "upgraded"),
+        ("43.20260201.3.0", "43.20260101.3.0", "rolled_back"),
+        ("43.20260101.3.0", "43.20260101.3.0", "rebooted"),
+    ],
+)
+def test_an_update_is_told_when_the_deployments_could_not_be_read_after_the_reboot(
+    first: str, second: str, kind: str
+) -> None:
+    target = poll(seen(node(), facts(first)), NOW)
+    # The poll right after the reboot meets a busy host: no deployments, only os-release.
+    target = poll(seen(target, facts(second, boot="b" * 36, deployments=())), NOW + timedelta(minutes=1))
+    target = poll(seen(target, facts(second, boot="b" * 36)), NOW + timedelta(minutes=2))
+    kinds = [event.kind for event in target.timeline.order_by("at")]
+    assert kinds == ["os_detected", kind, "facts_changed"]
+    if kind != "rebooted":
+        assert target.timeline.get(kind=kind).params == {"before": first, "after": second}
+
+
 def test_a_new_version_and_a_failed_unit_become_events() -> None:
     target = poll(seen(node()), NOW)
     old = facts().deployments[0]
