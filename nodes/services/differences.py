@@ -65,8 +65,7 @@ def _boot(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
     versions = {"before": _version(old), "after": _version(new)}
     if before and after:
         if before != after:
-            went_back = any(one["checksum"] == after and one["rollback"] for one in old["deployments"])
-            yield ("rolled_back" if went_back else "upgraded", versions)
+            yield ("rolled_back" if _went_back(old, new) else "upgraded", versions)
             return
     elif rebooted and all(versions.values()) and versions["before"] != versions["after"]:
         # A host that has just started is often too busy to say its deployments in time; os-release is read anyway.
@@ -74,6 +73,16 @@ def _boot(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
         return
     if rebooted:
         yield "rebooted", {"version": _version(new), "booted_at": new["boot"]["booted_at"]}
+
+
+def _went_back(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the other deployment is an older one. Of two in one stream the versions say it: a rollback that
+    was queued by hand stands first in the boot order, and is not called the rollback any more."""
+    before, after = _booted(old), _booted(new)
+    left, reached = before.get("version") or "", after.get("version") or ""
+    if left and reached and left != reached and before.get("stream") == after.get("stream"):
+        return is_newer(left, reached)
+    return any(one["checksum"] == after["checksum"] and one["rollback"] for one in old["deployments"])
 
 
 def _staging(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:

@@ -184,6 +184,21 @@ def test_an_update_is_told_when_the_deployments_could_not_be_read_after_the_rebo
         assert target.timeline.get(kind=kind).params == {"before": first, "after": second}
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_a_rollback_that_was_queued_by_hand_is_none_the_less_a_rollback(back: bool) -> None:
+    newer, older = (facts(f"43.2026010{day}.3.0").deployments[0] for day in (2, 1))
+    booted, other = (newer, older) if back else (older, newer)
+    booted, other = replace(booted, checksum="a" * 64, id="a.0"), replace(other, checksum="b" * 64, id="b.0")
+    # `rpm-ostree rollback` puts the other deployment first: it is neither staged nor called the rollback then.
+    queued = (replace(other, index=0, booted=False), replace(booted, index=1))
+    gone = (replace(other, index=0), replace(booted, index=1, booted=False, rollback=True))
+    target = poll(seen(node(), facts(deployments=queued)), NOW)
+    target = poll(seen(target, facts(boot="b" * 36, deployments=gone)), NOW + timedelta(minutes=1))
+    event = target.timeline.exclude(kind="os_detected").get()
+    assert event.kind == ("rolled_back" if back else "upgraded")
+    assert event.params == {"before": booted.version, "after": other.version}
+
+
 def test_a_new_version_and_a_failed_unit_become_events() -> None:
     target = poll(seen(node()), NOW)
     old = facts().deployments[0]
