@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 import secrets
+import zoneinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +24,26 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 def _networks(values: list[str]) -> list[str]:
     """Addresses and networks as they are written; a wrong one is reported with the other wrong variables."""
-    for value in values:
+    for value in _trimmed(values):
         try:
             ipaddress.ip_network(value, strict=False)
         except ValueError as error:
             raise ValidationError(f"{value!r} is neither an address nor a network.") from error
     return values
+
+
+def _trimmed(values: list[str] | None) -> list[str]:
+    """A list as people write it, with spaces behind the commas; none where it was wrong."""
+    return [value.strip() for value in values or [] if value.strip()]
+
+
+def _zone(value: str) -> str:
+    """A name of a time zone; a wrong one is reported with the other wrong variables."""
+    try:
+        zoneinfo.ZoneInfo(value or "UTC")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValidationError("There is no such time zone. Write it like Asia/Bangkok or UTC.") from error
+    return value
 
 
 def _pattern(value: str) -> str:
@@ -130,11 +145,11 @@ env.str("DATABASE_URL", EMBEDDED_DATABASE_URL, validate=_database)
 DATABASES: dict[str, Any] = {"default": env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL)}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://", validate=_broker)
 CACHES: dict[str, Any] = {"default": env.dj_cache_url("CACHE_URL", "locmem://fleetui")}
-ALLOWED_HOSTS: list[str] = env.list("FLEETUI_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
+ALLOWED_HOSTS: list[str] = _trimmed(env.list("FLEETUI_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]))
+TRUSTED_PROXIES: list[str] = _trimmed(env.list("TRUSTED_PROXIES", [], validate=_networks))
 #: From here /metrics and /sd/prometheus may be read without a token, and all of it.
-METRICS_NETWORKS: list[str] = env.list("FLEETUI_METRICS_NETWORKS", [], validate=_networks)
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("FLEETUI_TRUSTED_ORIGINS", [])
+METRICS_NETWORKS: list[str] = _trimmed(env.list("FLEETUI_METRICS_NETWORKS", [], validate=_networks))
+CSRF_TRUSTED_ORIGINS: list[str] = _trimmed(env.list("FLEETUI_TRUSTED_ORIGINS", []))
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
 POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
 POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
@@ -167,15 +182,15 @@ AUDIT_SYSLOG = env.str("FLEETUI_AUDIT_SYSLOG", "", validate=_syslog)
 AUDIT_SEND_ALL = bool(env.bool("FLEETUI_AUDIT_SEND_ALL", False))
 #: Git repositories that configs may follow besides those over https and ssh, and how much one may send.
 GIT_LOCAL_ROOT = env.str("FLEETUI_GIT_LOCAL_ROOT", "", validate=_folder)
-GIT_HTTP_HOSTS: list[str] = env.list("FLEETUI_GIT_HTTP_HOSTS", [])
+GIT_HTTP_HOSTS: list[str] = _trimmed(env.list("FLEETUI_GIT_HTTP_HOSTS", []))
 #: Registries of container images that are asked without TLS, as HOST or HOST:PORT. One at localhost is asked only if it is here.
-PLAIN_REGISTRIES: list[str] = env.list("FLEETUI_PLAIN_REGISTRIES", [])
+PLAIN_REGISTRIES: list[str] = _trimmed(env.list("FLEETUI_PLAIN_REGISTRIES", []))
 GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 128)
 #: Commands and working directories of provisioners lie below it; nothing is run where it is not set.
 PROVISIONERS_DIR = env.str("FLEETUI_PROVISIONERS_DIR", "", validate=_folder)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
-TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC")
+TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC", validate=_zone) or "UTC"
 env.seal()
 
 _KEY_VALUES = {name: read_keys(name, DATA_DIR) for name in KEYS}

@@ -210,6 +210,32 @@ def test_a_wrong_network_is_named(tmp_path: Path) -> None:
     assert "'prometheus' is neither an address nor a network." in done.stderr
 
 
+def test_a_wrong_proxy_and_a_wrong_time_zone_are_named_together(tmp_path: Path) -> None:
+    done = manage(tmp_path, "check", TRUSTED_PROXIES="10.0.0.5,proxy", FLEETUI_TIME_ZONE="Mars/Olympus")
+    assert done.returncode == 3
+    assert "TRUSTED_PROXIES" in done.stderr
+    assert "'proxy' is neither an address nor a network." in done.stderr
+    assert "FLEETUI_TIME_ZONE ('Mars/Olympus'): There is no such time zone." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lists_may_have_spaces_behind_their_commas(tmp_path: Path) -> None:
+    shown = "from django.conf import settings as s; print(s.ALLOWED_HOSTS, s.TRUSTED_PROXIES, s.METRICS_NETWORKS)"
+    networks = "10.0.0.5, 10.0.1.0/24,"
+    done = manage(
+        tmp_path,
+        "shell",
+        "--no-imports",
+        "-c",
+        shown,
+        FLEETUI_ALLOWED_HOSTS="fleet.example.org, fleet.lab",
+        TRUSTED_PROXIES=networks,
+        FLEETUI_METRICS_NETWORKS=networks,
+    )
+    listed = ["10.0.0.5", "10.0.1.0/24"]
+    assert done.stdout.splitlines()[-1] == f"{['fleet.example.org', 'fleet.lab']} {listed} {listed}", done.stderr
+
+
 class Browser:
     """Keeps cookies, follows nothing."""
 
