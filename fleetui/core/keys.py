@@ -22,8 +22,9 @@ KEYS: dict[str, tuple[str, str]] = {
     "FLEETUI_AUDIT_KEY": ("audit_key", "the proof that the audit log was not changed"),
 }
 KEY = re.compile(r"[0-9a-fA-F]{64}")
-#: Django takes any text.
+#: Django takes any text; one that is short can be guessed, and with it what is signed can be forged.
 FREE_TEXT = "FLEETUI_SECRET_KEY"
+SHORTEST_TEXT = 32
 
 
 def key_folder(data_dir: Path) -> Path:
@@ -85,6 +86,11 @@ def read_keys(variable: str, data_dir: Path) -> list[str]:
                 f"The key file {path} cannot be read: {error.strerror}.",
                 mend=f"Mend the owner and rights of it and of the folders above it, or set {variable}.",
             ) from error
+    if variable == FREE_TEXT and any(len(key) < SHORTEST_TEXT for key in keys):
+        raise StartError(
+            f"{place} holds something that is not a key: it has fewer than {SHORTEST_TEXT} characters.",
+            mend="Put back what was there, from your backup, or put 32 random bytes in hex in its place: then everybody signs in again.",
+        )
     if variable != FREE_TEXT and not all(KEY.fullmatch(key) for key in keys):
         # What it holds may be most of a key, so it is not repeated.
         raise StartError(

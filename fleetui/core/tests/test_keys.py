@@ -68,8 +68,18 @@ def test_what_is_not_a_key_is_refused_and_not_repeated(tmp_path: Path, text: str
     assert text not in str(refused.value)
 
 
+@pytest.mark.parametrize("text", ["hello world", f"{'aa' * 32},short"])
+def test_a_short_secret_key_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "secret_key").write_text(text)
+    with pytest.raises(StartError, match=r"keys/secret_key holds something that is not a key") as refused:
+        read_keys("FLEETUI_SECRET_KEY", tmp_path)
+    assert text not in str(refused.value)
+    assert "signs in again" in str(refused.value.mend)
+
+
 def test_several_keys_are_read_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETUI_ENCRYPTION_KEYS", f"{'bb' * 32}, {'AA' * 32}")
     assert read_keys("FLEETUI_ENCRYPTION_KEYS", tmp_path) == ["bb" * 32, "AA" * 32]
-    monkeypatch.setenv("FLEETUI_SECRET_KEY", "any text that Django takes")
-    assert read_keys("FLEETUI_SECRET_KEY", tmp_path) == ["any text that Django takes"]
+    monkeypatch.setenv("FLEETUI_SECRET_KEY", "any text that Django takes if it is long")
+    assert read_keys("FLEETUI_SECRET_KEY", tmp_path) == ["any text that Django takes if it is long"]
