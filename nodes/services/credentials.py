@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.crypto import seal, sealed_with_newest, unseal
-from fleetui.core.errors import Conflict, InvalidInput
+from fleetui.core.errors import Conflict, InvalidInput, SealBroken
 from nodes.hosts import ssh
 from nodes.hosts.errors import BadIdentity
 from nodes.hosts.ssh import Identity, generate_identity, load_identity
@@ -96,16 +96,39 @@ def edit_credential(
     certificate = str(wanted.get("certificate", credential.certificate))
     if private_key:
         text, identity = _loaded(private_key, changes.get("passphrase"), certificate, credential.name)
+        sealed = seal(text, place=credential.seal_place)
+        if identity.fingerprint != credential.fingerprint:
+            credential.sealed_private_key, credential.rotated_at = sealed, now
+            also = ["sealed_private_key", "rotated_at"]
+        elif not _opens(credential):
+            # The key files were lost: the same key, given again, is how the hosts that know it are reached again.
+            wanted["sealed_private_key"] = sealed
         wanted["public_key"], wanted["fingerprint"] = identity.public_line, identity.fingerprint
-        credential.sealed_private_key = seal(text, place=credential.seal_place)
-        credential.rotated_at = now
-        also = ["sealed_private_key", "rotated_at"]
     elif "certificate" in wanted and certificate:
         _loaded(unseal(credential.sealed_private_key, place=credential.seal_place), None, certificate, credential.name)
     rows.edit(
-        credential, kind="credential", changes=wanted, actor=actor, expected_revision=expected_revision, also=also
+        credential,
+        kind="credential",
+        changes=wanted,
+        actor=actor,
+        expected_revision=expected_revision,
+        also=also,
+        tell=_told,
     )
     return credential
+
+
+def _opens(credential: Credential) -> bool:
+    try:
+        unseal(credential.sealed_private_key, place=credential.seal_place)
+    except SealBroken:
+        return False
+    return True
+
+
+def _told(name: str, value: object) -> object:
+    """How the audit log shows a field: of what is sealed, that it changed."""
+    return "sealed" if name == "sealed_private_key" else rows.shown(value)
 
 
 def delete_credential(*, credential: Credential, actor: Principal, now: datetime) -> None:

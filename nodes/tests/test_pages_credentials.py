@@ -6,11 +6,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from fleetui.access.principals import SYSTEM
+from fleetui.audit.models import AuditEvent
+from fleetui.core.errors import SealBroken
 from nodes.hosts.ssh import generate_identity
 from nodes.models import Credential
-from nodes.services.credentials import identity_of
+from nodes.services.credentials import add_credential, edit_credential, identity_of
 from nodes.tests.cast import Cast
-from nodes.tests.make import make_credential, make_user
+from nodes.tests.make import NOW, make_credential, make_user
 from nodes.tests.pages import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +66,23 @@ def test_replacing_the_key(cast: Cast) -> None:
     assert (new.fingerprint, bool(new.rotated_at)) == (identity.fingerprint, True)
     assert browser.post(url, {"source": "generate", "revision": str(new.revision)}).status_code == 302
     assert Credential.objects.get(pk=old.pk).fingerprint not in (old.fingerprint, identity.fingerprint)
+
+
+def test_the_same_key_given_again_is_sealed_anew_where_its_seal_is_broken(cast: Cast) -> None:
+    text, identity = generate_identity("")
+    credential = add_credential(name="fleet", private_key=text, actor=SYSTEM, now=NOW)
+    edit_credential(credential=credential, changes={"private_key": text}, actor=SYSTEM, now=NOW)
+    assert Credential.objects.get(pk=credential.pk).revision == credential.revision == 1
+    Credential.objects.filter(pk=credential.pk).update(sealed_private_key="v1:00000000:" + "A" * 80)
+    lost = Credential.objects.get(pk=credential.pk)
+    with pytest.raises(SealBroken):
+        identity_of(lost)
+    edit_credential(credential=lost, changes={"private_key": text}, actor=SYSTEM, now=NOW)
+    mended = Credential.objects.get(pk=credential.pk)
+    assert identity_of(mended).fingerprint == identity.fingerprint
+    assert mended.rotated_at is None
+    event = AuditEvent.objects.get(action="credentials.edit")
+    assert event.after == '{"sealed_private_key":"sealed"}'
 
 
 def test_edit_and_delete(cast: Cast) -> None:
