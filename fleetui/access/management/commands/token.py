@@ -68,13 +68,14 @@ class Command(BaseCommand):
         if options["user"]:
             rows = rows.filter(user=_user(options["user"]))
         now = clock.now()
-        self.stdout.write(f"{'PREFIX':14}{'USER':20}{'STATE':10}{'EXPIRES':18}{'SCOPES':20}NAME")
+        table = [("PREFIX", "USER", "STATE", "EXPIRES", "SCOPES", "NAME")]
         for token in rows:
             expires = f"{token.expires_at:%Y-%m-%d %H:%M}"
             scopes = ",".join(token.scopes)
-            self.stdout.write(
-                f"{token.prefix:14}{token.user.username:20}{token.state(now):10}{expires:18}{scopes:20}{token.name}"
-            )
+            table.append((token.prefix, token.user.username, token.state(now), expires, scopes, token.name))
+        widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+        for row in table:
+            self.stdout.write("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def _revoke(self, options: dict[str, Any]) -> None:
         prefix = options["prefix"].removeprefix("fleetui_").partition("_")[0]
