@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -87,6 +88,13 @@ def test_search_filters_and_chips() -> None:
     wrong = browser.get(URL, {"since": "soon"})
     assert "is not a moment" in wrong.content.decode()
     assert wrong.status_code == 200
+
+
+def test_the_search_for_nodes_keeps_what_was_searched_among_nodes_only() -> None:
+    browser = signed_in("audrey")
+    field = re.compile(r'<input id="search"[^>]* value="([^"]*)"')
+    assert field.findall(browser.get(URL, {"q": "broken fan"}).content.decode()) == [""]
+    assert field.findall(browser.get("/nodes/", {"q": "web"}).content.decode()) == ["web"]
 
 
 def test_one_event_shows_what_changed() -> None:
