@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import transaction
@@ -113,7 +113,7 @@ def edit_credential(
         actor=actor,
         expected_revision=expected_revision,
         also=also,
-        tell=_told,
+        tell=partial(_told, wanted),
     )
     return credential
 
@@ -126,9 +126,11 @@ def _opens(credential: Credential) -> bool:
     return True
 
 
-def _told(name: str, value: object) -> object:
-    """How the audit log shows a field: of what is sealed, that it changed."""
-    return "sealed" if name == "sealed_private_key" else rows.shown(value)
+def _told(wanted: Mapping[str, Any], name: str, value: object) -> object:
+    """How the audit log shows a field: of what is sealed, what became of it."""
+    if name == "sealed_private_key":
+        return "sealed anew" if value == wanted[name] else "does not open"
+    return rows.shown(value)
 
 
 def delete_credential(*, credential: Credential, actor: Principal, now: datetime) -> None:

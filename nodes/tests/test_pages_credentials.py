@@ -82,7 +82,8 @@ def test_the_same_key_given_again_is_sealed_anew_where_its_seal_is_broken(cast: 
     assert identity_of(mended).fingerprint == identity.fingerprint
     assert mended.rotated_at is None
     event = AuditEvent.objects.get(action="credentials.edit")
-    assert event.after == '{"sealed_private_key":"sealed"}'
+    assert event.before == '{"sealed_private_key":"does not open"}'
+    assert event.after == '{"sealed_private_key":"sealed anew"}'
 
 
 def test_edit_and_delete(cast: Cast) -> None:
