@@ -65,11 +65,24 @@ def _not_negative(value: int) -> None:
         raise ValidationError("Give a number of seconds, or 0 for never.")
 
 
+def _positive(value: int) -> None:
+    if value < 1:
+        raise ValidationError("Give a whole number from 1.")
+
+
+def _log_level(value: str) -> str:
+    """How much is logged; a wrong one is reported with the other wrong variables."""
+    if value.upper() not in LOG_LEVELS:
+        raise ValidationError(f"Use one of {', '.join(LOG_LEVELS)}.")
+    return value
+
+
 def _workers(value: int) -> None:
     if not 1 <= value <= MOST_WORKERS:
         raise ValidationError(f"`up` starts 1 to {MOST_WORKERS} workers for polls; for more, use PostgreSQL and Redis.")
 
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 #: SQLite takes one writer at a time.
 MOST_WORKERS = 8
 #: More idle connections would cost a process more than fresh ones.
@@ -151,26 +164,26 @@ TRUSTED_PROXIES: list[str] = _trimmed(env.list("TRUSTED_PROXIES", [], validate=_
 METRICS_NETWORKS: list[str] = _trimmed(env.list("FLEETUI_METRICS_NETWORKS", [], validate=_networks))
 CSRF_TRUSTED_ORIGINS: list[str] = _trimmed(env.list("FLEETUI_TRUSTED_ORIGINS", []))
 BEHIND_TLS = bool(env.bool("FLEETUI_BEHIND_TLS", False))
-POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60) or 60)
-POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20) or 20)
+POLL_INTERVAL_S = int(env.int("FLEETUI_POLL_INTERVAL_S", 60, validate=_positive) or 60)
+POLL_THREADS = int(env.int("FLEETUI_POLL_THREADS", 20, validate=_positive) or 20)
 #: Worker processes that `up` starts for polls; the first of them does everything else too.
 POLL_WORKERS = int(env.int("FLEETUI_POLL_WORKERS", 1, validate=_workers) or 1)
 #: Connections that each worker process keeps open between polls; 0 opens a fresh one for each.
 POLL_KEEP_OPEN = int(env.int("FLEETUI_POLL_KEEP_OPEN", 0, validate=_connections) or 0)
 #: A batch whose worker died is polled again after this time; a living worker renews its lease.
-POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90) or 90)
+POLL_LEASE_S = int(env.int("FLEETUI_POLL_LEASE_S", 90, validate=_positive) or 90)
 #: Nodes are compared with their Ignition version so often; 0 only when somebody asks for it.
 DRIFT_INTERVAL_S = int(env.int("FLEETUI_DRIFT_INTERVAL_S", 21600, validate=_not_negative) or 0)
 #: So many nodes are compared at once, in the whole installation.
-DRIFT_THREADS = int(env.int("FLEETUI_DRIFT_THREADS", 4) or 4)
+DRIFT_THREADS = int(env.int("FLEETUI_DRIFT_THREADS", 4, validate=_positive) or 4)
 #: Certificates of hosts and endpoints are read so often; 0 only when somebody asks for it.
 CERTIFICATES_INTERVAL_S = int(env.int("FLEETUI_CERTIFICATES_INTERVAL_S", 21600, validate=_not_negative) or 0)
 #: So many hosts and endpoints are read at once, in the whole installation.
-CERTIFICATES_THREADS = int(env.int("FLEETUI_CERTIFICATES_THREADS", 4) or 4)
+CERTIFICATES_THREADS = int(env.int("FLEETUI_CERTIFICATES_THREADS", 4, validate=_positive) or 4)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
-OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60) or 60)
+OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60, validate=_positive) or 60)
 #: A host that does not answer for so long after its restart needs a person. Large machines take a while to start.
-OPERATION_RETURN_S = int(env.int("FLEETUI_OPERATION_RETURN_S", 900) or 900)
+OPERATION_RETURN_S = int(env.int("FLEETUI_OPERATION_RETURN_S", 900, validate=_positive) or 900)
 #: Whether requests of operations have to say why, and what a ticket in that reason looks like.
 REQUIRE_REASON = bool(env.bool("FLEETUI_REQUIRE_REASON", False))
 TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)
@@ -189,7 +202,7 @@ GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 12
 #: Commands and working directories of provisioners lie below it; nothing is run where it is not set.
 PROVISIONERS_DIR = env.str("FLEETUI_PROVISIONERS_DIR", "", validate=_folder)
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
-LOG_LEVEL = env.str("FLEETUI_LOG_LEVEL", "INFO")
+LOG_LEVEL = str(env.str("FLEETUI_LOG_LEVEL", "INFO", validate=_log_level) or "INFO").upper()
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC", validate=_zone) or "UTC"
 env.seal()
 
