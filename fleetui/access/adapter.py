@@ -23,7 +23,7 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         "account_inactive": _("This account is closed. An administrator can open it."),
         "enter_current_password": _("This is not your current password."),
         "incorrect_password": _("This is not your password."),
-        "rate_limited": _("Too many tries. Wait five minutes, then try again."),
+        "rate_limited": _("Too many tries. Wait a few minutes, then try again."),
         "too_many_login_attempts": _("Too many failed sign-ins. Wait five minutes, then try again."),
         "username_password_mismatch": _("User name and password do not belong together."),
     }
