@@ -71,6 +71,27 @@ def test_every_place_exists_and_opens(cast: Cast) -> None:
         assert client.get(reverse(place.address)).status_code == 200, place
 
 
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ("health", "/settings/health/"),
+        ("notif", "/settings/notifications/"),
+        ("provisioner", "/settings/provisioners/"),
+        ("schedules", "/operations/schedules/"),
+        ("held", "/operations/holds/"),
+        ("host keys", "/nodes/-/host-keys/"),
+        ("duplicates", "/nodes/-/duplicates/"),
+        ("jump", "/credentials/jump-hosts/"),
+        ("calendar", "/certificates/calendar/"),
+        ("over time", "/history/"),
+        ("timeline", "/timeline/"),
+    ],
+)
+def test_each_page_is_found_once_by_its_name(cast: Cast, words: str, address: str) -> None:
+    assert [one["url"] for one in results(cast.owner, q=words) if one["group"] == "Pages"] == [address]
+    assert "/settings/health/" not in [one["url"] for one in results(cast.viewer, q="health")]
+
+
 def test_what_can_be_done_with_the_node_of_the_page(cast: Cast) -> None:
     at = "/nodes/web-1/"
     assert found(cast.operator, at=at)["web-1"] == [
