@@ -13,6 +13,7 @@ class OpsConfig(AppConfig):
         from nodes.services.merging import follow_merges
         from nodes.services.whereabouts import guard_whereabouts
         from nodes.views.extras import add_cluster_extra, add_node_extra, add_pool_extra
+        from nodes.wording import word_params
         from ops import vital_signs
         from ops.frame import backups_overdue, everything_stopped, operations_tool
         from ops.kubernetes import transport
@@ -26,6 +27,7 @@ class OpsConfig(AppConfig):
         from ops.views.clusters import cluster_api, node_in_cluster
         from ops.views.node import node_operations
         from ops.views.pool import pool_operations
+        from ops.wording import ended_in_words
 
         add_banner_source(everything_stopped)
         add_banner_source(backups_overdue)
@@ -43,3 +45,4 @@ class OpsConfig(AppConfig):
         register("backup targets", targets.rotate_seals)
         register("replacements", provisioners.rotate_seals)
         retention.install()
+        word_params("operation_ended", ended_in_words)

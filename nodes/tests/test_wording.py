@@ -113,6 +113,8 @@ def test_errors_read_as_sentences(kind: str, params: dict[str, Any], sentence: s
         ("os_detected", {"name": f"Fedora CoreOS {NEW}", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
         ("os_detected", {"name": "Fedora CoreOS", "version": NEW}, f"Detected Fedora CoreOS {NEW}"),
         ("facts_changed", {"sections": ["boot", "os"]}, "Facts changed: boot, operating system"),
+        ("operation_ended", {"kind": "upgrade", "state": "needs_attention"}, "Upgrade ended: Needs attention"),
+        ("operation_ended", {}, "Operation ended"),
         ("never_heard_of", {}, "Recorded: never_heard_of"),
     ],
 )

@@ -30,6 +30,7 @@ LEVELS = {
     "units_recovered": "ok",
     "host_key_accepted": "ok",
 }
+_ENDED = {"succeeded": "ok", "failed": "bad", "timed_out": "bad", "needs_attention": "warn"}
 #: What the differences between two facts are called in sentences.
 _ALIASES = {"from": "before", "to": "after", "fields": "sections"}
 
@@ -61,4 +62,6 @@ def entry(event: TimelineEvent, *, node: str = "") -> dict[str, Any]:
 def _level(event: TimelineEvent) -> str:
     if event.kind == "ignition_state_changed":
         return STATE_LEVELS.get(str(event.params.get("after")), "none")
+    if event.kind == "operation_ended":
+        return _ENDED.get(str(event.params.get("state")), "none")
     return LEVELS.get(event.kind, "none")

@@ -3,7 +3,7 @@
 No function raises. A code without wording is shown as it is, with what is known around it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -28,7 +28,10 @@ __all__ = [
     "timeline_sentence",
     "unread_word",
     "value_sentence",
+    "word_params",
 ]
+
+_PARAMS_IN_WORDS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
 
 
 def axis_name(axis: str) -> str:
@@ -132,9 +135,16 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
         known["sections"] = [section_word(str(name)).lower() for name in known["sections"]]
     if isinstance(known.get("units"), list) and "count" not in known:
         known["count"] = len(known["units"])
+    if put := _PARAMS_IN_WORDS.get(kind):
+        known |= put(known)
     if kind not in TIMELINE:
         return fill((_("Recorded: %(kind)s"),), {"kind": kind or "-"})
     return fill(TIMELINE[kind], known)
+
+
+def word_params(kind: str, put: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """`put` says params of this kind in words, for those whose words stand above us."""
+    _PARAMS_IN_WORDS[kind] = put
 
 
 def timeline_kinds() -> list[str]:

@@ -115,6 +115,7 @@ TIMELINE: dict[str, Forms] = {
         _("%(section)s was not understood"),
         _("A part of the facts was not understood"),
     ),
+    "operation_ended": (_("%(kind)s ended: %(state)s"), _("Operation ended")),
     "upgraded": (
         _("Upgraded from %(before)s to %(after)s"),
         _("Upgraded to %(after)s"),

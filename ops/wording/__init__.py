@@ -26,6 +26,7 @@ __all__ = [
     "change_word",
     "check_problem",
     "check_sentence",
+    "ended_in_words",
     "fact_word",
     "hold_sentence",
     "kind_word",
@@ -50,6 +51,11 @@ def kind_word(kind: str) -> str:
 def state_word(state: str) -> str:
     """A state in one or two words."""
     return str(STATES.get(state, state))
+
+
+def ended_in_words(params: Mapping[str, Any]) -> dict[str, str]:
+    """The params of the event of the timeline that an operation ended."""
+    return {"kind": kind_word(str(params.get("kind") or "")), "state": state_word(str(params.get("state") or ""))}
 
 
 def step_word(step: str) -> str:
