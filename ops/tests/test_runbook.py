@@ -170,7 +170,9 @@ def test_what_is_overdue_in_several_pools_is_one_line_and_a_list(web: Pool) -> N
     make_node("db-0", pool=other, update_state="staged")
     assert watch(NOW) == 2
     admin, viewer = signed_in(make_user("anna", "admin")), signed_in(make_user("dba", ("viewer", other)))
-    assert "/pools/-/runbook/?task=os_update" in admin.get("/").content.decode()
+    overview = admin.get("/").content.decode()
+    assert "/pools/-/runbook/?task=os_update" in overview
+    assert '<span class="ui-attention-names"><span>db,</span> <span>web</span> </span>' in overview
     whole = admin.get("/pools/-/runbook/?task=os_update").content.decode()
     assert 'href="/pools/web/runbook/"' in whole
     assert 'href="/pools/db/runbook/"' in whole

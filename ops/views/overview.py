@@ -92,7 +92,7 @@ def _ignition(principal: Principal) -> list[dict[str, Any]]:
             "level": words["level"],
             "count": count,
             "text": _("Ignition: %(state)s") % {"state": words["word"]},
-            "names": "",
+            "names": [],
             "since": since,
             "url": nodes_url(lifecycle="active", ignition_state=state),
         }

@@ -204,7 +204,7 @@ def overdue_items(principal: Principal) -> list[dict[str, Any]]:
             "count": len(found),
             "text": ngettext("pool: %(task)s is overdue", "pools: %(task)s is overdue", len(found))
             % {"task": WORDS[task]},
-            "names": ", ".join(one.pool.name for one in found) if len(found) <= 3 else "",
+            "names": [one.pool.name for one in found] if len(found) <= 3 else [],
             "since": found[0].overdue_since,
             "url": reverse("runbook", args=[found[0].pool.name])
             if len(found) == 1
