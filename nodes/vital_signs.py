@@ -12,8 +12,15 @@ from fleetui.core.vitals import Glance, Line
 from nodes.models import HostKey, Node
 from nodes.services.backlog import Waiting, backlog
 
-#: Seconds after which work of a kind waits too long. Polls are claimed every 2 s, imports every 30 s.
-LATE_S = {"polls": 60.0, "imports": 120.0, "trials": 120.0, "drift": 7200.0, "certificates": 7200.0}
+#: Seconds after which work of a kind waits too long. Polls are claimed every 2 s, operations every second, imports every 30 s.
+LATE_S = {
+    "polls": 60.0,
+    "operations": 60.0,
+    "imports": 120.0,
+    "trials": 120.0,
+    "drift": 7200.0,
+    "certificates": 7200.0,
+}
 STANDS_STILL_S = 180.0
 
 
@@ -25,6 +32,7 @@ def queues(glance: Glance) -> Iterator[Line]:
         "trials": _("Trials of credentials"),
         "drift": _("Comparisons with Ignition"),
         "certificates": _("Looks at certificates"),
+        "operations": _("Operations"),
     }
     for waiting in backlog(glance.now):
         yield _line(waiting, titles[waiting.kind], glance)

@@ -8,6 +8,7 @@ class OpsConfig(AppConfig):
         from fleetui.core.frame import add_banner_source, add_tool_source
         from fleetui.core.rotation import register
         from fleetui.core.vitals import add_vitals
+        from nodes.services.backlog import add_backlog
         from nodes.services.changes import follow_renames
         from nodes.services.guard import in_transaction
         from nodes.services.merging import follow_merges
@@ -42,6 +43,7 @@ class OpsConfig(AppConfig):
         register("clusters", rotate_seals)
         transport.forbid = in_transaction
         add_vitals(vital_signs.streams)
+        add_backlog(vital_signs.due)
         register("backup targets", targets.rotate_seals)
         register("replacements", provisioners.rotate_seals)
         retention.install()

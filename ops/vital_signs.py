@@ -1,14 +1,23 @@
-"""What the Health page says of the work on streams: whether somebody takes it, once there is any."""
+"""What the Health page says of the work on operations: how much is due, and whether somebody takes streams."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
+from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
 from fleetui.core.vital_signs import start_again
 from fleetui.core.vitals import Glance, Line
-from ops.models import BackupPolicy
+from nodes.services.backlog import Waiting
+from ops.models import BackupPolicy, Operation
+
+
+def due(now: datetime) -> Waiting:
+    """Operations whose next step is due and that no worker has taken; what waits for a window or a lock is not due."""
+    found = Operation.objects.due(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
+    return Waiting("operations", found["count"], found["oldest"])
 
 
 def streams(glance: Glance) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,15 @@ class Waiting:
         return max((now - self.oldest_due_at).total_seconds(), 0.0) if self.oldest_due_at else 0.0
 
 
+_OTHERS: list[Callable[[datetime], Waiting]] = []
+
+
+def add_backlog(source: Callable[[datetime], Waiting]) -> None:
+    """Work of those above us. Called from an AppConfig.ready."""
+    if source not in _OTHERS:
+        _OTHERS.append(source)
+
+
 def backlog(now: datetime) -> list[Waiting]:
     """All kinds of work, whoever may see it: it is about the workers."""
     free = Q(lease_until=None) | Q(lease_until__lte=now)
@@ -38,4 +48,5 @@ def backlog(now: datetime) -> list[Waiting]:
     drift = drift_wanted(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
     certificates = certificates_wanted(now).aggregate(count=Count("pk"), oldest=Min("due_at"))
     found = {"polls": polls, "imports": imports, "trials": trials, "drift": drift, "certificates": certificates}
-    return [Waiting(kind, row["count"], row["oldest"]) for kind, row in found.items()]
+    ours = [Waiting(kind, row["count"], row["oldest"]) for kind, row in found.items()]
+    return [*ours, *(source(now) for source in _OTHERS)]
