@@ -124,6 +124,7 @@ _api = [
     ),
     path("v1/nodes/<name:name>/poll/", nodes.NodePoll.as_view(), name="node-poll"),
     path("v1/nodes/<name:name>/containers/", containers.NodeContainers.as_view(), name="node-containers"),
+    path("v1/containers/export/", exporting.ContainerExport.as_view(), name="containers-export"),
     path("v1/containers/", containers.ContainerList.as_view(), name="containers"),
     path("v1/containers/images/", containers.ImageList.as_view(), name="container-images"),
     path("v1/nodes/<name:name>/certificates/", certificates.NodeCertificates.as_view(), name="node-certificates"),
@@ -132,6 +133,7 @@ _api = [
         certificates.NodeCertificatesRead.as_view(),
         name="node-certificates-read",
     ),
+    path("v1/certificates/export/", exporting.CertificateExport.as_view(), name="certificates-export"),
     path("v1/certificates/", certificates.CertificateList.as_view(), name="certificates"),
     path("v1/certificate-endpoints/", certificates.EndpointList.as_view(), name="certificate-endpoints"),
     path(
@@ -197,6 +199,7 @@ _api = [
     path("v1/releases/<uuid:pk>/", others.ReleaseDetail.as_view(), name="release"),
     path("v1/stats/", Stats.as_view(), name="stats"),
     path("v1/stats/history/", StatsHistory.as_view(), name="stats-history"),
+    path("v1/timeline/export/", exporting.TimelineExport.as_view(), name="timeline-export"),
     path("v1/timeline/", nodes.FleetTimeline.as_view(), name="timeline"),
     path("v1/health/", Health.as_view(), name="health"),
     path("v1/tokens/", access.TokenList.as_view(), name="tokens"),

@@ -22,6 +22,7 @@ from ops.api import operations as api
 urlpatterns: list[URLPattern] = [
     *backup_urls.endpoints,
     *replacement_urls.endpoints,
+    path("v1/operations/export/", api.OperationExport.as_view(), name="operations-export"),
     path("v1/operations/", api.OperationList.as_view(), name="operations"),
     path("v1/operations/bulk/<uuid:request_id>/", requests.OperationBulk.as_view(), name="operations-bulk"),
     path(

@@ -1,4 +1,4 @@
-"""nodes/export/, pools/export/ and releases/export/: whole lists as files."""
+"""nodes/export/, pools/export/ and the same of other lists: whole lists as files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from fleetui.core.api.views import ApiView, filter_params, filtered
 from fleetui.core.errors import InvalidInput
 from fleetui.core.export import FORMATS, as_file, read_format
 from fleetui.core.filters import split_values
+from nodes.api.certificates import LISTING as CERTIFICATES
+from nodes.api.containers import LISTING as CONTAINERS
 from nodes.api.groups import POOLS, PoolBase
+from nodes.api.nodes import FLEET_TIMELINE
 from nodes.api.others import RELEASES
 from nodes.columns import DEFAULT, MAX_COLUMNS, columns, reading
 from nodes.filters import NodeFilter
-from nodes.models import Node, Release
+from nodes.models import Certificate, ContainerOnNode, Node, Release, TimelineEvent
 from nodes.services.exporting import node_rows
 from nodes.views.columns import SORTS, sort_wanted, sorted_by
 
@@ -104,6 +107,60 @@ class ReleaseExport(ApiView):
     def get(self, request: Request) -> Any:
         rows = Release.objects.visible_to(self.principal)
         return export(RELEASES, rows, request, title="releases", record=_record("releases", self.principal))
+
+
+class TimelineExport(ApiView):
+    """What happened to the nodes that one may see, as far as it passes the filters."""
+
+    actions = {
+        "GET": Action(
+            "nodes.read",
+            "timeline_export",
+            "Export the timeline as a file",
+            {200: None},
+            query=export_params(FLEET_TIMELINE),
+        )
+    }
+
+    def get(self, request: Request) -> Any:
+        rows = TimelineEvent.objects.visible_to(self.principal).with_names()
+        return export(FLEET_TIMELINE, rows, request, title="timeline", record=_record("timeline", self.principal))
+
+
+class CertificateExport(ApiView):
+    """All places of certificates that pass the filters."""
+
+    actions = {
+        "GET": Action(
+            "nodes.read",
+            "certificates_export",
+            "Export certificates as a file",
+            {200: None},
+            query=export_params(CERTIFICATES),
+        )
+    }
+
+    def get(self, request: Request) -> Any:
+        rows = Certificate.objects.visible_to(self.principal).with_names()
+        return export(CERTIFICATES, rows, request, title="certificates", record=_record("certificates", self.principal))
+
+
+class ContainerExport(ApiView):
+    """All containers that pass the filters."""
+
+    actions = {
+        "GET": Action(
+            "nodes.read",
+            "containers_export",
+            "Export containers as a file",
+            {200: None},
+            query=export_params(CONTAINERS),
+        )
+    }
+
+    def get(self, request: Request) -> Any:
+        rows = ContainerOnNode.objects.visible_to(self.principal).with_names()
+        return export(CONTAINERS, rows, request, title="containers", record=_record("containers", self.principal))
 
 
 def _record(what: str, principal: Any) -> Record:

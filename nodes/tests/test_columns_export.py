@@ -16,13 +16,23 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.audit.models import AuditEvent
 from fleetui.core.export import cell, file_name
 from nodes.columns import DEFAULT, MAX_COLUMNS, PLAIN, columns
-from nodes.models import ColumnChoice, Pool, Release, Stream
+from nodes.models import (
+    Certificate,
+    CertificateSource,
+    ColumnChoice,
+    ContainerOnNode,
+    Pool,
+    Release,
+    Stream,
+    TimelineEvent,
+)
 from nodes.services.terms import replace_terms
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_config, make_facts, make_node, make_version
 from nodes.tests.pages import signed_in
 from nodes.views.cells import column_word
+from ops.models import Operation, OperationRequest
 
 
 def body(response: Any) -> str:
@@ -248,10 +258,20 @@ def test_names_of_columns_never_repeat() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("what", ["pools", "releases", "audit"])
+@pytest.mark.parametrize("what", ["pools", "releases", "audit", "timeline", "certificates", "containers", "operations"])
 def test_other_lists_are_files_too(cast: Cast, what: str) -> None:
     stream = Stream.objects.create(os_family="fcos", name="stable", imported_at=NOW)
     Release.objects.create(stream=stream, version="44.1", released_at=NOW, checksums={"x86_64": "c"})
+    TimelineEvent.objects.create(node=cast.web_node, at=NOW, kind="rebooted", params={"version": "44.1"})
+    ContainerOnNode.objects.create(node=cast.web_node, runtime="podman", name="shop", managed_by="none")
+    source = CertificateSource.objects.get_or_create(kind="host", node=cast.web_node)[0]
+    Certificate.objects.create(
+        source=source, place="/etc/a.pem", use="kube_ca", form="x509", not_after=NOW, fingerprint="f"
+    )
+    asked = OperationRequest.objects.create(kind="reboot", requester="user:anna")
+    Operation.objects.create(
+        request=asked, kind="reboot", subject="node:1", node_name="web-1", state="succeeded", deadline=NOW
+    )
     api = Api(cast.owner)
     before = AuditEvent.objects.count()
     listed = api.get(f"{what}/").json()["results"]
@@ -263,7 +283,8 @@ def test_other_lists_are_files_too(cast: Cast, what: str) -> None:
     assert rows[0] == list(lines[0])
     assert api.get(f"{what}/export/?format=xml").json()["field"] == "format"
     assert api.get(f"{what}/export/?colour=red").status_code == 400
-    page = {"pools": "/pools/", "releases": "/settings/releases/", "audit": "/audit/?outcome=done"}[what]
+    pages = {"releases": "/settings/releases/", "audit": "/audit/?outcome=done", "containers": "/containers/list/"}
+    page = pages.get(what, f"/{what}/")
     text = signed_in(cast.owner).get(page).content.decode()
     url = re.search(rf'href="(/api/v1/{what}/export/\?[^"]*format=csv)"', text)
     assert url

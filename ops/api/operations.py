@@ -12,9 +12,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.audit.log import record_export
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
+from fleetui.core.api.exports import export, export_params
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import INTEGER, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
@@ -105,6 +107,28 @@ class OneOperation(ApiView):
 
 def no_operation(operation_id: object) -> NotFound:
     return NotFound(f"There is no operation {operation_id} that you may see.", mend="Look at /api/v1/operations/.")
+
+
+class OperationExport(ApiView):
+    """All operations that pass the filters."""
+
+    actions = {
+        "GET": Action(
+            "operations.read",
+            "operations_export",
+            "Export operations as a file",
+            {200: None},
+            query=export_params(LISTING),
+        )
+    }
+
+    def get(self, request: Request) -> Any:
+        def record(format: str, query: str, rows: int, columns: list[str]) -> None:
+            record_export(
+                what="operations", format=format, query=query, rows=rows, columns=columns, actor=self.principal
+            )
+
+        return export(LISTING, Operation.objects.visible_to(self.principal), request, title="operations", record=record)
 
 
 class OperationList(ApiView):

@@ -83,6 +83,10 @@ DEEDS: dict[str, Promise] = {
     "releases.import": _("imported releases of"),
     "releases.delete": _("deleted the release"),
     "releases.export": _("took releases as a file"),
+    "timeline.export": _("took the timeline as a file"),
+    "certificates.export": _("took certificates as a file"),
+    "containers.export": _("took containers as a file"),
+    "operations.export": _("took operations as a file"),
     "releases.support_add": _("set the end of support of"),
     "releases.support_delete": _("took away the end of support of"),
     "operations.request": _("requested the operation"),
@@ -185,6 +189,10 @@ ALONE = frozenset(
         "nodes.export",
         "pools.export",
         "releases.export",
+        "timeline.export",
+        "certificates.export",
+        "containers.export",
+        "operations.export",
         "audit.export",
     }
 )
