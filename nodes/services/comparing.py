@@ -58,7 +58,7 @@ def _moment(text: str, field: str) -> datetime | None:
     try:
         found: datetime | None = InstantField(required=False).clean(text.strip())
     except ValidationError as error:
-        mend = str((error.params or {}).get("mend", ""))
+        mend = str(getattr(error, "mend", ""))
         raise InvalidInput(" ".join(error.messages), field=field, value=text[:100], mend=mend) from error
     return found
 

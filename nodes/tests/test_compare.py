@@ -133,6 +133,8 @@ def test_what_cannot_be_compared_is_told_at_its_field(two: Cast) -> None:
 
 def test_the_api_refuses_alike(two: Cast) -> None:
     api = Api(two.viewer)
+    odd = api.get("nodes/compare/?a=web-1&a_at=yesterday").json()
+    assert (odd["field"], odd["mend"]) == ("a_at", "Write it like 2026-11-22T10:00:00Z or 2026-11-22.")
     assert api.get("nodes/compare/?a=web-1&b=db-1").status_code == 404
     assert api.get("nodes/compare/").status_code == 400
     assert api.get("nodes/compare/?a=web-1&b_at=soon").json()["field"] == "b_at"
