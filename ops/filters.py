@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from fleetui.core.filters import FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
+from fleetui.core.filters import FilterSet, FlagFilter, IdFilter, InstantFilter, ListFilter, TextFilter
 from ops import actions
 from ops.models import ClusterCertificate, ClusterDeployment, ClusterNode, Operation, VersionHold
 from ops.states import ACTIVE, State
@@ -42,7 +42,7 @@ class OperationFilter(FilterSet):
     pool = ListFilter("pool_name", help_text="Names of pools.")
     cluster = ListFilter("cluster_name", help_text="Names of clusters.")
     requester = ListFilter("request__requester", help_text="Who asked for it, such as user:anna.")
-    request = ListFilter("request", help_text="Ids of requests.")
+    request = IdFilter("request", help_text="Ids of requests.")
     created_after = InstantFilter(_after, help_text="Asked for at or after this moment.")
     created_before = InstantFilter(_before, help_text="Asked for before this moment.")
 

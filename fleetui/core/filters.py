@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -76,6 +77,20 @@ class ListField(forms.Field):
                     _("%(value)r is not one of its values.") % {"value": item},
                     mend=_("Use %(known)s.") % {"known": any_of(self.allowed)},
                 )
+        return values
+
+
+class IdField(ListField):
+    """Ids, as UUIDs."""
+
+    def clean(self, value: Any) -> list[str]:
+        values = super().clean(value)
+        for item in values:
+            try:
+                uuid.UUID(item)
+            except ValueError as error:
+                said = _("%(value)r is not an id.") % {"value": item}
+                raise UnusableValue(said, mend=_("Give ids as lists show them.")) from error
         return values
 
 
@@ -174,6 +189,10 @@ class ListFilter(_Filter):
         for name in self.columns:
             found |= Q(**{f"{name}__in": values})
         return queryset.filter(found)
+
+
+class IdFilter(ListFilter):
+    field_class = IdField
 
 
 class InstantFilter(_Filter):
