@@ -129,7 +129,7 @@ def test_every_variable_named_is_read(sheet: Path) -> None:
 
 
 def test_defaults_are_those_of_the_settings() -> None:
-    found = re.findall(r"env\.int\(\"([A-Z_]+)\", (\d+)\)", text_of("fleetui/settings.py"))
+    found = re.findall(r"env\.int\(\"([A-Z_]+)\", (\d+)[,)]", text_of("fleetui/settings.py"))
     rows = [line for line in text_of("docs/configuration.md").splitlines() if line.startswith("|")]
     assert len(found) >= 3
     for variable, default in found:
