@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 
 from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import Principal, cut, reach_of
@@ -48,7 +48,7 @@ def principal_for_token(presented: str, *, address: str, now: datetime) -> Princ
 def _note_use(token: Token, now: datetime) -> None:
     """For people to look up. A database that is busy writing or full can still be read, so nothing is refused for it."""
     try:
-        with _hardly_waiting(), transaction.atomic():
+        with _hardly_waiting():
             Token.objects.filter(pk=token.pk).update(last_used_at=now)
     except OperationalError as error:
         log.warning("token_use_not_noted", token=token.prefix, error=str(error).strip())
@@ -60,13 +60,14 @@ def _hardly_waiting() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
-    with connection.cursor() as cursor:
-        (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {int(before)}")
+    connection.ensure_connection()
+    sqlite = connection.connection
+    (before,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
+    sqlite.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+    try:
+        yield
+    finally:
+        sqlite.execute(f"PRAGMA busy_timeout = {int(before)}")
 
 
 def principal_again(
