@@ -92,7 +92,7 @@ class PoolExport(PoolBase):
     }
 
     def get(self, request: Request) -> Any:
-        return export(POOLS, self.rows(), request, title="pools", record=_record("pools", self.principal))
+        return export(POOLS, self.rows(), request, title="pools", record=recorder("pools", self.principal))
 
 
 class ReleaseExport(ApiView):
@@ -106,7 +106,7 @@ class ReleaseExport(ApiView):
 
     def get(self, request: Request) -> Any:
         rows = Release.objects.visible_to(self.principal)
-        return export(RELEASES, rows, request, title="releases", record=_record("releases", self.principal))
+        return export(RELEASES, rows, request, title="releases", record=recorder("releases", self.principal))
 
 
 class TimelineExport(ApiView):
@@ -124,7 +124,7 @@ class TimelineExport(ApiView):
 
     def get(self, request: Request) -> Any:
         rows = TimelineEvent.objects.visible_to(self.principal).with_names()
-        return export(FLEET_TIMELINE, rows, request, title="timeline", record=_record("timeline", self.principal))
+        return export(FLEET_TIMELINE, rows, request, title="timeline", record=recorder("timeline", self.principal))
 
 
 class CertificateExport(ApiView):
@@ -142,7 +142,9 @@ class CertificateExport(ApiView):
 
     def get(self, request: Request) -> Any:
         rows = Certificate.objects.visible_to(self.principal).with_names()
-        return export(CERTIFICATES, rows, request, title="certificates", record=_record("certificates", self.principal))
+        return export(
+            CERTIFICATES, rows, request, title="certificates", record=recorder("certificates", self.principal)
+        )
 
 
 class ContainerExport(ApiView):
@@ -160,10 +162,12 @@ class ContainerExport(ApiView):
 
     def get(self, request: Request) -> Any:
         rows = ContainerOnNode.objects.visible_to(self.principal).with_names()
-        return export(CONTAINERS, rows, request, title="containers", record=_record("containers", self.principal))
+        return export(CONTAINERS, rows, request, title="containers", record=recorder("containers", self.principal))
 
 
-def _record(what: str, principal: Any) -> Record:
+def recorder(what: str, principal: Any) -> Record:
+    """What notes an export of that list in the audit log."""
+
     def record(format: str, query: str, rows: int, columns: list[str]) -> None:
         record_export(what=what, format=format, query=query, rows=rows, columns=columns, actor=principal)
 

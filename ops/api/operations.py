@@ -12,7 +12,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleetui.audit.log import record_export
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
@@ -21,6 +20,7 @@ from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import INTEGER, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
+from nodes.api.exporting import recorder
 from nodes.models import Node
 from ops import actions
 from ops.api import shapes
@@ -123,12 +123,8 @@ class OperationExport(ApiView):
     }
 
     def get(self, request: Request) -> Any:
-        def record(format: str, query: str, rows: int, columns: list[str]) -> None:
-            record_export(
-                what="operations", format=format, query=query, rows=rows, columns=columns, actor=self.principal
-            )
-
-        return export(LISTING, Operation.objects.visible_to(self.principal), request, title="operations", record=record)
+        rows = Operation.objects.visible_to(self.principal)
+        return export(LISTING, rows, request, title="operations", record=recorder("operations", self.principal))
 
 
 class OperationList(ApiView):

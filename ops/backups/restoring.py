@@ -26,7 +26,7 @@ _DATA: Final = '"${DATA_DIR:?}"'
 
 @dataclass(frozen=True)
 class Host:
-    """A node that takes part. `peer` is its address for the other members of an etcd; `jumps` are as ssh -J takes them."""
+    """A node that takes part. Members of an etcd find each other at `address`; `jumps` are as ssh -J takes them."""
 
     name: str
     login: str
