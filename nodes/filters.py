@@ -12,7 +12,15 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from fleetui.core import clock
-from fleetui.core.filters import AgeFilter, FilterSet, FlagFilter, InstantFilter, ListFilter, TextFilter
+from fleetui.core.filters import (
+    AgeFilter,
+    FilterSet,
+    FlagFilter,
+    InstantFilter,
+    ListFilter,
+    TextFilter,
+    WholeNumberFilter,
+)
 from nodes.axes.values import Health, Lifecycle, Reachability, UpdateState
 from nodes.certificates import Level, Use
 from nodes.facts import narrow
@@ -366,7 +374,7 @@ class TimelineFilter(FilterSet):
     actor = ListFilter(narrow=_actor, help_text="Who did it, such as user:anna; fleetui for what polls found.")
     since = InstantFilter(_since, help_text="At or after this moment.")
     until = InstantFilter(_until, help_text="Before this moment.")
-    generation = NumberFilter(_generation, help_text="The generation of the machine.")
+    generation = WholeNumberFilter(_generation, help_text="The generation of the machine.")
 
     class Meta:
         model = TimelineEvent

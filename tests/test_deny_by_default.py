@@ -14,7 +14,7 @@ from fleetui.access.api.permissions import DeclaredPermission, UndeclaredAction
 from fleetui.access.middleware import is_open
 from fleetui.access.roles import PERMISSIONS
 from fleetui.core.api.views import ApiView
-from nodes.services.changes import TAKEN_BY_ADDRESSES
+from fleetui.core.words import TAKEN_BY_ADDRESSES
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_user
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.audit.exports import export_view
 from fleetui.audit.filters import AuditFilter
-from fleetui.audit.log import record_export
 from fleetui.audit.models import AuditEvent
 from fleetui.core.api.actions import Action
-from fleetui.core.api.exports import export, export_params
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import ANY_OBJECT, INTEGER, TEXT, TIME, Field, PageOf, Shape, column, known, nullable
 from fleetui.core.api.views import ApiView, Listing
@@ -49,33 +49,23 @@ LISTING = Listing(
 )
 
 
-class AuditList(ApiView):
+def _everything(principal: Any) -> QuerySet[Any]:
     """The audit log is one for the whole installation: a role on single pools does not open it."""
+    if not principal.may("audit.read"):
+        raise PermissionDenied("This needs the permission audit.read on everything.")
+    return AuditEvent.objects.all()
+
+
+class AuditList(ApiView):
+    """What was done, newest first."""
 
     actions = {
         "GET": Action("audit.read", "audit_list", "List audit events", {200: PageOf(EVENT)}, query=LISTING.params)
     }
 
     def get(self, request: Request) -> Response:
-        if not self.principal.may("audit.read"):
-            raise PermissionDenied("This needs the permission audit.read on everything.")
-        return LISTING.answer(AuditEvent.objects.all(), request)
+        return LISTING.answer(_everything(self.principal), request)
 
 
-class AuditExport(ApiView):
-    """All events that pass the filters; the last one is this export."""
-
-    actions = {
-        "GET": Action(
-            "audit.read", "audit_export", "Export audit events as a file", {200: None}, query=export_params(LISTING)
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        if not self.principal.may("audit.read"):
-            raise PermissionDenied("This needs the permission audit.read on everything.")
-
-        def record(format: str, query: str, rows: int, columns: list[str]) -> None:
-            record_export(what="audit", format=format, query=query, rows=rows, columns=columns, actor=self.principal)
-
-        return export(LISTING, AuditEvent.objects.all(), request, title="audit", record=record)
+#: The last event of the file is this export.
+AuditExport = export_view("audit", "audit.read", LISTING, _everything)

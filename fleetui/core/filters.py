@@ -248,6 +248,12 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
         self.base_filters = {name: found for name, found in type(self).base_filters.items() if name in (data or ())}
         super().__init__(data, queryset, **kwargs)
 
+    def empty(self) -> list[str]:
+        """Filters that are given without a value, as of a variable that was not set. On a page that is a field left blank;
+        a script would get, or change, what it meant to leave out."""
+        parts = self.data.getlist if isinstance(self.data, QueryDict) else lambda name: [str(self.data[name])]
+        return [name for name in self.base_filters if not any(part.strip(" ,") for part in parts(name))]
+
     def problems(self) -> list[tuple[str, str, str, str]]:
         """(parameter, value, what is wrong, mend) for each parameter that cannot be used."""
         found = []

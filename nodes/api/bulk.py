@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,9 +15,9 @@ from fleetui.core.api.shapes import INTEGER, TEXT, TEXTS, Document, object_of
 from fleetui.core.api.views import ApiView
 from fleetui.core.errors import Conflict, InvalidInput
 from nodes.api.bodies import resolve
-from nodes.filters import NodeFilter
 from nodes.models import Node
 from nodes.services import bulk
+from nodes.services.selecting import selected_by
 
 CHANGED = Document(
     "BulkChange",
@@ -110,14 +109,4 @@ class NodeBulk(ApiView):
                     mend="Take out the names that do not exist: nothing was changed.",
                 )
             return found
-        unknown = sorted(set(wanted or {}) - set(NodeFilter.base_filters))
-        query = QueryDict(mutable=True)
-        query.update(wanted or {})
-        narrowed = NodeFilter(query, queryset=nodes if "lifecycle" in query else nodes.counted())
-        problems = narrowed.problems()
-        if unknown or problems:
-            field, value, problem, mend = problems[0] if problems else (unknown[0], "", "It is not a filter.", "")
-            raise InvalidInput(
-                f"The filter {field}: {problem}", field="filter", value=value, mend=mend or "See nodes/."
-            )
-        return narrowed.qs
+        return selected_by(nodes, wanted or {}, field="filter", mend="See nodes/.")

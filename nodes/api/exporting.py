@@ -6,10 +6,10 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from fleetui.audit.exports import export_view
 from fleetui.audit.log import record_export
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
-from fleetui.core.api.exports import Record, export, export_params
 from fleetui.core.api.shapes import TEXT, one_of
 from fleetui.core.api.views import ApiView, filter_params, filtered
 from fleetui.core.errors import InvalidInput
@@ -17,12 +17,14 @@ from fleetui.core.export import FORMATS, as_file, read_format
 from fleetui.core.filters import split_values
 from nodes.api.certificates import LISTING as CERTIFICATES
 from nodes.api.containers import LISTING as CONTAINERS
-from nodes.api.groups import POOLS, PoolBase
+from nodes.api.groups import CLUSTERS, CREDENTIALS, POOLS, cluster_rows, credential_rows, pool_rows, with_counts
+from nodes.api.jump_hosts import LISTING as JUMP_HOSTS
+from nodes.api.jump_hosts import jump_host_rows
 from nodes.api.nodes import FLEET_TIMELINE
-from nodes.api.others import RELEASES
+from nodes.api.others import HOST_KEYS, RELEASES
 from nodes.columns import DEFAULT, MAX_COLUMNS, columns, reading
 from nodes.filters import NodeFilter
-from nodes.models import Certificate, ContainerOnNode, Node, Release, TimelineEvent
+from nodes.models import Certificate, ContainerOnNode, HostKey, Node, Release, TimelineEvent
 from nodes.services.exporting import node_rows
 from nodes.views.columns import SORTS, sort_wanted, sorted_by
 
@@ -84,91 +86,18 @@ class NodeExport(ApiView):
         return as_file(format=format, names=names, rows=rows, title="nodes", query=kept.urlencode(), now=clock.now())
 
 
-class PoolExport(PoolBase):
-    """All pools that pass the filters."""
-
-    actions = {
-        "GET": Action("pools.read", "pools_export", "Export pools as a file", {200: None}, query=export_params(POOLS))
-    }
-
-    def get(self, request: Request) -> Any:
-        return export(POOLS, self.rows(), request, title="pools", record=recorder("pools", self.principal))
-
-
-class ReleaseExport(ApiView):
-    """All releases that pass the filters."""
-
-    actions = {
-        "GET": Action(
-            "releases.read", "releases_export", "Export releases as a file", {200: None}, query=export_params(RELEASES)
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        rows = Release.objects.visible_to(self.principal)
-        return export(RELEASES, rows, request, title="releases", record=recorder("releases", self.principal))
-
-
-class TimelineExport(ApiView):
-    """What happened to the nodes that one may see, as far as it passes the filters."""
-
-    actions = {
-        "GET": Action(
-            "nodes.read",
-            "timeline_export",
-            "Export the timeline as a file",
-            {200: None},
-            query=export_params(FLEET_TIMELINE),
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        rows = TimelineEvent.objects.visible_to(self.principal).with_names()
-        return export(FLEET_TIMELINE, rows, request, title="timeline", record=recorder("timeline", self.principal))
-
-
-class CertificateExport(ApiView):
-    """All places of certificates that pass the filters."""
-
-    actions = {
-        "GET": Action(
-            "nodes.read",
-            "certificates_export",
-            "Export certificates as a file",
-            {200: None},
-            query=export_params(CERTIFICATES),
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        rows = Certificate.objects.visible_to(self.principal).with_names()
-        return export(
-            CERTIFICATES, rows, request, title="certificates", record=recorder("certificates", self.principal)
-        )
-
-
-class ContainerExport(ApiView):
-    """All containers that pass the filters."""
-
-    actions = {
-        "GET": Action(
-            "nodes.read",
-            "containers_export",
-            "Export containers as a file",
-            {200: None},
-            query=export_params(CONTAINERS),
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        rows = ContainerOnNode.objects.visible_to(self.principal).with_names()
-        return export(CONTAINERS, rows, request, title="containers", record=recorder("containers", self.principal))
-
-
-def recorder(what: str, principal: Any) -> Record:
-    """What notes an export of that list in the audit log."""
-
-    def record(format: str, query: str, rows: int, columns: list[str]) -> None:
-        record_export(what=what, format=format, query=query, rows=rows, columns=columns, actor=principal)
-
-    return record
+PoolExport = export_view("pools", "pools.read", POOLS, pool_rows)
+ClusterExport = export_view("clusters", "clusters.read", CLUSTERS, cluster_rows, extend=with_counts)
+CredentialExport = export_view("credentials", "credentials.read", CREDENTIALS, credential_rows)
+JumpHostExport = export_view("jump_hosts", "credentials.read", JUMP_HOSTS, jump_host_rows)
+HostKeyExport = export_view("host_keys", "nodes.read", HOST_KEYS, HostKey.objects.visible_to)
+ReleaseExport = export_view("releases", "releases.read", RELEASES, Release.objects.visible_to)
+TimelineExport = export_view(
+    "timeline", "nodes.read", FLEET_TIMELINE, lambda principal: TimelineEvent.objects.visible_to(principal).with_names()
+)
+CertificateExport = export_view(
+    "certificates", "nodes.read", CERTIFICATES, lambda principal: Certificate.objects.visible_to(principal).with_names()
+)
+ContainerExport = export_view(
+    "containers", "nodes.read", CONTAINERS, lambda principal: ContainerOnNode.objects.visible_to(principal).with_names()
+)

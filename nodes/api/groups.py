@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleetui.access.principals import require
+from fleetui.access.principals import Principal, require
 from fleetui.core import clock
 from fleetui.core.api.actions import IF_MATCH, Action
 from fleetui.core.api.bodies import Body, read_body
@@ -32,6 +32,48 @@ _SORTS = {"name": Sort("name", unique=True), "created_at": Sort("created_at", ki
 POOLS = Listing(shapes.POOL, _SORTS, "name", PoolFilter)
 CLUSTERS = Listing(shapes.CLUSTER, _SORTS, "name", ClusterFilter)
 CREDENTIALS = Listing(shapes.CREDENTIAL, _SORTS, "name", CredentialFilter)
+
+
+def pool_rows(principal: Principal) -> QuerySet[Any]:
+    """Pools that one may see, with the number of their nodes."""
+    members = Node.objects.counted().filter(pool=OuterRef("pk")).order_by()
+    nodes = members.values("pool").annotate(n=Count("pk")).values("n")
+    rows: QuerySet[Any] = Pool.objects.visible_to(principal)
+    counted: QuerySet[Any] = rows.annotate(node_count=Coalesce(Subquery(nodes), 0))
+    return counted
+
+
+def cluster_rows(principal: Principal) -> QuerySet[Any]:
+    """Clusters that one may see, with the number of their pools."""
+    pools = Pool.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster").annotate(n=Count("pk")).values("n")
+    visible = Cluster.objects.visible_to(principal).order_by().values("pk")
+    rows: QuerySet[Any] = Cluster.objects.filter(pk__in=visible)
+    counted: QuerySet[Any] = rows.annotate(pool_count=Coalesce(Subquery(pools), 0))
+    return counted
+
+
+def credential_rows(principal: Principal) -> QuerySet[Any]:
+    """Credentials that one may see."""
+    visible = Credential.objects.visible_to(principal).order_by().values("pk")
+    return Credential.objects.filter(pk__in=visible)
+
+
+def with_counts(principal: Principal, rows: list[dict[str, Any]]) -> None:
+    """Put counts into rendered clusters, where they are asked for. Three queries for all."""
+    asked = [name for name in shapes.CLUSTER_COUNTS if rows and name in rows[0]]
+    if not asked:
+        return
+    found = cluster_counts(principal, [row[asked[0]] for row in rows])
+    for row in rows:
+        counts = found[row[asked[0]]]
+        known = {
+            "nodes": counts.nodes,
+            "needing_attention": counts.needing_attention,
+            **counts.axes,
+            "versions": counts.versions,
+            "kubelet_versions": counts.kubelets,
+        }
+        row.update({name: known[name] for name in asked})
 
 
 class Named(ApiView):
@@ -121,11 +163,7 @@ class PoolBase(Named):
     shape = shapes.POOL
 
     def rows(self) -> QuerySet[Any]:
-        members = Node.objects.counted().filter(pool=OuterRef("pk")).order_by()
-        nodes = members.values("pool").annotate(n=Count("pk")).values("n")
-        rows: QuerySet[Any] = Pool.objects.visible_to(self.principal)
-        counted: QuerySet[Any] = rows.annotate(node_count=Coalesce(Subquery(nodes), 0))
-        return counted
+        return pool_rows(self.principal)
 
 
 class PoolList(PoolBase):
@@ -159,35 +197,12 @@ class _Clusters(Named):
     shape = shapes.CLUSTER
 
     def rows(self) -> QuerySet[Any]:
-        pools = (
-            Pool.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster").annotate(n=Count("pk")).values("n")
-        )
-        visible = Cluster.objects.visible_to(self.principal).order_by().values("pk")
-        rows: QuerySet[Any] = Cluster.objects.filter(pk__in=visible)
-        counted: QuerySet[Any] = rows.annotate(pool_count=Coalesce(Subquery(pools), 0))
-        return counted
+        return cluster_rows(self.principal)
 
     def shown(self, row: Any, status: int = 200) -> Response:
         response = super().shown(row, status)
-        self.count([response.data])
+        with_counts(self.principal, [response.data])
         return response
-
-    def count(self, rows: list[dict[str, Any]]) -> None:
-        """Put counts into rendered rows, where they are asked for. Three queries for all."""
-        asked = [name for name in shapes.CLUSTER_COUNTS if rows and name in rows[0]]
-        if not asked:
-            return
-        found = cluster_counts(self.principal, [row[asked[0]] for row in rows])
-        for row in rows:
-            counts = found[row[asked[0]]]
-            known = {
-                "nodes": counts.nodes,
-                "needing_attention": counts.needing_attention,
-                **counts.axes,
-                "versions": counts.versions,
-                "kubelet_versions": counts.kubelets,
-            }
-            row.update({name: known[name] for name in asked})
 
 
 class ClusterList(_Clusters):
@@ -197,7 +212,7 @@ class ClusterList(_Clusters):
 
     def get(self, request: Request) -> Response:
         response = CLUSTERS.answer(self.rows(), request)
-        self.count(response.data["results"])
+        with_counts(self.principal, response.data["results"])
         return response
 
     def post(self, request: Request) -> Response:
@@ -225,8 +240,7 @@ class _Credentials(Named):
     shape = shapes.CREDENTIAL
 
     def rows(self) -> QuerySet[Any]:
-        visible = Credential.objects.visible_to(self.principal).order_by().values("pk")
-        return Credential.objects.filter(pk__in=visible)
+        return credential_rows(self.principal)
 
 
 class CredentialList(_Credentials):

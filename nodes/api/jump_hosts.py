@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleetui.access.principals import require
+from fleetui.access.principals import Principal, require
 from fleetui.core import clock
 from fleetui.core.api.actions import IF_MATCH, Action
 from fleetui.core.api.bodies import read_body
@@ -35,12 +35,17 @@ LISTING = Listing(
 _READ, _WRITE = "credentials.read", "credentials.write"
 
 
+def jump_host_rows(principal: Principal) -> QuerySet[Any]:
+    """Jump hosts that one may see, with what uses them."""
+    return jump_hosts.counted(JumpHost.objects.visible_to(principal))
+
+
 class _JumpHosts(Named):
     kind = "jump host"
     shape = shapes.JUMP_HOST
 
     def rows(self) -> QuerySet[Any]:
-        return jump_hosts.counted(JumpHost.objects.visible_to(self.principal))
+        return jump_host_rows(self.principal)
 
     def values(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
         found = resolve(read_body(JumpHostBody, request, partial=partial), self.principal)

@@ -44,9 +44,14 @@ class NumberField(forms.CharField):
         if not text:
             return None
         try:
-            return number_of(text)
+            number = number_of(text)
         except NotAQuestion as error:
             raise UnusableValue(error.message, mend=error.mend) from error
+        if number < 0:
+            raise UnusableValue(
+                _("%(value)r is less than nothing.") % {"value": text}, mend=_("Give a number from 0 on.")
+            )
+        return number
 
 
 class KernelField(forms.CharField):

@@ -13,12 +13,10 @@ from django.utils.translation import gettext as _
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, StaleEdit
 from fleetui.core.text import clean
+from fleetui.core.words import TAKEN_BY_ADDRESSES
 
 #: The API takes a name or an id in the same place: a name that reads like an id could stand in for another's.
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z", re.IGNORECASE)
-
-#: Words that stand where a name does in addresses; browsers drop the dots.
-TAKEN_BY_ADDRESSES = {".", "..", "-", "add", "import", "export", "bulk", "compare", "duplicates"}
 
 #: What other apps do in the transaction of a new name: follower(kind, name before, name after).
 _FOLLOWERS: list[Callable[[str, str, str], None]] = []

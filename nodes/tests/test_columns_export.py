@@ -29,7 +29,17 @@ from nodes.models import (
 from nodes.services.terms import replace_terms
 from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
-from nodes.tests.make import NOW, make_config, make_facts, make_node, make_version
+from nodes.tests.make import (
+    NOW,
+    make_cluster,
+    make_config,
+    make_credential,
+    make_facts,
+    make_host_key,
+    make_jump_host,
+    make_node,
+    make_version,
+)
 from nodes.tests.pages import signed_in
 from nodes.views.cells import column_word
 from ops.models import Operation, OperationRequest
@@ -258,7 +268,35 @@ def test_names_of_columns_never_repeat() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("what", ["pools", "releases", "audit", "timeline", "certificates", "containers", "operations"])
+LISTS = (
+    *(
+        "pools",
+        "clusters",
+        "credentials",
+        "jump-hosts",
+        "host-keys",
+        "users",
+        "tokens",
+        "releases",
+        "audit",
+        "timeline",
+    ),
+    *("certificates", "containers", "operations"),
+)
+PAGES = {
+    "releases": "/settings/releases/",
+    "audit": "/audit/?outcome=done",
+    "containers": "/containers/list/",
+    "jump-hosts": "/credentials/jump-hosts/",
+    "credentials": "/credentials/",
+    "clusters": "/clusters/",
+    "host-keys": "/nodes/-/host-keys/",
+    "users": "/settings/users/?q=",
+    "tokens": "/tokens/",
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
 def test_other_lists_are_files_too(cast: Cast, what: str) -> None:
     stream = Stream.objects.create(os_family="fcos", name="stable", imported_at=NOW)
     Release.objects.create(stream=stream, version="44.1", released_at=NOW, checksums={"x86_64": "c"})
@@ -272,20 +310,22 @@ def test_other_lists_are_files_too(cast: Cast, what: str) -> None:
     Operation.objects.create(
         request=asked, kind="reboot", subject="node:1", node_name="web-1", state="succeeded", deadline=NOW
     )
+    make_cluster("prod")
+    make_credential("spare")
+    make_jump_host("door")
+    make_host_key(cast.web_node)
     api = Api(cast.owner)
     before = AuditEvent.objects.count()
     listed = api.get(f"{what}/").json()["results"]
     lines = [json.loads(line) for line in body(api.get(f"{what}/export/?format=jsonl")).splitlines()]
     assert lines[-len(listed) :] == listed if what == "audit" else lines == listed
     assert AuditEvent.objects.count() == before + 1
-    assert AuditEvent.objects.order_by("-seq")[0].action == f"{what}.export"
+    assert AuditEvent.objects.order_by("-seq")[0].action == f"{what.replace('-', '_')}.export"
     rows = list(csv.reader(io.StringIO(body(api.get(f"{what}/export/")))))
     assert rows[0] == list(lines[0])
     assert api.get(f"{what}/export/?format=xml").json()["field"] == "format"
     assert api.get(f"{what}/export/?colour=red").status_code == 400
-    pages = {"releases": "/settings/releases/", "audit": "/audit/?outcome=done", "containers": "/containers/list/"}
-    page = pages.get(what, f"/{what}/")
-    text = signed_in(cast.owner).get(page).content.decode()
+    text = signed_in(cast.owner).get(PAGES.get(what, f"/{what}/")).content.decode()
     url = re.search(rf'href="(/api/v1/{what}/export/\?[^"]*format=csv)"', text)
     assert url
     assert signed_in(cast.owner).get(url[1].replace("&amp;", "&")).status_code == 200

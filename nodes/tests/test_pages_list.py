@@ -80,6 +80,9 @@ def test_retired_nodes_are_left_out_and_said_to_be(admin: Client) -> None:
     response = admin.get("/nodes/")
     assert names(response) == ["a"]
     assert "1 retired node is not shown" in response.content.decode()
+    make_node("web-old", lifecycle="retired")
+    assert "1 retired node is not shown" in admin.get("/nodes/?q=web").content.decode()
+    assert "not shown" not in admin.get("/nodes/?q=a&health=degraded").content.decode()
 
 
 def test_all_of_an_unusable_filter_is_not_offered(admin: Client) -> None:

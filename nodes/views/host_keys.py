@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -40,12 +40,12 @@ _RANKS = {"mismatch": 0, "match": 1, "unknown": 2}
 
 
 def waiting(principal: Principal) -> QuerySet[Any]:
-    """Offered keys that the principal may decide about, with whether another one is trusted now."""
+    """Offered keys that the principal may decide about, with the fingerprint of the one that is trusted now."""
     where = principal.where("nodes.accept_key")
     rows = HostKey.objects.visible_to(principal).filter(state="offered").exclude(node__lifecycle="retired")
     rows = rows if where.everywhere else rows.filter(node__pool_id__in=where.pools)
-    pinned = HostKey.objects.filter(node=OuterRef("node"), state="pinned")
-    found: QuerySet[Any] = rows.annotate(is_changed=Exists(pinned))
+    pinned = HostKey.objects.filter(node=OuterRef("node"), state="pinned").order_by("pk").values("fingerprint")[:1]
+    found: QuerySet[Any] = rows.annotate(trusted_fingerprint=Subquery(pinned))
     return found
 
 
@@ -82,8 +82,8 @@ def host_key_list(request: HttpRequest) -> HttpResponse:
     shown.sort(key=lambda row: _RANKS[row["verdict"]])
     total = rows.count()
     context = {
-        "rows": [row for row in shown if not row["key"].is_changed],
-        "changed": [row for row in shown if row["key"].is_changed],
+        "rows": [row for row in shown if not row["key"].trusted_fingerprint],
+        "changed": [row for row in shown if row["key"].trusted_fingerprint],
         "total": total,
         "rest": total - len(shown),
         "verdicts": _verdicts(Counter(row["verdict"] for row in shown)) if trusted else None,
@@ -173,7 +173,7 @@ def _row(key: Any, trusted: Trusted | None, ticked: set[uuid.UUID] | None) -> di
         verdict = trusted.verdict(
             name=node.name, address=node.address, port=node.port, key_type=key.type, fingerprint=key.fingerprint
         )
-    preselected = verdict == "match" and not key.is_changed
+    preselected = verdict == "match" and not key.trusted_fingerprint
     return {
         "key": key,
         "node": node,

@@ -150,11 +150,22 @@ def _frame(principal: Principal, query: QueryDict, problems: list[tuple[str, str
         "problems": [(field_word(name), *rest) for name, *rest in problems],
         "unindexed": unindexed(query),
         "is_first_run": counted.total() == 0,
-        "retired": counted[Lifecycle.RETIRED.value] if not query.getlist("lifecycle") else 0,
+        "retired": _left_out(principal, query, counted[Lifecycle.RETIRED.value]),
         "retired_url": changed_query(query, {"lifecycle": "retired"}),
         "has_filters": bool(found_chips or query.get("q")),
         **extras_for(principal),
     }
+
+
+def _left_out(principal: Principal, query: QueryDict, retired: int) -> int:
+    """How many retired nodes the filters would show too; `retired` of them are there."""
+    if not retired or query.getlist("lifecycle"):
+        return 0
+    asked = {*FILTERS} & {*query}
+    if not asked:
+        return retired
+    nodes = Node.objects.visible_to(principal).filter(lifecycle=Lifecycle.RETIRED)
+    return int(NodeFilter(query, queryset=nodes).qs.capped_count())
 
 
 @require_safe

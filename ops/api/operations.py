@@ -12,15 +12,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.audit.exports import export_view
 from fleetui.core import clock
 from fleetui.core.api.actions import Action, Param
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
-from fleetui.core.api.exports import export, export_params
 from fleetui.core.api.pagination import Sort
 from fleetui.core.api.shapes import INTEGER, PageOf
 from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import InvalidInput, NotFound
-from nodes.api.exporting import recorder
 from nodes.models import Node
 from ops import actions
 from ops.api import shapes
@@ -109,22 +108,7 @@ def no_operation(operation_id: object) -> NotFound:
     return NotFound(f"There is no operation {operation_id} that you may see.", mend="Look at /api/v1/operations/.")
 
 
-class OperationExport(ApiView):
-    """All operations that pass the filters."""
-
-    actions = {
-        "GET": Action(
-            "operations.read",
-            "operations_export",
-            "Export operations as a file",
-            {200: None},
-            query=export_params(LISTING),
-        )
-    }
-
-    def get(self, request: Request) -> Any:
-        rows = Operation.objects.visible_to(self.principal)
-        return export(LISTING, rows, request, title="operations", record=recorder("operations", self.principal))
+OperationExport = export_view("operations", "operations.read", LISTING, Operation.objects.visible_to)
 
 
 class OperationList(ApiView):

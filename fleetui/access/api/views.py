@@ -16,8 +16,9 @@ from fleetui.access import services
 from fleetui.access.api.shapes import NEW_TOKEN, ROLE, TOKEN, USER
 from fleetui.access.filters import RoleFilter, TokenFilter, UserFilter
 from fleetui.access.models import RoleBinding, Token, User
-from fleetui.access.principals import require
+from fleetui.access.principals import Principal, require
 from fleetui.access.roles import ROLES
+from fleetui.audit.exports import export_view
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
 from fleetui.core.api.bodies import Body, Flag, Integer, Text, read_body
@@ -53,6 +54,14 @@ TOKENS = Listing(
     TokenFilter,
     prepare=with_pools,
 )
+
+
+def _people(principal: Principal) -> QuerySet[Any]:
+    require(principal, "users.read")
+    return User.objects.all()
+
+
+UserExport = export_view("users", "users.read", USERS, _people)
 
 
 class UserBody(Body):
@@ -118,8 +127,7 @@ class UserList(ApiView):
     }
 
     def get(self, request: Request) -> Response:
-        require(self.principal, "users.read")
-        return USERS.answer(User.objects.all(), request)
+        return USERS.answer(_people(self.principal), request)
 
     def post(self, request: Request) -> Response:
         require(self.principal, "users.write")
@@ -225,6 +233,9 @@ def token_body(token_id: Any, fields: list[str] | None = None) -> dict[str, Any]
     row = Token.objects.filter(pk=token_id).values(*TOKEN.columns(fields)).get()
     with_pools([row])
     return TOKEN.render(row, fields)
+
+
+TokenExport = export_view("tokens", "tokens.own", TOKENS, Token.objects.visible_to)
 
 
 class TokenList(ApiView):

@@ -15,7 +15,7 @@ from fleetui.access.principals import SYSTEM, Principal, require
 from fleetui.access.roles import ROLES
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
-from fleetui.core.words import any_of
+from fleetui.core.words import TAKEN_BY_ADDRESSES, any_of
 
 if TYPE_CHECKING:
     from nodes.models import Pool
@@ -48,6 +48,13 @@ def add_user(
             value=username,
             mend=_("Use letters, digits and @ . + - _ only."),
         ) from error
+    if user.username in TAKEN_BY_ADDRESSES:
+        raise InvalidInput(
+            _("%(value)r is not a user name.") % {"value": username},
+            field="username",
+            value=username,
+            mend=_("It is a word of FleetUI's own addresses. Choose another name."),
+        )
     user.set_password(_checked_password(password, user))
     try:
         with transaction.atomic():

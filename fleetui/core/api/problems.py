@@ -87,6 +87,8 @@ def shown(value: object) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else repr(value)
+    if "PRIVATE KEY-----" in text:  # pasted into the wrong field; answers are logged
+        return "(a private key, which is not repeated here)"
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 

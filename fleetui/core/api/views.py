@@ -121,9 +121,14 @@ def list_params(
     )
 
 
+EMPTY_MEND = "Give a value, or leave the filter out."
+
+
 def filtered(queryset: QuerySet[Any], filterset: type[FilterSet], request: Request) -> QuerySet[Any]:
     """The rows that the request's filters leave; raises InvalidFields."""
     narrowed = filterset(data=request.query_params, queryset=queryset, request=request)
+    if empty := narrowed.empty():
+        raise InvalidFields([FieldProblem(name, f"{name} is empty.", EMPTY_MEND, "") for name in empty])
     if not narrowed.is_valid():
         raise InvalidFields(
             [FieldProblem(name, f"{name}: {text}", mend, value) for name, value, text, mend in narrowed.problems()]

@@ -238,7 +238,7 @@ def meter(value: float | str | None, label: str, warn: float = 80, bad: float = 
 def changed_query(query: QueryDict, changes: Mapping[str, object]) -> str:
     """The query string with arguments set, or left out when None; the place in the list is forgotten."""
     # Not QueryDict.copy, which costs as much as all the rest: a filter bar has a hundred such links.
-    changed = {name: values for name, values in query.lists() if name not in PLACE_ARGUMENTS}
+    changed = {name: values for name, values in query.lists() if name not in PLACE_ARGUMENTS and any(values)}
     for name, value in changes.items():
         if value is None or value == "":
             changed.pop(name, None)
