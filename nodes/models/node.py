@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
@@ -177,6 +178,13 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def current_facts(self) -> Facts | None:
+        """What the last poll that read something new found, without the raw output; read once."""
+        from nodes.models.facts import Facts
+
+        return Facts.objects.defer("raw").filter(pk=self.facts_id).first() if self.facts_id else None
 
     @property
     def effective_credential(self) -> Credential | None:

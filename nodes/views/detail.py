@@ -70,11 +70,9 @@ def node_detail(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _known(node: Node) -> Known:
-    facts = Facts.objects.defer("raw").filter(pk=node.facts_id).first() if node.facts_id else None
     measurement = Measurement.objects.filter(node=node).first()
-    return Known(
-        node, facts, measurement, list(HostKey.objects.filter(node=node).order_by("-seen_at")[:50]), clock.now()
-    )
+    keys = list(HostKey.objects.filter(node=node).order_by("-seen_at")[:50])
+    return Known(node, node.current_facts, measurement, keys, clock.now())
 
 
 def page_context(request: HttpRequest, known: Known, tab: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from fleetui.access.principals import Principal
 from nodes.hosts import drivers
-from nodes.models import Facts, Node
+from nodes.models import Node
 from ops import actions, wording
 from ops.models import Operation, PoolProvisioner
 from ops.services.clusters.nodes import in_clusters
@@ -98,8 +98,8 @@ def _is_supported(node: Node, kind: str, in_cluster: bool) -> bool:  # noqa: FBT
     if node.os_family not in drivers.families():
         return False
     if kind == "kubeadm_renew":
-        facts = Facts.objects.filter(node=node, pk=node.facts_id or 0)
-        if "control-plane" not in facts.values_list("document__kubernetes__role", flat=True):
+        facts = node.current_facts
+        if facts is None or (facts.document.get("kubernetes") or {}).get("role") != "control-plane":
             return False
     capabilities = drivers.get(node.os_family).capabilities
     needed = [capabilities.get(name) for name in actions.get(kind).capabilities]
