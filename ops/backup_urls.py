@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from ops.api import backup_targets as targets_api
 from ops.api import backups as api
 from ops.views import backup_targets, backups
 
@@ -23,9 +24,9 @@ pages: list[URLPattern] = [
 endpoints: list[URLPattern] = [
     path("v1/backups/policies/", api.PolicyList.as_view(), name="backup-policies"),
     path("v1/backups/policies/<uuid:policy_id>/", api.PolicyDetail.as_view(), name="backup-policy"),
-    path("v1/backups/targets/", api.TargetList.as_view(), name="backup-targets"),
-    path("v1/backups/targets/<uuid:target_id>/", api.TargetDetail.as_view(), name="backup-target"),
-    path("v1/backups/targets/<uuid:target_id>/test/", api.TargetTest.as_view(), name="backup-target-test"),
+    path("v1/backups/targets/", targets_api.TargetList.as_view(), name="backup-targets"),
+    path("v1/backups/targets/<uuid:target_id>/", targets_api.TargetDetail.as_view(), name="backup-target"),
+    path("v1/backups/targets/<uuid:target_id>/test/", targets_api.TargetTest.as_view(), name="backup-target-test"),
     path("v1/backups/<uuid:policy_id>/runs/", api.PolicyRuns.as_view(), name="backup-runs"),
     path("v1/backups/<uuid:policy_id>/drills/", api.PolicyDrills.as_view(), name="backup-drills"),
     path("v1/backups/<uuid:policy_id>/plan/", api.PolicyPlan.as_view(), name="backup-plan"),

@@ -1,4 +1,4 @@
-"""backups/: policies, what came of them, reports of other jobs, and the targets."""
+"""backups/: policies, what came of them, and reports of other jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ops import wording
 from ops.api import shapes
 from ops.api.operations import KEY, requested
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget
-from ops.services.backups import policies, targets
+from ops.services.backups import policies
 from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import GATES, gate_of
 from ops.services.backups.keeping import planned
@@ -87,16 +87,6 @@ _POLICY = {
     "set_by": TEXT,
     "set_at": TIME,
 }
-_TARGET = {
-    "id": TEXT,
-    "name": TEXT,
-    "kind": one_of(BackupTarget.KINDS),
-    "settings": ANY_OBJECT,
-    "tried_at": nullable(TIME),
-    "revision": INTEGER,
-    "set_by": TEXT,
-    "set_at": TIME,
-}
 _DRILL = {
     "id": TEXT,
     "state": one_of(BackupDrill.STATES),
@@ -123,8 +113,6 @@ POLICY = Document("BackupPolicy", object_of(_POLICY))
 POLICIES = Document("BackupPolicyList", object_of({"results": list_of(object_of(_POLICY))}))
 DRILLS = Document("BackupDrillList", object_of({"results": list_of(object_of(_DRILL))}))
 PLAN = Document("BackupRetentionPlan", object_of({"results": list_of(object_of(_PLANNED))}))
-TARGET = Document("BackupTarget", object_of(_TARGET))
-TARGETS = Document("BackupTargetList", object_of({"results": list_of(object_of(_TARGET))}))
 
 
 class PolicyBody(Body):
@@ -158,18 +146,6 @@ class PolicyBody(Body):
     cron = Text(max_length=200, allow_blank=True, default="", help_text="Empty: no schedule.")
     zone = Text(max_length=60, default="UTC")
     revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
-
-
-class TargetBody(Body):
-    """Where backups lie. `credentials` are never answered; what is left out of them stays as it was."""
-
-    name = Text(max_length=100)
-    kind = serializers.ChoiceField(choices=BackupTarget.KINDS)
-    settings = serializers.DictField(default=dict)
-    credentials = serializers.DictField(child=Text(max_length=500), default=dict)
-    revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
-
-    secrets = frozenset({"credentials"})
 
 
 class ReportBody(Body):
@@ -253,11 +229,6 @@ def policy_json(one: BackupPolicy) -> dict[str, Any]:
         "zone": schedule.zone if schedule else None,
         "next_run_at": schedule.next_run_at if schedule else None,
     }
-
-
-def target_json(one: BackupTarget) -> dict[str, Any]:
-    names = ("name", "kind", "settings", "tried_at", "revision", "set_by", "set_at")
-    return {"id": one.pk, **{name: getattr(one, name) for name in names}}
 
 
 class _Policies(ApiView):
@@ -460,60 +431,3 @@ class PolicyReport(_Policies):
             now=clock.now(),
         )
         return Response(run_json(run), status=201)
-
-
-class _Targets(ApiView):
-    def target(self, target_id: uuid.UUID) -> BackupTarget:
-        return targets.target_at(self.principal, target_id)
-
-    def saved(self, request: Request, target: BackupTarget | None) -> BackupTarget:
-        values = read_body(TargetBody, request)
-        revision = values.pop("revision", None)
-        return targets.set_target(
-            **values, target=target, expected_revision=revision, actor=self.principal, now=clock.now()
-        )
-
-
-class TargetList(_Targets):
-    """Where backups lie, by name. What is saved was written to, read from and deleted there first."""
-
-    actions = {
-        "GET": Action("backups.read", "backup_targets_list", "List backup targets", {200: TARGETS}),
-        "POST": Action("backups.write", "backup_targets_add", "Add a backup target", {201: TARGET}, body=TargetBody),
-    }
-
-    def get(self, request: Request) -> Response:
-        return Response({"results": [target_json(one) for one in targets.targets_of(self.principal)]})
-
-    def post(self, request: Request) -> Response:
-        return Response(target_json(self.saved(request, None)), status=201)
-
-
-class TargetDetail(_Targets):
-    """One target. PUT writes all of it."""
-
-    actions = {
-        "GET": Action("backups.read", "backup_targets_read", "Read a backup target", {200: TARGET}),
-        "PUT": Action("backups.write", "backup_targets_set", "Change a backup target", {200: TARGET}, body=TargetBody),
-        "DELETE": Action("backups.write", "backup_targets_delete", "Delete a backup target", {204: None}),
-    }
-
-    def get(self, request: Request, target_id: uuid.UUID) -> Response:
-        return Response(target_json(self.target(target_id)))
-
-    def put(self, request: Request, target_id: uuid.UUID) -> Response:
-        return Response(target_json(self.saved(request, self.target(target_id))))
-
-    def delete(self, request: Request, target_id: uuid.UUID) -> Response:
-        targets.delete_target(target=self.target(target_id), actor=self.principal)
-        return Response(status=204)
-
-
-class TargetTest(_Targets):
-    """Write, read back and delete there now; what goes wrong is the answer."""
-
-    actions = {"POST": Action("backups.write", "backup_targets_test", "Try a backup target", {200: TARGET})}
-
-    def post(self, request: Request, target_id: uuid.UUID) -> Response:
-        targets.try_target(target=self.target(target_id), actor=self.principal, now=clock.now())
-        return Response(target_json(self.target(target_id)))
