@@ -12,6 +12,8 @@ from fleetui.core import memory
 CONFIGURATION = 3
 #: What shells give a command that Ctrl-C ended.
 INTERRUPTED = 130
+#: What the reader of the environment says of a wrong value, and the mend that it leaves out.
+_FORMS = {"Not a valid boolean.": "Use true or false.", "Not a valid integer.": "Give a whole number."}
 
 
 def main() -> None:
@@ -44,7 +46,8 @@ def main() -> None:
             value = (
                 "" if variable.endswith(("_URL", "_KEY", "_KEYS", "_PEPPERS")) else f" ({os.environ.get(variable)!r})"
             )
-            print(f"{variable}{value}: {' '.join(messages)} See docs/configuration.md.", file=sys.stderr)  # noqa: T201
+            said = " ".join(f"{text} {_FORMS.get(text, '')}".strip() for text in messages)
+            print(f"{variable}{value}: {said} See docs/configuration.md.", file=sys.stderr)  # noqa: T201
         sys.exit(CONFIGURATION)
     except ProgrammingError as error:
         # PostgreSQL's word for a table that was not made yet; anything else is a mistake of ours and shows itself.

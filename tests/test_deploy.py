@@ -220,10 +220,16 @@ def test_a_wrong_proxy_and_a_wrong_time_zone_are_named_together(tmp_path: Path) 
 
 
 def test_a_wrong_number_and_a_wrong_log_level_are_named_together(tmp_path: Path) -> None:
-    wrong = {"FLEETUI_LOG_LEVEL": "LOUD", "FLEETUI_POLL_INTERVAL_S": "-5", "FLEETUI_POLL_THREADS": "0"}
+    wrong = {
+        "FLEETUI_DEBUG": "maybe",
+        "FLEETUI_LOG_LEVEL": "LOUD",
+        "FLEETUI_POLL_INTERVAL_S": "-5",
+        "FLEETUI_POLL_THREADS": "0",
+    }
     done = manage(tmp_path, "check", **wrong)
     assert done.returncode == 3
     assert "FLEETUI_LOG_LEVEL ('LOUD'): Use one of DEBUG, INFO, WARNING, ERROR." in done.stderr
+    assert "FLEETUI_DEBUG ('maybe'): Not a valid boolean. Use true or false." in done.stderr
     assert "FLEETUI_POLL_INTERVAL_S ('-5'): Give a whole number from 1." in done.stderr
     assert "FLEETUI_POLL_THREADS ('0'): Give a whole number from 1." in done.stderr
 

@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from fleetui.audit.filters import AuditFilter
@@ -252,10 +253,14 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
         return redirect("audit")
     verdict = verify_and_note()
     if verdict.good:
-        said = _(
-            "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet."
-        )
         loose = max(verdict.begins_at - 1 + verdict.events - verdict.anchored_seq, 0)
+        said = ngettext(
+            "All %(events)s events match their hashes. The newest one is not anchored outside the database yet.",
+            "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet.",
+            loose,
+        )
+        if not loose:
+            said = _("All %(events)s events match their hashes, and all are anchored outside the database.")
         messages.info(request, said % {"events": f"{verdict.events:,}", "loose": f"{loose:,}"})
         if verdict.checkpoint:
             said = _("The log begins at event %(first)s: retention removed what was before, as event %(seq)s says.")

@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from fleetui.access.models import Token, User
+from fleetui.access.models import RoleBinding, Token, User
 from fleetui.access.principals import Principal, require
 from fleetui.access.roles import PERMISSIONS, SCOPES
 from fleetui.access.services.delegation import latest_end
@@ -15,6 +16,18 @@ from fleetui.access.services.resolve import TOKEN_START
 from fleetui.access.token_text import check_days, checked_networks, new_text
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
+
+
+def _check_pools(user: User, pools: Sequence[uuid.UUID]) -> None:
+    """A token that is limited to pools which its owner may not see opens nothing: a mistake of whoever makes it."""
+    roles = RoleBinding.objects.filter(user=user)
+    if not pools or roles.filter(pool=None).exists():
+        return
+    reached = set(roles.values_list("pool_id", flat=True))
+    rows = apps.get_model("nodes", "Pool")._default_manager.filter(pk__in=set(pools) - reached)
+    if wrong := rows.order_by("name").values_list("name", flat=True).first():
+        mend = _("Name pools on which %(user)s has a role.") % {"user": user.username}
+        raise InvalidInput(_("There is no pool %(name)s.") % {"name": wrong}, field="pools", value=wrong, mend=mend)
 
 
 def create_token(
@@ -48,6 +61,7 @@ def create_token(
             value=wrong,
             mend=_("Use %(known)s or permission names.") % {"known": ", ".join(SCOPES)},
         )
+    _check_pools(user, pools)
     scopes, networks = list(dict.fromkeys(scopes)), checked_networks(networks)
     check_days(days)
     expires_at = latest_end(

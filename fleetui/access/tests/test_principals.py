@@ -30,6 +30,17 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PASSWORD = "a long and strange pass phrase"
 
 
+def test_a_token_is_not_limited_to_pools_that_its_owner_may_not_see() -> None:
+    mine, other = Pool.objects.create(name="mine"), Pool.objects.create(name="other")
+    user = person("olga", "operator", mine)
+    with pytest.raises(InvalidInput, match=r"There is no pool other\.") as raised:
+        token_of(user, pools=[mine.pk, other.pk])
+    assert (raised.value.field, raised.value.value) == ("pools", "other")
+    assert not Token.objects.exists()
+    assert token_of(user, pools=[mine.pk])
+    assert token_of(person("anna", "admin"), pools=[other.pk])
+
+
 def person(name: str, role: str = "", pool: Pool | None = None) -> User:
     user = add_user(username=name, password=PASSWORD, actor=SYSTEM, now=NOW)
     if role:
