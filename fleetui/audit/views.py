@@ -255,7 +255,7 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
     if verdict.good:
         loose = max(verdict.begins_at - 1 + verdict.events - verdict.anchored_seq, 0)
         said = ngettext(
-            "All %(events)s events match their hashes. The newest one is not anchored outside the database yet.",
+            "All %(events)s events match their hashes. The newest %(loose)s is not anchored outside the database yet.",
             "All %(events)s events match their hashes. The newest %(loose)s are not anchored outside the database yet.",
             loose,
         )
