@@ -16,11 +16,12 @@ from nodes.hosts import ssh
 from nodes.hosts.errors import ConnectionRefused, HostKeyMismatch, HostKeyUnknown
 from nodes.hosts.facts import Boot, Deployment, Facts, FailedUnit, FilesystemUse, Health, Measurement, Os
 from nodes.hosts.look import Look
-from nodes.models import HostKey, Node, Release, Stream
+from nodes.models import CredentialTrial, HostKey, Node, Release, Stream
 from nodes.services.host_keys import accept_key
 from nodes.services.nodes import request_poll, set_lifecycle
 from nodes.services.polling import Outcome, claim, claim_due, hold, store
 from nodes.services.polling.due import back_off_s
+from nodes.tests.make import make_credential
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -344,3 +345,52 @@ def test_a_lifecycle_that_was_read_before_an_edit_is_refused() -> None:
     edit_node(node=target, changes={"labels": {"rack": "1"}}, actor=SYSTEM, now=NOW)
     with pytest.raises(Conflict):
         set_lifecycle(node=early, lifecycle="retired", reason="", actor=SYSTEM, now=NOW)
+
+
+def of_machine(number: int) -> Facts:
+    found = facts(boot=str(number) * 36)
+    return replace(found, os=replace(found.os, machine_id=str(number) * 32))
+
+
+def show_key(target: Node, key: ssh.HostKey, now: datetime) -> HostKey:
+    """Another key than the trusted one is seen and accepted."""
+    HostKey.pinned(target, KEY, by="user:anna", now=NOW).save(force_insert=True)
+    poll(Outcome(target.pk, error=HostKeyMismatch(target.address, KEY.fingerprint, key.fingerprint), seen_key=key), now)
+    offered = HostKey.objects.get(node=target, state="offered")
+    return accept_key(host_key=offered, actor=SYSTEM, now=now + timedelta(seconds=5), reason="reinstalled")
+
+
+def test_another_machine_by_a_key_that_was_accepted_is_the_next_generation() -> None:
+    target = poll(seen(node(), of_machine(1)), NOW)
+    credential = make_credential()
+    CredentialTrial.objects.create(node=target, credential=credential, fingerprint="x", state="works", due_at=NOW)
+    Node.objects.filter(pk=target.pk).update(applied_how="fetch", applied_at=NOW)
+    show_key(target, OTHER_KEY, NOW + timedelta(minutes=1))
+    target = poll(seen(target, of_machine(2)), NOW + timedelta(minutes=2))
+    assert (target.generation, target.machine_id) == (2, "2" * 32)
+    assert target.facts is not None
+    assert target.facts.generation == 2
+    assert (target.applied_how, target.applied_at) == ("", None)
+    assert not CredentialTrial.objects.exists()
+    raised = target.timeline.get(kind="generation_raised")
+    assert (raised.generation, raised.params) == (2, {"generation": 2})
+    # The machine before is not compared with this one.
+    assert not target.timeline.filter(kind="rebooted").exists()
+    assert poll(seen(target, of_machine(2)), NOW + timedelta(minutes=3)).generation == 2
+
+
+@pytest.mark.parametrize("machine", [1, 2])
+def test_neither_another_key_nor_another_machine_id_alone_is_another_machine(machine: int) -> None:
+    """New keys of the same system, or one that runs from memory and makes its id at each start."""
+    target = poll(seen(node(), of_machine(1)), NOW)
+    if machine == 1:
+        show_key(target, OTHER_KEY, NOW + timedelta(minutes=1))
+    assert poll(seen(target, of_machine(machine)), NOW + timedelta(minutes=2)).generation == 1
+    assert poll(seen(target, of_machine(machine)), NOW + timedelta(minutes=3)).machine_id == str(machine) * 32
+
+
+def test_a_key_that_was_accepted_long_ago_says_nothing_of_the_machine_id_of_today() -> None:
+    target = poll(seen(node(), of_machine(1)), NOW)
+    show_key(target, OTHER_KEY, NOW + timedelta(minutes=1))
+    target = poll(seen(target, of_machine(1)), NOW + timedelta(minutes=2))
+    assert poll(seen(target, of_machine(2)), NOW + timedelta(minutes=3)).generation == 1

@@ -21,10 +21,18 @@ from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
 from nodes.services.containers import replace_containers
 from nodes.services.differences import events
+from nodes.services.generations import RAISED, forget_replaced, others_behind
 from nodes.services.host_keys import offer
 from nodes.services.ignition.marker import take_markers
 from nodes.services.polling.certificates import SeenCertificates
-from nodes.services.polling.columns import deployment_row, fact_columns, measurement_row, set_axis, stored_axis
+from nodes.services.polling.columns import (
+    deployment_row,
+    fact_columns,
+    machine_id_of,
+    measurement_row,
+    set_axis,
+    stored_axis,
+)
 from nodes.services.polling.contact import Outcome
 from nodes.services.polling.due import JITTER, back_off_s, each_jittered, interval_s, jittered
 from nodes.services.polling.durations import count_durations
@@ -93,6 +101,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         nodes = list(known.only(*_COMPARED).order_by("pk"))
         batch = _Batch(now)
         batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
+        batch.raised = others_behind((node, seen.machine_id) for node in nodes if (seen := read.get(node.pk)))
         batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
         for node in nodes:
             batch.take(node, found[node.pk], read.get(node.pk))
@@ -115,6 +124,10 @@ class _Read:
     measured: dict[str, Any]
     family: str
     raw: bytes
+
+    @property
+    def machine_id(self) -> str:
+        return machine_id_of(self.facts)
 
     @classmethod
     def of(cls, look: Look) -> _Read:
@@ -153,6 +166,7 @@ class _Batch:
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
         self.certificates = SeenCertificates(now)
         self.coming: set[uuid.UUID] = set()
+        self.raised: set[uuid.UUID] = set()
         self.told: list[Told] = []
 
     def recall(self, nodes: Sequence[Node]) -> None:
@@ -175,6 +189,9 @@ class _Batch:
             self._failed(node, outcome)
 
     def _answered(self, node: Node, outcome: Outcome, read: _Read) -> None:
+        if node.pk in self.raised:
+            node.generation += 1
+            self._event(node, "generation_raised", {"generation": node.generation})
         was_failing = node.failures > 0
         node.failures, node.failing_since, node.last_error_kind, node.last_error_params = 0, None, "", {}
         node.silent_s, node.silent_at = 0, None
@@ -297,6 +314,8 @@ class _Batch:
         # Row by row: Django takes several times as long to put one statement of CASE ... WHEN together.
         for columns, nodes in ((freed, self.moved), (freed + _FACT_COLUMNS, self.changed)):
             for node in nodes:
+                if node.pk in self.raised:
+                    Node.objects.filter(pk=node.pk).update(generation=node.generation, **RAISED)
                 Node.objects.filter(pk=node.pk).update(**{name: getattr(node, name) for name in columns})
         Deployment.objects.filter(node__in=[node.pk for node in self.changed]).delete()
         Deployment.objects.bulk_create(self.deployments, batch_size=60)
@@ -309,6 +328,7 @@ class _Batch:
         if self.changed:
             # A machine that was just provisioned has facts that were not there before.
             proven([node.pk for node in self.changed], self.now)
+            forget_replaced(self.raised & {node.pk for node in self.changed}, self.now)
             take_markers({pk: facts.document["ignition"] for pk, facts in self.facts.items()}, self.now)
         Measurement.objects.bulk_create(
             self.measurements,
