@@ -12,10 +12,12 @@ from django.utils.translation import gettext_lazy
 
 from fleetui.access.principals import Principal
 from fleetui.core.errors import InvalidInput
+from fleetui.core.form_errors import sentence
 from nodes.hosts import drivers
 from nodes.models import Cluster, Credential, JumpHost, Node, Pool
 from nodes.models.node import NODE_NAME
 from nodes.services.nodes import checked_address, checked_labels
+from nodes.services.whereabouts import AddressTaken, require_free_address
 from nodes.views.edit import NodeForm
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class AddNodeForm(NodeForm):
 
     def __init__(self, *args: Any, principal: Principal, key_url: str, **kwargs: Any) -> None:
         super().__init__(*args, principal=principal, **kwargs)
+        self._principal = principal
         self.fields["name"].widget.attrs["autofocus"] = True
         self.fields["name"].widget.attrs["placeholder"] = "web-1"
         self.fields["address"].widget.attrs["placeholder"] = "10.0.0.7"
@@ -69,6 +72,24 @@ class AddNodeForm(NodeForm):
 
     def clean_labels(self) -> dict[str, str]:
         found: dict[str, str] = _checked(checked_labels, self.cleaned_data["labels"])
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or self.cleaned_data
+        may_share = bool(found.get("allow_same_address"))
+        self.asks_same_address = may_share
+        if not may_share and {"address", "port", "pool"} <= set(found):
+            try:
+                require_free_address(
+                    address=found["address"],
+                    port=found["port"],
+                    pool=found["pool"],
+                    jump_host=found.get("jump_host"),
+                    actor=self._principal,
+                )
+            except AddressTaken as error:
+                self.asks_same_address = True
+                self.add_error("address", sentence(error))
         return found
 
     @property

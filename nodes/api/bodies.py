@@ -25,6 +25,10 @@ class NodeBody(Body):
     jump_host = Text(max_length=100, allow_null=True, default=None, help_text="Null: the pool's, if it has one.")
     os_family_given = Text(max_length=30, allow_blank=True, allow_null=True, default=None, help_text="Empty: detected.")
     labels = serializers.DictField(child=Text(max_length=100, allow_blank=True, trim_whitespace=False), default=dict)
+    allow_same_address = serializers.BooleanField(
+        required=False,
+        help_text="True: another node may have this address and port. Otherwise that is refused with 409.",
+    )
 
 
 class NewNodeBody(NodeBody):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,7 @@ from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import Deployment, Facts, HostCertificate, HostKey, Node, TimelineEvent
 from nodes.querysets import NodeQuerySet
 from nodes.services import nodes as services
+from nodes.services.whereabouts import AddressTaken
 
 LISTING = Listing(
     shapes.NODE,
@@ -84,6 +86,16 @@ def _with_end(node: Node, lifecycle: str | None, reason: str, until: datetime | 
     return lifecycle, reason
 
 
+@contextmanager
+def _naming_the_field() -> Iterator[None]:
+    """The way out of a taken address in the words of the API."""
+    try:
+        yield
+    except AddressTaken as error:
+        mend = "Merge them, or send `allow_same_address: true` if they are different machines."
+        raise AddressTaken(error.message, field=error.field, value=error.value, mend=mend) from error
+
+
 class OneNode(ApiView):
     """Base of the endpoints below one node."""
 
@@ -135,7 +147,10 @@ class NodeList(OneNode):
         values = resolve(read_body(NewNodeBody, request), self.principal)
         line = values.pop("host_key")
         values["os_family_given"] = values["os_family_given"] or ""
-        node = services.add_node(**values, host_key=read_host_key(line), actor=self.principal, now=clock.now())
+        values.setdefault("allow_same_address", False)
+        host_key = read_host_key(line)
+        with _naming_the_field():
+            node = services.add_node(**values, host_key=host_key, actor=self.principal, now=clock.now())
         response = self.shown(node, 201)
         response.headers["Location"] = shapes.node_url(node.name)
         return response
@@ -200,13 +215,19 @@ class NodeDetail(OneNode):
         until = changes.pop("maintenance_until", None)
         if changes.get("os_family_given", "") is None:
             changes["os_family_given"] = ""
+        may_share = changes.pop("allow_same_address", False)
         changes = resolve(changes, self.principal)
         revision = expected_revision(request, node.revision)
         now = clock.now()
-        with transaction.atomic():
+        with _naming_the_field(), transaction.atomic():
             if changes or not lifecycle:
                 services.edit_node(
-                    node=node, changes=changes, actor=self.principal, now=now, expected_revision=revision
+                    node=node,
+                    changes=changes,
+                    actor=self.principal,
+                    now=now,
+                    expected_revision=revision,
+                    allow_same_address=may_share,
                 )
             if lifecycle:
                 services.set_lifecycle(

@@ -24,7 +24,7 @@ from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_tim
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.silence import HEARD
-from nodes.services.whereabouts import require_still
+from nodes.services.whereabouts import require_free_address, require_still
 
 EDITABLE = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
 _HOST_NAME = re.compile(
@@ -108,6 +108,7 @@ def add_node(
     os_family_given: str = "",
     labels: Mapping[str, Any] | None = None,
     host_key: SshHostKey | None = None,
+    allow_same_address: bool = True,
     actor: Principal,
     now: datetime,
 ) -> Node:
@@ -131,6 +132,8 @@ def add_node(
         update_state_since=now,
     )
     rows.checked(node)
+    if not allow_same_address:
+        require_free_address(address=node.address, port=port, pool=pool, jump_host=jump_host, actor=actor)
     node.search_text = search_text(node)
     extra: list[Any] = [TimelineEvent(node=node, at=now, kind="node_added", actor=str(actor))]
     after: dict[str, Any] = {field: getattr(node, field) for field in EDITABLE}
@@ -142,7 +145,13 @@ def add_node(
 
 
 def edit_node(
-    *, node: Node, changes: Mapping[str, Any], actor: Principal, now: datetime, expected_revision: int | None = None
+    *,
+    node: Node,
+    changes: Mapping[str, Any],
+    actor: Principal,
+    now: datetime,
+    expected_revision: int | None = None,
+    allow_same_address: bool = True,
 ) -> Node:
     """Change what people set. Moving a node into another pool needs the right on both.
 
@@ -169,6 +178,15 @@ def edit_node(
 
     def settle(changed: list[str]) -> None:
         require_still(node, changed)
+        if not allow_same_address and {"address", "port"} & set(changed):
+            require_free_address(
+                address=node.address,
+                port=node.port,
+                pool=node.pool,
+                jump_host=node.jump_host,
+                actor=actor,
+                but=node,
+            )
         node.search_text = search_text(node)
         moved = {"address", "port", "credential", "jump_host", "pool", "os_family_given"} & set(changed)
         due = {"poll_due_at": now, "poll_requested_at": now, **HEARD} if moved else {}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping
 
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
+from fleetui.access.principals import Principal
 from fleetui.core.errors import Conflict
-from nodes.models import Node
+from nodes.models import JumpHost, KnownDistinct, Node, Pool
 
 #: With another value the next command might go to another machine, or be put in words of another system.
 WHEREABOUTS = ("address", "port", "jump_host", "os_family_given")
@@ -48,3 +50,31 @@ def require_still(node: Node, changed: Collection[str]) -> None:
     why = worked_on([node.pk]).get(node.pk)
     if why:
         raise Conflict(why, field=field, value=str(getattr(node, field)), mend=until_its_end())
+
+
+class AddressTaken(Conflict):
+    """Another node in service stands for the same address and port, reached the same way."""
+
+
+def require_free_address(
+    *, address: str, port: int, pool: Pool | None, jump_host: JumpHost | None, actor: Principal, but: Node | None = None
+) -> None:
+    """Refuse a second name for a place that a node in service has, as far as the actor sees it.
+
+    One machine under two names is counted, polled and updated twice. What was said to be different machines is no such case.
+    """
+    way = jump_host.pk if jump_host else pool.jump_host_id if pool else None
+    rows = Node.objects.visible_to(actor).counted().filter(address__iexact=address, port=port)
+    rows = rows.annotate(via=Coalesce("jump_host_id", "pool__jump_host_id"))
+    rows = rows.filter(via=way) if way else rows.filter(via=None)
+    if but is not None:
+        rows = rows.exclude(pk=but.pk)
+    other = rows.order_by("name").first()
+    if other is None or KnownDistinct.objects.filter(kind="address", value=f"{address}:{port}").exists():
+        return
+    raise AddressTaken(
+        _("The node %(name)s has this address and port already.") % {"name": other.name},
+        field="address",
+        value=address,
+        mend=_("One machine under two names is counted and updated twice. If these are different machines, say so."),
+    )

@@ -26,6 +26,7 @@ from nodes.tests.make import (
     make_event,
     make_facts,
     make_host_key,
+    make_jump_host,
     make_node,
     make_pool,
     principal,
@@ -252,6 +253,34 @@ class TestMerge:
         assert Api(cast.operator).delete(made.headers["Location"]).status_code == 403
         assert api.delete(made.headers["Location"]).status_code == 204
         assert len(api.get("nodes/duplicates/").json()["groups"]) == 1
+
+
+def test_a_second_name_for_an_address_is_refused_by_the_api(cast: Cast) -> None:
+    api, jump = Api(cast.owner), make_jump_host("bastion")
+    make_node("one", address="node-1.example.org", port=2222)
+    again = {"name": "again", "address": "Node-1.example.org", "port": 2222}
+    refused = api.post("nodes/", again)
+    assert (refused.status_code, refused.json()["field"]) == (409, "address")
+    assert refused.json()["detail"] == "The node one has this address and port already."
+    assert "allow_same_address" in refused.json()["mend"]
+    assert api.post("nodes/", {**again, "name": "port", "port": 22}).status_code == 201
+    # Behind a jump host the same address is another place.
+    assert api.post("nodes/", {**again, "name": "jump", "jump_host": jump.name}).status_code == 201
+    assert api.post("nodes/", {**again, "name": "jump-2", "jump_host": jump.name}).status_code == 409
+    assert api.patch("nodes/port/", {"port": 2222, "address": "node-1.example.org"}).status_code == 409
+    assert api.patch("nodes/port/", {"labels": {"rack": "r1"}}).status_code == 200
+    assert api.post("nodes/", {**again, "allow_same_address": True}).status_code == 201
+    assert api.patch("nodes/port/", {**again, "name": "port", "allow_same_address": True}).status_code == 200
+
+
+def test_neither_retired_nodes_nor_what_was_said_to_be_different_take_an_address(cast: Cast) -> None:
+    api = Api(cast.owner)
+    make_node("one", address="10.1.1.1", lifecycle="retired")
+    assert api.post("nodes/", {"name": "two", "address": "10.1.1.1"}).status_code == 201
+    three = {"name": "three", "address": "10.1.1.1"}
+    assert api.post("nodes/", three).status_code == 409
+    KnownDistinct.objects.create(kind="address", value="10.1.1.1:22", said_by="user:anna", said_at=NOW, reason="NAT")
+    assert api.post("nodes/", three).status_code == 201
 
 
 def test_pages_for_those_who_may_only_look(cast: Cast) -> None:

@@ -16,7 +16,7 @@ from nodes.models import HostKey as HostKeyRow
 from nodes.models import Node
 from nodes.services import host_keys
 from nodes.tests.cast import Cast
-from nodes.tests.make import make_credential, make_user
+from nodes.tests.make import make_credential, make_node, make_user
 from nodes.tests.pages import signed_in
 from nodes.views.add import OFFER_SALT
 
@@ -148,3 +148,26 @@ def test_the_public_key_of_the_chosen_credential_is_shown(cast: Cast) -> None:
     assert "AAAApublic" in browser.get(hint, {"pool": str(cast.web.pk)}).content.decode()
     assert "AAAApublic" in browser.get(hint, {"credential": str(credential.pk)}).content.decode()
     assert "AAAApublic" not in browser.get(hint, {"pool": "nonsense"}).content.decode()
+
+
+def test_an_address_that_another_node_has_is_asked_about_before_the_host_is(
+    cast: Cast, shows_key: list[tuple[str, int]]
+) -> None:
+    make_node("old", address="10.1.2.3", port=2222, pool=cast.web)
+    browser = signed_in(cast.operator)
+    page = browser.post(URL, typed(cast))
+    assert page.status_code == 422
+    assert "The node old has this address and port already." in page.content.decode()
+    assert 'name="allow_same_address"' in page.content.decode()
+    assert shows_key == []
+    offered = browser.post(URL, typed(cast, allow_same_address="on"))
+    assert browser.post(URL, {"step": "accept", "offer": offered.context["offer"]}).status_code == 302
+    assert Node.objects.filter(address="10.1.2.3", port=2222).count() == 2
+
+
+def test_no_node_that_one_may_not_see_is_told_by_its_address(cast: Cast, shows_key: list[tuple[str, int]]) -> None:
+    make_node("not-yours", address="10.1.2.3", port=2222, pool=cast.db)
+    page = signed_in(cast.operator).post(URL, typed(cast))
+    assert page.status_code == 200
+    assert "not-yours" not in page.content.decode()
+    assert 'name="allow_same_address"' not in signed_in(cast.operator).get(URL).content.decode()

@@ -98,3 +98,18 @@ def test_a_credential_that_one_may_not_see_is_kept(cast: Cast) -> None:
     assert response.status_code == 302
     cast.web_node.refresh_from_db()
     assert (cast.web_node.address, cast.web_node.credential) == ("10.2.2.2", secret)
+
+
+def test_an_edit_to_the_address_of_another_node_is_asked_about(admin: Client) -> None:
+    make_node("a", address="10.1.1.1")
+    node = make_node("b", address="10.1.1.2")
+    given = edited(node, address="10.1.1.1")
+    refused = admin.post("/nodes/b/edit/", given)
+    assert refused.status_code == 422
+    assert "The node a has this address and port already." in page(refused)
+    assert 'name="allow_same_address"' in page(refused)
+    assert admin.post("/nodes/b/edit/", {**given, "allow_same_address": "on"}).status_code == 302
+    node.refresh_from_db()
+    assert node.address == "10.1.1.1"
+    # What is so already is not asked about at every edit.
+    assert admin.post("/nodes/b/edit/", edited(node, labels="rack=r1")).status_code == 302

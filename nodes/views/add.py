@@ -33,7 +33,10 @@ from nodes.wording import error_mend, error_sentence
 
 OFFER_SALT = "nodes.add.offer"
 OFFER_MAX_AGE_S = 600
-FIELDS = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
+FIELDS = (
+    *("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels"),
+    "allow_same_address",
+)
 #: How the host calls the file of each key type, for the command that prints its fingerprint.
 KEY_FILES = {
     "ssh-ed25519": "ssh_host_ed25519_key.pub",

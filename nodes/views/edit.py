@@ -21,6 +21,7 @@ from fleetui.core.form_errors import take_error
 from nodes.hosts import drivers
 from nodes.models import Credential, JumpHost, Node, Pool
 from nodes.services.nodes import EDITABLE, edit_node
+from nodes.services.whereabouts import AddressTaken
 from nodes.views.subject import node_for, principal_of
 
 MAX_LABELS_TEXT = 10_000
@@ -67,7 +68,12 @@ class NodeForm(_ModelForm):
         label=gettext_lazy("OS family"), required=False,
         help_text=gettext_lazy("Leave it on detection unless the host names itself wrongly."),
     )  # fmt: skip
+    allow_same_address = forms.BooleanField(
+        label=gettext_lazy("These are different machines: both have this address"), required=False
+    )
     revision = forms.IntegerField(widget=forms.HiddenInput)
+    #: Whether the form asks that: only when the address was refused.
+    asks_same_address = False
 
     class Meta:
         model = Node
@@ -143,8 +149,10 @@ def _save(form: NodeForm, old_name: str, principal: Principal) -> Node | None:
             actor=principal,
             now=clock.now(),
             expected_revision=form.cleaned_data["revision"],
+            allow_same_address=form.cleaned_data["allow_same_address"],
         )
     except FleetError as error:
         take_error(form, error)
+        form.asks_same_address = isinstance(error, AddressTaken) or form.cleaned_data["allow_same_address"]
         form.is_stale = isinstance(error, StaleEdit)  # type: ignore[attr-defined]
     return None
