@@ -31,8 +31,8 @@ def events(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[Event]
 def _differs(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if old[section] == new[section]:
         return False
-    # What an earlier FleetUI did not read of containers has not changed on the host either.
-    return section != "containers" or not _holds(old[section], new[section])
+    # What an earlier FleetUI did not read of them has not changed on the host either.
+    return section not in ("containers", "update") or not _holds(old[section], new[section])
 
 
 def _holds(old: Any, new: Any) -> bool:
@@ -86,10 +86,17 @@ def _went_back(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _staging(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
-    before = {one["id"] for one in old["deployments"] if one["staged"]}
+    before = [one for one in old["deployments"] if one["staged"]]
+    # Without its partition table Flatcar's slot has another id, so an id alone is not enough.
+    known = [one["id"] for one in before] + [what_is_staged(one) for one in before]
     for one in new["deployments"]:
-        if one["staged"] and one["id"] not in before:
-            yield "staged", {"version": one["version"] or "", "checksum": one["checksum"] or ""}
+        if one["staged"] and one["id"] not in known and what_is_staged(one) not in known:
+            yield "staged", what_is_staged(one)
+
+
+def what_is_staged(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """Version and checksum, as the event `staged` has them."""
+    return {"version": deployment["version"] or "", "checksum": deployment["checksum"] or ""}
 
 
 def _units(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:

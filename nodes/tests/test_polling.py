@@ -200,6 +200,29 @@ def test_a_rollback_that_was_queued_by_hand_is_none_the_less_a_rollback(back: bo
     assert event.params == {"before": booted.version, "after": other.version}
 
 
+def test_what_is_staged_is_told_once_though_a_look_between_read_no_deployments() -> None:
+    booted = facts().deployments[0]
+    waits = Deployment(index=0, id="new.0", version="43.20260201.3.0", checksum="f" * 64, staged=True)
+    staged, unread = facts(deployments=(waits, replace(booted, index=1))), facts(deployments=())
+    target = poll(seen(node()), NOW)
+    for minute, read in enumerate((staged, unread, staged), start=1):
+        target = poll(seen(target, read), NOW + timedelta(minutes=minute))
+    assert target.timeline.filter(kind="staged").count() == 1
+    another = replace(staged, deployments=(replace(waits, id="other.0", checksum="e" * 64), staged.deployments[1]))
+    for minute, read in enumerate((unread, another), start=4):
+        target = poll(seen(target, read), NOW + timedelta(minutes=minute))
+    assert target.timeline.filter(kind="staged").count() == 2
+
+
+def test_a_slot_that_is_named_otherwise_is_not_staged_again() -> None:
+    booted = facts().deployments[0]
+    waits = Deployment(index=0, id="USR-B", version="4459.2.1", staged=True)
+    target = poll(seen(node(), facts(deployments=(waits, replace(booted, index=1)))), NOW)
+    renamed = facts(deployments=(replace(waits, id="staged"), replace(booted, index=1)))
+    target = poll(seen(target, renamed), NOW + timedelta(minutes=1))
+    assert not target.timeline.filter(kind="staged").exists()
+
+
 def test_a_new_version_and_a_failed_unit_become_events() -> None:
     target = poll(seen(node()), NOW)
     old = facts().deployments[0]

@@ -135,6 +135,17 @@ class _Read:
         return cls(facts, facts_hash(facts), look.measurement.as_json(), look.family, look.raw)
 
 
+def _is_told(node: Node, before: Mapping[str, Any] | None, params: Mapping[str, Any]) -> bool:
+    """Whether a staged deployment stands in the timeline since the last boot. Asked where the look before could not
+    read the deployments: then the facts alone do not say whether it was staged already."""
+    if before is None or before["deployments"]:
+        return False
+    kinds = ("staged", "upgraded", "rolled_back", "rebooted")
+    rows = TimelineEvent.objects.filter(node=node, generation=node.generation, kind__in=kinds)
+    newest = rows.order_by("-at", "-pk").values("kind", "params").first()
+    return newest == {"kind": "staged", "params": params}
+
+
 def _same(node: Node, read: _Read | None) -> bool:
     return read is not None and node.facts is not None and node.facts.hash == read.hash
 
@@ -240,7 +251,8 @@ class _Batch:
         same_machine = node.facts is not None and node.facts.generation == node.generation
         before = self.known.get(node.facts_id or 0) if same_machine else None
         for kind, params in events(before, read.facts):
-            self._event(node, kind, params)
+            if kind != "staged" or not _is_told(node, before, params):
+                self._event(node, kind, params)
         self.facts[node.pk] = Facts(
             node=node,
             generation=node.generation,
