@@ -85,7 +85,7 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return safe_cell("; ".join(f"{key}={cell(one)}" for key, one in sorted(value.items())))
+        return safe_cell("; ".join(f"{key or 'unknown'}={cell(one)}" for key, one in sorted(value.items())))
     if isinstance(value, list | tuple):
         return safe_cell("; ".join(map(cell, value)))
     return safe_cell(value)

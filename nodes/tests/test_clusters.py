@@ -48,6 +48,15 @@ def test_the_list_counts_nodes_states_versions_and_kubelets(cast: Cast, prod: Cl
     assert "v1.30.0" not in page
 
 
+def test_versions_that_have_no_room_in_the_list_are_counted(cast: Cast, prod: Cluster) -> None:
+    for day in (1, 2, 3):
+        make_node(f"old-{day}", pool=cast.web, booted_version=f"42.2026010{day}.3.0")
+    page = signed_in(cast.owner).get("/clusters/").content
+    assert "2 more" in shown(page)
+    assert "42.20260101.3.0" not in shown(page)
+    assert "2 more" in shown(signed_in(cast.owner).get("/clusters/prod/").content)
+
+
 def test_a_cluster_shows_troubles_pools_and_links(cast: Cast, prod: Cluster) -> None:
     html = signed_in(cast.owner).get("/clusters/prod/").content
     page = shown(html)

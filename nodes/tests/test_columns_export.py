@@ -199,8 +199,8 @@ def test_no_cell_is_a_formula(owner: Client, cast: Cast, text: str) -> None:
 
 
 def test_cells_are_plain() -> None:
-    assert [cell(value) for value in (None, True, -5, 1.5, NOW, ["=a", 1], {"b": "=x"})] == [
-        "", "true", "-5", "1.5", "2026-11-22T10:00:00Z", "'=a; 1", "b='=x",
+    assert [cell(value) for value in (None, True, -5, 1.5, NOW, ["=a", 1], {"b": "=x"}, {"": 2})] == [
+        "", "true", "-5", "1.5", "2026-11-22T10:00:00Z", "'=a; 1", "b='=x", "unknown=2",
     ]  # fmt: skip
     assert file_name("nodes", 'q="/../etc" \r\n', NOW) == "nodes_2026-11-22T1000Z_q=-..-etc"
 

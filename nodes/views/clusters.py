@@ -69,7 +69,9 @@ def cluster_list(request: HttpRequest) -> HttpResponse:
                 "attention_url": nodes_url(cluster=row.name, needs_attention="true"),
                 "behind_url": nodes_url(cluster=row.name, update_state=",".join(BEHIND_STATES)),
                 "versions": _versions(row, counts[row.pk])[:MOST_VERSIONS],
+                "more_versions": max(0, len(counts[row.pk].versions) - MOST_VERSIONS),
                 "kubelets": _kubelets(row, counts[row.pk])[:MOST_VERSIONS],
+                "more_kubelets": max(0, len(counts[row.pk].kubelets) - MOST_VERSIONS),
             }
             for row in clusters
         ],
@@ -153,6 +155,7 @@ def _pools(principal: Principal, pools: list[Pool]) -> list[dict[str, Any]]:
                 {"version": version, "count": count, "url": nodes_url(pool=pool.name, version=version or "unknown")}
                 for version, count in versions.get(pool.pk, Counter()).most_common(MOST_VERSIONS)
             ],
+            "more_versions": max(0, len(versions.get(pool.pk, ())) - MOST_VERSIONS),
         }
         for pool in pools
     ]
