@@ -59,6 +59,26 @@ def said(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
+@pytest.mark.parametrize(
+    ("family", "mode", "warns"),
+    [
+        ("fcos", "enforcing", False),
+        ("fcos", "permissive", True),
+        ("flatcar", "permissive", False),
+        ("flatcar", "disabled", True),
+    ],
+)
+def test_selinux_is_pointed_out_where_it_is_not_as_the_os_is_shipped(
+    admin: Client, family: str, mode: str, warns: bool
+) -> None:
+    make_facts(make_node("bare", os_family=family), security={"selinux": mode})
+    shown = (
+        admin.get("/nodes/bare/?tab=health").content.decode().partition("<dt>SELinux</dt>")[2].partition("</div>")[0]
+    )
+    assert mode in shown
+    assert ('data-level="warn"' in shown) == warns
+
+
 def with_facts(node: Node, raw: bytes = b"", **over: Any) -> Facts:
     document = HostFacts(os=Os(family="fcos", name="Fedora CoreOS"), **over).as_json()
     facts = Facts.objects.create(

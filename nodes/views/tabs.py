@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from nodes.facts.containers import described, digest_of
+from nodes.hosts import drivers
 from nodes.hosts.references import parse
 from nodes.models import HostCertificate
 from nodes.services.routes import authority_keys
@@ -82,6 +83,7 @@ def _health(known: Known, query: QueryDict) -> dict[str, Any]:
     return {
         "agent_settings": _flat(config),
         "memory_used_percent": used,
+        "selinux_as_shipped": drivers.get(known.node.os_family or "unknown").selinux_as_shipped,
         "unread_reasons": {one.get("section"): one for one in known.document.get("unread") or []},
     }
 

@@ -286,6 +286,8 @@ class Driver(ABC):
     transport: ClassVar[Literal["ssh", "grpc"]] = "ssh"
     #: Whether machines are made by Ignition, so that what is on them can be compared with their config.
     has_ignition: ClassVar[bool] = False
+    #: The mode in which the OS is shipped; another one is pointed out.
+    selinux_as_shipped: ClassVar[str] = "enforcing"
     #: Files of authorized keys that the OS writes by itself, such as those of the cloud.
     platform_keys: ClassVar[frozenset[str]] = frozenset()
     #: The units of its own update agent.

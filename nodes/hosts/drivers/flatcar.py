@@ -57,6 +57,7 @@ class FlatcarDriver(Driver):
     name = NAME
     fence = ostree_commands.FENCE
     has_ignition = True
+    selinux_as_shipped = "permissive"
     #: What coreos-metadata, afterburn and cloudinit are given by the cloud; `authorized_keys` is gathered from all.
     platform_keys = frozenset({"afterburn", "coreos-cloudinit", "coreos-metadata", "oem"})
     agent_units = ("locksmithd.service", "update-engine.service")
@@ -184,7 +185,8 @@ def _unquoted(value: str) -> str:
         words = shlex.split(value, comments=True)
     except ValueError:
         return value.strip("\"'")
-    return words[0] if words else ""
+    # locksmith's own example is not quoted: `LOCKSMITHD_REBOOT_WINDOW_START=Thu 23:00`.
+    return " ".join(words)
 
 
 def parse_locksmith(text: str, problems: list[str]) -> dict[str, Any]:

@@ -329,6 +329,11 @@ def test_the_file_in_etc_goes_first() -> None:
     assert parse_update_conf(text)["GROUP"] == "beta"
 
 
+def test_a_reboot_window_without_quotes_is_read_whole() -> None:
+    facts = host(update_conf=CONF + "/etc/flatcar/update.conf:LOCKSMITHD_REBOOT_WINDOW_START=Thu 23:00\n")
+    assert facts.agent.config["locksmithd"]["LOCKSMITHD_REBOOT_WINDOW_START"] == "Thu 23:00"
+
+
 def test_one_look_is_enough_for_a_host_of_unknown_family() -> None:
     asked = {section.name for section in drivers.undetected_sections()}
     for family in ("fcos", "flatcar", "unknown"):
