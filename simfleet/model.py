@@ -144,6 +144,7 @@ class Host:
     agent_running: bool = True
     finalize_error: str = ""
     fell_back_from: str = ""
+    order_at: float = 0.0
     written: dict[str, str] = field(default_factory=dict)
     stuck_cleared: bool = False
     down_until: float = 0.0
@@ -226,6 +227,7 @@ class Host:
             "booted_key": self.booted_key,
             "booted_at": self.booted_at,
             "boot_count": self.boot_count,
+            "order_at": self.order_at,
             "faults": self.faults,
             "agent_version": self.agent_version,
             "agent_running": self.agent_running,
@@ -249,6 +251,7 @@ class Host:
         self.booted_key = row["booted_key"]
         self.booted_at = row["booted_at"]
         self.boot_count = row["boot_count"]
+        self.order_at = row.get("order_at", 0.0)
         self.faults = dict(row["faults"])
         self.agent_version = row["agent_version"]
         self.agent_running = row["agent_running"]

@@ -175,13 +175,14 @@ def _kept(host: Host, old: Deployment) -> list[Deployment]:
     return [row for row in host.deployments if row is first or row is old or row.pinned]
 
 
-def roll_back(host: Host) -> Deployment | None:
+def roll_back(host: Host, now: float) -> Deployment | None:
     """Swap the boot order. The new first deployment, or nothing when there is none to go back to."""
     pending, rollback = host.pending, host.rollback
     first = rollback or (host.booted if pending else None)
     if first is None:
         return None
     host.deployments = [first, *(row for row in host.deployments if row is not first)]
+    host.order_at = now
     host.touched = True
     return first
 

@@ -40,7 +40,7 @@ Update state, first rule that holds:
 | unknown          | no_deployments         | the host lists none                                                     |
 | reboot_pending   | agent_waits_for_reboot | the agent has finalized an update                                       |
 | rolled_back      | boot_failed            | the boot loader tried a deployment, and the host runs another one       |
-| rolled_back      | booted_is_not_default  | nothing is staged, the default is newer than what runs: it fell back    |
+| rolled_back      | booted_is_not_default  | nothing is staged, the default is newer than what runs since the boot   |
 | reboot_pending   | rollback_queued        | nothing is staged, the default is older: a rollback waits for a reboot  |
 | reboot_pending   | other_deployment_first | nothing is staged, the default is another deployment, not newer or older |
 | deferred         | user_session           | staged, and the agent waits for people who are signed in                |

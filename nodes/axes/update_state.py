@@ -68,7 +68,7 @@ def _with_pending(facts: Mapping[str, Any], booted: Entry, pending: Entry) -> Ax
     if waits or "update finalized" in status or "waiting for reboot" in status:
         return AxisValue(UpdateState.REBOOT_PENDING.value, "agent_waits_for_reboot", {**params, **agent})
     if not flag(pending, "staged"):
-        return _with_swapped_order(booted, pending, params)
+        return _with_swapped_order(facts, booted, pending, params)
     if waits_for == "user_sessions" or "active user sessions" in status:
         return AxisValue(UpdateState.DEFERRED.value, "user_session", {**params, **agent, **_sessions(facts)})
     if waits_for == "strategy" or "reboot pending due to update strategy" in status:
@@ -79,11 +79,12 @@ def _with_pending(facts: Mapping[str, Any], booted: Entry, pending: Entry) -> Ax
     return AxisValue(UpdateState.STAGED.value, "", params)
 
 
-def _with_swapped_order(booted: Entry, pending: Entry, params: dict[str, Any]) -> AxisValue:
+def _with_swapped_order(facts: Mapping[str, Any], booted: Entry, pending: Entry, params: dict[str, Any]) -> AxisValue:
     """Another deployment is first in the boot order although nothing is staged."""
-    # A finished update is booted at once, so a newer default that is not running means that the boot
-    # of it failed or was declined. An older one was put first by a rollback that waits for its reboot.
-    if _is_newer(pending, booted):
+    # A finished update is booted at once, so a newer default that is not running means that the boot of it failed or
+    # was declined, unless the order was changed since: then it was not tried yet. An older one was put first by a
+    # rollback that waits for its reboot.
+    if _is_newer(pending, booted) and not flag(facts, "update", "order_changed"):
         return AxisValue(UpdateState.ROLLED_BACK.value, "booted_is_not_default", params)
     reason = "rollback_queued" if _is_newer(booted, pending) else "other_deployment_first"
     return AxisValue(UpdateState.REBOOT_PENDING.value, reason, params)

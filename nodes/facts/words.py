@@ -53,6 +53,7 @@ SENTENCES: Final[dict[str, str]] = {
     "update.pending_commit": "What waits to be booted.",
     "update.finalize_failed": "Why the last staged deployment was not finished.",
     "update.reboot_pending": "Whether the host says that it has to reboot.",
+    "update.order_changed": "Whether the boot order was changed since the host booted.",
     "agent.name": "The update agent.",
     "agent.unit.load": "Whether the agent's unit is loaded.",
     "agent.unit.active": "Whether the agent's unit is active.",

@@ -109,7 +109,8 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Update:
-    """What the host itself says of updates. `cached_update` holds version and checksum."""
+    """What the host itself says of updates. `cached_update` holds version and checksum; `order_changed`: the boot order
+    was written after the host had started, so what comes first was not tried yet."""
 
     manager: str | None = None
     transaction: str | None = None
@@ -118,6 +119,7 @@ class Update:
     pending_commit: dict[str, str | None] | None = None
     finalize_failed: str | None = None
     reboot_pending: bool = False
+    order_changed: bool | None = None
 
 
 @dataclass(frozen=True)

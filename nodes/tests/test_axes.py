@@ -221,6 +221,15 @@ _BEHIND = _deployment(MID, booted=True)
         (_facts(_deployment(NEW), _deployment(NEW, booted=True)), "reboot_pending", "other_deployment_first"),
         (_facts(update={"reboot_pending": True}), "reboot_pending", "host_asks_for_reboot"),
         (_facts(_deployment(NEW), _BEHIND), "rolled_back", "booted_is_not_default"),
+        (
+            _facts(_deployment(NEW), _BEHIND, update={"order_changed": False}),
+            *("rolled_back", "booted_is_not_default"),
+        ),
+        # A rollback that is taken back before its reboot: nothing has failed.
+        (
+            _facts(_deployment(NEW), _BEHIND, update={"order_changed": True}),
+            *("reboot_pending", "other_deployment_first"),
+        ),
         (_facts(_BEHIND, _deployment(NEW, rollback=True)), "rolled_back", "newer_in_rollback"),
         (_facts(_BEHIND, _deployment(NEW, osname="other")), "update_available", "newer_release"),
         (_facts(_deployment(NEW, booted=True), _deployment("43.20260215.2.0", stream="testing")), "up_to_date", ""),

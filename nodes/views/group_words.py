@@ -48,7 +48,7 @@ _PHRASES = {
     "no_deployments": gettext_lazy("lists no deployments"),
     "agent_waits_for_reboot": gettext_lazy("update agent waits for the reboot"),
     "boot_failed": gettext_lazy("its update did not start"),
-    "booted_is_not_default": gettext_lazy("fell back from a newer version"),
+    "booted_is_not_default": gettext_lazy("runs an older version than the first in its boot order"),
     "newer_in_rollback": gettext_lazy("runs an older version than before"),
     "rollback_queued": gettext_lazy("rollback waits for a reboot"),
     "other_deployment_first": gettext_lazy("another deployment is first"),

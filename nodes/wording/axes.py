@@ -228,8 +228,14 @@ _UPDATE_STATE: dict[tuple[str, str], Forms] = {
         _("The node was rolled back to an older deployment."),
     ),
     ("rolled_back", "booted_is_not_default"): (
-        _("The node runs %(booted)s although %(version)s is first in the boot order: it fell back."),
-        _("The node fell back to an older deployment than the first in its boot order."),
+        _(
+            "The node runs %(booted)s although %(version)s is first in the boot order:"
+            " that did not start, or %(booted)s was chosen in the boot menu."
+        ),
+        _(
+            "The node runs an older deployment than the first in its boot order:"
+            " that did not start, or the older one was chosen in the boot menu."
+        ),
     ),
     ("unknown", "no_facts"): (_("Nothing has been read from the node yet."),),
     ("unknown", "status_not_read"): (

@@ -189,7 +189,7 @@ async def _rollback(call: Call, flags: Options, _: list[str]) -> Answer:
         raise Refusal("error: No rollback deployment found")
 
     def change() -> Answer:
-        first = transitions.roll_back(call.host)
+        first = transitions.roll_back(call.host, call.now)
         if flags.keys() & {"-r", "--reboot"}:
             call.world.reboot(call.host)
         moved = f"Moving '{first.checksum}.{first.serial}' to be first deployment\n" if first else ""

@@ -73,6 +73,16 @@ def ls(call: Call) -> Answer:
     return Answer(2 if err else 0, "".join(f"{row}\n" for row in out).encode(), "".join(err).encode())
 
 
+@command("stat")
+def stat(call: Call) -> Answer:
+    """When the boot order was written: only the form `stat -c %Y /boot/loader`."""
+    host, asked = call.host, call.args
+    if asked != ("-c", "%Y", "/boot/loader") or host.plan.os != "fcos":
+        return fail(f"stat: cannot statx '{asked[-1] if asked else ''}': No such file or directory")
+    # What was staged became first at the shutdown before this boot.
+    return say(f"{int(host.order_at or host.booted_at - 20)}\n")
+
+
 @command("find")
 def find(call: Call) -> Answer:
     """Only the form `find DIR... -mindepth 1 -maxdepth 1 -printf FORMAT`."""

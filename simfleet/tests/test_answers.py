@@ -82,7 +82,9 @@ def test_the_driver_root_and_a_running_transaction_are_reasons_to_refuse() -> No
 def test_rollback_cleanup_pin_and_kargs() -> None:
     world = OneHost()
     newer, older = versions(world)
+    before = int(world.ask("stat -c %Y /boot/loader").out)
     said = world.ask("sudo -n rpm-ostree rollback").out.decode()
+    assert before < world.host.booted_at < int(world.ask("stat -c %Y /boot/loader").out) + 1
     assert said.startswith("Moving '")
     assert versions(world) == [older, newer]
     world.reboot(world.host)

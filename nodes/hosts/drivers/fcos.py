@@ -8,7 +8,7 @@ from typing import Any
 
 from nodes.hosts.drivers import bootc, ostree_commands, rpmostree
 from nodes.hosts.drivers.base import Capability, Command, CommandRefused, Driver, Look, ProbeReading
-from nodes.hosts.drivers.documents import plain
+from nodes.hosts.drivers.documents import iso_time, number, plain
 from nodes.hosts.drivers.linux import look_at, read_linux
 from nodes.hosts.drivers.rpmostree import OsTreeState
 from nodes.hosts.drivers.sections import linux_sections, rpm_ostree_sections
@@ -108,6 +108,7 @@ def _with_updates(facts: Facts, look: Look) -> Facts:
         pending_commit=state.pending_commit,
         finalize_failed=_finalize_failed(look),
         reboot_pending=rpmostree.reboot_changes(deployments),
+        order_changed=_order_changed(look, facts.boot.booted_at),
     )
     stream = booted.stream if booted is not None else None
     return replace(facts, os=replace(facts.os, stream=stream), deployments=deployments, update=update)
@@ -126,6 +127,21 @@ def _state(look: Look) -> OsTreeState:
 def _run_ostree(look: Look) -> frozenset[str]:
     names = look.read("run_ostree", lambda text, _: text.split(), [], optional=True)
     return frozenset(names)
+
+
+def _order_changed(look: Look, booted_at: str | None) -> bool | None:
+    """Whether the boot order was written in this boot. A staged deployment becomes first at shutdown, before the boot."""
+    written_at = look.read("boot_order", _time_of_link, None, optional=True)
+    if written_at is None or booted_at is None:
+        return None
+    return written_at > booted_at
+
+
+def _time_of_link(text: str, problems: list[str]) -> str | None:
+    found = iso_time(number(text.strip()))
+    if found is None:
+        problems.append("this is not a time")
+    return found
 
 
 def _finalize_failed(look: Look) -> str | None:

@@ -161,6 +161,8 @@ def rpm_ostree_sections() -> tuple[Section, ...]:
         Section("rpm_ostree_status", ("rpm-ostree", "status", "--json"), 15, 1024 * KIB),
         Section("bootc_status", _shell(_BOOTC), 10, 96 * KIB),
         Section("run_ostree", ("ls", "-1", "/run/ostree"), 5, 8 * KIB),
+        # OSTree swaps this link whenever it writes another boot order.
+        Section("boot_order", ("stat", "-c", "%Y", "/boot/loader"), 5, 4 * KIB),
         Section("ostree_units", ("systemctl", "show", *finalize, UNIT_PROPERTIES), 5, 16 * KIB),
         Section("finalize_journal", journal, 5, 16 * KIB),
         Section("zincati", ("systemctl", "show", "zincati.service", UNIT_PROPERTIES), 5, 16 * KIB),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nodes.hosts.drivers.rpmostree import parse_check, reboot_changes
-from nodes.tests.hosts.hostdoubles import CHECKSUM
+from nodes.tests.hosts.hostdoubles import CHECKSUM, read
 from nodes.tests.hosts.ostree_documents import deployment, parse, states
 
 
@@ -214,3 +214,12 @@ def test_garbage_times_are_not_shown(seconds: int) -> None:
 )
 def test_the_answer_of_a_check(text: str, version: str) -> None:
     assert parse_check(text) == version
+
+
+@pytest.mark.parametrize(
+    ("written_at", "changed"),
+    [("1782899990\n", False), ("1782900600\n", True), ("not a time\n", None), (None, None)],
+)
+def test_whether_the_boot_order_was_written_in_this_boot(written_at: str | None, changed: bool | None) -> None:
+    """The host of these tests started at 1782900000."""
+    assert read(boot_order=written_at).facts.update.order_changed is changed
