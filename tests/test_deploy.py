@@ -261,12 +261,14 @@ class Browser:
         self, method: str, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] = NOTHING
     ) -> tuple[int, str]:
         client = self._site.connection(self._source)
-        given = {"Host": HOST, **headers}
+        # As browsers name a port that is not 443.
+        host = f"{HOST}:{self._site.tls_port}"
+        given = {"Host": host, **headers}
         if self.cookies:
             given["Cookie"] = "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())
         body = None
         if form is not None:
-            given |= {"Content-Type": "application/x-www-form-urlencoded", "Referer": f"https://{HOST}{path}"}
+            given |= {"Content-Type": "application/x-www-form-urlencoded", "Referer": f"https://{host}{path}"}
             body = urlencode({**form, "csrfmiddlewaretoken": self.cookies["csrftoken"].value})
         client.request(method, path, body, given)
         answer = client.getresponse()

@@ -21,6 +21,8 @@ from django.db import connection
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from fleetui.transfer import rows
+from fleetui.transfer.archive import opened
+from fleetui.transfer.errors import TransferRefused
 from fleetui.transfer.rows import LEFT_OUT, telling, travelling
 from nodes.services.credentials import add_credential
 from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
@@ -126,6 +128,12 @@ def test_what_is_refused(archive: Path, target: Path, tmp_path: Path) -> None:
         call_command("export", str(archive))
     other = manage(target, "import", str(archive), **{**KEYS, "FLEETUI_ENCRYPTION_KEYS": "55" * 32})
     assert "Keys are missing that the archive needs: the encryption key" in other.stderr
+    for name, told in (("backup.json", "Use `manage.py restore`."), ("notes.txt", "no archive of `manage.py export`")):
+        with zipfile.ZipFile(tmp_path / "other.zip", "w") as pack:
+            pack.writestr(name, "{}")
+        with pytest.raises(TransferRefused) as refused, opened(tmp_path / "other.zip"):
+            pass
+        assert told in f"{refused.value} {refused.value.mend}"
     cut = tmp_path / "cut.zip"
     cut.write_bytes(archive.read_bytes()[:-200])
     with sqlite3.connect(target / "db.sqlite3") as database:

@@ -60,5 +60,9 @@ class RequestContextMiddleware:
             context.request_id.reset(tokens[0])
             context.source_address.reset(tokens[1])
         response.headers["X-Request-ID"] = request_id
+        if request.method == "HEAD" and not response.streaming:
+            # gunicorn drops the body, but logs a warning for each one.
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+            response.content = b""
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
         return response

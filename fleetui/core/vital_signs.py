@@ -23,8 +23,9 @@ import fleetui
 from fleetui.core import health
 from fleetui.core.ages import lasting
 from fleetui.core.crypto import key_id
+from fleetui.core.errors import StartError
 from fleetui.core.heartbeats import Sign
-from fleetui.core.keys import KEYS, key_folder
+from fleetui.core.keys import KEYS, key_folder, read_keys
 from fleetui.core.vitals import Glance, Line
 
 #: Leases and due times are compared across machines: past the first people should know, past the second work suffers.
@@ -156,6 +157,11 @@ def keys(glance: Glance) -> Iterator[Line]:
             mend = _("Put the file back from your backup before any process is restarted.")
             yield Line(f"keys:{name}", "trust", "bad", title, text, mend)
             continue
+        if not _still_holds(variable):
+            text = _("The key file %(path)s no longer gives the key that FleetUI runs with.") % {"path": path}
+            mend = _("Put the file back from your backup before any process is restarted.")
+            yield Line(f"keys:{name}:other", "trust", "bad", title, text, mend)
+            continue
         places.append(str(path))
         if mode & READ_BY_OTHERS and path.parent == key_folder(settings.DATA_DIR):
             text = _("The key file %(path)s is open to other users of this machine.") % {"path": path}
@@ -163,6 +169,16 @@ def keys(glance: Glance) -> Iterator[Line]:
     if len(places) == len(KEYS):
         text = _("All four keys are there.")
         yield Line("keys", "trust", "ok", title, text)
+
+
+def _still_holds(variable: str) -> bool:
+    """While keys are rotated a file holds others too, but never without the one that was newest at our start."""
+    ours = getattr(settings, variable.removeprefix("FLEETUI_"))
+    newest = ours if isinstance(ours, str) else next(iter(ours), "")
+    try:
+        return newest in read_keys(variable, settings.DATA_DIR)
+    except StartError:
+        return False
 
 
 def keys_beside_database(glance: Glance) -> Iterator[Line]:

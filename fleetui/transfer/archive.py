@@ -17,6 +17,8 @@ from fleetui.transfer.errors import TransferRefused
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+#: Of `manage.py backup`, to tell the two apart.
+OF_A_BACKUP = "backup.json"
 ANCHORS = "audit-anchor.jsonl"
 KEYS = "keys.json"
 _READ_BYTES = 1024 * 1024
@@ -157,6 +159,11 @@ def opened(path: Path) -> Iterator[Reader]:
     """An archive to read; a damaged one is refused wherever the damage shows."""
     try:
         with zipfile.ZipFile(path) as pack:
+            names = pack.namelist()
+            if MANIFEST not in names:
+                if OF_A_BACKUP in names:
+                    raise TransferRefused(f"{path} is a backup of FleetUI.", mend="Use `manage.py restore`.")
+                raise TransferRefused(f"{path} is no archive of `manage.py export`.", mend=_ANOTHER)
             yield Reader(pack, Manifest.read(pack.read(MANIFEST)))
     except FileNotFoundError as error:
         raise TransferRefused(f"There is no file {path}.") from error

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from fleetui.transfer.archive import MANIFEST as OF_AN_EXPORT
-from fleetui.transfer.archive import KeysNeeded
+from fleetui.transfer.archive import OF_A_BACKUP, KeysNeeded
 from fleetui.transfer.errors import TransferRefused
 
 FORMAT = 1
-MANIFEST = "backup.json"
+MANIFEST = OF_A_BACKUP
 ANCHORS = "audit-anchor.jsonl"
 #: database -> the file that holds it.
 DATABASES = {"sqlite": "db.sqlite3", "postgresql": "database.pgdump"}

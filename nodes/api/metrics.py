@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from time import perf_counter
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, Value
 from django.db.models.functions import Coalesce
@@ -27,6 +26,7 @@ from fleetui.audit.verify import VERIFY_JOB
 from fleetui.core import clock, heartbeats
 from fleetui.core.api.actions import Action
 from fleetui.core.api.views import ApiView
+from fleetui.core.remembered import remembered
 from fleetui.core.vital_signs import queues
 from nodes.models import Certificate, HostKey, Sample
 from nodes.models.history import RESOLUTIONS_S
@@ -210,11 +210,7 @@ class Metrics(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         principal: Principal = self.principal
-        key = _cache_key(principal)
-        body = cache.get(key)
-        if body is None:
-            body = scrape(principal)
-            cache.set(key, body, CACHED_S)
+        body = remembered(_cache_key(principal), CACHED_S, lambda: scrape(principal))
         return HttpResponse(body, content_type=CONTENT_TYPE_LATEST)
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -21,6 +20,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
+from fleetui.core.remembered import remembered
 from fleetui.core.text import clean
 from fleetui.core.words import any_of
 from nodes.models import HostKey, KnownDistinct, Node
@@ -80,11 +80,8 @@ def count_duplicates(principal: Principal) -> int:
     where = principal.where("nodes.read")
     key = "everywhere" if where.everywhere else ",".join(sorted(str(pk) for pk in where.pools))
     key = f"duplicates:{uuid.uuid5(uuid.NAMESPACE_URL, key)}"
-    count: int | None = cache.get(key)
-    if count is None:
-        count = sum(rows.count() for rows in (_machines(principal), _keys(principal), _addresses(principal)))
-        cache.set(key, count, COUNT_FOR_S)
-    return count
+    shared = (_machines(principal), _keys(principal), _addresses(principal))
+    return remembered(key, COUNT_FOR_S, lambda: sum(rows.count() for rows in shared))
 
 
 def _visible(principal: Principal) -> QuerySet[Any]:

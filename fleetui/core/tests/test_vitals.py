@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fleetui.audit.tasks import anchor
 from fleetui.audit.verify import Verdict
@@ -136,6 +138,29 @@ def test_a_key_file_that_is_gone_or_open(admin: Client, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
+    ("held", "level"),
+    [
+        ("22" * 32, "ok"),
+        # While keys are rotated: the new one first, the old one below until all processes know it.
+        (f"{'55' * 32}\n{'22' * 32}\n", "ok"),
+        ("55" * 32, "bad"),
+        ("", "bad"),
+        ("no key", "bad"),
+    ],
+)
+def test_a_key_file_with_another_content(
+    admin: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, held: str, level: str
+) -> None:
+    make_running()
+    file = tmp_path / "encryption_keys"
+    file.write_text(held)
+    monkeypatch.delenv("FLEETUI_ENCRYPTION_KEYS")
+    monkeypatch.setenv("FLEETUI_ENCRYPTION_KEYS_FILE", str(file))
+    assert wrong() == ({"keys:encryption_keys:other"} if level == "bad" else set())
+    assert ("no longer gives the key" in banner_texts(admin)) is (level == "bad")
+
+
+@pytest.mark.parametrize(
     ("free", "total", "level"),
     [
         (100 * GIB, 1000 * GIB, "ok"),
@@ -215,6 +240,35 @@ def test_broker_cache_and_database_that_fail(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("fleetui.core.vital_signs.cache.set", away)
     assert wrong() == {"broker", "cache", "migrations"}
     assert "connection refused" in line("broker").text
+
+
+@pytest.fixture
+def cache_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise RedisConnectionError("connection refused")
+
+    for name in ("get", "set", "add", "incr"):
+        monkeypatch.setattr(LocMemCache, name, away)
+
+
+@pytest.mark.usefixtures("cache_away")
+def test_without_its_cache_fleetui_still_says_what_is_wrong(admin: Client) -> None:
+    make_running()
+    for path in ("/settings/health/", "/", "/nodes/"):
+        assert admin.get(path).status_code == 200, path
+    assert "connection refused" in admin.get("/settings/health/").content.decode()
+    bearer = {"Authorization": f"Bearer {make_token(make_user('watcher', 'admin'), 'read')}"}
+    answer = Client().get("/api/v1/health/", headers=bearer)
+    assert answer.status_code == 200
+    assert {row["key"] for row in answer.json()["lines"] if row["level"] == "bad"} == {"cache"}
+    assert "fleetui_build_info" in Client().get("/metrics", headers=bearer).content.decode()
+
+
+@pytest.mark.usefixtures("cache_away")
+def test_without_its_cache_nobody_tries_tokens() -> None:
+    bearer = {"Authorization": "Bearer fleetui_no_no"}
+    answer = Client(raise_request_exception=False).get("/api/v1/health/", headers=bearer)
+    assert answer.status_code == 503
 
 
 def test_a_banner_costs_one_look_however_many_processes(admin: Client) -> None:

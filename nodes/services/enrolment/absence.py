@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.log import Entry, append
+from fleetui.core.remembered import remembered
 from nodes.models import HostKey, Node, Pool, TimelineEvent
 from nodes.services.lifecycle import ABSENT, lifecycle_columns
 from nodes.services.polling.due import JITTER, back_off_s
@@ -64,11 +64,7 @@ def retire_absent(now: datetime) -> int:
 
 def holds(now: datetime) -> list[Hold]:
     """The pools that are held now, looked at no more than every 30 seconds in each process: pages ask at every request."""
-    found: list[Hold] | None = cache.get("enrolment-holds")
-    if found is None:
-        found = _holds_now(now)
-        cache.set("enrolment-holds", found, HOLDS_FOR_S)
-    return found
+    return remembered("enrolment-holds", HOLDS_FOR_S, lambda: _holds_now(now))
 
 
 def _holds_now(now: datetime) -> list[Hold]:
