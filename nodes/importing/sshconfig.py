@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from nodes.importing.rows import CLOSE_IT, N_, OPEN_QUOTE, SPLIT, Inventory, Note, Problem, Refused, Row
 
@@ -16,6 +16,7 @@ _TOKEN = re.compile(r"%([%h])")
 _READ = ("hostname", "port", "proxyjump")
 MAX_BLOCKS = 20_000
 MAX_PATTERN_CHECKS = 5_000_000
+MAX_PATTERNS = 10_000
 MATCH_LEFT_OUT = N_("Line %(line)s: this Match block depends on more than the host, so its settings are left out.")
 
 
@@ -28,18 +29,25 @@ class _Block:
     settings: dict[str, str] = field(default_factory=dict)
     evaluable: bool = True
 
-    @property
-    def names(self) -> list[str]:
-        """The nodes that a Host line names."""
+    @cached_property
+    def names(self) -> dict[str, None]:
+        """The nodes that a Host line names, in its order."""
         if len(self.conditions) != 1 or self.conditions[0][0] != "name":
-            return []
-        return [word for word in self.conditions[0][1] if word and not set(word) & set("*?!")]
+            return {}
+        return dict.fromkeys(word for word in self.conditions[0][1] if word and not _is_pattern(word))
+
+    @cached_property
+    def plain(self) -> bool:
+        """A Host line of names alone: whom it is about is looked up, however many it names."""
+        return bool(self.names) and not any(map(_is_pattern, self.conditions[0][1]))
 
     @property
-    def plain(self) -> bool:
-        return bool(self.names) and len(self.names) == len(self.conditions[0][1])
+    def words(self) -> list[str]:
+        return [word for _what, words in self.conditions for word in words]
 
     def applies(self, name: str, host: str) -> bool:
+        if self.plain:
+            return name in self.names
         return all(_matches(words, host if what == "host" else name) for what, words in self.conditions)
 
 
@@ -102,7 +110,8 @@ def _inventory(blocks: list[_Block]) -> Inventory:
             if block.plain:
                 exact.setdefault(name, []).append(index)
     wild = [index for index, block in enumerate(blocks) if not block.plain]
-    if len(wild) * len(names) > MAX_PATTERN_CHECKS:
+    words = [word for index in wild for word in blocks[index].words]
+    if len(words) * len(names) > MAX_PATTERN_CHECKS or sum(map(_is_pattern, words)) > MAX_PATTERNS:
         raise Refused(N_("The file has too many patterns for so many hosts."), SPLIT)
     for name, line in names.items():
         inventory.add(_row(name, line, [blocks[index] for index in sorted({*exact.get(name, ()), *wild})]))
@@ -124,7 +133,11 @@ def _words(value: str, number: int) -> list[str]:
     return words
 
 
-@lru_cache(maxsize=4096)
+def _is_pattern(word: str) -> bool:
+    return not set(word).isdisjoint("*?!")
+
+
+@lru_cache(maxsize=MAX_PATTERNS)
 def _pattern(text: str) -> re.Pattern[str]:
     """Only * and ? mean something; brackets do not."""
     return re.compile(re.sub(r"\\([*?])", lambda one: ".*" if one[1] == "*" else ".", re.escape(text)), re.DOTALL)
@@ -133,7 +146,12 @@ def _pattern(text: str) -> re.Pattern[str]:
 def _matches(words: list[str], name: str) -> bool:
     if any(word.startswith("!") and _pattern(word[1:]).fullmatch(name) for word in words):
         return False
-    return any(_pattern(word).fullmatch(name) for word in words if word and not word.startswith("!"))
+    # A name needs no pattern made of it, and one line may hold thousands.
+    return any(
+        _pattern(word).fullmatch(name) if _is_pattern(word) else word == name
+        for word in words
+        if word and not word.startswith("!")
+    )
 
 
 def _row(name: str, line: int, blocks: list[_Block]) -> Row:

@@ -330,3 +330,32 @@ def test_any_text_is_read_or_refused(text: str, source: str) -> None:
     with suppress(importing.Refused):
         for row in importing.read(text, source).rows:
             assert isinstance(row.name, str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Host " + " ".join(f"h{number}" for number in range(20_000)) + "\n  Port 2200\n",
+        "".join(f"Host h{number}\n  Port 2200\n" for number in range(10_000)),
+    ],
+    ids=["one line names them all", "a block each"],
+)
+def test_many_names_of_an_ssh_configuration_are_read_in_seconds(text: str) -> None:
+    """Each name was compared with all names of its line: 20,000 of them held a thread of the web process for an hour."""
+    started = time.process_time()
+    found = importing.read(text, "ssh-config")
+    assert {row.port for row in found.rows} == {2200}
+    assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " ".join(f"h{number}" for number in range(3_000)) + " x*",
+        " ".join(f"h{number}*" for number in range(10_001)) + " a",
+    ],
+    ids=["names beside a pattern", "patterns"],
+)
+def test_patterns_that_would_take_minutes_are_refused(line: str) -> None:
+    with pytest.raises(importing.Refused, match="too many patterns"):
+        importing.read(f"Host {line}\n  Port 2200\n", "ssh-config")
