@@ -130,6 +130,25 @@ def test_a_node_of_another_name_is_not(lab: Lab) -> None:
     assert Api(owner).get("nodes/web-2/host-certificate/").status_code == 404
 
 
+def test_a_key_that_was_offered_goes_when_the_certificate_does_not_hold(lab: Lab) -> None:
+    """Offered while the pool had no authority, it stayed on the page beside "host certificate not trusted"."""
+    other = lab.add("web-2")
+    authorities = lab.pool.host_ca_keys
+    Pool.objects.update(host_ca_keys="")
+    lab.poll()
+    assert HostKey.objects.filter(node=other, state="offered").count() == 1
+    Pool.objects.update(host_ca_keys=authorities)
+    lab.poll()
+    other.refresh_from_db()
+    assert other.last_error_kind == "bad_host_certificate"
+    assert not HostKey.objects.filter(node=other, state="offered").exists()
+    page = signed_in(make_user("owner", "admin")).get(reverse("nodes:detail", args=["web-2"]), {"tab": "host-key"})
+    assert "trusted by its host certificate" not in page.content.decode()
+    Pool.objects.update(host_ca_keys="")
+    lab.poll()
+    assert HostKey.objects.filter(node=other, state="offered").count() == 1
+
+
 def test_a_pinned_key_stays_the_rule_until_it_is_forgotten(lab: Lab) -> None:
     other = ssh.HostKey.parse(LINE)
     HostKey.objects.create(

@@ -17,6 +17,7 @@ from django.db import transaction
 from fleetui.audit.chain import canonical
 from fleetui.notify.outbox import Told, tell
 from nodes.axes import Contact, StoredAxis, carry, compute
+from nodes.hosts.errors import BadHostCertificate
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
 from nodes.services.containers import replace_containers
@@ -173,6 +174,7 @@ class _Batch:
         self.measurements: list[Measurement] = []
         self.stale: list[uuid.UUID] = []
         self.recovered: list[uuid.UUID] = []
+        self.uncertified: list[uuid.UUID] = []
         self.known: dict[int, dict[str, Any]] = {}
         self.measured: dict[uuid.UUID, dict[str, Any]] = {}
         self.certificates = SeenCertificates(now)
@@ -233,6 +235,8 @@ class _Batch:
         node.failures += 1
         node.failing_since = node.failing_since or self.now
         node.last_error_kind, node.last_error_params = error.kind, error.params
+        if error.kind == BadHostCertificate.kind:
+            self.uncertified.append(node.pk)
         self._axes(node, self.known.get(node.facts_id or 0), self.measured.get(node.pk))
         # A machine that boots is looked for at every interval: how long it takes says nothing of it.
         interval, is_coming = interval_s(node), node.pk in self.coming
@@ -358,9 +362,10 @@ class _Batch:
             ],
         )
         Node.objects.filter(pk__in=self.stale).update(poll_lease=None, poll_lease_until=None)
-        if self.recovered:
-            # The pinned key answered, so what another one offered meanwhile is not to be accepted any more.
-            offers = HostKey.objects.filter(node__in=self.recovered, state="offered")
+        if over := [*self.recovered, *self.uncertified]:
+            # The pinned key answered, so what another one offered meanwhile is not to be accepted any more; nor is the
+            # plain key of a host whose certificate does not hold, which would be an easy way round that check.
+            offers = HostKey.objects.filter(node__in=over, state="offered")
             offers.update(state="replaced", decided_at=self.now)
         for seconds, ids in self.quiet.items():
             Node.objects.filter(pk__in=ids).update(
