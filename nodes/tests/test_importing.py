@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from fleetui.access.principals import SYSTEM
+from fleetui.access.principals import EVERYWHERE, NOWHERE, SYSTEM, Principal, Reach
 from fleetui.audit.models import AuditEvent
 from fleetui.audit.verify import verify
 from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
@@ -231,6 +231,33 @@ def test_rights_are_those_on_the_pools(cast: Cast) -> None:
     assert Node.objects.get(name="a").pool == cast.web
     with pytest.raises(NotAllowed):
         planned("name\na\n", principal(cast.viewer))
+
+
+@pytest.mark.parametrize(
+    ("text", "known_hosts", "lost"),
+    [
+        ("name,address\nn1,10.0.0.1\n", "", "nodes.write"),
+        ("name,label:rack\nedge-1,r2\n", "", "nodes.write"),
+        ("name,pool\nedge-1,web\n", "", "nodes.write"),
+        ("name,address,pool\nn1,10.0.0.1,web\n", f"10.0.0.1 {KEY}\n", "nodes.accept_key"),
+    ],
+    ids=["a node without a pool", "a label in another pool", "out of another pool", "a host key"],
+)
+def test_rights_that_were_lost_since_the_preview_are_missed(db: None, text: str, known_hosts: str, lost: str) -> None:
+    """Only the pools that rows named were asked about: the rest of an old plan was done without the right to it."""
+    web = make_pool("web")
+    make_node("edge-1", pool=make_pool("edge"), address="10.0.0.9")
+    kept = dict.fromkeys(("nodes.read", "nodes.write", "nodes.accept_key"), EVERYWHERE)
+    before = Principal(kind="user", name="nok", reach=dict(kept))
+    options = Options(groups="nothing", update=True)
+    plan = importing.make_plan(text=text, known_hosts=known_hosts, options=options, actor=before, now=NOW)
+    assert plan.counts["refuse"] == 0
+    kept[lost] = Reach(pools=frozenset({web.pk})) if lost == "nodes.write" else NOWHERE
+    after = Principal(kind="user", name="nok", reach=kept)
+    with pytest.raises(NotAllowed):
+        importing.start(plan=plan, actor=after, now=NOW)
+    assert ImportPlan.objects.get().state == "planned"
+    importing.start(plan=plan, actor=before, now=NOW)
 
 
 def test_a_script_is_told_its_own_fields(cast: Cast) -> None:

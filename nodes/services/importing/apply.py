@@ -35,17 +35,36 @@ def start(*, plan: ImportPlan, actor: Principal, now: datetime) -> None:
     """Hand a plan to the workers. The rights are those at this moment."""
     if plan.owner != str(actor):
         require(actor, "settings.write")
-    wanted = plan.rows.filter(outcome__in=["add", "change"])
-    names = {str(name) for name in wanted.values_list("values__pool", flat=True) if name}
-    pools = {pool.name: pool for pool in Pool.objects.filter(name__in=names)}
-    if names - set(pools):
-        require(actor, "pools.write")
-    for pool in pools.values():
-        require_on(actor, "nodes.write", pool)
+    _require_rights(plan, actor)
     moved = ImportPlan.objects.filter(pk=plan.pk, state="planned").update(state="applying", lease_until=now + LEASE)
     if not moved:
         raise Conflict(gettext("This import was started or discarded already."), mend=gettext("Look at its page."))
     plan.state = "applying"
+
+
+def _require_rights(plan: ImportPlan, actor: Principal) -> None:
+    """What the preview asked for each row, asked again: a plan lies for days, and roles change meanwhile."""
+    wanted = list(plan.rows.filter(outcome__in=["add", "change"]).values_list("name", "outcome", "values"))
+    names = {values["pool"] for _name, _outcome, values in wanted if values.get("pool")}
+    pools = {pool.name: pool for pool in Pool.objects.filter(name__in=names)}
+    if names - set(pools):
+        require(actor, "pools.write")
+    changing = [name for name, outcome, _values in wanted if outcome == "change"]
+    current: dict[str, Pool | None] = {}
+    for place in range(0, len(changing), 1000):
+        nodes = Node.objects.filter(name__in=changing[place : place + 1000]).select_related("pool")
+        current.update((node.name, node.pool) for node in nodes.only("name", "pool"))
+    needed: dict[tuple[str, Any], Pool | None] = {}
+    for name, outcome, values in wanted:
+        pool = pools.get(values["pool"] or "") if "pool" in values else current.get(name)
+        asked = [("nodes.write", pool)]
+        if outcome == "change":
+            asked.append(("nodes.write", current.get(name)))
+        if values.get("host_key"):
+            asked.append(("nodes.accept_key", pool))
+        needed.update(((permission, one and one.pk), one) for permission, one in asked)
+    for (permission, _pk), one in needed.items():
+        require_on(actor, permission, one)
 
 
 def discard(*, plan: ImportPlan) -> None:
