@@ -104,7 +104,10 @@ def test_what_the_document_does_not_say_stays() -> None:
 def test_pools_are_made_when_asked() -> None:
     text = "name,pool\na,fresh\n"
     assert outcomes(planned(text)) == {"a": "refuse"}
-    applied(planned(text, create_pools=True))
+    plan = planned(text + "b,also\nc,\n", create_pools=True)
+    assert plan.options["notes"] == ["2 pools are made: also, fresh."]
+    applied(plan)
+    assert planned(text).options["notes"] == []
     assert Pool.objects.get(name="fresh").nodes.count() == 1
 
 

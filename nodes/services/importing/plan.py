@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from fleetui.access.principals import Principal, require
 from fleetui.core.errors import InvalidInput
@@ -112,11 +112,22 @@ def make_plan(
             # The user whom the chosen credential signs in needs no word.
             if chosen is None or note.params.get("users") != chosen.username
         ]
+        + _new_pools(made, known)
     }
     with transaction.atomic():
         plan.save(force_insert=True)
         ImportRow.objects.bulk_create(made, batch_size=500)
     return plan
+
+
+def _new_pools(made: list[ImportRow], known: _Known) -> list[str]:
+    """A sentence on the pools that are made along the way: a misspelt name would be one of them."""
+    names = sorted({str(row.values["pool"]) for row in made if row.values.get("pool")} - set(known.pools))
+    if not names:
+        return []
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    said = ngettext("%(count)s pool is made: %(names)s.", "%(count)s pools are made: %(names)s.", len(names))
+    return [said % {"count": len(names), "names": shown}]
 
 
 def _known(found: list[importing.Row], actor: Principal) -> _Known:
