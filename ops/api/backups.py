@@ -30,7 +30,8 @@ from fleetui.core.errors import InvalidInput
 from nodes.models import Node, Pool
 from ops import wording
 from ops.api import shapes
-from ops.api.operations import KEY, requested
+from ops.api.keys import KEY, asked_key
+from ops.api.operations import requested
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget
 from ops.services.backups import policies
 from ops.services.backups.drills import request_drill
@@ -323,7 +324,7 @@ class PolicyRuns(_Policies):
             request_backup(
                 policy=self.policy(policy_id),
                 reason=values["reason"],
-                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                idempotency_key=asked_key(request),
                 actor=self.principal,
                 now=clock.now(),
             )
@@ -354,7 +355,7 @@ class PolicyDrills(_Policies):
             request_drill(
                 policy=self.policy(policy_id),
                 reason=values["reason"],
-                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                idempotency_key=asked_key(request),
                 actor=self.principal,
                 now=clock.now(),
             )

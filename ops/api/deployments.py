@@ -32,7 +32,8 @@ from fleetui.core.api.views import Listing
 from ops import wording
 from ops.api import shapes
 from ops.api.clusters import OfCluster
-from ops.api.operations import KEY, requested
+from ops.api.keys import KEY, asked_key
+from ops.api.operations import requested
 from ops.filters import ClusterDeploymentFilter
 from ops.models import ClusterDeployment
 from ops.services.clusters.deployments import (
@@ -115,7 +116,7 @@ class _Change(OfCluster):
                 for one in plan.checks
             ]
             return Response({"target": plan.document["target"], "checks": checks})
-        key = request.headers.get("Idempotency-Key", "")
+        key = asked_key(request)
         told = {"reason": reason, "idempotency_key": key, "actor": self.principal, "now": clock.now()}
         return requested(request_change(row=row, kind=kind, params=values, **told))
 

@@ -24,7 +24,8 @@ from fleetui.core.api.shapes import (
 from fleetui.core.api.views import Listing
 from ops.api import shapes
 from ops.api.clusters import OfCluster
-from ops.api.operations import KEY, requested
+from ops.api.keys import KEY, asked_key
+from ops.api.operations import requested
 from ops.filters import ClusterCertificateFilter
 from ops.models import ClusterCertificate
 from ops.services.clusters.deployments import may_see
@@ -99,6 +100,6 @@ class IssuedRenew(OfCluster):
     def post(self, request: Request, name: str, namespace: str, certificate: str) -> Response:
         row = certificate_at(self.principal, self.cluster(name), namespace, certificate)
         values = read_body(RenewBody, request)
-        reason, key = values.pop("reason"), request.headers.get("Idempotency-Key", "")
+        reason, key = values.pop("reason"), asked_key(request)
         told = {"reason": reason, "idempotency_key": key, "actor": self.principal, "now": clock.now()}
         return requested(request_renewal(row=row, params={k: v for k, v in values.items() if v}, **told))

@@ -23,6 +23,7 @@ from fleetui.core.errors import InvalidInput, NotFound
 from nodes.models import Node
 from ops import actions
 from ops.api import shapes
+from ops.api.keys import KEY, asked_key
 from ops.filters import OperationFilter
 from ops.models import LogLine, Operation
 from ops.services import control
@@ -45,7 +46,6 @@ LOG_AT_ONCE = 1000
 LONGEST_WAIT_S = 60.0
 LOOK_EVERY_S = 0.5
 _GOING = sorted(ACTIVE - {State.NEEDS_ATTENTION})
-KEY = Param("Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeat with the same key makes nothing new.")
 
 
 class FilterText(Text):
@@ -148,7 +148,7 @@ class OperationList(ApiView):
             params=params,
             reason=values["reason"],
             selector=values.get("selector"),
-            idempotency_key=request.headers.get("Idempotency-Key", ""),
+            idempotency_key=asked_key(request),
             deadline=values.get("deadline"),
             approve_by=values.get("approve_by"),
             max_attempts=values.get("max_attempts"),
@@ -350,7 +350,7 @@ class OperationRetry(_Word):
 
     def post(self, request: Request, operation_id: uuid.UUID) -> Response:
         operation, reason = self.decided(request, operation_id)
-        key = request.headers.get("Idempotency-Key", "")
+        key = asked_key(request)
         return requested(
             control.retry(
                 operations=[operation], actor=self.principal, now=clock.now(), reason=reason, idempotency_key=key

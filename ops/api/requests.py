@@ -16,7 +16,8 @@ from fleetui.core.api.bodies import read_body
 from fleetui.core.api.views import ApiView
 from fleetui.core.errors import NotFound
 from ops.api import shapes
-from ops.api.operations import KEY, WordBody, requested
+from ops.api.keys import KEY, asked_key
+from ops.api.operations import WordBody, requested
 from ops.models import Operation, OperationRequest
 from ops.querysets import OperationQuerySet
 from ops.services import control
@@ -110,7 +111,7 @@ class OperationBulkRetry(OneRequest):
     def post(self, request: Request, request_id: uuid.UUID) -> Response:
         reason = read_body(WordBody, request)["reason"]
         failed = list(self.operations(request_id).to_retry())
-        key = request.headers.get("Idempotency-Key", "")
+        key = asked_key(request)
         return requested(
             control.retry(operations=failed, actor=self.principal, now=clock.now(), reason=reason, idempotency_key=key)
         )

@@ -80,6 +80,17 @@ def test_a_repeat_with_the_same_key_answers_the_same(owner: Api, node: Node) -> 
     assert Operation.objects.count() == 1
 
 
+def test_a_key_that_is_too_long_is_refused_and_not_cut_off(owner: Api, node: Node) -> None:
+    body, longest = {"kind": "reboot", "nodes": ["web-1"]}, "k" * 200
+    problem = owner.post("", body, status=400, **{"idempotency-key": longest + "1"})
+    assert (problem["field"], "200" in problem["mend"]) == ("Idempotency-Key", True)
+    assert not Operation.objects.exists()
+    one = owner.post("", body, status=201, **{"idempotency-key": longest})["operations"][0]["id"]
+    for address in (f"{one}/retry/", f"bulk/{Operation.objects.get().request_id}/retry/"):
+        again = owner.post(address, {}, status=400, **{"idempotency-key": longest + "1"})
+        assert again["field"] == "Idempotency-Key"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
