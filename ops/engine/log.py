@@ -22,8 +22,10 @@ _MASK = "********"
 _SECRETS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"\bfleetui_[A-Za-z0-9_]{8,}"),
+    # Also as keys of JSON, where a quote stands between name and colon, and with what follows in AWS_SECRET_ACCESS_KEY.
     re.compile(
-        r"(?i)((?:password|passwd|secret|token|api[_-]?key|client[_-]?secret)\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"
+        r"(?i)((?:password|passwd|passphrase|secret|token|(?:api|(?:secret[_-]?)?access|private)[_-]?key)[\"']?\s*[=:]\s*)"
+        r"(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S+)"
     ),
     # A scheme of bounded length: a long word would be read to its end from each of its letters.
     re.compile(r"(?i)([a-z][a-z0-9+.-]{0,30}://[^/\s:@]+:)[^@\s/]+(@)"),

@@ -117,6 +117,10 @@ SECRET = "s3cr3t-value-0123456789"
         f"DB_PASSWORD: '{SECRET}'",
         f'client_secret = "{SECRET}"',
         f"api-key={SECRET}",
+        f"passphrase={SECRET}",
+        f"AWS_SECRET_ACCESS_KEY={SECRET}",
+        f'{{"user": "robot", "password": "{SECRET}", "port": 5432}}',
+        f'{{"token":"quoted \\"{SECRET}\\""}}',
         f"pulling https://robot:{SECRET}@registry.example/v2/",
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\nafter",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}",
@@ -136,6 +140,11 @@ def test_secrets_are_masked_in_output_and_in_parameters(operation: Operation, te
 def test_what_is_no_secret_stays() -> None:
     text = "Staging deployment... done\nUpgraded: token-bucket 1.2 -> 1.3, pass 3 of 4\nssh://host.example/path"
     assert masked(text) == text
+
+
+def test_what_stands_beside_a_secret_stays() -> None:
+    text = '{"user": "robot", "password": "x", "access_key": "y", "port": 5432}'
+    assert masked(text) == '{"user": "robot", "password": ********, "access_key": ********, "port": 5432}'
 
 
 def test_a_reader_goes_on_at_any_place(operation: Operation) -> None:
