@@ -21,11 +21,11 @@ CHANGES_TOLD = 20
 
 def read_now(ctx: Context) -> Outcome:
     """Read and store. What was stored before is written down first, so that a repeat tells the same changes."""
-    if "facts_before" not in ctx.memory:
-        return Wait(ctx.now, "reads", memory={"facts_before": ctx.inventory.known()})
+    if "known_before" not in ctx.memory:
+        return Wait(ctx.now, "reads", memory={"known_before": ctx.inventory.known()})
     if not ctx.inventory.take_in(ctx.host.read):
         return Wait(ctx.now + LOOK_AGAIN, "poll_ends")
-    found = ctx.inventory.changes(ctx.memory["facts_before"])
+    found = ctx.inventory.changes(ctx.memory["known_before"])
     told = [{"kind": kind, "params": dict(params)} for kind, params in found[:CHANGES_TOLD]]
     return Done("refreshed", {"changes": told, "count": len(found)}, finish=True)
 

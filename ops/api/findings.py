@@ -85,7 +85,7 @@ class OperationFindings(OneOperation):
                     }
                     for one in memory.get("health") or ()
                 ],
-                "facts_before": memory.get("facts_before"),
+                "facts_before": before if isinstance(before := memory.get("facts_before"), dict) else None,
                 "facts_after": memory.get("facts_after"),
                 "packages": package_counts(operation) or None,
                 "attachments": [_kept(row) for row in attachments_of(operation)],

@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 TIDY_STEP = Step(TIDY, tidy)
 #: The driver of a host that was never read.
 UNKNOWN = "unknown"
+#: The first step of whatever changes something: it only looks.
+PREFLIGHT = "preflight"
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
 LOOK_FOR_CANCEL_S = 1.0
@@ -113,20 +115,25 @@ def _turned(row: Operation, node: Node, now: datetime) -> Outcome | None:
         return _ends(State.VOID, "void", {})
     if row.cancel_requested_at is not None:
         asked = {"by": row.cancel_requested_by, "reason": row.cancel_reason}
-        return _ends(State.CANCELLED, "cancelled", {**asked, **_so_far(row.memory)})
+        return _ends(State.CANCELLED, "cancelled", {**asked, **_so_far(row)})
     if now >= row.deadline:
         why = {"waited_for": row.wait_reason, **row.wait_params}
-        return _ends(State.TIMED_OUT, "deadline", {**why, **_so_far(row.memory)})
+        return _ends(State.TIMED_OUT, "deadline", {**why, **_so_far(row)})
     return None
 
 
-def _so_far(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """What an end in the middle leaves: the version that the host restarted into, and what is about to be taken back."""
+def _so_far(row: Operation) -> dict[str, Any]:
+    """What an end in the middle leaves: the version that the host restarted into, and what is about to be taken back.
+
+    The look before anything changes has changed nothing, whatever kind it belongs to.
+    """
+    memory: Mapping[str, Any] = row.memory
     runs = str((memory.get("after") or {}).get("version") or "")
     # Our units are no matter of its reader, and of a cordon the log says when it is gone.
     stays = ("units", "cordon", "staged", "order") if runs else ("units", "cordon")
     left = [name for name in serious(memory) if name not in stays]
-    return {"runs": runs, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or "")}
+    untouched = {"untouched": True} if row.step == PREFLIGHT else {}
+    return {"runs": runs, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or ""), **untouched}
 
 
 def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:

@@ -40,8 +40,9 @@ def packages_of(operation: Operation, *, change: str = "", name: str = "") -> Se
 
 def facts_rows(memory: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The facts before and after as rows: a code, both values, and whether they differ. Lists are texts."""
-    before, after = memory.get("facts_before") or {}, memory.get("facts_after") or {}
-    if not before:
+    before, after = memory.get("facts_before"), memory.get("facts_after") or {}
+    # Refreshes of before kept the number of the stored facts under this name.
+    if not before or not isinstance(before, Mapping):
         return []
     rows = [_row(name, before.get(name), after.get(name), bool(after)) for name in _PLAIN]
     disks = sorted({*before.get("disks", {}), *after.get("disks", {})})

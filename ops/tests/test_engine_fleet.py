@@ -173,6 +173,7 @@ def test_a_cancel_ends_a_long_read_and_is_told_at_once(world: World) -> None:
     # Had the read gone on to its end, the step would be done, and the next one due.
     asked.refresh_from_db()
     assert (asked.state, asked.result, asked.result_params["reason"]) == ("cancelled", "cancelled", "enough")
+    assert result_sentence(asked.result, asked.result_params) == "Cancelled by FleetUI: enough. Nothing was changed."
 
 
 def _cancel_alone(pk: uuid.UUID) -> None:

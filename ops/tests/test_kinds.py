@@ -68,6 +68,9 @@ def test_a_refresh_stores_what_it_read_and_says_what_changed(runs: Any) -> None:
     assert node.staged is not None
     assert node.staged["version"] == version
     assert node.poll_lease is None
+    page = signed_in(make_user("reader", "admin"))
+    assert page.get(f"/operations/{done.pk}/").status_code == 200
+    assert page.get(f"/api/v1/operations/{done.pk}/findings/").json()["facts_before"] is None
 
 
 def test_a_refresh_of_what_is_as_before_says_so_and_takes_no_exclusive_place(runs: Any) -> None:

@@ -22,23 +22,33 @@ UNHEALTHY = {
         (
             "cancelled",
             {"by": "user:anna", "reason": "CHG-204.", "untouched": True},
-            "Cancelled by user:anna: CHG-204. Nothing was changed.",
+            "Cancelled by anna: CHG-204. Nothing was changed.",
         ),
         (
             "cancelled",
             {"by": "user:anna", "reason": "", "runs": "", "taken_back": ["staged", "hold"]},
-            "Cancelled by user:anna. Taken back: a staged deployment, the hold on the update agent.",
+            "Cancelled by anna. Taken back: a staged deployment, the hold on the update agent.",
         ),
         (
             "cancelled",
             {"by": "user:anna", "reason": "late", "runs": "45.1", "taken_back": ["hold"]},
-            "Cancelled by user:anna: late. The host had restarted already, and runs 45.1. "
+            "Cancelled by anna: late. The host had restarted already, and runs 45.1. "
             "Taken back: the hold on the update agent.",
+        ),
+        (
+            "cancelled",
+            {"by": "system:fleetui", "reason": "moved", "untouched": True},
+            "Cancelled by FleetUI: moved. Nothing was changed.",
+        ),
+        (
+            "rejected",
+            {"by": "token:anna/ci", "reason": ""},
+            "Rejected by anna/ci. Nothing was changed.",
         ),
         (
             "rejected",
             {"by": "user:anna", "reason": "not now"},
-            "Rejected by user:anna: not now. Nothing was changed.",
+            "Rejected by anna: not now. Nothing was changed.",
         ),
         (
             "deadline",

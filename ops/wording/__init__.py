@@ -95,6 +95,7 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         known["why"] = _sentences(known)
     if result in ("cancelled", "rejected"):
         known["reason"] = str(known.get("reason", "")).rstrip(".")
+        known["by"] = _who(known.get("by"))
     if result == "healthy" and not known.get("seconds"):
         known.pop("seconds", None)  # it was looked at once
     if result == "refreshed":
@@ -104,7 +105,7 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         before = str(known.get("before", ""))
         # What was asked of a person then is not asked any more.
         known["why"] = result_sentence(before, {**(known.get("known") or {}), "asks": None}) if before else "–"
-        known["by"] = str(known.get("by", "")).partition(":")[2] or known.get("by", "")
+        known["by"] = _who(known.get("by"))
         known["reason"] = str(known.get("reason", "")).rstrip(".")
         left = known.get("left") or []
         known |= {"what": _leftovers(left), "cordon_goes": "cordon" in left}
@@ -128,6 +129,12 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result not in RESULTS:
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
     return _joined(fill(RESULTS[result], known), *_so_now(known))
+
+
+def _who(actor: Any) -> str:
+    """Who acted, as pages name people: `anna`, `anna/ci` for a token of hers, and FleetUI itself."""
+    kind, _colon, name = str(actor or "").partition(":")
+    return "FleetUI" if kind == "system" else name or kind
 
 
 def _joined(first: str, *others: str) -> str:
