@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -61,6 +62,20 @@ def queries(page: Any, path: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         assert page.get(path).status_code == 200
     return len(captured)
+
+
+def test_pages_say_who_approved_and_until_when_others_may(node: Node) -> None:
+    until = clock.now() + timedelta(hours=1)
+    told = {"kind": "reboot", "requester": "user:anna", "approvals_needed": 2, "approve_by": until}
+    asked = OperationRequest.objects.create(**told)
+    asked.approvals.create(approver="user:ben", requester="user:anna", is_granted=True, at=clock.now())
+    (one,) = fill(node, asked, 1, state="awaiting_approval")
+    page = signed_in(make_user("owner", "admin"))
+    for path in (f"/operations/requests/{asked.pk}/", f"/operations/{one.pk}/"):
+        text = page.get(path).content.decode()
+        assert "ben approved" in text
+        assert "user:ben" not in text
+        assert until.strftime("%H:%M:%S") in text
 
 
 def test_lists_cost_the_same_for_one_and_for_five_hundred(node: Node, asked: OperationRequest) -> None:

@@ -23,7 +23,7 @@ from ops.services.replacing.confirming import STEP, may_all
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
 from ops.views.trail import trail
-from ops.views.words import differences, shown, time_word
+from ops.views.words import decisions_on, differences, shown, time_word
 
 LINES_AT_ONCE = 500
 #: htmx ends a poll on this status.
@@ -53,7 +53,8 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "is_final": operation.state in FINAL,
         "operation_id": str(operation.pk),
         "plan": _plan(operation),
-        "approvals": list(operation.request.approvals.all()),
+        "approvals": decisions_on(operation.request),
+        "expires_at": operation.request.approve_by if operation.state == State.AWAITING_APPROVAL else None,
         "siblings": operation.request.operations.count() - 1,
         "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
         **_rights(principal_of(request), operation),

@@ -19,7 +19,7 @@ from ops import wording
 from ops.models import Operation, OperationRequest
 from ops.services import threshold
 from ops.states import ACTIVE, FINAL, State
-from ops.views.words import LEVELS, shown
+from ops.views.words import LEVELS, decisions_on, shown
 
 PAGE_SIZE = 100
 
@@ -45,6 +45,9 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "asked": asked,
         "kind": wording.kind_word(asked.kind),
         "requester": asked.requester.partition(":")[2],
+        "approvals": (decisions := decisions_on(asked)),
+        "granted": sum(one["is_granted"] for one in decisions),
+        "expires_at": asked.approve_by if states[State.AWAITING_APPROVAL] else None,
         "total": total,
         "over": over,
         "is_final": over == total,

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from ops import wording
-from ops.models import Operation
+from ops.models import Operation, OperationRequest
 
 #: The level decides shape and colour, as for every state.
 LEVELS = {
@@ -58,6 +58,13 @@ def shown(operation: Operation) -> dict[str, Any]:
         # A row is drawn anew when anything of it changed.
         "revision": f"{operation.state}.{operation.step_number}.{operation.wait_reason}.{operation.log_seq}",
     }
+
+
+def decisions_on(request: OperationRequest) -> list[dict[str, Any]]:
+    """Who approved or rejected a request, named as on all pages; costs nothing where no approval is needed."""
+    if not request.approvals_needed:
+        return []
+    return [{"who": one.approver.partition(":")[2], "is_granted": one.is_granted} for one in request.approvals.all()]
 
 
 def time_word(seconds: float) -> str:
