@@ -150,10 +150,13 @@ def pruned(facts: Facts) -> Check:
 
 def unchanged_since(frozen: Mapping[str, Any], facts: Facts) -> Check:
     """What was frozen when the plan was made still holds."""
-    booted = booted_of(facts) or {}
-    before, now = text(frozen, "booted_checksum"), text(booted, "checksum")
+    booted = booted_of(facts)
+    before, now = text(frozen, "booted_checksum"), text(booted or {}, "checksum")
+    if before and booted is None:
+        # It was not read: that says nothing of a change.
+        return Check("booted_unknown", "block")
     if before and before != now:
-        params = {"before": text(frozen, "booted_version"), "now": text(booted, "version")}
+        params = {"before": text(frozen, "booted_version"), "now": text(booted or {}, "version")}
         return Check("changed_since_plan", "block", params)
     return Check("as_planned")
 

@@ -75,6 +75,9 @@ def run_fenced(
         seen["printed"] = (str(ctx.memory.get("printed", "")) + text)[-PRINTED_CHARS:]
     if found.state == "runs":
         return Wait(ctx.now + LOOK_AGAIN, waits, memory=seen)
+    if text.strip():
+        # What follows may take a slow host longer than a step has: then this would be copied into the log again and again.
+        return Wait(ctx.now, waits, memory=seen)
     if found.status and found.status not in command.unchanged_statuses:
         last = str(ctx.memory.get("last_said") or seen.get("last_said", ""))
         return Fail(fails, {"status": found.status, "said": seen.get("last_said") or last}, seen)

@@ -17,7 +17,7 @@ from ops.actions.hold import HOLD, HOLD_AGAIN, hold_commands
 from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.packages import keep_packages
 from ops.actions.ready import preflight
-from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, REBOOT
+from ops.actions.restart import AWAIT_BOOT, BACK_AWAIT_BOOT, BACK_REBOOT, BACK_SETTLE, REBOOT, SETTLE
 from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import Check, booted_of, is_same, key_of, named, rollback_of, staged_of
@@ -280,11 +280,13 @@ def with_restart(
         REBOOT,
         AWAIT_BOOT,
         HOLD_AGAIN,
+        SETTLE,
         Step("verify", verify),
         Step("soak", soak_or_go_back),
         Step("back_order", order_rollback),
         BACK_REBOOT,
         BACK_AWAIT_BOOT,
+        BACK_SETTLE,
         Step("back_verify", went_back),
     )
 
@@ -312,6 +314,7 @@ ROLLBACK = Action(
         REBOOT,
         AWAIT_BOOT,
         HOLD_AGAIN,
+        SETTLE,
         Step("verify", verify),
         SOAK,
     ),

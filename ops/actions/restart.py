@@ -40,7 +40,7 @@ def reboot(ctx: Context) -> Outcome:
 
 
 def await_boot(ctx: Context) -> Outcome:
-    """Wait for another boot id, then for systemd to settle."""
+    """Wait for another boot id. Its services may still be starting: the update agent among them is held before they are up."""
     asked_at = _moment(ctx.memory["reboot_at"])
     try:
         facts, _measured = ctx.host.look()
@@ -54,10 +54,7 @@ def await_boot(ctx: Context) -> Outcome:
         if ctx.now - asked_at > timedelta(minutes=3):
             return Fail("did_not_restart", {"minutes": 3}, {"busy": False})
         return Wait(ctx.now + timedelta(seconds=3), "goes_down")
-    document = facts.as_json()
-    booted = booted_of(document) or {}
-    if facts.health.system_state in _SETTLING and ctx.now - asked_at < ctx.return_within + SETTLE_WITHIN:
-        return Wait(ctx.now + timedelta(seconds=3), "settles", {"state": facts.health.system_state})
+    booted = booted_of(facts.as_json()) or {}
     seen: dict[str, Any] = {
         "boot_id": facts.boot.boot_id,
         "busy": False,
@@ -68,8 +65,32 @@ def await_boot(ctx: Context) -> Outcome:
         "cursors": {},
         "after": named(booted),
     }
-    ctx.log.note("booted", version=booted.get("version") or "", state=facts.health.system_state or "")
     return Done("booted", {"version": booted.get("version") or ""}, seen)
+
+
+def settle(ctx: Context) -> Outcome:
+    """Wait for systemd to have started everything: only then what booted is known for certain, and health can be told.
+
+    A host that restarts meanwhile is waited for again: so does one that gives up a version after some tries.
+    """
+    waited = ctx.now - _moment(ctx.memory["reboot_at"])
+    try:
+        facts, _measured = ctx.host.look()
+    except HostError as error:
+        if waited > ctx.return_within:
+            return _lost(ctx, error)
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+    booted = booted_of(facts.as_json()) or {}
+    state = facts.health.system_state or ""
+    may_wait = waited < ctx.return_within + SETTLE_WITHIN
+    if facts.boot.boot_id != ctx.boot_id:
+        if not may_wait:
+            return Fail("restarted_again", {"version": booted.get("version") or ""})
+        return Done("restarted", memory={"busy": True}, skip_to=ctx.step.replace("settle", "await_boot"))
+    if state in _SETTLING and may_wait:
+        return Wait(ctx.now + timedelta(seconds=3), "settles", {"state": state})
+    ctx.log.note("booted", version=booted.get("version") or "", state=state)
+    return Done("settled", {"state": state}, {"after": named(booted)})
 
 
 def _lost(ctx: Context, error: HostError) -> Fail:
@@ -84,4 +105,6 @@ def _moment(text: str) -> datetime:
 REBOOT = Step("reboot", reboot, offline_ok=True)
 AWAIT_BOOT = Step("await_boot", await_boot, offline_ok=True)
 BACK_REBOOT = Step("back_reboot", reboot, offline_ok=True)
+SETTLE = Step("settle", settle, offline_ok=True)
 BACK_AWAIT_BOOT = Step("back_await_boot", await_boot, offline_ok=True)
+BACK_SETTLE = Step("back_settle", settle, offline_ok=True)

@@ -12,7 +12,7 @@ from ops.actions.health import SOAK
 from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.ostree import common_params
 from ops.actions.ready import preflight
-from ops.actions.restart import AWAIT_BOOT, REBOOT
+from ops.actions.restart import AWAIT_BOOT, REBOOT, SETTLE
 from ops.actions.snapshot import snapshot
 from ops.outcomes import Done, Outcome
 from ops.preflight import Check
@@ -82,7 +82,7 @@ RESTART = Action(
     kind="reboot",
     checks=ready_to_restart,
     commands=lambda driver, _params, _plan: [driver.command("reboot")],
-    steps=(preflight(ready_to_restart, see_managers), *DRAIN_STEPS, REBOOT, AWAIT_BOOT, SOAK),
+    steps=(preflight(ready_to_restart, see_managers), *DRAIN_STEPS, REBOOT, AWAIT_BOOT, SETTLE, SOAK),
     capabilities=("reboot",),
     is_disruptive=True,
     check_params=_restart_params,

@@ -303,7 +303,7 @@ def test_a_reboot_drains_first_and_uncordons_when_the_cluster_says_ready(runs: A
     waits = [wait_sentence(reason, params) for reason, params in seen if reason == "not_healthy_yet"]
     assert any("The cluster still speaks of n1 as it was before the restart." in one for one in waits)
     steps = list(run.operation.steps.order_by("number", "attempt").values_list("name", flat=True))
-    assert steps == ["preflight", "cordon", "drain", "reboot", "await_boot", "soak", "tidy"]
+    assert steps == ["preflight", "cordon", "drain", "reboot", "await_boot", "settle", "soak", "tidy"]
     assert run.left_behind() == []
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from ops.actions.fenced import _copy_journal
+from nodes.hosts.drivers.base import Command
+from ops.actions.fenced import _copy_journal, run_fenced
+from ops.outcomes import Done, Wait
 
 HEX = "71806c93057d407a92193960eef1ed97"
 OURS = f"fleetui-{HEX}-stage-1.service: "
@@ -35,3 +38,36 @@ def test_what_the_command_said_is_told_and_not_what_systemd_says_of_its_unit() -
 def test_where_the_command_said_nothing_systemd_is_told_and_an_earlier_word_stays() -> None:
     assert "code=exited" in last_said(ENDED)
     assert last_said(ENDED, last_said="error: no space") is None
+
+
+def test_what_was_copied_is_noted_before_anything_follows_that_may_take_long() -> None:
+    """A look at a slow host may take more than a step has: its log would be copied again at each attempt."""
+    answers = {
+        "state": "LoadState=loaded\nActiveState=active\nSubState=exited\n",
+        "journal": "staged\n-- cursor: s=7\n",
+    }
+    fence = SimpleNamespace(state=lambda *_words: "state", journal=lambda *_words: "journal")
+    context: Any = SimpleNamespace(
+        memory={},
+        step="stage",
+        attempt=1,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        operation_id=HEX,
+        driver=SimpleNamespace(fence=fence),
+        host=SimpleNamespace(run=lambda asked: SimpleNamespace(stdout=answers[asked].encode())),
+        log=SimpleNamespace(output=lambda *_words: None),
+    )
+
+    def run() -> Any:
+        given: Any = {
+            "waits": "stages",
+            "fails": "stage_failed",
+            "done": lambda _status, seen: Done("staged", memory=seen),
+        }
+        return run_fenced(context, Command(("true",)), **given)
+
+    first = run()
+    assert isinstance(first, Wait)
+    assert first.memory["cursors"] == {"stage-1": "s=7"}
+    context.memory, answers["journal"] = first.memory, "-- cursor: s=7\n"
+    assert isinstance(run(), Done)

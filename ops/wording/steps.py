@@ -18,6 +18,7 @@ STEPS: dict[str, Promise] = {
     "order": _("Put the previous deployment first"),
     "reboot": _("Restart"),
     "await_boot": _("Wait for the next boot"),
+    "settle": _("Wait until its services are up"),
     "cordon": _("Cordon the node of the cluster"),
     "drain": _("Let its pods go"),
     "keep_cordoned": _("Leave it cordoned"),

@@ -1,0 +1,34 @@
+"""A host that answers, but does not say in time what it runs: that is no change of what it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.tests.test_engine_kills import Run
+from ops.wording import result_sentence
+from simfleet.model import Fault
+
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
+
+
+def test_what_could_not_be_read_once_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("pin", monkeypatch)
+    run.machine.host.faults[Fault.GARBAGE.value] = 1.0
+    while run.operation.wait_reason != "again":
+        run.rounds(1)
+        assert run.operation.ended_at is None, (run.operation.result, run.operation.result_params)
+    run.machine.host.faults.clear()
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", "command_done")
+    run.machine.loop.close()
+
+
+def test_what_cannot_be_read_is_not_told_as_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    run.machine.host.faults[Fault.GARBAGE.value] = 1.0
+    done = run.rounds()
+    said = result_sentence(done.result, done.result_params)
+    assert (done.state, done.result) == ("failed", "preflight")
+    assert said.count("could not be read") == 1
+    assert "changed" not in said.removeprefix("Nothing was changed.")
+    run.machine.loop.close()
