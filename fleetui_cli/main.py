@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     # A reader such as `head` that has enough ends us quietly.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    given = parser().parse_args(argv)
+    given = _given(argv)
     given.under_way, given.made = "", None
     try:
         settings = read_settings(given)
@@ -38,3 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             tell("\nStopped.")
         return int(Code.INTERRUPTED)
+
+
+def _given(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Names of nodes may also stand behind options: argparse itself takes those only that follow the kind at once."""
+    words = parser()
+    given, over = words.parse_known_args(argv)
+    if over and (not isinstance(getattr(given, "nodes", None), list) or any(word.startswith("-") for word in over)):
+        words.error(f"unrecognized arguments: {' '.join(over)}")
+    if over:
+        given.nodes += over
+    return given

@@ -112,6 +112,16 @@ def nothing_waits(facts: Facts) -> Check:
     return Check("another_waits", "block", {"version": text(waits, "version")})
 
 
+def boots_next(facts: Facts) -> Check:
+    """A restart boots what comes first, which need not be what runs. What is staged with a lock is not booted by it."""
+    if booted_of(facts) is None:
+        return Check("booted_unknown", "warn")
+    first = next(one for one in objects(facts, "deployments") if not (flag(one, "staged") and flag(one, "locked")))
+    if flag(first, "booted"):
+        return Check("boots_same")
+    return Check("boots_other", "warn", {"version": text(first, "version") or text(first, "id")})
+
+
 def packages(facts: Facts) -> Check:
     booted = booted_of(facts) or {}
     odd = [str(name) for kind in _PACKAGES for name in _listed(booted, kind)]

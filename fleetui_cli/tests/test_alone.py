@@ -14,7 +14,7 @@ import pytest
 from fleetui_cli import api as api_module
 from fleetui_cli.asking import moment, seconds
 from fleetui_cli.codes import MEANINGS, Code, Problem
-from fleetui_cli.main import main
+from fleetui_cli.main import _given, main
 from fleetui_cli.options import parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -269,3 +269,13 @@ def test_a_threshold_is_sent_only_when_it_is_given(
     monkeypatch.setattr(api_module.Api, "post", post)
     assert run("reboot", "a", "b", *given)[0] == Code.DONE
     assert sent[0].get("stop_after") == wanted
+
+
+def test_names_of_nodes_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _given(["plan", "reboot", "--json", "web-01"]).nodes == ["web-01"]
+    assert _given(["run", "pin", "web-01", "--param", "deployment=booted", "web-02"]).nodes == ["web-01", "web-02"]
+    for wrong in (["plan", "reboot", "web-01", "--jsn"], ["approvals", "web-01"]):
+        with pytest.raises(SystemExit) as ended:
+            _given(wrong)
+        assert ended.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err

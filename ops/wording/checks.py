@@ -68,6 +68,11 @@ CHECKS: dict[str, Forms] = {
         _("%(version)s waits for a restart, and the change would be made on top of it. Restart or drop it first."),
         _("Another deployment boots next. Restart or drop it first."),
     ),
+    "boots_same": (_("The restart goes to what runs now."),),
+    "boots_other": (
+        _("The restart goes to %(version)s, which comes first in the boot order, and not to what runs now."),
+        _("The restart does not go to what runs now: another deployment comes first in the boot order."),
+    ),
     "unit_is_failed": (_("%(unit)s was failed when the host was last read."),),
     "unit_not_failed": (_("%(unit)s was not failed when the host was last read."),),
     "unit_there": (_("%(unit)s is there (%(state)s)."), _("%(unit)s is there.")),
