@@ -9,6 +9,7 @@ from nodes.hosts.drivers import kernel_arguments
 from nodes.hosts.drivers.base import Command, Driver
 from ops import preflight as checks
 from ops.actions.base import Action, Context, ParamsRefused, as_failure
+from ops.actions.deployments import look_at_deployments
 from ops.actions.fenced import run_fenced
 from ops.actions.hold import hold_commands
 from ops.actions.managers import no_other_manager, see_managers
@@ -120,7 +121,7 @@ def stage(ctx: Context) -> Outcome:
             return now
         if not kernel_arguments.holds(now, **_lists(ctx.params)):
             return None
-        staged = staged_of(ctx.host.look()[0].as_json())
+        staged = staged_of(look_at_deployments(ctx).as_json())
         if staged is None:
             return Done("arguments_there", memory=memory, finish=True)
         return Done("staged", {"version": staged.get("version") or ""}, {**memory, **staged_memory(staged)})

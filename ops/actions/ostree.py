@@ -9,6 +9,7 @@ from typing import Any
 from nodes.hosts.drivers.base import Command, Driver
 from ops import preflight as checks
 from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, StepFunction, as_failure, effect
+from ops.actions.deployments import look_at_deployments
 from ops.actions.drain import DRAIN_STEPS, drain_params
 from ops.actions.evidence import keep_fall_back
 from ops.actions.fenced import run_fenced
@@ -132,7 +133,7 @@ def stage(ctx: Context) -> Outcome:
     """Stage the target. What counts afterwards is what the host has staged, not what the command said."""
 
     def needed() -> Outcome | None:
-        facts, _measured = ctx.host.look()
+        facts = look_at_deployments(ctx)
         document = facts.as_json()
         if _is_target(ctx, booted_of(document)):
             return Done("there_already", _named(booted_of(document)), finish=True)
@@ -142,7 +143,7 @@ def stage(ctx: Context) -> Outcome:
         return None
 
     def done(status: int, memory: Mapping[str, Any]) -> Outcome:
-        facts, _measured = ctx.host.look()
+        facts = look_at_deployments(ctx)
         document = facts.as_json()
         staged = staged_of(document)
         if staged is None:
@@ -219,7 +220,7 @@ def verify(ctx: Context) -> Outcome:
 
 def order_rollback(ctx: Context) -> Outcome:
     """Put the previous deployment first. Looked at first: a second run would put the order back."""
-    facts, _measured = ctx.host.look()
+    facts = look_at_deployments(ctx)
     first = facts.deployments[0] if facts.deployments else None
     wanted = ctx.memory.get("wanted") or {}
     if wanted and first is not None and first.id == wanted.get("id") and not first.booted:

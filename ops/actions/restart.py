@@ -87,7 +87,9 @@ def settle(ctx: Context) -> Outcome:
         if not may_wait:
             return Fail("restarted_again", {"version": booted.get("version") or ""})
         return Done("restarted", memory={"busy": True}, skip_to=ctx.step.replace("settle", "await_boot"))
-    if state in _SETTLING and may_wait:
+    # Without it, a busy host that did not say in time what it runs would count as one that fell back.
+    is_unread = not booted and bool(facts.unread) and any((ctx.memory.get("before") or {}).values())
+    if (state in _SETTLING or is_unread) and may_wait:
         return Wait(ctx.now + timedelta(seconds=3), "settles", {"state": state})
     ctx.log.note("booted", version=booted.get("version") or "", state=state)
     return Done("settled", {"state": state}, {"after": named(booted)})

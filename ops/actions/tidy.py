@@ -20,6 +20,7 @@ from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
 from ops.actions.backup import forgotten_at_target, forgotten_on_host
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.actions.container_image import back_command
+from ops.actions.deployments import look_at_deployments
 from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import key_of
@@ -126,7 +127,7 @@ def _offer(ctx: Context) -> Outcome:
 
 def _staged(ctx: Context) -> Outcome:
     """First the command that stages has to end, then what it staged is dropped: the other way round it would come back."""
-    facts, _measured = ctx.host.look()
+    facts = look_at_deployments(ctx)
     forgotten = {"staged": ""}
     if facts.boot.boot_id != ctx.boot_id:
         return Wait(ctx.now, "tidies", memory={**forgotten, "boot_id": facts.boot.boot_id, "units": []})
@@ -154,7 +155,7 @@ def _is_ours(ctx: Context, key: str) -> bool:
 
 def _order(ctx: Context) -> Outcome:
     """The booted deployment first again, as long as the host has not restarted into the other one."""
-    facts, _measured = ctx.host.look()
+    facts = look_at_deployments(ctx)
     first = facts.deployments[0] if facts.deployments else None
     forgotten = {"order": ""}
     if facts.boot.boot_id != ctx.boot_id or first is None or first.booted or first.id != ctx.memory["order"]:

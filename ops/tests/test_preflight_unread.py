@@ -32,3 +32,27 @@ def test_what_cannot_be_read_is_not_told_as_a_change(monkeypatch: pytest.MonkeyP
     assert said.count("could not be read") == 1
     assert "changed" not in said.removeprefix("Nothing was changed.")
     run.machine.loop.close()
+
+
+@pytest.mark.parametrize("step", ["stage", "settle", "tidy"])
+def test_a_host_that_does_not_say_it_in_the_middle_is_asked_again(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not taken for one that staged nothing, that fell back, or that has nothing of ours any more."""
+    run = Run("upgrade", monkeypatch)
+    host, booted = run.machine.host, run.machine.host.booted
+    while not (run.operation.step == "reboot" if step == "tidy" else run.operation.step == step):
+        run.rounds(1)
+    if step == "tidy":
+        run.cancel()
+    if step == "stage":
+        while not any(name.startswith("fleetui-") for name in host.units):
+            run.rounds(1)
+    host.faults[Fault.GARBAGE.value] = 1.0
+    run.rounds(10)
+    assert run.operation.ended_at is None, (run.operation.result, run.operation.result_params)
+    host.faults.clear()
+    done = run.rounds()
+    assert done.state == ("cancelled" if step == "tidy" else "succeeded"), (done.result, done.result_params)
+    assert not [one for one in host.deployments if one.staged]
+    assert (host.booted is booted) == (step == "tidy")
+    assert run.machine.left_behind() == []
+    run.machine.loop.close()
