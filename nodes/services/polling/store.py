@@ -102,7 +102,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         nodes = list(known.only(*_COMPARED).order_by("pk"))
         batch = _Batch(now)
         batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
-        batch.raised = others_behind((node, seen.machine_id) for node in nodes if (seen := read.get(node.pk)))
+        batch.raised = others_behind((node, one.machine_id) for node in nodes if (one := read.get(node.pk)))
         batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
         for node in nodes:
             batch.take(node, found[node.pk], read.get(node.pk))
