@@ -33,7 +33,7 @@ NOTHING: Mapping[str, str] = {}
 QUADLET_KEYS = {
     "ContainerName", "Image", "Network", "Volume", "EnvironmentFile", "Environment", "Secret", "ReadOnly", "NoNewPrivileges",
     "DropCapability", "Exec", "PublishPort", "HealthCmd", "HealthStartupCmd", "HealthStartupInterval", "Notify", "RunInit",
-    "StopTimeout", "LogDriver", "NetworkName", "VolumeName",
+    "StopTimeout", "LogDriver", "NetworkName", "VolumeName", "HostName",
 }  # fmt: skip
 
 
@@ -100,6 +100,15 @@ def test_a_container_is_given_the_time_to_end(path: Path) -> None:
         assert 10 < int(given["StopTimeout"]) < int(given["TimeoutStopSec"])
     if given["Image"] == "localhost/fleetui":
         assert given["RunInit"] == "true"
+
+
+def test_containers_have_a_name_that_people_know() -> None:
+    """The page Health names them; of its own, Podman gives another row of digits at every start."""
+    names = {}
+    for name in ("fleetui-web", "fleetui-worker@", "fleetui-beat"):
+        given = dict(settings_of((DEPLOY / "quadlet" / f"{name}.container").read_text()))
+        names[name] = given.get("HostName")
+    assert names == {"fleetui-web": "%l-web", "fleetui-worker@": "%l-%i", "fleetui-beat": "%l-beat"}
 
 
 def test_the_image_runs_the_python_that_the_tests_run() -> None:
