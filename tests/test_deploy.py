@@ -144,6 +144,17 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert ours == []
 
 
+def test_an_upgrade_brings_the_units_that_an_installation_brought() -> None:
+    """A new program under the old units lacks what changed in them, and nobody is told."""
+    sections = re.split(r"^## (.+)$", (ROOT / "docs" / "deploy.md").read_text(), flags=re.MULTILINE)
+    text = dict(zip(sections[1::2], sections[2::2], strict=True))
+    for name in ("Under systemd", "Under Podman"):
+        brought = re.findall(r"install -m 644 docs/deploy/\S+ /etc/\S+", text[name])
+        assert brought
+        assert [line for line in brought if line not in text["Upgrade"]] == []
+    assert text["Upgrade"].count("systemctl daemon-reload") == 2
+
+
 def test_every_service_is_hardened() -> None:
     services = [path for path in UNITS.iterdir() if path.suffix == ".service"]
     assert len(services) == 4
