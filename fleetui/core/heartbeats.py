@@ -92,8 +92,23 @@ def look() -> Signs:
         for row in rows
     ]
     forgotten = FORGOTTEN_AFTER.total_seconds()
-    kept = tuple(sign for sign in signs if sign.kind == "job" or sign.age_s <= forgotten)
-    return Signs(kept, (began + (ended - began) / 2 - db_now).total_seconds())
+    kept = [sign for sign in signs if sign.kind == "job" or sign.age_s <= forgotten]
+    return Signs(
+        tuple(sign for sign in kept if not _replaced(sign, kept)),
+        (began + (ended - began) / 2 - db_now).total_seconds(),
+    )
+
+
+def _replaced(sign: Sign, signs: Sequence[Sign]) -> bool:
+    """Whether another process has begun in its place since it was last seen, as a container that was killed is.
+
+    Two that live under one name, as in containers that share it, have both been seen since both began, and both count.
+    """
+    place = (sign.kind, sign.hostname, sign.pid, sign.queues)
+    return sign.kind != "job" and any(
+        place == (other.kind, other.hostname, other.pid, other.queues) and sign.seen_at < other.started_at
+        for other in signs
+    )
 
 
 def signs_of(request: HttpRequest) -> Signs:

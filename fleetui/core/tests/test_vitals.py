@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import namedtuple
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,22 @@ def test_a_killed_worker_is_shown_and_then_forgotten() -> None:
     Pulse("beat").write()
     assert not Heartbeat.objects.filter(pk=killed.pk).exists()
     assert Heartbeat.objects.filter(kind="job").exists()
+
+
+@pytest.mark.parametrize("age_s", [40, 300])
+def test_a_killed_worker_whose_place_was_taken_is_not_shown(age_s: int) -> None:
+    """A container that comes back has the same name and the same number of its process."""
+    killed = make_heartbeat("worker", age_s=age_s, hostname="host-poll", pid=2)
+    make_heartbeat("worker", hostname="host-poll", pid=2, started_at=killed.seen_at + timedelta(seconds=5))
+    assert [one.key for one in lines() if "host-poll:2" in one.key] == ["worker:host-poll:2"]
+
+
+def test_two_workers_that_live_under_one_name_both_count() -> None:
+    """Such as containers that share the name of their host."""
+    make_heartbeat("worker", queues=["poll"], pid=2)
+    make_heartbeat("worker", queues=["ops"], pid=2)
+    make_heartbeat("worker", queues=["ops"], pid=2, started_at=datetime.now(UTC) - timedelta(seconds=20))
+    assert len([one for one in lines() if one.key == "worker:host-a:2"]) == 3
 
 
 def test_a_worker_that_ends_nothing() -> None:
