@@ -8,8 +8,9 @@ import pytest
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
-from fleetui.core.errors import Conflict
+from fleetui.core.errors import Conflict, InvalidInput
 from nodes.ignition.variables import VariableType, read_declarations, sample_of
+from nodes.models import IgnitionValue, Pool
 from nodes.services.ignition.check import check
 from nodes.services.ignition.rendering import render
 from nodes.services.ignition.values import set_value
@@ -94,6 +95,7 @@ class TestRendering:
         assert render(version, node=cast.web_node).sha512 != done.sha512
 
     def test_what_is_missing_is_named_and_no_secret_is_told(self, cast: Cast) -> None:
+        # Not approved yet, so that values which do not fit it can be stored.
         version = make_version(make_config("edge", cast.web), source=SOURCE)
         with pytest.raises(Conflict) as refused:
             render(version, pool=cast.web)
@@ -147,3 +149,43 @@ def test_the_log_says_what_was_there_before(cast: Cast) -> None:
     set_value(place=cast.web, name="join", value="plain", actor=SYSTEM, now=NOW)
     event = AuditEvent.objects.filter(action="ignition.set_value").latest("seq")
     assert (json.loads(event.before), json.loads(event.after)) == ({"join": "(secret)"}, {"join": "plain"})
+
+
+class TestWhatDoesNotFit:
+    """A value that no machine could be given is refused when it is set, not when the machine asks."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "is_secret", "why"),
+        [
+            ("mode", "rw", False, "whole number"),
+            ("hostname", "no name", False, "does not fit"),
+            ("join", SECRET, False, "not kept as one"),
+            ("join", f"{SECRET}\x01", True, "control characters"),
+            ("mode", "420", True, "declared as integer"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["web", "web_node"])
+    def test_it_is_refused(self, cast: Cast, place: str, name: str, value: str, is_secret: bool, why: str) -> None:
+        make_version(make_config("edge", cast.web), source=SOURCE, state="approved")
+        with pytest.raises(InvalidInput, match=why) as refused:
+            set_value(place=getattr(cast, place), name=name, value=value, is_secret=is_secret, actor=SYSTEM, now=NOW)
+        assert (refused.value.field, refused.value.value) == ("value", None)
+        assert SECRET not in f"{refused.value.message}{refused.value.mend}"
+        assert not IgnitionValue.objects.exists()
+
+    def test_what_fits_or_is_not_declared_is_kept(self, cast: Cast) -> None:
+        make_version(make_config("edge", cast.web), source=SOURCE, state="approved")
+        for name, value, is_secret in (("mode", "384", False), ("join", SECRET, True), ("other", "rw", False)):
+            set_value(place=cast.web, name=name, value=value, is_secret=is_secret, actor=SYSTEM, now=NOW)
+        assert IgnitionValue.objects.count() == 3
+
+    def test_the_next_version_may_be_prepared(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        first = make_version(config, source=SOURCE, state="approved")
+        Pool.objects.filter(pk=cast.web.pk).update(intended_version=first)
+        cast.web.refresh_from_db()
+        with pytest.raises(InvalidInput):
+            set_value(place=cast.web, name="hostname", value="no name", actor=SYSTEM, now=NOW)
+        make_version(config, source=SOURCE.replace("hostname hostname", "hostname string"), state="approved")
+        set_value(place=cast.web, name="hostname", value="no name", actor=SYSTEM, now=NOW)
+        assert IgnitionValue.objects.get().value == "no name"

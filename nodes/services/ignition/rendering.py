@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from fleetui.core.errors import Conflict
-from nodes.ignition.variables import Declaration, VariableType, value_problem
+from nodes.ignition.variables import Declaration, VariableType
 from nodes.models import IgnitionVersion, Node, Pool
 from nodes.services.ignition.check import Checked, check, ignition_hash
 from nodes.services.ignition.declarations import from_json
+from nodes.services.ignition.fitting import misfit
 from nodes.services.ignition.values import Value, values_of
-from nodes.wording.configs import variable_reason
 
 #: A variable of this name and type is the name of the node, where no value is set.
 NODE_NAME = "hostname"
@@ -102,18 +102,10 @@ def problems_of(declarations: list[Declaration], known: Mapping[str, Value]) -> 
     """What stands in the way of a rendering: values that are not there, do not fit, or are kept in the wrong way."""
     found: list[Missing] = []
     for one in declarations:
-        value, named = known.get(one.name), {"variable": one.name, "type": str(one.type)}
+        value = known.get(one.name)
         if value is None:
             if one.default is None:
-                found.append(Missing(one.name, _("%(variable)s has no value.") % named))
-        elif value.is_secret != (one.type is VariableType.SECRET):
-            said = (
-                _("%(variable)s is kept as a secret, and declared as %(type)s.")
-                if value.is_secret
-                else _("%(variable)s is a secret, and its value is not kept as one.")
-            )
-            found.append(Missing(one.name, said % named))
-        elif (reason := value_problem(one.type, value.text)) is not None:
-            why = {**named, "why": variable_reason(reason)}
-            found.append(Missing(one.name, _("The value of %(variable)s does not fit: %(why)s") % why))
+                found.append(Missing(one.name, _("%(variable)s has no value.") % {"variable": one.name}))
+        elif (why := misfit(one, value.text, is_secret=value.is_secret)) is not None:
+            found.append(Missing(one.name, why))
     return found

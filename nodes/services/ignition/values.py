@@ -15,6 +15,7 @@ from fleetui.core.crypto import seal, sealed_with_newest, unseal
 from fleetui.core.errors import Conflict, InvalidInput
 from nodes.ignition.variables.model import NAME
 from nodes.models import IgnitionValue, Node, Pool
+from nodes.services.ignition.fitting import check_fits
 
 #: As long as a secret may be.
 MOST_CHARACTERS = 65_536
@@ -34,7 +35,7 @@ class Value:
 def set_value(
     *, place: Pool | Node, name: str, value: str, is_secret: bool = False, actor: Principal, now: datetime
 ) -> IgnitionValue:
-    """Set or replace a value. A secret is sealed, and no event says what it is."""
+    """Set or replace a value, if it fits what is declared. A secret is sealed, and no event says what it is."""
     require(actor, "ignition.edit", place)
     if not NAME.match(name):
         raise InvalidInput(
@@ -49,6 +50,7 @@ def set_value(
             field="value",
             mend=_("Give at most %(limit)s characters, without NUL.") % {"limit": f"{MOST_CHARACTERS:,}"},
         )
+    check_fits(place, name=name, text=value, is_secret=is_secret)
     where = _where(place)
     try:
         with transaction.atomic():
