@@ -285,7 +285,12 @@ def _check(row: GitFollow) -> None:
 
 def _check_sign_in(row: GitFollow, address: Address) -> None:
     if address.scheme == "ssh" and row.auth != "key":
-        raise _refused("auth", row.auth, _("Over SSH choose the deploy key."))
+        raise InvalidInput(
+            _("Over SSH a deploy key is needed."),
+            field="auth",
+            value=row.auth,
+            mend=_("Choose the sign-in by a deploy key (key): it is made when you save, and shown for the forge."),
+        )
     if address.scheme != "ssh" and row.auth == "key":
         raise _refused("auth", row.auth, _("A deploy key is for SSH: choose a token or a password for https."))
     if address.scheme in ("file", "http") and row.auth != "none":

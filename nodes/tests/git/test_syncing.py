@@ -390,6 +390,12 @@ def test_what_cannot_be_followed_names_its_field(work: Work, cast: Cast, values:
     assert refused.value.mend
 
 
+def test_over_ssh_without_a_key_it_says_what_is_needed(work: Work, cast: Cast) -> None:
+    with pytest.raises(InvalidInput, match="Over SSH a deploy key is needed") as refused:
+        follow(work, cast, url="ssh://git@git.example.org/team/x.git", auth="none")
+    assert "deploy key (key)" in refused.value.mend
+
+
 @pytest.mark.parametrize(
     "url",
     [
