@@ -135,6 +135,17 @@ def test_the_page_costs_the_same_for_any_number(
         browser.get(url("ignition_git", "edge"))
 
 
+def test_name_and_address_of_an_author_have_lines_of_their_own(config: IgnitionConfig, cast: Cast) -> None:
+    row, now = follow(config, cast), clock.now()
+    long = f"{'Anna ' * 20}<anna@example.org>"
+    row.commits.create(sha="a" * 40, author=long, committed_at=now, outcome="stored")
+    row.commits.create(sha="b" * 40, author="nobody", committed_at=now, outcome="stored")
+    page = signed_in(cast.owner).get(url("ignition_git", "edge")).content.decode()
+    assert f'<span class="ui-nowrap" title="{"Anna " * 19}Anna">Anna' in page
+    assert '<span class="ui-sub ui-nowrap" title="anna@example.org">anna@example.org</span>' in page
+    assert '<span class="ui-nowrap" title="nobody">nobody</span></td>' in page
+
+
 class TestApi:
     ADDRESS = "/api/v1/ignition/configs/edge/git/"
 

@@ -176,9 +176,12 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         version = commit.version
         if version is not None:
             version.config = found.config
+        author, _less, address = commit.author.partition(" <")
         commits.append(
             {
                 "commit": commit,
+                "author": author,
+                "address": address.removesuffix(">"),
                 "word": OUTCOME_WORDS[commit.outcome],
                 "level": _OUTCOME_LEVELS[commit.outcome],
                 "version": version,
