@@ -173,6 +173,12 @@ class TestWhatDoesNotFit:
         assert SECRET not in f"{refused.value.message}{refused.value.mend}"
         assert not IgnitionValue.objects.exists()
 
+    def test_a_version_in_review_counts(self, cast: Cast) -> None:
+        make_version(make_config("edge", cast.web), source=SOURCE, state="in_review")
+        with pytest.raises(InvalidInput, match="not kept as one"):
+            set_value(place=cast.web, name="join", value=SECRET, actor=SYSTEM, now=NOW)
+        assert SECRET not in "".join(one.after for one in AuditEvent.objects.all())
+
     def test_what_fits_or_is_not_declared_is_kept(self, cast: Cast) -> None:
         make_version(make_config("edge", cast.web), source=SOURCE, state="approved")
         for name, value, is_secret in (("mode", "384", False), ("join", SECRET, True), ("other", "rw", False)):

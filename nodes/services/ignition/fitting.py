@@ -31,7 +31,7 @@ def misfit(declaration: Declaration, text: str, *, is_secret: bool) -> str | Non
 def check_fits(place: Pool | Node, *, name: str, text: str, is_secret: bool) -> None:
     """Refuse a value that no machine of the place could be given. A variable that nothing declares takes any.
 
-    What the pool intends counts, and what it may choose next: so a value can be set before a version is chosen.
+    What the pool intends counts, and what it may choose next, approved or in review: so a value can be set before that.
     """
     wrong: list[str] = []
     for one in _declared(place, name):
@@ -50,8 +50,9 @@ def _declared(place: Pool | Node, name: str) -> list[Declaration]:
     pool = place if isinstance(place, Pool) else place.pool
     if pool is None:
         return []
-    approved = IgnitionVersion.objects.filter(config__pools=pool, state=ReviewState.APPROVED)
-    kept = dict(approved.order_by("-number").values_list("pk", "declarations"))
+    states = (ReviewState.APPROVED, ReviewState.IN_REVIEW)
+    likely = IgnitionVersion.objects.filter(config__pools=pool, state__in=states)
+    kept = dict(likely.order_by("-number").values_list("pk", "declarations"))
     if pool.intended_version_id is not None and pool.intended_version_id in kept:
         kept = {pool.intended_version_id: kept[pool.intended_version_id], **kept}
     return [one for rows in kept.values() for one in from_json(rows) if one.name == name]
