@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
 from nodes.models import IgnitionValue, IgnitionVersion, Node, Pool
 from nodes.services.ignition import intent, values
+from nodes.services.provisioning.offer import provision
 from nodes.tests.cast import Cast
-from nodes.tests.make import BUTANE, NOW, make_config, make_version
+from nodes.tests.make import BUTANE, NOW, make_config, make_version, principal
 from nodes.tests.pages import signed_in, text_of, url
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +101,13 @@ class TestPoolAndNode:
         for page in (url("pool_ignition", "web"), url("node_ignition", "web-1")):
             with django_assert_max_num_queries(18):
                 browser.get(page)
+
+
+def test_an_offer_that_has_ended_has_no_deadline(cast: Cast) -> None:
+    version = make_version(make_config("edge", cast.web), source=SOURCE, state="approved")
+    owner, now = principal(cast.owner), clock.now()
+    made = [provision(node=cast.web_node, version=version, actor=owner, now=now).provisioning for _each in range(2)]
+    page = text_of(signed_in(cast.owner).get(url("provision", cast.web_node.name)))
+    assert page.count('data-label="Deadline"><time') == 1, "the second took the place of the first"
+    assert page.count('data-label="Deadline"><span class="ui-nothing">') == 1
+    assert all(f'data-copy="{one.fingerprint}"' in page for one in made)
