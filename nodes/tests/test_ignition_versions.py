@@ -227,6 +227,20 @@ class TestReview:
         IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
         assert state_of(version) == "approved"
 
+    @pytest.mark.parametrize(
+        ("author", "reviewer"),
+        [("user:owner", "token:owner/ci"), ("token:owner/ci", "user:owner"), ("token:owner/ci", "token:owner/a/b")],
+    )
+    def test_the_database_knows_whose_a_token_is(self, cast: Cast, author: str, reviewer: str) -> None:
+        version = make_version(make_config("edge", cast.web), author=author, state="in_review")
+        given = {"version": version, "author": author, "verdict": "approved", "at": NOW}
+        IgnitionReview.objects.create(reviewer=reviewer, **given)
+        with pytest.raises(IntegrityError, match="review of somebody"), transaction.atomic():
+            IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
+        IgnitionReview.objects.create(reviewer="token:owner2/ci", **given)
+        IgnitionVersion.objects.filter(pk=version.pk).update(state="approved")
+        assert state_of(version) == "approved"
+
     def test_nor_by_a_token_of_theirs_nor_what_they_committed(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)
         by_token = make_version(config, author="token:owner/ci", state="in_review")

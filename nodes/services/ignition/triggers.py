@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from nodes.models import IgnitionVersion
 
 #: Goes up when what the triggers do changes: those of another name are taken away.
-VERSION = 3
+VERSION = 4
 _PREFIX = "nodes_ignition_"
 _TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "kept", "approved")}
 _TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}
@@ -23,18 +23,28 @@ _KEPT = "a pool intends this Ignition version: it stays approved"
 _UNREVIEWED = "an Ignition version is approved by a review of somebody who did not write it"
 _INTENDED = "a pool intends an approved Ignition version only"
 _USED = "EXISTS (SELECT 1 FROM nodes_pool WHERE intended_version_id = OLD.id)"
-_REVIEWED = (
-    "EXISTS (SELECT 1 FROM nodes_ignitionreview"
-    " WHERE version_id = NEW.id AND verdict = 'approved' AND reviewer <> NEW.author)"
-)
 _APPROVED = "EXISTS (SELECT 1 FROM nodes_ignitionversion WHERE id = NEW.intended_version_id AND state = 'approved')"
+
+
+def _owner(column: str, strpos: str) -> str:
+    """The person behind a principal: a token is named after its owner, `token:anna/laptop`."""
+    name = f"substr({column}, 7, {strpos}({column}, '/') - 7)"
+    return f"CASE WHEN {column} LIKE 'token:%/%' THEN 'user:' || {name} ELSE {column} END"
+
+
+def _reviewed(strpos: str) -> str:
+    reviewer, author = _owner("reviewer", strpos), _owner("NEW.author", strpos)
+    return (
+        "EXISTS (SELECT 1 FROM nodes_ignitionreview"  # noqa: S608
+        f" WHERE version_id = NEW.id AND verdict = 'approved' AND ({reviewer}) <> ({author}))"
+    )
 
 
 def _name(what: str) -> str:
     return f"{_PREFIX}{VERSION}_{what}"
 
 
-def _heads() -> dict[str, tuple[str, str, str, str]]:
+def _heads(strpos: str) -> dict[str, tuple[str, str, str, str]]:
     """What each trigger watches, on what condition, when it refuses, and with which sentence."""
     fixed = IgnitionVersion.FIXED
     old, new = (", ".join(f"{row}.{column}" for column in fixed) for row in ("OLD", "NEW"))
@@ -45,7 +55,7 @@ def _heads() -> dict[str, tuple[str, str, str, str]]:
     return {
         "fixed": (f"UPDATE OF {', '.join(fixed)}", differs, "", _FIXED),
         "kept": ("UPDATE OF state", left, _USED, _KEPT),
-        "approved": ("UPDATE OF state", comes, f"NOT {_REVIEWED}", _UNREVIEWED),
+        "approved": ("UPDATE OF state", comes, f"NOT {_reviewed(strpos)}", _UNREVIEWED),
         "intended_new": ("INSERT", intends, f"NOT {_APPROVED}", _INTENDED),
         "intended_change": ("UPDATE OF intended_version_id", intends, f"NOT {_APPROVED}", _INTENDED),
     }
@@ -56,13 +66,13 @@ def _sqlite() -> list[str]:
         f"CREATE TRIGGER {_name(what)} BEFORE {watched} ON {_TABLES[what]} FOR EACH ROW"
         f" WHEN {condition.replace('IS DISTINCT FROM', 'IS NOT')}"
         f" BEGIN SELECT RAISE(ABORT, '{sentence}'){f' WHERE {refused}' if refused else ''}; END"
-        for what, (watched, condition, refused, sentence) in _heads().items()
+        for what, (watched, condition, refused, sentence) in _heads("instr").items()
     ]
 
 
 def _postgresql() -> list[str]:
     found = []
-    for what, (watched, condition, refused, sentence) in _heads().items():
+    for what, (watched, condition, refused, sentence) in _heads("strpos").items():
         refuse = f"RAISE EXCEPTION '{sentence}' USING ERRCODE = 'integrity_constraint_violation';"
         body = f"IF {refused} THEN {refuse} END IF;" if refused else refuse
         found += [
