@@ -190,6 +190,18 @@ def test_a_selection_leads_back_to_the_list_that_it_came_from(page: Page) -> Non
     expect(page.get_by_role("link", name="Cancel")).to_have_attribute("href", "/nodes/?pool=web&per_page=25&sort=-name")
 
 
+def test_what_was_confirmed_is_sent_though_the_page_drew_itself_anew(page: Page) -> None:
+    page.goto("/pools/db/key/")
+    page.get_by_label("Make a new ed25519 key here").check()
+    page.get_by_role("button", name="Try it on").click()
+    stop = page.get_by_role("button", name="Stop").element_handle()
+    page.get_by_role("button", name="Stop").click()
+    # The progress of the trials takes the place of the form that opened the dialog.
+    page.wait_for_function("stop => !stop.isConnected", arg=stop, timeout=60_000)
+    page.locator("dialog[open] [data-confirm-go]").click()
+    expect(page.locator("main")).to_contain_text("The trial was stopped; db keeps its credential.")
+
+
 def test_a_live_refresh_keeps_selection_and_place(page: Page) -> None:
     page.clock.install()
     page.goto("/nodes/")

@@ -92,6 +92,12 @@ export function startConfirm() {
     if (asked.what.reason) setHidden(asked.form, "reason", slot("reason").querySelector("input").value.trim());
     if (asked.what.type) setHidden(asked.form, "confirm", asked.what.type);
     asked.form.dataset.confirmed = "true";
+    // A part of the page that draws itself anew took the form away while the dialog was open. What was confirmed is
+    // still what is sent, and a form outside of the document sends nothing.
+    if (!asked.form.isConnected) {
+      asked.form.hidden = true;
+      document.body.append(asked.form);
+    }
     asked.form.requestSubmit(asked.submitter ?? undefined);
   });
 }
