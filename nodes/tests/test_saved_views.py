@@ -69,6 +69,13 @@ def test_saving_over_needs_to_be_said(cast: Cast) -> None:
     assert AuditEvent.objects.order_by("-seq")[0].action == "views.edit"
 
 
+def test_a_view_that_was_renamed_says_so(cast: Cast) -> None:
+    client = signed_in(cast.operator)
+    client.post(ADD, SICK)
+    page = client.post(f"/nodes/-/views/{SavedView.objects.get().pk}/", {**SICK, "name": "Ill ones"}, follow=True)
+    assert "The view Ill ones is saved." in page.content.decode()
+
+
 def test_names_of_shared_views_are_everybodys(cast: Cast) -> None:
     signed_in(cast.operator).post(ADD, {**SICK, "is_shared": "on"})
     other = signed_in(cast.viewer)

@@ -169,6 +169,7 @@ def view_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     def edit(given: dict[str, Any]) -> HttpResponse:
         changes = {name: given[name] for name in ("name", "is_shared")}
         services.edit_view(view=view, changes=changes, actor=principal)
+        messages.info(request, _("The view %(name)s is saved.") % {"name": given["name"]})
         return redirect("nodes:views")
 
     answer, status = submitted(request, form, edit)
