@@ -190,6 +190,18 @@ def test_a_selection_leads_back_to_the_list_that_it_came_from(page: Page) -> Non
     expect(page.get_by_role("link", name="Cancel")).to_have_attribute("href", "/nodes/?pool=web&per_page=25&sort=-name")
 
 
+def test_a_selection_that_was_changed_is_over(page: Page) -> None:
+    page.goto("/nodes/?q=edge-11")
+    bar = page.locator("[data-bulk]")
+    page.get_by_label("Select edge-11").check()
+    bar.get_by_role("button", name="Change…").click()
+    page.get_by_label("Labels").fill("rack=r7")
+    page.get_by_role("button", name="Change 1 node").click()
+    expect(page.locator("main")).to_contain_text("1 node was changed.")
+    expect(bar).to_be_hidden()
+    expect(page.get_by_label("Select edge-11")).not_to_be_checked()
+
+
 def test_what_was_confirmed_is_sent_though_the_page_drew_itself_anew(page: Page) -> None:
     page.goto("/pools/db/key/")
     page.get_by_label("Make a new ed25519 key here").check()

@@ -172,6 +172,24 @@ def test_many_nodes_ask_for_their_number(cast: Cast) -> None:
     assert not Node.objects.filter(lifecycle="active").exists()
 
 
+def test_deleting_asks_for_the_number_however_few_they_are(cast: Cast) -> None:
+    make_node("a", pool=cast.web)
+    make_node("b", pool=cast.web)
+    client = signed_in(cast.owner)
+    chosen = [str(pk) for pk in Node.objects.filter(name__in=["a", "b"]).values_list("pk", flat=True)]
+    sent = {"ids": ",".join(chosen), "action": "delete", "filter": "?pool=web"}
+    for typed in ("", "1"):
+        answer = client.post("/nodes/-/bulk/", {**sent, "count": typed})
+        assert (answer.status_code, answer.context["form"]["count"].errors) == (
+            422,
+            ["Type the number of nodes as it is shown."],
+        )
+    assert Node.objects.filter(pk__in=chosen).count() == 2
+    page = client.post("/nodes/-/bulk/", {**sent, "count": "2"}, follow=True).content.decode()
+    assert "2 nodes were deleted." in page
+    assert not Node.objects.filter(pk__in=chosen).exists()
+
+
 def test_the_api(cast: Cast) -> None:
     client = Client(headers={"Authorization": f"Bearer {make_token(cast.operator)}"})
 

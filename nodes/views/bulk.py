@@ -94,7 +94,8 @@ class BulkForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
         ids, typed = found.get("ids", []), found.get("count", "").replace(",", "").strip()
-        if len(ids) > CONFIRM_ABOVE and typed != str(len(ids)):
+        is_final = found.get("action") == "delete"
+        if (is_final or len(ids) > CONFIRM_ABOVE) and typed != str(len(ids)):
             self.add_error("count", _("Type the number of nodes as it is shown."))
         return found
 
@@ -138,7 +139,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
             except FleetError as error:
                 status = take_error(form, error)
             else:
-                _say(request, outcome)
+                _say(request, outcome, action)
                 return redirect(list_url(asked))
     else:
         query = QueryDict(asked.lstrip("?"))
@@ -162,8 +163,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
     return render(request, "nodes/bulk.html", context, status=status)
 
 
-def _say(request: HttpRequest, outcome: BulkOutcome) -> None:
+def _say(request: HttpRequest, outcome: BulkOutcome, action: str) -> None:
     said = ngettext("%(count)s node was changed.", "%(count)s nodes were changed.", outcome.changed)
+    if action == "delete":
+        said = ngettext("%(count)s node was deleted.", "%(count)s nodes were deleted.", outcome.changed)
     parts = [said % {"count": f"{outcome.changed:,}"}]
     if count := outcome.unchanged:
         said = ngettext("%(count)s was so already.", "%(count)s were so already.", count)
@@ -188,4 +191,6 @@ def _say(request: HttpRequest, outcome: BulkOutcome) -> None:
     if count := outcome.gone:
         said = ngettext("%(count)s was deleted meanwhile.", "%(count)s were deleted meanwhile.", count)
         parts.append(said % {"count": f"{count:,}"})
-    (messages.info if outcome.complete else messages.warning)(request, " ".join(parts))
+    say = messages.info if outcome.complete else messages.warning
+    # What was selected is done: the list that follows begins without a selection.
+    say(request, " ".join(parts), extra_tags="selection-done")

@@ -15,6 +15,7 @@ class Selection {
     this.box = box;
     this.bar = document.querySelector("[data-bulk]");
     this.storage = listKey();
+    if (document.querySelector("[data-selection-done]")) this.forget();
     this.load();
     box.addEventListener("change", (event) => this.onChange(event));
     box.addEventListener("click", (event) => this.onClick(event));
@@ -34,6 +35,15 @@ class Selection {
     this.isAll = Boolean(kept.all);
     this.ids = new Set(kept.ids ?? []);
     this.without = new Set(kept.without ?? []);
+  }
+
+  // What was selected was changed, and perhaps is not in this list any more.
+  forget() {
+    try {
+      sessionStorage.removeItem(this.storage);
+    } catch {
+      // Where nothing can be stored, nothing was kept.
+    }
   }
 
   save() {
