@@ -230,6 +230,19 @@ def test_an_unreachable_node_says_since_when_why_and_what_to_do(admin: Client) -
     assert "Old facts" in text
 
 
+def test_a_refused_first_key_does_not_wait(admin: Client) -> None:
+    node = make_node("a", reachability="never_seen", failures=2, failing_since=NOW, last_error_kind="key_unknown")
+    refused = make_host_key(node, "refused")
+    node.last_error_params = {"address": "10.0.0.9", "seen": refused.fingerprint}
+    node.save()
+    text = page(admin.get("/nodes/a/"))
+    assert "The host shows a key that was refused" in text
+    assert "First contact fails" not in text
+    node.last_error_params = {"address": "10.0.0.9", "seen": "SHA256:another"}
+    node.save()
+    assert "a key that was refused" not in page(admin.get("/nodes/a/"))
+
+
 def test_a_key_mismatch_shows_both_keys(admin: Client) -> None:
     node = make_node("a", reachability="key_mismatch", reachability_reason="key_mismatch")
     pinned, offered = make_host_key(node, "pinned"), make_host_key(node, "offered")

@@ -185,6 +185,21 @@ def _first_contact_panel(known: Known) -> dict[str, Any]:
             "next_at": node.poll_due_at,
         }
     kind = node.last_error_kind
+    seen = node.last_error_params.get("seen") if kind == "key_unknown" else None
+    if any(key.state == "refused" and key.fingerprint == seen for key in known.keys):
+        return {
+            "kind": "unreachable",
+            "level": "bad",
+            "title": _("The host shows a key that was refused"),
+            "since": node.failing_since,
+            "why": _("%(address)s shows %(fingerprint)s, so the node is not signed in to.")
+            % {"address": node.address, "fingerprint": seen},
+            "what_to_do": _(
+                "Find out who answers there. If it is the host after all, accept the key on the tab Host key."
+            ),
+            "failures": node.failures,
+            "next_at": node.poll_due_at,
+        }
     return {
         "kind": "unreachable",
         "level": "warn",
