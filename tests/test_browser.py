@@ -262,6 +262,28 @@ def test_filters_stand_in_the_address_and_back_works(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"[?&]health=degraded"))
 
 
+def test_the_form_of_facts_completes_values_and_wants_none_where_there_is_none(page: Page) -> None:
+    page.goto("/nodes/")
+    page.get_by_text("Add filter").click()
+    page.get_by_label("Field or path of facts").fill("network.interfaces.driver")
+    page.get_by_label("Value", exact=True).press_sequentially("virtio")
+    expect(page.locator("#fact-values option[value=virtio_net]")).to_be_attached()
+    page.get_by_label("Comparison").select_option("exists")
+    expect(page.get_by_label("Value", exact=True)).to_be_disabled()
+    # A field that is no path has its own comparison.
+    page.get_by_label("Field or path of facts").fill("nic_driver")
+    expect(page.get_by_label("Comparison")).to_be_disabled()
+    expect(page.get_by_label("Value", exact=True)).to_be_enabled()
+
+
+def test_the_palette_says_when_nothing_has_the_name(page: Page) -> None:
+    page.goto("/audit/")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").get_by_role("combobox").fill("nothing-has-this-name")
+    expect(page.get_by_role("option", name="Search for nothing-has-this-name")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_have_text("Nothing matches.")
+
+
 def test_the_dark_theme_is_there_before_the_first_paint(page: Page) -> None:
     page.goto("/")
     page.locator("summary[title=Theme]").click()

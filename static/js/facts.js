@@ -42,5 +42,7 @@ function startOne(form) {
 }
 
 export function startFacts(within = document) {
+  // htmx names each new element by itself, and this form is one of them.
+  if (within.matches?.("[data-fact-form]")) startOne(within);
   for (const form of within.querySelectorAll("[data-fact-form]")) startOne(form);
 }

@@ -123,6 +123,8 @@ async function ask(text) {
     // What can be done with the node of this page comes first.
     const found = merged([...results.filter((one) => one.here), ...matching(text), ...results]);
     draw(found.length || !text ? found : [search(text)]);
+    // The way to the list is no find.
+    if (!found.length) status.textContent = say("nothing_found");
   } catch {
     // The pages of the rail are there without the server.
   }
