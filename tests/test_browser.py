@@ -276,6 +276,15 @@ def test_the_form_of_facts_completes_values_and_wants_none_where_there_is_none(p
     expect(page.get_by_label("Value", exact=True)).to_be_enabled()
 
 
+@pytest.mark.parametrize("width", [1280, 1377, 1400, 1440, 1700])
+def test_the_names_of_nodes_are_whole_on_a_desk(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/nodes/?pool=k8s-workers")
+    cut = "names => names.filter(name => name.scrollWidth > name.clientWidth).map(name => name.textContent)"
+    expect(page.locator("#node-list .n-head").first).to_be_visible()
+    assert page.locator("#node-list .n-head").evaluate_all(cut) == []
+
+
 def test_the_palette_says_when_nothing_has_the_name(page: Page) -> None:
     page.goto("/audit/")
     page.keyboard.press("Control+k")
