@@ -37,9 +37,10 @@ def _of_runtime(runtime: Mapping[str, Any], units: list[Mapping[str, Any]]) -> I
         unit = by_unit.get(one.get("unit")) or by_container.get(one.get("name"))
         reference = parse(str(one.get("image") or ""))
         given = one.get("image_id")
-        image = (images.get(_known(given, images)) if given else by_name.get(one.get("image"))) or {}
+        image = (images.get(_known(given, images)) if given else _named(one.get("image"), reference, by_name)) or {}
         yield {
             **one,
+            "uses": given or image.get("id"),
             "runtime": name,
             "reference": reference,
             "digest": digest_of(image, reference),
@@ -53,6 +54,15 @@ def _known(image_id: Any, images: Mapping[Any, Any]) -> Any:
     """Docker and containerd write ids with their algorithm in one place and without it in another."""
     text = str(image_id or "")
     return text if text in images else text.removeprefix("sha256:") if ":" in text else f"sha256:{text}"
+
+
+def _named(
+    name: Any, reference: Reference | None, by_name: Mapping[Any, Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """A container keeps the name that it was started by; images are listed with their tag."""
+    if name not in by_name and reference is not None and not (reference.tag or reference.digest):
+        return by_name.get(f"{name}:latest")
+    return by_name.get(name)
 
 
 def digest_of(image: Mapping[str, Any], reference: Reference | None) -> str:

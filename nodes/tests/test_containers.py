@@ -214,3 +214,18 @@ def test_a_drop_in_of_ours_is_told_with_the_drift_and_counts_for_none(fleet: Cas
 def test_a_digest_is_found_by_name_where_the_runtime_says_no_id() -> None:
     (row,) = rows_of(make_id(), section(container("web", image_id=None), runtime="docker"))
     assert row.digest == V1
+
+
+def test_an_image_is_used_where_the_runtime_names_it_without_an_id(cast: Cast) -> None:
+    document = section(
+        container("web", image_id=None), container("tool", image_id=None, image="tool"), runtime="docker"
+    )
+    images = document["containers"]["runtimes"][0]["images"]
+    images.append({"id": "id-tool", "names": ["tool:latest"], "digests": [], "size_bytes": 5})
+    make_facts(cast.web_node, **document)
+    page = signed_in(cast.owner).get(f"/nodes/{cast.web_node.name}/?tab=containers").content.decode()
+    used = {name: f'data-label="Used">{word}' for name, word in (("v1", "yes"), ("v2", "<span"), ("tool", "yes"))}
+    table = page.partition("Images on the host")[2]
+    for name, wanted in used.items():
+        row = next(part for part in table.split("<tr") if f"{name}" in part and 'data-label="Used"' in part)
+        assert wanted in row, name

@@ -128,7 +128,7 @@ def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
     runtimes = _at(known.document, "containers", "runtimes") or []
     units = {one["name"]: one for one in _at(known.document, "containers", "units") or []}
     found = described(known.document)
-    used = {str(one.get("image_id") or "").removeprefix("sha256:") for one in found} - {""}
+    used = {str(one.get("uses") or "").removeprefix("sha256:") for one in found} - {""}
     return {
         "runtimes": runtimes,
         "containers": [
