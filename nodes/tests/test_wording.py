@@ -168,3 +168,9 @@ def test_wording_never_raises(kind: str, params: dict[str, Any]) -> None:
     assert wording.error_sentence(kind, params)
     assert wording.error_mend(kind, params)
     assert wording.axis_sentences("health", "degraded", "units_failed", {**params, "also": params.get("units")})
+
+
+@pytest.mark.parametrize(("actor", "said"), [("user:ada", "ada"), ("system:fleetui", "fleetui"), ("ada", "ada")])
+def test_a_timeline_names_who_acted_without_the_kind_of_principal(actor: str, said: str) -> None:
+    told = wording.timeline_sentence("ignition_applied", {"actor": actor, "version": "web version 2"})
+    assert told == f"{said} noted that it was provisioned with web version 2"

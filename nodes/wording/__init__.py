@@ -129,6 +129,8 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
     if kind == "os_detected" and str(known.get("version") or "") in str(known.get("name") or ""):
         # A pretty name often ends with the version.
         known["version"] = ""
+    if isinstance(known.get("actor"), str):
+        known["actor"] = known["actor"].partition(":")[2] or known["actor"]
     if isinstance(known.get("fields"), list):
         known["fields"] = [str(FIELDS.get(str(name), name)) for name in known["fields"]]
     if isinstance(known.get("sections"), list):
