@@ -42,6 +42,18 @@ def test_nodes_are_found_by_their_words(cast: Cast) -> None:
     assert results(cast.owner, q="nothing at all\0") == []
 
 
+def test_the_node_that_is_named_whole_stands_before_those_that_only_hold_the_words(cast: Cast) -> None:
+    for number in range(20):
+        make_node(f"a-{number:02}", pool=cast.web, address=f"10.9.8.1{number:02}")
+    make_node("z-last", pool=cast.web, address="10.9.8.1")
+    make_node("a-00-z-last", pool=cast.web)
+    for words in ("10.9.8.1", "z-last"):
+        labels = found(cast.owner, q=words)["Nodes"]
+        assert labels[0] == "z-last"
+        assert labels.count("z-last") == 1
+        assert len(labels) <= 12
+
+
 def test_pools_clusters_and_views_are_found(cast: Cast) -> None:
     make_pool("webshop", cluster=make_cluster("web-cluster"))
     SavedView.objects.create(owner=cast.owner, name="Web old", query="kernel_older=6.11", columns=["kernel"])
