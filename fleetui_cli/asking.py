@@ -95,6 +95,8 @@ def _print_plan(found: Mapping[str, Any]) -> None:
                 out(f"  $ {clean(shlex.join(command))}")
     for one in found["refused"]:
         out(f"{clean(one['node'])}: left out. {clean(one['reason'])}")
+    if found.get("note"):
+        out(clean(found["note"]))
     to_do = sum(_may_start(one) for one in found["operations"])
     stops = len(found["operations"]) - to_do
     stopped = f"{stops} would stop at the first check, " if stops else ""

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
 from nodes.querysets import CappedCount
-from ops.states import ACTIVE, FINAL, STARTED, State
+from ops.states import ACTIVE, FINAL, STARTED, UNTOUCHED, State
 
 if TYPE_CHECKING:
     from fleetui.access.principals import Principal
@@ -38,6 +38,10 @@ class OperationQuerySet(CappedCount, models.QuerySet[Any]):
     def to_retry(self) -> Self:
         """What a retry of a request asks for again: what failed or ran out of time, and what its threshold kept from beginning."""
         return self.filter(Q(state__in=[State.FAILED, State.TIMED_OUT]) | Q(state=State.CANCELLED, result="threshold"))
+
+    def to_cancel(self) -> Self:
+        """What a cancel of a request still has something to do with: not ended, and not told to end."""
+        return self.filter(state__in=[*UNTOUCHED, State.RUNNING, State.WAITING], cancel_requested_at=None)
 
     def disturbing(self) -> Self:
         """What takes a place within the limits: begun, not ended, and able to restart its host."""

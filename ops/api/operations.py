@@ -31,7 +31,7 @@ from ops.services.approve import decide
 from ops.services.chosen import nodes_of
 from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
-from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, preview, request_operations
+from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, checked_count, nobody, preview, request_operations
 from ops.services.threshold import MOST as MOST_BAD
 from ops.states import ACTIVE, FINAL, State
 from ops.waiting import waiter
@@ -140,8 +140,10 @@ class OperationList(ApiView):
         nodes = _nodes(self.principal, values)
         kind, params = values["kind"], values["params"]
         if values["dry_run"]:
+            field = "nodes" if values.get("nodes") is not None else "selector"
+            checked_count(len(nodes), field)
             plans = preview(nodes=nodes, kind=kind, params=params, actor=self.principal, now=clock.now())
-            return Response(_plan(plans, kind))
+            return Response({**_plan(plans, kind), "note": None if nodes else nobody(field)})
         answer = request_operations(
             nodes=nodes,
             kind=kind,

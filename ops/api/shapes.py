@@ -119,6 +119,7 @@ PLAN = Document(
     object_of(
         {
             "dry_run": FLAG,
+            "note": nullable(TEXT),
             "approvals_needed": INTEGER,
             "approve_by": nullable(TIME),
             "expected_s": nullable(INTEGER),

@@ -14,6 +14,7 @@ from fleetui.audit.log import Entry, append
 from nodes.models import Node
 from ops.engine.moves import follow_moves
 from ops.models import Limit, LogLine, Operation, Stop
+from ops.services.stopped import say_stopped
 from ops.states import State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
@@ -30,6 +31,8 @@ def start_queued(now: datetime) -> int:
         return 0
     with transaction.atomic():
         if _is_stopped():
+            # Those that were asked for since.
+            say_stopped(Stop.objects.get(id=1))
             return 0
         is_whole, moves = follow_moves(now)
         append(moves)

@@ -16,9 +16,11 @@ from nodes.models import Node
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
 from ops.services.request import Answer, request_operations
+from ops.services.stopped import say_lifted, say_stopped
 from ops.states import FINAL, UNTOUCHED, State
 
-_RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED, State.VOID)
+#: What one may ask for again.
+RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED, State.VOID)
 
 
 def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str = "") -> Operation:
@@ -129,7 +131,7 @@ def retry(
     again = set(Operation.objects.filter(retry_of__in=operations).values_list("retry_of", flat=True))
     if idempotency_key:
         again -= set(_retried_under(idempotency_key, actor))
-    wanted = [one for one in operations if one.state in _RETRIED and one.node_id and one.pk not in again]
+    wanted = [one for one in operations if one.state in RETRIED and one.node_id and one.pk not in again]
     if not wanted:
         raise Conflict(_("None of these can be retried."), mend=_("Choose operations that failed or were cancelled."))
     first = wanted[0]
@@ -163,6 +165,7 @@ def stop_all(*, actor: Principal, now: datetime, reason: str) -> Stop:
         Stop.objects.get_or_create(id=1)
         free = Stop.objects.filter(id=1, stopped_at=None)
         if free.update(stopped_at=now, stopped_by=str(actor), reason=reason[:300]):
+            say_stopped(Stop.objects.get(id=1))
             append([Entry(actor=str(actor), action="operations.stop_all", subject="operations", reason=reason)])
     return Stop.objects.get(id=1)
 
@@ -173,6 +176,7 @@ def lift_stop(*, actor: Principal, reason: str = "") -> Stop:
     with transaction.atomic():
         stopped = Stop.objects.filter(id=1, stopped_at__isnull=False)
         if stopped.update(stopped_at=None, stopped_by="", reason=""):
+            say_lifted()
             append([Entry(actor=str(actor), action="operations.lift_stop", subject="operations", reason=reason)])
     return Stop.objects.get_or_create(id=1)[0]
 

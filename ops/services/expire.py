@@ -62,4 +62,4 @@ def expire_untouched(now: datetime) -> int:
 def _why(row: Operation) -> tuple[str, dict[str, Any]]:
     if row.state == State.AWAITING_APPROVAL:
         return "not_approved", {"needed": row.request.approvals_needed}
-    return "deadline", {"waited_for": row.wait_reason or row.state, "untouched": True}
+    return "deadline", {"waited_for": row.wait_reason or row.state, **row.wait_params, "untouched": True}

@@ -100,6 +100,24 @@ def checked_attempts(kind: str, attempts: int | None) -> int:
     )
 
 
+def checked_count(count: int, field: str, *, may_be_empty: bool = True) -> None:
+    """So many nodes may be in one request; `field` is where they were named. They were read up to one more than may be."""
+    if count > MOST_NODES:
+        most = f"{MOST_NODES:,}"
+        raise InvalidInput(
+            _("More than %(most)s nodes are too many for one request.") % {"most": most},
+            field=field,
+            mend=_("Ask for at most %(limit)s at once, one pool after another for example.") % {"limit": most},
+        )
+    if not count and not may_be_empty:
+        raise InvalidInput(nobody(field), field=field, mend=_("See what the same filters find in the list of nodes."))
+
+
+def nobody(field: str) -> str:
+    """Why a request has no nodes."""
+    return _("The list of nodes is empty.") if field == "nodes" else _("The selector finds no node that you may see.")
+
+
 def preview(
     *, nodes: Sequence[Node], kind: str, params: Mapping[str, Any], actor: Principal, now: datetime
 ) -> list[NodePlan]:
@@ -132,6 +150,7 @@ def request_operations(
     max_attempts: int | None = None,
     stop_after: int | None = None,
     retries: Mapping[uuid.UUID, uuid.UUID] | None = None,
+    may_be_empty: bool = False,
     actor: Principal,
     now: datetime,
 ) -> Answer:
@@ -140,6 +159,7 @@ def request_operations(
     Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
     key from the same principal answers what it answered before; with other content it is a conflict. When `stop_after`
     operations have ended badly, no further one begins. `retries` says of which operation the one of a node is the retry.
+    Without nodes it is refused, unless it `may_be_empty`: what a schedule asks for each night need not find any.
     """
     checked = checked_params(kind, params or {}, actions.kinds())
     permission = actions.get(kind).permission
@@ -148,13 +168,6 @@ def request_operations(
     checked_deadline(deadline, now)
     attempts, stop_after = checked_attempts(kind, max_attempts), checked_stop_after(stop_after)
     reason = checked_reason(reason)
-    if len(nodes) > MOST_NODES:
-        raise InvalidInput(
-            _("%(count)s nodes are too many for one request.") % {"count": len(nodes)},
-            field="nodes",
-            value=len(nodes),
-            mend=_("Give at most %(limit)s.") % {"limit": MOST_NODES},
-        )
     # What was asked for, not what it came to: a filter may find other nodes when the same request is sent again.
     asked: dict[str, Any] = {"kind": kind, "params": checked, "reason": reason, "max_attempts": attempts}
     asked |= {"selector": selector} if selector is not None else {"nodes": sorted(str(node.pk) for node in nodes)}
@@ -165,6 +178,7 @@ def request_operations(
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
         return earlier
+    checked_count(len(nodes), "nodes" if selector is None else "selector", may_be_empty=may_be_empty)
     plans = [_allowed(plan, actor, kind) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]
     pools = [plan.node.pool.name if plan.node.pool else "" for plan in chosen]

@@ -107,6 +107,7 @@ class OperationJob:
             selector=selector,
             idempotency_key=key,
             stop_after=task.get("stop_after"),
+            may_be_empty=True,
             actor=actor,
             now=now,
         )

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from nodes.models import Cluster, Node, Pool
-from nodes.tests.make import make_facts, make_node, make_pool
+from nodes.tests.make import make_facts, make_node, make_pool, make_user, principal
 from ops.engine import claim_due, start_queued
 from ops.frame import operations_tool
 from ops.models import Limit, LogLine, Operation, OperationRequest
@@ -23,6 +23,7 @@ from ops.services import control
 from ops.services.expire import expire_untouched
 from ops.services.limits import limits_seen_by
 from ops.services.whereabouts import at_work
+from ops.wording import result_sentence, wait_sentence
 
 pytestmark = pytest.mark.django_db
 FINISHED = 4000
@@ -124,6 +125,33 @@ def test_stop_all_halts_every_start_and_nothing_that_runs() -> None:
     assert [pk for pk, _lease in claim_due(now)] == [first.pk]
     control.lift_stop(actor=SYSTEM)
     assert start_queued(now) == 1
+
+
+def test_what_is_queued_says_whether_the_limits_hold_it_or_who_stopped_all() -> None:
+    now = clock.now()
+    queued(make_pool("web"), 2, now)
+
+    def said() -> set[str]:
+        rows = Operation.objects.filter(state="queued").values_list("wait_reason", "wait_params")
+        return {wait_sentence(*row) for row in rows}
+
+    Operation.objects.update(wait_reason="turn")
+    start_queued(now)
+    assert said() == {"Waits for its turn: the limits let no more run now."}
+    control.stop_all(actor=principal(make_user("anna", "admin")), now=now, reason="storm")
+    stopped = "Waits: all starts are stopped by anna (storm). It has its turn when that is lifted."
+    assert said() == {stopped}
+    queued(make_pool("db"), 1, now, wait_reason="turn")
+    start_queued(now)
+    assert said() == {stopped}, "also what was asked for since"
+    expire_untouched(now + timedelta(hours=5))
+    late = Operation.objects.filter(state="timed_out").first()
+    assert late is not None
+    assert stopped in result_sentence(late.result, late.result_params)
+    queued(make_pool("edge"), 2, now, wait_reason="turn")
+    start_queued(now)
+    control.lift_stop(actor=SYSTEM)
+    assert said() == {"Waits for its turn: the limits let no more run now."}
 
 
 def test_a_claim_is_one_persons_alone_and_counts_the_same_for_many() -> None:

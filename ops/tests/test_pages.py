@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.audit.log import Entry, record_alone
 from fleetui.core import clock
 from nodes.models import Node, Pool
-from nodes.tests.make import make_node, make_pool, make_user
+from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
-from ops.models import Operation, OperationRequest
+from ops.models import LogLine, Operation, OperationRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +96,34 @@ def test_buttons_name_how_many(node: Node, asked: OperationRequest) -> None:
     assert 'data-confirm="Reboot: retry 2 nodes"' in text
     viewer = signed_in(make_user("viewer", "viewer")).get(f"/operations/requests/{asked.pk}/").content.decode()
     assert "data-confirm" not in viewer.partition("<main")[2].partition("</main>")[0]
+
+
+def test_what_was_told_to_end_says_so_and_is_not_cancelled_twice(node: Node, asked: OperationRequest) -> None:
+    fill(node, asked, 2, "waiting")
+    fill(node, asked, 1, "queued")
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/requests/{asked.pk}/"
+    said = page.post(f"{path}cancel/", follow=True).content.decode()
+    assert "3 operations are cancelled. Those that have begun end between two steps." in said
+    assert said.count("Cancelling was asked for.") == 2
+    assert "Cancel all" not in said
+
+
+def test_a_void_operation_is_retried_from_its_page(node: Node, asked: OperationRequest) -> None:
+    make_facts(node)
+    (one,) = fill(node, asked, 1, "void")
+    page = signed_in(make_user("owner", "admin"))
+    assert f'action="/operations/{one.pk}/retry/"' in page.get(f"/operations/{one.pk}/").content.decode()
+    page.post(f"/operations/{one.pk}/retry/")
+    assert Operation.objects.get(retry_of=one).state == "queued"
+
+
+def test_what_a_host_printed_as_an_error_is_named(node: Node, asked: OperationRequest) -> None:
+    (one,) = fill(node, asked, 1)
+    for seq, stream in enumerate(("out", "err"), 1):
+        LogLine.objects.create(operation=one, seq=seq, at=clock.now(), stream=stream, text=f"said {stream}")
+    text = signed_in(make_user("owner", "admin")).get(f"/operations/{one.pk}/").content.decode()
+    assert "stderr</b> said err" in text
+    assert text.count("stderr</b>") == 1
 
 
 def test_every_page_leads_to_what_runs_and_to_stop_all(node: Node, asked: OperationRequest, web: Pool) -> None:

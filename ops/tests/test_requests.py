@@ -8,7 +8,7 @@ import pytest
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
-from nodes.models import Pool
+from nodes.models import Node, Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
@@ -41,6 +41,45 @@ def test_a_repeat_answers_what_was_answered_before_though_the_filter_finds_more_
     again = owner.post("operations/", BODY, idempotency_key="k")
     assert (again.status_code, again.json()) == (200, first)
     assert OperationRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("which", "field", "said"),
+    [
+        ({"nodes": []}, "nodes", "The list of nodes is empty."),
+        ({"selector": {"q": "nowhere"}}, "selector", "The selector finds no node that you may see."),
+    ],
+)
+def test_a_request_without_nodes_is_refused_and_its_plan_says_so(
+    web: Pool, owner: Api, which: dict[str, Any], field: str, said: str
+) -> None:
+    refused = owner.post("operations/", {"kind": "reboot", **which})
+    assert (refused.status_code, refused.json()["field"], refused.json()["detail"]) == (400, field, said)
+    assert refused.json()["mend"]
+    assert not OperationRequest.objects.exists()
+    plan = owner.post("operations/", {"kind": "reboot", **which, "dry_run": True})
+    assert (plan.status_code, plan.json()["note"], plan.json()["operations"]) == (200, said, [])
+    assert owner.post("operations/", {**BODY, "dry_run": True}).json()["note"] is None
+
+
+def test_a_repeat_answers_the_same_though_the_filter_finds_nothing_any_more(web: Pool, owner: Api) -> None:
+    body = {**BODY, "selector": {"health": "healthy"}}
+    first = owner.post("operations/", body, idempotency_key="k").json()
+    Node.objects.update(health="degraded")
+    again = owner.post("operations/", body, idempotency_key="k")
+    assert (again.status_code, again.json()) == (200, first)
+
+
+def test_more_nodes_than_one_request_takes_are_refused_in_the_plan_too(
+    web: Pool, owner: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("request", "chosen"):
+        monkeypatch.setattr(f"ops.services.{module}.MOST_NODES", 2)
+    for body in (BODY, {**BODY, "dry_run": True}):
+        refused = owner.post("operations/", body)
+        assert (refused.status_code, refused.json()["field"]) == (400, "selector")
+        assert refused.json()["detail"] == "More than 2 nodes are too many for one request."
+    assert not OperationRequest.objects.exists()
 
 
 @pytest.mark.parametrize("other", [{"max_attempts": 5}, {"reason": "x"}, {"selector": {"q": "web"}}, {"kind": "pin"}])

@@ -60,7 +60,7 @@ UNHEALTHY = {
             "deadline",
             {"waited_for": "turn", "untouched": True},
             "Nothing was changed: it could not start before its deadline. "
-            "Until then: Waits for its turn: the limits let no more run now, or all starts are stopped.",
+            "Until then: Waits for its turn: the limits let no more run now.",
         ),
         (
             "rollback_refused",

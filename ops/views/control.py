@@ -123,8 +123,10 @@ def cancel_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     principal = principal_of(request)
     rows = _of_request(principal, request_id)
     count = control.cancel_all(operations=rows, actor=principal, now=clock.now(), reason=_reason(request))
-    said = ngettext("%(n)s operation is cancelled.", "%(n)s operations are cancelled.", count)
-    messages.info(request, said % {"n": count})
+    said = ngettext("%(n)s operation is cancelled.", "%(n)s operations are cancelled.", count) % {"n": count}
+    if rows.filter(ended_at=None).exists():
+        said = f"{said} {_('Those that have begun end between two steps.')}"
+    messages.info(request, said)
     return redirect("operation_bulk", request_id=request_id)
 
 

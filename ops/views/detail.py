@@ -19,6 +19,7 @@ from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
+from ops.services.control import RETRIED
 from ops.services.replacing.confirming import STEP, may_all
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
@@ -28,7 +29,6 @@ from ops.views.words import decisions_on, differences, shown, time_word
 LINES_AT_ONCE = 500
 #: htmx ends a poll on this status.
 STOP_POLLING = 286
-_RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED)
 _STEP_LEVELS = {"running": "info", "done": "ok", "waits": "info", "failed": "bad"}
 
 
@@ -86,7 +86,7 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
         and state in {State.RUNNING, State.WAITING, *UNTOUCHED}
         and operation.cancel_requested_at is None,
         "may_retry": may_request
-        and state in _RETRIED
+        and state in RETRIED
         and operation.node_id is not None
         and not operation.retries.exists(),
         "may_resolve": may_request and state == State.NEEDS_ATTENTION,

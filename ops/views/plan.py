@@ -338,8 +338,11 @@ def plan(request: HttpRequest) -> HttpResponse:
         nodes = selected(principal, request.POST, query)
         ids = [str(pk) for pk in nodes.order_by("name").values_list("pk", flat=True)[: MOST_NODES + 1]]
         if not ids or len(ids) > MOST_NODES:
+            most = {"limit": f"{MOST_NODES:,}"}
             said = (
-                _("No node is selected.") if not ids else _("Select at most %(limit)s nodes.") % {"limit": MOST_NODES}
+                _("No node is selected.")
+                if not ids
+                else _("Nothing was asked for: select at most %(limit)s nodes.") % most
             )
             messages.warning(request, said)
             return redirect(list_url(request.POST.get("filter", "")))

@@ -18,7 +18,7 @@ from nodes.views.subject import principal_of
 from ops import wording
 from ops.models import Operation, OperationRequest
 from ops.services import threshold
-from ops.states import ACTIVE, FINAL, State
+from ops.states import FINAL, State
 from ops.views.words import LEVELS, decisions_on, shown
 
 PAGE_SIZE = 100
@@ -64,10 +64,10 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "rows": [shown(row) for row in page.rows],
         "newer_url": changed_query(request.GET, {"before": page.before}) if page.before else "",
         "older_url": changed_query(request.GET, {"after": page.after}) if page.after else "",
-        "active": sum(states[state] for state in ACTIVE),
         "failed": failed,
         "not_begun": visible.filter(result=threshold.RESULT).count() if asked.stopped_at else 0,
-        "may_cancel": may and over < total,
+        "may_cancel": may and (to_cancel := visible.to_cancel().count()),
+        "to_cancel": to_cancel if may else 0,
         "may_retry": may and failed,
         "may_approve": states[State.AWAITING_APPROVAL]
         and OperationRequest.objects.waiting_for(principal).filter(pk=request_id).exists(),

@@ -56,7 +56,8 @@ def shown(operation: Operation) -> dict[str, Any]:
         "url": reverse("operation", args=[operation.pk]),
         "requester": operation.request.requester.partition(":")[2],
         # A row is drawn anew when anything of it changed.
-        "revision": f"{operation.state}.{operation.step_number}.{operation.wait_reason}.{operation.log_seq}",
+        "revision": f"{operation.state}.{operation.step_number}.{operation.wait_reason}.{operation.log_seq}"
+        f".{bool(operation.cancel_requested_at):d}",
     }
 
 

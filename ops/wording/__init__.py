@@ -68,6 +68,8 @@ def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     known = backups.worded(params or {})
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
+    if reason == "stopped" and "by" in known:
+        known["by"] = _who(known["by"])
     if reason == "cluster_silent":
         known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
     if reason == "not_healthy_yet":

@@ -58,7 +58,12 @@ WAITS: dict[str, Forms] = {
     **backups.WAITS,
     **deployments.WAITS,
     **replacement.WAITS,
-    "turn": (_("Waits for its turn: the limits let no more run now, or all starts are stopped."),),
+    "turn": (_("Waits for its turn: the limits let no more run now."),),
+    "stopped": (
+        _("Waits: all starts are stopped by %(by)s (%(reason)s). It has its turn when that is lifted."),
+        _("Waits: all starts are stopped by %(by)s. It has its turn when that is lifted."),
+        _("Waits: all starts are stopped. It has its turn when that is lifted."),
+    ),
     "approval": (_("Waits for approval."),),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
     "again": (
