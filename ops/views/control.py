@@ -125,7 +125,7 @@ def cancel_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     count = control.cancel_all(operations=rows, actor=principal, now=clock.now(), reason=_reason(request))
     said = ngettext("%(n)s operation is cancelled.", "%(n)s operations are cancelled.", count) % {"n": count}
     if rows.filter(ended_at=None).exists():
-        said = f"{said} {_('Those that have begun end between two steps.')}"
+        said += " " + _("Those that have begun end between two steps.")
     messages.info(request, said)
     return redirect("operation_bulk", request_id=request_id)
 
