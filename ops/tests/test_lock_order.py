@@ -20,6 +20,7 @@ from nodes.tests.make import NOW, make_node, make_pool, make_user, principal
 from nodes.tests.waiting import until_it_waits
 from ops.engine import start_queued
 from ops.models import Operation, OperationRequest
+from ops.services import control
 from ops.services.approve import decide
 from ops.services.expire import expire_untouched
 
@@ -43,6 +44,7 @@ def operation(pk: uuid.UUID, request: OperationRequest, pool: Pool, **over: Any)
         "pool": pool,
         "pool_name": pool.name,
         "state": "queued",
+        "wait_reason": "turn",
         "deadline": NOW + timedelta(hours=1),
         "created_at": NOW,
         **over,
@@ -83,16 +85,20 @@ def _rename(_request: OperationRequest, pool: Pool) -> object:
     return True
 
 
+def _stop(_request: OperationRequest, _pool: Pool) -> object:
+    return control.stop_all(actor=SYSTEM, now=NOW, reason="storm").reason
+
+
 @pytest.mark.parametrize(
     ("write", "wanted"),
-    [(_expire, 2), (_approve, True), (_reject, False), (_rename, True)],
-    ids=["expire", "approve", "reject", "rename"],
+    [(_expire, 2), (_approve, True), (_reject, False), (_rename, True), (_stop, "storm")],
+    ids=["expire", "approve", "reject", "rename", "stop"],
 )
 def test_two_writers_of_the_same_operations_end_both(
     write: Callable[[OperationRequest, Pool], object], wanted: object
 ) -> None:
     pool = make_pool("web")
-    waits = "queued" if write is _rename else "awaiting_approval"
+    waits = "queued" if write in (_rename, _stop) else "awaiting_approval"
     request = OperationRequest.objects.create(kind="refresh", requester="user:owner", approvals_needed=1)
     # In the table and by its deadline the second one comes first.
     operation(SECOND, request, pool, state=waits, number=0, deadline=NOW + timedelta(minutes=1))

@@ -106,6 +106,7 @@ def test_what_was_told_to_end_says_so_and_is_not_cancelled_twice(node: Node, ask
     assert "3 operations are cancelled. Those that have begun end between two steps." in said
     assert said.count("Cancelling was asked for.") == 2
     assert "Cancel all" not in said
+    assert "ui-pages" not in said, "no number without a word below a list of one page"
 
 
 def test_a_void_operation_is_retried_from_its_page(node: Node, asked: OperationRequest) -> None:
