@@ -80,8 +80,8 @@ def count_duplicates(principal: Principal) -> int:
     where = principal.where("nodes.read")
     key = "everywhere" if where.everywhere else ",".join(sorted(str(pk) for pk in where.pools))
     key = f"duplicates:{uuid.uuid5(uuid.NAMESPACE_URL, key)}"
-    shared = (_machines(principal), _keys(principal), _addresses(principal))
-    return remembered(key, COUNT_FOR_S, lambda: sum(rows.count() for rows in shared))
+    kinds = (_machines, _keys, _addresses)
+    return remembered(key, COUNT_FOR_S, lambda: sum(shared(principal).count() for shared in kinds))
 
 
 def _visible(principal: Principal) -> QuerySet[Any]:

@@ -174,7 +174,7 @@ def test_adding_such_a_node_on_the_page_needs_no_comparing(lab: Lab) -> None:
     typed = {"name": "web-1", "address": lab.server.address, "port": lab.server.port, "pool": str(lab.pool.pk)}
     page = client.post(reverse("nodes:add"), typed, follow=True).content.decode()
     assert "host certificate host host_ed25519 is trusted" in page
-    refused = client.post(reverse("nodes:add"), typed | {"name": "web-9"}).content.decode()
+    refused = client.post(reverse("nodes:add"), typed | {"name": "web-9", "allow_same_address": "on"}).content.decode()
     assert "is for web-1, not for this host" in refused
     assert [node.name for node in Node.objects.all()] == ["web-1"]
 

@@ -32,6 +32,7 @@ HEALTHY = {
     "uname": "Linux 6.17.4-200.fc43.x86_64 x86_64\n",
     "boot_id": BOOT_ID + "\n",
     "btime": "btime 1782900000\n",
+    "boot_order": "1782899980\n",
     "cmdline": "BOOT_IMAGE=(hd0,gpt3)/vmlinuz root=UUID=1 rw ignition.platform.id=qemu\n",
     "boots": " -1 11111111111111111111111111111111 Wed 2026-06-24 10:00:00 UTC Wed 2026-07-01 09:00:00 UTC\n"
     "  0 22222222222222222222222222222222 Wed 2026-07-01 10:00:00 UTC Wed 2026-07-01 12:00:00 UTC\n",
