@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache import caches
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -264,7 +264,7 @@ def cache_away(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RedisConnectionError("connection refused")
 
     for name in ("get", "set", "add", "incr"):
-        monkeypatch.setattr(LocMemCache, name, away)
+        monkeypatch.setattr(type(caches["default"]), name, away)
 
 
 @pytest.mark.usefixtures("cache_away")
