@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -76,14 +77,15 @@ def with_counts(principal: Principal, rows: list[dict[str, Any]]) -> None:
         row.update({name: known[name] for name in asked})
 
 
-class Named(ApiView):
+class Named(ApiView, ABC):
     """Base of list and detail of rows with a unique name."""
 
     kind: ClassVar[str]
     shape: ClassVar[Shape]
 
+    @abstractmethod
     def rows(self) -> QuerySet[Any]:
-        raise NotImplementedError
+        """Those that one may see."""
 
     def one(self, name: str) -> Any:
         rows = self.rows()
@@ -132,11 +134,11 @@ class NamedDetail(Named):
         self.change(row, changes, expected_revision(request, row.revision))
         return self.shown(row)
 
-    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def change(self, row: Any, changes: Mapping[str, Any], revision: int | None) -> None: ...
 
-    def forget(self, row: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def forget(self, row: Any) -> None: ...
 
 
 def _list_actions(kind: str, listing: Listing, body: type[Body]) -> dict[str, Action]:

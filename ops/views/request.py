@@ -40,12 +40,13 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     total, over = sum(states.values()), sum(states[state] for state in FINAL)
     one = visible.first()
     may = one is not None and principal.may("operations.request", one)
+    decisions = decisions_on(asked)
     failed = visible.to_retry().filter(retries=None).count()
     context: dict[str, Any] = {
         "asked": asked,
         "kind": wording.kind_word(asked.kind),
         "requester": asked.requester.partition(":")[2],
-        "approvals": (decisions := decisions_on(asked)),
+        "approvals": decisions,
         "granted": sum(one["is_granted"] for one in decisions),
         "expires_at": asked.approve_by if states[State.AWAITING_APPROVAL] else None,
         "total": total,
@@ -66,8 +67,7 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "older_url": changed_query(request.GET, {"after": page.after}) if page.after else "",
         "failed": failed,
         "not_begun": visible.filter(result=threshold.RESULT).count() if asked.stopped_at else 0,
-        "may_cancel": may and (to_cancel := visible.to_cancel().count()),
-        "to_cancel": to_cancel if may else 0,
+        "to_cancel": visible.to_cancel().count() if may else 0,
         "may_retry": may and failed,
         "may_approve": states[State.AWAITING_APPROVAL]
         and OperationRequest.objects.waiting_for(principal).filter(pk=request_id).exists(),

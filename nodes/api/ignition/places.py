@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from typing import Any
 
 from rest_framework.request import Request
@@ -175,9 +176,9 @@ class NodeValues(_Places):
         return _shown_values(node=self.node(name))
 
 
-class _Value(_Places):
-    def place(self, name: str) -> Pool | Node:
-        raise NotImplementedError
+class _Value(_Places, ABC):
+    @abstractmethod
+    def place(self, name: str) -> Pool | Node: ...
 
     def put(self, request: Request, name: str, variable: str) -> Response:
         given, place = read_body(ValueBody, request), self.place(name)
