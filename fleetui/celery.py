@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
     "ops-schedules": {"task": "ops.tasks.schedules", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-clusters": {"task": "ops.tasks.look_at_clusters", "schedule": 5.0, "options": {"expires": _LIVES_S}},
     "ops-backups": {"task": "ops.tasks.backups", "schedule": 15.0, "options": {"expires": _LIVES_S}},
+    "ops-audit-head": {"task": "ops.tasks.audit_head", "schedule": 60.0, "options": {"expires": _LIVES_S}},
     "ops-runbook": {"task": "ops.tasks.runbook", "schedule": 60.0, "options": {"expires": _LIVES_S}},
     "ops-replace-unhealthy": {
         "task": "ops.tasks.replace_unhealthy",

@@ -70,6 +70,12 @@ def _positive(value: int) -> None:
         raise ValidationError("Give a whole number from 1.")
 
 
+def _lease(value: int) -> None:
+    """A worker renews its lease between two words with a host: a shorter one would end while it waits for an answer."""
+    if value < LEAST_LEASE_S:
+        raise ValidationError(f"Give a whole number of seconds from {LEAST_LEASE_S}.")
+
+
 def _log_level(value: str) -> str:
     """How much is logged; a wrong one is reported with the other wrong variables."""
     if value.upper() not in LOG_LEVELS:
@@ -83,6 +89,7 @@ def _workers(value: int) -> None:
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LEAST_LEASE_S = 10
 #: SQLite takes one writer at a time.
 MOST_WORKERS = 8
 #: More idle connections would cost a process more than fresh ones.
@@ -181,7 +188,7 @@ CERTIFICATES_INTERVAL_S = int(env.int("FLEETUI_CERTIFICATES_INTERVAL_S", 21600, 
 #: So many hosts and endpoints are read at once, in the whole installation.
 CERTIFICATES_THREADS = int(env.int("FLEETUI_CERTIFICATES_THREADS", 4, validate=_positive) or 4)
 #: A step whose worker died is run again by another one after this time; what it did to the host is fenced there.
-OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60, validate=_positive) or 60)
+OPERATION_LEASE_S = int(env.int("FLEETUI_OPERATION_LEASE_S", 60, validate=_lease) or 60)
 #: A host that does not answer for so long after its restart needs a person. Large machines take a while to start.
 OPERATION_RETURN_S = int(env.int("FLEETUI_OPERATION_RETURN_S", 900, validate=_positive) or 900)
 #: Whether requests of operations have to say why, and what a ticket in that reason looks like.

@@ -43,6 +43,7 @@ class OpsConfig(AppConfig):
         register("clusters", rotate_seals)
         transport.forbid = in_transaction
         add_vitals(vital_signs.streams)
+        add_vitals(vital_signs.audit_heads)
         add_backlog(vital_signs.due)
         register("backup targets", targets.rotate_seals)
         register("replacements", provisioners.rotate_seals)

@@ -13,9 +13,10 @@ from kombu.exceptions import OperationalError as BrokerError
 from fleetui.core import clock
 from fleetui.core.ticks import one_at_a_time
 from ops.engine import claim_due, run_step, start_queued, streaming
+from ops.services.backups.anchoring import anchor_at_targets
 from ops.services.backups.watching import settle, watch
 from ops.services.clusters import refresh as clusters
-from ops.services.expire import expire_untouched
+from ops.services.expire import expire_untouched, void_of_retired
 from ops.services.finishing import finish
 from ops.services.replacing.unhealthy import replace_unhealthy
 from ops.services.runbook.watching import watch as watch_runbook
@@ -47,10 +48,19 @@ def backups() -> None:
     watch(now)
 
 
+@shared_task(name="ops.tasks.audit_head", ignore_result=True)
+@one_at_a_time
+def audit_head() -> None:
+    """Write the head of the audit log to the backup targets where it is due."""
+    anchor_at_targets(clock.now())
+
+
 @shared_task(name="ops.tasks.requests", ignore_result=True)
 def requests() -> None:
-    """Close the requests whose operations have all ended."""
-    finish(clock.now())
+    """End what waits for nodes that were retired, and close the requests whose operations have all ended."""
+    now = clock.now()
+    void_of_retired(now)
+    finish(now)
 
 
 @shared_task(name="ops.tasks.runbook", ignore_result=True)

@@ -8,10 +8,12 @@ from datetime import datetime
 from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
+from fleetui.core.ages import lasting
 from fleetui.core.vital_signs import start_again
 from fleetui.core.vitals import Glance, Line
 from nodes.services.backlog import Waiting
-from ops.models import BackupPolicy, Operation
+from ops.models import BackupPolicy, BackupTarget, Operation
+from ops.wording.backups import target_problem
 
 
 def due(now: datetime) -> Waiting:
@@ -30,3 +32,13 @@ def streams(glance: Glance) -> Iterator[Line]:
         return
     text = _("No worker takes the queue stream: backups wait.")
     yield Line("streams", "processes", "bad", title, text, start_again("worker -Q stream"))
+
+
+def audit_heads(glance: Glance) -> Iterator[Line]:
+    """Targets to which the head of the audit log could not be written; it is tried every hour."""
+    for target in BackupTarget.objects.exclude(head_problem={}).order_by("name"):
+        title = _("Audit head at %(name)s") % {"name": target.name}
+        text, mend = target_problem(**target.head_problem)
+        if target.head_at is not None:
+            text = f"{text} {_('It was written there %(time)s ago.') % {'time': lasting(target.head_at, glance.now)}}"
+        yield Line(f"audit:head:{target.pk}", "trust", "warn", title, text, mend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,17 +42,17 @@ def anchor_path() -> Path:
     return settings.DATA_DIR / "audit-anchor.jsonl"
 
 
-def anchors() -> dict[int, set[str]]:
-    """seq -> hashes, as written outside the database every minute.
+def anchors(others: Iterable[str] = ()) -> dict[int, set[str]]:
+    """seq -> hashes, as written outside the database every minute, and `others`: lines of anchors that were kept elsewhere.
 
     More than one hash for a number is kept: whoever cuts the log makes its numbers grow a second time.
     """
     try:
         lines = anchor_path().read_text().splitlines()
     except FileNotFoundError:
-        return {}
+        lines = []
     found: dict[int, set[str]] = {}
-    for line in lines:
+    for line in (*lines, *others):
         try:
             row = json.loads(line)
             found.setdefault(int(row["seq"]), set()).add(str(row["hash"]))
@@ -65,10 +66,10 @@ def _head() -> tuple[int, str]:
     return found or (0, "")
 
 
-def verify() -> Verdict:
-    """Check every event against its hash and its neighbours, the head, the anchors and the triggers."""
+def verify(others: Iterable[str] = ()) -> Verdict:
+    """Check every event against its hash and its neighbours, the head, the anchors (and `others`) and the triggers."""
     problems: list[str] = []
-    outside = anchors()
+    outside = anchors(others)
     # Events are appended while we walk: the head of before must be met on the way, that of after not be passed.
     before, met = _head(), True
     previous, expected, count = "", 1, 0
@@ -120,8 +121,8 @@ def _missing(first: int, last: int) -> str:
     return _("Events %(first)s to %(last)s are missing.") % {"first": first, "last": last}
 
 
-def verify_and_note() -> Verdict:
+def verify_and_note(others: Iterable[str] = ()) -> Verdict:
     """Verify, and keep when that was and what came out, for the Health page."""
-    verdict = verify()
+    verdict = verify(others)
     mark(VERIFY_JOB, {"good": verdict.good, "events": verdict.events, "anchored_seq": verdict.anchored_seq})
     return verdict

@@ -128,7 +128,7 @@ def _offer(ctx: Context) -> Outcome:
 def _staged(ctx: Context) -> Outcome:
     """First the command that stages has to end, then what it staged is dropped: the other way round it would come back."""
     facts = look_at_deployments(ctx)
-    forgotten = {"staged": ""}
+    forgotten: dict[str, Any] = {"staged": ""}
     if facts.boot.boot_id != ctx.boot_id:
         return Wait(ctx.now, "tidies", memory={**forgotten, "boot_id": facts.boot.boot_id, "units": []})
     if facts.update.transaction or _runs(ctx):
@@ -143,7 +143,19 @@ def _staged(ctx: Context) -> Outcome:
     if staged is not None and _is_ours(ctx, key_of(asdict(staged))):
         result = effect(ctx, ctx.driver.command("cleanup_pending"))
         ctx.log.note("staged_dropped", version=staged.version, said=said(result))
+    elif ctx.memory["staged"] == "any":
+        forgotten |= _was_not_there(ctx, "staged")
     return Wait(ctx.now, "tidies", memory=forgotten)
+
+
+def _was_not_there(ctx: Context, name: str) -> dict[str, Any]:
+    """It might have been begun and was not: the end does not speak of it."""
+    ending = dict(ctx.memory.get("ending") or {})
+    params = dict(ending.get("params") or {})
+    if name not in params.get("taken_back", ()):
+        return {}
+    left = [one for one in params["taken_back"] if one != name]
+    return {"ending": {**ending, "params": {**params, "taken_back": left}}}
 
 
 def _is_ours(ctx: Context, key: str) -> bool:

@@ -16,6 +16,7 @@ from fleetui.core.api.shapes import ANY_OBJECT, INTEGER, TEXT, TIME, Document, l
 from fleetui.core.api.views import ApiView
 from ops.models import BackupTarget
 from ops.services.backups import targets
+from ops.wording.backups import target_problem
 
 _TARGET = {
     "id": TEXT,
@@ -23,6 +24,8 @@ _TARGET = {
     "kind": one_of(BackupTarget.KINDS),
     "settings": ANY_OBJECT,
     "tried_at": nullable(TIME),
+    "audit_head": nullable(object_of({"at": TIME, "seq": INTEGER})),
+    "audit_head_problem": nullable(TEXT),
     "revision": INTEGER,
     "set_by": TEXT,
     "set_at": TIME,
@@ -45,7 +48,10 @@ class TargetBody(Body):
 
 def target_json(one: BackupTarget) -> dict[str, Any]:
     names = ("name", "kind", "settings", "tried_at", "revision", "set_by", "set_at")
-    return {"id": one.pk, **{name: getattr(one, name) for name in names}}
+    problem = " ".join(target_problem(**one.head_problem)) if one.head_problem else None
+    head = {"at": one.head_at, "seq": one.head_seq} if one.head_at else None
+    told = {"audit_head": head, "audit_head_problem": problem}
+    return {"id": one.pk, **{name: getattr(one, name) for name in names}, **told}
 
 
 class _Targets(ApiView):

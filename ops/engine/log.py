@@ -30,6 +30,12 @@ _SECRETS = (
     # A scheme of bounded length: a long word would be read to its end from each of its letters.
     re.compile(r"(?i)([a-z][a-z0-9+.-]{0,30}://[^/\s:@]+:)[^@\s/]+(@)"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    # As options of command lines, whose value is a word of its own.
+    re.compile(
+        r"(?i)((?<!\S)--?(?:[a-z]{1,20}-){0,3}(?:password|passwd|passphrase|secret|token|api-key|access-key|private-key)\s+)"
+        r"(\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s-]\S*)"
+    ),
+    re.compile(r"(\bcurl\b[^\n]{0,500}?\s(?:-u|--user|--proxy-user)[\s=]*['\"]?[^\s:'\"]{1,100}:)([^\s'\"]+)"),
 )
 
 
@@ -39,7 +45,10 @@ def masked(text: str) -> str:
     text = _SECRETS[1].sub(_MASK, text)
     text = _SECRETS[2].sub(lambda found: f"{found[1]}{_MASK}", text)
     text = _SECRETS[3].sub(lambda found: f"{found[1]}{_MASK}{found[2]}", text)
-    return _SECRETS[4].sub(_MASK, text)
+    text = _SECRETS[4].sub(_MASK, text)
+    for option in _SECRETS[5:]:
+        text = option.sub(lambda found: f"{found[1]}{_MASK}", text)
+    return text
 
 
 def write(

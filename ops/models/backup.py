@@ -14,7 +14,11 @@ from ops.querysets import BackupPolicyQuerySet, OfBackupPolicy
 
 
 class BackupTarget(models.Model):
-    """Where backups lie. `settings` may be shown (of `local`: path; of `s3`: bucket and so on); the keys are sealed."""
+    """Where backups lie. `settings` may be shown (of `local`: path; of `s3`: bucket and so on); the keys are sealed.
+
+    `head_at` and `head_seq`: the head of the audit log that was written there last; `head_problem` (code, said) what
+    went wrong since.
+    """
 
     KINDS = ("local", "s3")
 
@@ -24,6 +28,10 @@ class BackupTarget(models.Model):
     settings = models.JSONField(default=dict)
     sealed = models.TextField(blank=True, default="", editable=False)
     tried_at = models.DateTimeField(null=True)
+    head_due_at = models.DateTimeField(default=clock.now)
+    head_at = models.DateTimeField(null=True)
+    head_seq = models.PositiveBigIntegerField(null=True)
+    head_problem = models.JSONField(default=dict)
     revision = models.PositiveIntegerField(default=1)
     set_by = models.CharField(max_length=200)
     set_at = models.DateTimeField(default=clock.now)

@@ -1,7 +1,8 @@
-"""Operations that waited too long for their turn or for approvals: they touched nothing and end as timed out."""
+"""Operations that wait for nothing any more: too long for their turn or for approvals, or for a node that was retired."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,19 +10,34 @@ from django.db import transaction
 from django.db.models import Q
 
 from fleetui.audit.log import Entry, append
+from nodes.axes import Lifecycle
 from ops.models import Operation
 from ops.services.telling import tell_ends
 from ops.states import UNTOUCHED, State
 
 
 def expire_untouched(now: datetime) -> int:
-    """End what waits past its deadline, or past the time that it had to be approved in."""
+    """End what waits past its deadline, or past the time that it had to be approved in. They touched nothing."""
     # Not the newest first, as elsewhere: for that SQLite would read through all that ever ended.
     untouched = (
         Operation.objects.open().filter(state__in=sorted(UNTOUCHED)).select_related("request").order_by("deadline")
     )
     unapproved = Q(state=State.AWAITING_APPROVAL, request__approve_by__lte=now)
-    rows = list(untouched.filter(Q(deadline__lte=now) | unapproved)[:200])
+    return _end(list(untouched.filter(Q(deadline__lte=now) | unapproved)[:200]), _out_of_time, now)
+
+
+def void_of_retired(now: datetime) -> int:
+    """End what has not begun on nodes that were retired; what has begun turns back by itself."""
+    # Said of the node and not of the column: by that, SQLite would read through all that ever ended.
+    gone = Operation.objects.active().filter(node__lifecycle=Lifecycle.RETIRED)
+    rows = gone.filter(state__in=sorted(UNTOUCHED)).select_related("request").order_by("pk")[:200]
+    return _end(list(rows), lambda _row: (State.VOID, "void", {}), now)
+
+
+_Why = tuple[State, str, dict[str, Any]]
+
+
+def _end(rows: list[Operation], why: Callable[[Operation], _Why], now: datetime) -> int:
     if not rows:
         return 0
     with transaction.atomic():
@@ -29,9 +45,9 @@ def expire_untouched(now: datetime) -> int:
         # By id, as all who write several operations take them.
         for row in sorted(rows, key=lambda row: row.pk):
             mine = Operation.objects.filter(pk=row.pk, state=row.state)
-            result, params = _why(row)
+            state, result, params = why(row)
             if mine.update(
-                state=State.TIMED_OUT,
+                state=state,
                 state_since=now,
                 ended_at=now,
                 due_at=None,
@@ -41,8 +57,8 @@ def expire_untouched(now: datetime) -> int:
                 wait_params={},
                 wait_since=None,
             ):
-                ended.append((row, State.TIMED_OUT.value, result))
-                what = {"state": "timed_out", "kind": row.kind, "node": row.node_name, "result": result}
+                ended.append((row, state.value, result))
+                what = {"state": state.value, "kind": row.kind, "node": row.node_name, "result": result}
                 entries.append(
                     Entry(
                         actor=row.request.requester,
@@ -59,7 +75,8 @@ def expire_untouched(now: datetime) -> int:
     return len(entries)
 
 
-def _why(row: Operation) -> tuple[str, dict[str, Any]]:
+def _out_of_time(row: Operation) -> _Why:
     if row.state == State.AWAITING_APPROVAL:
-        return "not_approved", {"needed": row.request.approvals_needed}
-    return "deadline", {"waited_for": row.wait_reason or row.state, **row.wait_params, "untouched": True}
+        return State.TIMED_OUT, "not_approved", {"needed": row.request.approvals_needed}
+    waited = {"waited_for": row.wait_reason or row.state, **row.wait_params, "untouched": True}
+    return State.TIMED_OUT, "deadline", waited

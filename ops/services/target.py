@@ -38,8 +38,10 @@ def upgrade_target(
     if not releases.known:
         if wanted and booted.get("image"):
             return Aim(refused="no_digest", params={"version": wanted})
-        unknown = Check("path_unknown", "warn", {"stream": node.os_stream})
-        return Aim({"version": wanted, "is_asked": True} if wanted else {}, [unknown])
+        # Of a host whose status was never read, that is said instead: its stream is not known either.
+        is_read = bool(booted or node.os_stream)
+        unknown = [Check("path_unknown", "warn", {"stream": node.os_stream})] if is_read else []
+        return Aim({"version": wanted, "is_asked": True} if wanted else {}, unknown)
     if wanted and wanted == here:
         return Aim(refused="there_already", params={"version": here})
     present = releases.find(here)

@@ -11,13 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
-from nodes.models import Pool
+from nodes.models import Node, Pool
 from nodes.tests.api.client import Api
 from nodes.tests.make import make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops import wording
 from ops.models import Approval, ApprovalRule, Operation, OperationRequest
-from ops.services.expire import expire_untouched
+from ops.services.expire import expire_untouched, void_of_retired
 
 pytestmark = pytest.mark.django_db
 TOLD = {"pool": "web", "kind": "reboot", "approvers": 1, "expires_after_s": 3600}
@@ -135,6 +135,19 @@ def test_what_nobody_approves_in_time_ends_and_says_so(web: Pool, owner: Api) ->
     row = Operation.objects.filter(pk=asked["operations"][0]["id"]).get()
     assert (row.state, row.result) == ("timed_out", "not_approved")
     assert "1 approval was needed" in wording.result_sentence(row.result, row.result_params)
+
+
+def test_what_waits_on_a_node_that_is_retired_ends_at_once(web: Pool, owner: Api) -> None:
+    owner.put("approval-rules/", TOLD)
+    asked = ask(Api(make_user("anna", "operator")))
+    first = Operation.objects.get(pk=asked["operations"][0]["id"])
+    Node.objects.filter(pk=first.node_id).update(lifecycle="retired")
+    assert [void_of_retired(clock.now()), void_of_retired(clock.now())] == [1, 0]
+    first.refresh_from_db()
+    assert (first.state, first.result, first.wait_reason) == ("void", "void", "")
+    assert "retired" in wording.result_sentence(first.result, first.result_params)
+    assert AuditEvent.objects.filter(action="operations.end", subject=f"operation:{first.pk}").count() == 1
+    assert set(Operation.objects.open().values_list("state", flat=True)) == {"awaiting_approval"}
 
 
 def test_an_approval_in_the_last_minute_leaves_the_whole_time_to_run(web: Pool, owner: Api) -> None:

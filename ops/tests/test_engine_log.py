@@ -124,6 +124,10 @@ SECRET = "s3cr3t-value-0123456789"
         f"pulling https://robot:{SECRET}@registry.example/v2/",
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\nafter",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}",
+        f"mysql --user root --password {SECRET}",
+        f"podman login --registry-token '{SECRET}' example.org",
+        f"curl -fsS -u robot:{SECRET} https://registry.example/",
+        f"curl --user 'robot:{SECRET}' https://registry.example/",
     ],
 )
 def test_secrets_are_masked_in_output_and_in_parameters(operation: Operation, text: str) -> None:

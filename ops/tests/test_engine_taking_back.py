@@ -89,6 +89,25 @@ def test_what_was_staged_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     run.machine.loop.close()
 
 
+def test_what_was_never_staged_is_not_said_to_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: one.memory.get("staged") == "any")
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    done = run.rounds()
+    assert done.state == "cancelled"
+    assert done.result_params["taken_back"] == ["hold"]
+    assert "staged" not in result_sentence(done.result, done.result_params)
+    run.machine.loop.close()
+
+
+def test_what_was_staged_is_said_to_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: one.memory.get("staged") not in (None, "", "any"))
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    assert run.rounds().result_params["taken_back"] == ["staged", "hold"]
+    run.machine.loop.close()
+
+
 def _refusing_resume(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = InProcessHost.run
 

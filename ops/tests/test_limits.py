@@ -183,3 +183,22 @@ def test_nothing_starts_before_all_count_where_they_are(web: Pool, monkeypatch: 
     Node.objects.filter(name__in=[row.node_name for row in rows]).update(pool=db)
     assert start_queued(clock.now()) == 0
     assert start_queued(clock.now()) == 1
+
+
+def test_what_waits_for_its_turn_names_who_has_it(web: Pool, owner: Api) -> None:
+    first, second = ask(web, 2)
+    start_queued(clock.now())
+    page = signed_in(make_user("cara", "viewer"))
+    text = page.get(f"/operations/{second.pk}/").content.decode()
+    assert "The pool web lets 1 run at once." in text
+    assert f'<a href="/operations/{first.pk}/">Reboot {first.node_name}</a>' in text
+    assert "run at once" not in page.get(f"/operations/{first.pk}/").content.decode()
+    Limit.objects.create(scope="pool", name="web", at_once=9, set_by="user:owner", reason="x")
+    Limit.objects.create(scope="overall", name="", at_once=1, set_by="user:owner", reason="x")
+    db = make_pool("db")
+    (elsewhere,) = ask(db, 1)
+    text = signed_in(make_user("dan", ("viewer", db))).get(f"/operations/{elsewhere.pk}/").content.decode()
+    # What runs in a pool that this person does not see is counted only.
+    assert "At most 1 runs at once in all." in text
+    assert first.node_name not in text
+    assert "and 1 more" in text

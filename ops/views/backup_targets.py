@@ -22,6 +22,7 @@ from fleetui.core.form_errors import sentence, submitted
 from nodes.views.subject import principal_of
 from ops.models import BackupTarget
 from ops.services.backups import targets as services
+from ops.wording.backups import target_problem
 
 KIND_WORDS = {"local": gettext_lazy("Directory"), "s3": gettext_lazy("S3 and compatible")}
 _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off", "class": "form-control ui-mono"}
@@ -105,6 +106,11 @@ class TargetForm(forms.Form):
                 self.fields["identity"].help_text = _("One is kept. Empty: as it is.")
 
 
+def _head_problem(target: BackupTarget) -> str:
+    """Why the head of the audit log could not be written there, as of the last try."""
+    return " ".join(target_problem(**target.head_problem)) if target.head_problem else ""
+
+
 @require_safe
 @needs("backups.read")
 def target_list(request: HttpRequest) -> HttpResponse:
@@ -113,7 +119,10 @@ def target_list(request: HttpRequest) -> HttpResponse:
     rows = services.targets_of(principal).prefetch_related("policies")
     context = {
         "tabs": backup_tabs(request),
-        "rows": [{"target": one, "kind": KIND_WORDS[one.kind], "where": where(one)} for one in rows],
+        "rows": [
+            {"target": one, "kind": KIND_WORDS[one.kind], "where": where(one), "head_problem": _head_problem(one)}
+            for one in rows
+        ],
         "kinds": KIND_WORDS.items(),
         "may_change": principal.may(services.PERMISSION),
     }

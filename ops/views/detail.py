@@ -19,6 +19,7 @@ from nodes.views.subject import principal_of
 from ops import actions, wording
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
+from ops.services.ahead import ahead_of
 from ops.services.control import RETRIED
 from ops.services.replacing.confirming import STEP, may_all
 from ops.states import FINAL, UNTOUCHED, State
@@ -58,6 +59,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "siblings": operation.request.operations.count() - 1,
         "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
         **_rights(principal_of(request), operation),
+        **_ahead(principal_of(request), operation),
         **findings(operation),
         **machine_shown(principal_of(request), operation),
     }
@@ -76,6 +78,16 @@ def machine_shown(principal: Principal, operation: Operation) -> dict[str, Any]:
     if operation.kind != "replace" or operation.state in FINAL or not may_all(principal, operation):
         return {}
     return {"machine_url": reverse("operation_machine", args=[operation.pk]), "machine_waits": operation.step == STEP}
+
+
+def _ahead(principal: Principal, operation: Operation) -> dict[str, Any]:
+    """What runs in the place that it waits for."""
+    found = ahead_of(operation, principal)
+    holders = [
+        {"url": reverse("operation", args=[one.pk]), "kind": wording.kind_word(one.kind), "node": one.node_name}
+        for one in (found.holders if found else ())
+    ]
+    return {"ahead": found, "holders": holders}
 
 
 def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:

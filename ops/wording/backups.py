@@ -77,6 +77,10 @@ TARGETS: dict[str, tuple[Promise, Promise]] = {
     ),
     "bad_key": (_("The name of a backup cannot be used."), _("Give the policy another name.")),
     "failed": (_("The target failed."), _("Look at the log of the target.")),
+    "sealed": (
+        _("Its keys cannot be unsealed."),
+        _("Put the secret keys of this installation back, or enter its keys again."),
+    ),
 }
 #: code -> (what is wrong with a setting of a source, the mend).
 SETTINGS: dict[str, tuple[Promise, Promise]] = {

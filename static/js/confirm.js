@@ -15,6 +15,7 @@ function settings(form, submitter) {
     protection: read("-protected"),
     reason: read("-reason"),
     type: read("-type"),
+    keep: read("-keep"),
     button: read("-button") || submitter?.textContent.trim() || read(""),
     isDangerous: submitter?.classList.contains("btn-danger") || Boolean(read("-type")),
   };
@@ -39,6 +40,10 @@ function show(form, submitter, what) {
   typed.hidden = !what.type;
   typed.querySelector("code").textContent = what.type;
   typed.querySelector("input").value = "";
+  const keep = dialog.querySelector("[data-close]");
+  // Where the question is whether to cancel something, a button of that name would say both.
+  keep.dataset.usual ??= keep.textContent;
+  keep.textContent = what.keep || keep.dataset.usual;
   const go = dialog.querySelector("[data-confirm-go]");
   go.textContent = what.button;
   go.className = what.isDangerous ? "btn btn-danger" : "btn btn-primary";

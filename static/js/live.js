@@ -44,15 +44,22 @@ function updateRow(row, fresh) {
   row.dataset.rev = fresh.dataset.rev;
 }
 
+// Whether all of it could be drawn: what somebody has the pointer or the focus in stays as it is.
 function updateParts(box, fresh) {
+  let isWhole = true;
   for (const part of box.querySelectorAll("[data-live-key]")) {
     const other = fresh.querySelector(`[data-live-key="${CSS.escape(part.dataset.liveKey)}"]`);
-    if (!other || isInUse(part) || plain(part) === plain(other)) continue;
+    if (!other || plain(part) === plain(other)) continue;
+    if (isInUse(part)) {
+      isWhole = false;
+      continue;
+    }
     const isOpen = part.querySelector("details")?.open;
     part.innerHTML = other.innerHTML;
     if (isOpen) part.querySelector("details").open = true;
     if (!part.hasAttribute("data-live-quiet")) flash(part);
   }
+  return isWhole;
 }
 
 // What stands outside of the box, such as the line below the title: the answer has it with the id of its place.
@@ -128,7 +135,9 @@ class LiveList {
       window.htmx?.process(this.box);
       return refreshTimes(this.box);
     }
-    updateParts(this.box, fresh);
+    const isWhole = updateParts(this.box, fresh);
+    // Nothing more will happen to it by itself.
+    if (isWhole && fresh.querySelector("[data-live-over]")) this.everyMs = SLOWEST_MS;
     const rows = new Map([...this.box.querySelectorAll("[data-id]")].map((row) => [row.dataset.id, row]));
     const freshRows = [...fresh.querySelectorAll("[data-id]")];
     let changed = 0;

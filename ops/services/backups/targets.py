@@ -142,6 +142,8 @@ def set_target(
         "settings": shown,
         "sealed": seal(orjson.dumps(keys).decode(), place=row.seal_place) if keys else "",
         "tried_at": now,
+        # Perhaps it is another place now.
+        "head_due_at": now,
         "set_by": str(actor),
         "set_at": now,
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,7 +17,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("verify", help="walk the whole chain; exit 1 when it is broken")
+        verify = verbs.add_parser("verify", help="walk the whole chain; exit 1 when it is broken")
+        verify.add_argument(
+            "--anchors",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="also compare with anchors that were kept elsewhere, such as at a backup target; as often as needed",
+        )
         export = verbs.add_parser(
             "export", help="one event a line, oldest first; the seq of the last is where to go on"
         )
@@ -40,7 +48,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} receivers get everything after event {options['after']} within seconds.")
 
     def _verify(self, options: dict[str, Any]) -> None:
-        verdict = verify_and_note()
+        verdict = verify_and_note(line for name in options["anchors"] for line in _kept_anchors(name))
         for problem in verdict.problems:
             self.stdout.write(problem)
         if not verdict.good:
@@ -57,3 +65,20 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"It begins at event {verdict.begins_at}: retention removed what was before, as event {verdict.checkpoint} says."
             )
+
+
+def _kept_anchors(name: str) -> list[str]:
+    """The lines of a file of anchors; one without any would prove nothing, and nobody would notice."""
+    try:
+        lines = [line for line in Path(name).read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} cannot be read: {error}") from error
+    for line in lines:
+        try:
+            row = json.loads(line)
+            int(row["seq"]), str(row["hash"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CommandError(f"{name} holds a line that is no anchor: {line[:80]}") from error
+    if not lines:
+        raise CommandError(f"{name} holds no anchor.")
+    return lines
