@@ -141,7 +141,7 @@ def test_what_waits_on_a_node_that_is_retired_ends_at_once(web: Pool, owner: Api
     owner.put("approval-rules/", TOLD)
     asked = ask(Api(make_user("anna", "operator")))
     first = Operation.objects.get(pk=asked["operations"][0]["id"])
-    Node.objects.filter(pk=first.node_id).update(lifecycle="retired")
+    Node.objects.filter(name=first.node_name).update(lifecycle="retired")
     assert [void_of_retired(clock.now()), void_of_retired(clock.now())] == [1, 0]
     first.refresh_from_db()
     assert (first.state, first.result, first.wait_reason) == ("void", "void", "")
