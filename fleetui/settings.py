@@ -89,7 +89,7 @@ def _workers(value: int) -> None:
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-LEAST_LEASE_S = 10
+LEAST_LEASE_S = 8
 #: SQLite takes one writer at a time.
 MOST_WORKERS = 8
 #: More idle connections would cost a process more than fresh ones.

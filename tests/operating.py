@@ -9,13 +9,17 @@ import signal
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from simfleet.control import send
+from tests import services
+from tests.conftest import missing
+from tests.installation import manage
 from tests.workers import Workers
 
 #: A worker that dies costs its operations so long.
@@ -57,6 +61,28 @@ for wanted in given["wanted"]:
         refused = [one.as_json() for one in answer.refused]
         print(json.dumps({{"operations": [str(one.pk) for one in answer.operations], "refused": refused}}))
 """
+TAKE_IN = """
+import json
+from pathlib import Path
+from fleetui.access.principals import SYSTEM
+from fleetui.core import clock
+from nodes.hosts.ssh import HostKey
+from nodes.services.credentials import add_credential
+from nodes.services.groups import add_pool
+from nodes.services.nodes import add_node
+from nodes.services.releases import import_releases
+
+given = json.loads({given!r})
+told = {{"actor": SYSTEM, "now": clock.now()}}
+first = given["hosts"][0]
+key = Path(first["key_file"]).read_text()
+credential = add_credential(name="rig", username=first["user"], private_key=key, **told)
+pool = add_pool(name="web", credential=credential, **told)
+for host in given["hosts"]:
+    place = {{name: host[name] for name in ("name", "address", "port")}}
+    add_node(**place, pool=pool, host_key=HostKey.parse(host["host_key"]), **told)
+import_releases(text=json.dumps({{"streams": ["stable"], "releases": given["releases"]}}), **told)
+"""
 Hosts = dict[str, dict[str, Any]]
 
 
@@ -67,6 +93,12 @@ class Operating(Workers):
         told = {"FLEETUI_POLL_INTERVAL_S": "900", "FLEETUI_OPERATION_LEASE_S": str(LEASE_S), **over}
         super().__init__(folder, net, database_url=database_url, broker_url=broker_url, **told)
         self.broker_url = broker_url
+
+    def take_in(self, hosts: Sequence[dict[str, Any]], releases: Sequence[dict[str, Any]]) -> None:
+        """Make the tables and add real hosts to the pool web, with their keys, and the releases that they may go to."""
+        done = manage(self.folder, "migrate", "--verbosity", "0", **self.over)
+        assert done.returncode == 0, done.stderr
+        self.run(TAKE_IN.format(given=json.dumps({"hosts": list(hosts), "releases": list(releases)})))
 
     def hosts(self) -> Hosts:
         """What the simulated hosts themselves say."""
@@ -172,6 +204,21 @@ class Operating(Workers):
             time.sleep(seconds)
             lite.execute("ROLLBACK")
 
+    def strike(
+        self, ids: Sequence[str], blows: Sequence[tuple[Sequence[str], str]], database_away: Callable[[], None]
+    ) -> None:
+        """Each blow falls while at least one of the operations is at one of its steps."""
+        means: dict[str, Callable[[], Any]] = {
+            "kill": self.kill_worker,
+            "stop": self.stop_worker_past_its_lease,
+            "wipe": self.wipe_broker,
+            "repeat": self.repeat_messages,
+            "database": database_away,
+        }
+        for steps, blow in blows:
+            self.until(lambda steps=steps: self.is_at(ids, *steps), ids, f"{blow}: an operation at {steps}")  # type: ignore[misc]
+            means[blow]()
+
     # what must be so afterwards
 
     def check_hosts(self, before: Hosts, restarts: dict[str, int]) -> None:
@@ -196,3 +243,21 @@ class Operating(Workers):
         gaps = """SELECT count(*) FROM (SELECT o.id FROM ops_operation o LEFT JOIN ops_logline l ON l.operation_id = o.id
             GROUP BY o.id, o.log_seq HAVING o.log_seq <> count(l.id)) AS gap"""
         assert self.execute(gaps) == [(0,)]
+
+
+PAIRS = ("sqlite-folder", "postgresql-redis")
+
+
+@contextmanager
+def operating_on(pair: str, folder: Path) -> Iterator[tuple[Operating, Callable[[], None]]]:
+    """An installation on a pair of database and broker, and what makes its database go away for some seconds."""
+    if pair == "sqlite-folder":
+        made = Operating(folder, "127.71")
+        yield made, lambda: made.lock_database(4)
+        return
+    try:
+        with services.restartable_postgresql() as database, services.redis() as redis_url:
+            made = Operating(folder, "127.72", database_url=database.url, broker_url=f"{redis_url}/3")
+            yield made, database.restart
+    except services.ServiceMissing as error:
+        missing(str(error))

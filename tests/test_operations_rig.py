@@ -1,10 +1,11 @@
-"""Operations on real hosts: real ostree, real systemd, real restarts, asked for over REST, with workers that are killed."""
+"""Operations on real hosts: real ostree, real systemd, real restarts, asked for over REST.
+
+Workers that are killed meanwhile are in tests/test_operations_rig_storm.py.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ from tests.rig import Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 LEASE_S = 8
-HOSTS = 9
+HOSTS = 7
 #: A host that stays away for longer is a person's.
 RETURN_S = 60
 #: The newest of the versions that every rig has.
@@ -93,20 +94,6 @@ class Fleet:
     def until(self, true: Any, timeout_s: float = 60) -> None:
         self.started.wait_for(true, timeout_s)
 
-    def worker(self) -> int:
-        """The process id of the worker, by its command line and data folder."""
-        told = f"FLEETUI_DATA_DIR={self.started.folder}".encode()
-        for entry in Path("/proc").iterdir():
-            try:
-                if not entry.name.isdigit() or told not in (entry / "environ").read_bytes().split(b"\0"):
-                    continue
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"worker" in words:
-                return int(entry.name)
-        raise AssertionError("no worker runs")
-
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]:
@@ -152,24 +139,6 @@ def test_an_upgrade_restarts_the_host_once_and_a_rollback_goes_back(fleet: Fleet
     assert (back["state"], back["result"]) == ("succeeded", "healthy"), (back, fleet.log(back["id"]))
     assert fleet.polled(name)["booted"]["version"] == before["booted"]["version"]
     assert boots(rig, name) == count + 2
-    assert nothing_left(rig, name)
-
-
-@pytest.mark.parametrize(("step", "number"), [("reboot", signal.SIGKILL), ("await_boot", signal.SIGSTOP)])
-def test_a_worker_that_is_killed_or_stopped_costs_time_and_no_second_restart(
-    fleet: Fleet, rig: Rig, name: str, step: str, number: signal.Signals
-) -> None:
-    count = boots(rig, name)
-    operation = fleet.start("upgrade", name, version=GOOD, soak_s=3)
-    fleet.until(lambda: fleet.ask("GET", f"operations/{operation}/")["step"] == step)
-    worker = fleet.worker()
-    os.kill(worker, number)
-    if number == signal.SIGSTOP:
-        time.sleep(LEASE_S + 4)
-        os.kill(worker, signal.SIGCONT)
-    done = fleet.end(operation)
-    assert (done["state"], done["result"]) == ("succeeded", "healthy"), (done, fleet.log(operation))
-    assert boots(rig, name) == count + 1
     assert nothing_left(rig, name)
 
 

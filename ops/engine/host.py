@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from fleetui.core import clock
 from nodes.hosts import ssh
@@ -22,16 +22,24 @@ from ops.backups.job import Stream
 STEP_TIMEOUT_S = 30.0
 
 
+class Meanwhile(Protocol):
+    """Both are asked again and again while a command goes on: whether nobody wants its answer any more."""
+
+    def is_unwanted(self) -> bool: ...
+
+    def heard_to_its_end(self) -> bool: ...
+
+
 class SshHost:
     """Implements ops.actions.base.Host. Raises nodes.hosts.errors.HostError, and ssh.Interrupted.
 
-    `is_unwanted` ends what only reads; what changes the host is always heard to its end. `until` bounds what streams.
+    `meanwhile` ends what only reads; what changes the host is always heard to its end. `until` bounds what streams.
     """
 
-    def __init__(self, target: Target, *, is_unwanted: Callable[[], bool], until: datetime) -> None:
+    def __init__(self, target: Target, meanwhile: Meanwhile, *, until: datetime) -> None:
         self._target, self._until = target, until
-        self._deadline = ssh.Deadline.after(STEP_TIMEOUT_S)
-        self._reads = replace(self._deadline, is_unwanted=is_unwanted)
+        self._deadline = ssh.Deadline.after(STEP_TIMEOUT_S, meanwhile.heard_to_its_end)
+        self._reads = replace(self._deadline, is_unwanted=meanwhile.is_unwanted)
         self._open: ssh.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -79,4 +87,6 @@ class SshHost:
     def _connection(self) -> ssh.Connection:
         if self._open is None:
             self._open = connected(self._target, deadline=self._deadline)
+            # A sign-in may take as long as all the rest.
+            self._deadline.check("command", self._target.endpoint.address)
         return self._open

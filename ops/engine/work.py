@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -82,15 +83,35 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_our
     return record(row, own, outcome, action, clock.now())
 
 
-class _Cancels:
-    """Whether a cancel was asked for while a step reads from its host; looked up once a second, not in the first one."""
+class _Meanwhile:
+    """Asked about once a second while a step waits for its host: it renews the lease, and looks for a cancel.
 
-    def __init__(self, row: Operation) -> None:
+    Without that a host, or a machine, so slow that one answer takes longer than a lease would have its step begun again
+    and again, and never ended.
+    """
+
+    def __init__(self, row: Operation, own: uuid.UUID, span: timedelta) -> None:
         # While the host restarts because of us, and while it is tidied up, a cancel has nothing to end.
         self._waits = row.step == TIDY or bool(row.memory.get("busy"))
-        self._row, self._looked_s = row, monotonic()
+        self._row, self._own, self._span = row, own, span
+        self._looked_s = self._renewed_s = monotonic()
 
-    def __call__(self) -> bool:
+    def keeps(self) -> bool:
+        """Whether the operation is still this worker's."""
+        if monotonic() - self._renewed_s < self._span.total_seconds() / 3:
+            return True
+        self._renewed_s = monotonic()
+        return hold(self._row.pk, self._own, clock.now(), self._span)
+
+    def heard_to_its_end(self) -> bool:
+        """What changes a host is never unwanted, whatever becomes of our database meanwhile."""
+        with suppress(DatabaseError, InterfaceError):
+            self.keeps()
+        return False
+
+    def is_unwanted(self) -> bool:
+        if not self.keeps():
+            raise LeaseLost
         if self._waits or monotonic() - self._looked_s < LOOK_FOR_CANCEL_S:
             return False
         self._looked_s = monotonic()
@@ -164,8 +185,8 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None
     issued = StepIssued(row, own, step.name) if row.plan.get("issued") else None
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
-    cancels = _Cancels(row)
-    with SshHost(target_of(node, pinned), is_unwanted=cancels, until=row.deadline) as host:
+    meanwhile = _Meanwhile(row, own, span)
+    with SshHost(target_of(node, pinned), meanwhile, until=row.deadline) as host:
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -186,7 +207,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node if row.is_on_node else None, now),
             machine=StepReplacement(row, node, own, step.name),
-            own_state=StepOwnState(row, own, is_unwanted=cancels, until=row.deadline),
+            own_state=StepOwnState(row, own, is_unwanted=meanwhile.is_unwanted, until=row.deadline),
             family=family,
             cluster=cluster,
             deployments=deployments,

@@ -153,7 +153,7 @@ class InProcessHost:
 
     machine: Machine
 
-    def __init__(self, target: Target, **_options: Any) -> None:
+    def __init__(self, target: Target, *_meanwhile: Any, **_options: Any) -> None:
         self._family = target.family
 
     def __enter__(self) -> InProcessHost:

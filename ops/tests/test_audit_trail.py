@@ -86,7 +86,7 @@ def test_a_worker_that_dies_in_an_effect_leaves_the_event(monkeypatch: pytest.Mo
 
 def test_without_the_lease_nothing_is_done_and_nothing_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run("pin", monkeypatch)
-    host = host_of(run.machine)(target_of(run.node, None), is_unwanted=lambda: False)
+    host = host_of(run.machine)(target_of(run.node, None))
     late = AuditedHost(host, run.operation, run.operation.pk, "run")
     with pytest.raises(LeaseLost):
         late.run(Command(("sudo", "-n", "systemctl", "reboot")))

@@ -176,6 +176,34 @@ def test_a_cancel_ends_a_long_read_and_is_told_at_once(world: World) -> None:
     assert result_sentence(asked.result, asked.result_params) == "Cancelled by FleetUI: enough. Nothing was changed."
 
 
+def test_a_host_that_takes_longer_than_a_lease_is_waited_for(world: World, settings: Any) -> None:
+    """Without a lease that is renewed meanwhile the step would be begun again and again, by whoever comes next."""
+    settings.OPERATION_LEASE_S = 2
+    name = some(update_state="update_available")
+    send(world.folder, {"action": "fault", "name": name, "kind": "slow", "on": True, "value": 5})
+    try:
+        (asked,) = ask("reboot", name)
+        start_queued(clock.now())
+        ((operation, lease),) = claim_due(clock.now())
+        others: list[Any] = []
+        looks = threading.Timer(3.5, _claims_alone, (others,))
+        looks.start()
+        assert run_step(operation, lease, clock.now())
+        looks.join()
+    finally:
+        world.fault(name, "slow", on=False)
+    assert others == [[]]
+    asked.refresh_from_db()
+    assert asked.step == "reboot"
+
+
+def _claims_alone(found: list[Any]) -> None:
+    try:
+        found.append(claim_due(clock.now()))
+    finally:
+        connection.close()
+
+
 def _cancel_alone(pk: uuid.UUID) -> None:
     try:
         control.cancel(operation=Operation.objects.get(pk=pk), actor=SYSTEM, now=clock.now(), reason="enough")

@@ -1,23 +1,20 @@
 """Workers that are killed and stopped, brokers that lose and repeat everything, and a database that goes away, in mid-flight.
 
-Real processes on both pairs of database and broker, against simulated hosts over real SSH, which count their boots and the
-commands that were started on them. tests/test_operations_rig.py does the same with fewer blows on hosts that really restart.
+Many operations at once on both pairs of database and broker, against simulated hosts over real SSH, which count their boots
+and the commands that were started on them. tests/test_operations_rig_storm.py does the same on a few hosts that really restart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import services
-from tests.conftest import missing
 from tests.fleet import simulated_fleet
-from tests.operating import Operating
+from tests.operating import PAIRS, Operating, operating_on
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 NODES = 40
 UPGRADES, RESTARTS, ROLLBACKS = 9, 2, 3
 QUICK = ("--reboot-seconds", "2", "--transaction-seconds", "2")
@@ -38,24 +35,12 @@ BLOWS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
-@contextmanager
-def pair(name: str, folder: Path) -> Iterator[tuple[Operating, Callable[[], None]]]:
-    """An installation on a pair of database and broker, and what makes its database go away for some seconds."""
-    if name == "sqlite-folder":
-        made = Operating(folder, "127.71")
-        yield made, lambda: made.lock_database(4)
-        return
-    try:
-        with services.restartable_postgresql() as database, services.redis() as redis_url:
-            made = Operating(folder, "127.72", database_url=database.url, broker_url=f"{redis_url}/3")
-            yield made, database.restart
-    except services.ServiceMissing as error:
-        missing(str(error))
-
-
-@pytest.mark.parametrize("name", ["sqlite-folder", "postgresql-redis"])
+@pytest.mark.parametrize("name", PAIRS)
 def test_nothing_that_happens_to_workers_brokers_and_databases_harms_a_host(name: str, tmp_path: Path) -> None:
-    with pair(name, tmp_path) as (made, database_away), simulated_fleet(made.fleet, NODES, net=made.net, options=QUICK):
+    with (
+        operating_on(name, tmp_path) as (made, database_away),
+        simulated_fleet(made.fleet, NODES, net=made.net, options=QUICK),
+    ):
         made.prepare()
         made.start()
         try:
@@ -73,16 +58,7 @@ def _storm(made: Operating, database_away: Callable[[], None]) -> None:
     soak = {"soak_s": 0}
     limits = [("overall", "", 3), *(("pool", pool, 3) for pool in {before[name]["pool"] for name in before})]
     ids = made.ask([("upgrade", upgraded, soak), ("reboot", restarted, soak), ("rollback", turned_back, soak)], limits)
-    blows = {
-        "kill": made.kill_worker,
-        "stop": made.stop_worker_past_its_lease,
-        "wipe": made.wipe_broker,
-        "repeat": made.repeat_messages,
-        "database": database_away,
-    }
-    for steps, blow in BLOWS:
-        made.until(lambda steps=steps: made.is_at(ids, *steps), ids, f"{blow}: an operation at {steps}")  # type: ignore[misc]
-        blows[blow]()
+    made.strike(ids, BLOWS, database_away)
     made.finish(ids)
     states = made.rows("node_name, state, result", ids)
     assert {row[1:] for row in states} == {("succeeded", "healthy")}, made.stand(ids)
