@@ -104,12 +104,12 @@ lint() {
 
 slow="e2e or browser or rig or soak"
 # Tests wait for hosts and processes some of their time.
-tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadgroup -q "$@"; }
+tests() { pytest -n "${FLEETUI_TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadgroup -q --durations=15 "$@"; }
 # Real hosts wait most of the time, for boots and timers.
-real_hosts() { env --default-signal=INT pytest -q -p no:randomly -m "rig and not soak" tests; }
+real_hosts() { env --default-signal=INT pytest -q -p no:randomly --durations=0 --durations-min=10 -m "rig and not soak" tests; }
 # Whole installations, which wait for hosts, browsers and clocks; those of one file share theirs.
 installations() {
-    env --default-signal=INT pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly \
+    env --default-signal=INT pytest -n 2 --dist loadfile --no-loadscope-reorder -q -p no:randomly --durations=25 \
         -m "(e2e or browser) and not (rig or soak)" tests
 }
 # A clean clone holds no compiled tests, and each process that finds none compiles all of them.
