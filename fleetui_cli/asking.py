@@ -153,7 +153,8 @@ def stay(api: Api, given: argparse.Namespace, request_id: str, operations: Seque
     clock = Clock(seconds(given.timeout))
     if len(operations) == 1:
         one = operations[0]
-        found = follow(api, one, clock, is_json=given.json) if given.follow else wait_for_one(api, one, clock)
+        watch = follow if given.follow else wait_for_one
+        found = watch(api, one, clock, is_json=given.json)
         _end(given, found)
         return code_of([found["state"]])
     bulk = wait_for_bulk(api, request_id, clock, is_quiet=given.json)

@@ -12,6 +12,7 @@ from fleetui_cli.show import as_json, clean, local, out, tell
 
 WAIT_S = 60
 LOG_EVERY_S = 1.0
+NEWS_EVERY_S = 10
 BULK_EVERY_S = 2.0
 Show = Callable[[Mapping[str, Any]], None]
 
@@ -46,14 +47,29 @@ def code_of(states: Mapping[str, int] | Sequence[str]) -> Code:
     return Code.FAILED if found - {"succeeded"} else Code.DONE
 
 
-def wait_for_one(api: Api, operation_id: str, clock: Clock) -> dict[str, Any]:
+class News:
+    """What an operation waits for, said whenever that is another thing than before."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._said, self._is_quiet = "", is_quiet
+
+    def say(self, operation: Mapping[str, Any]) -> None:
+        waits_for = str(operation.get("waits_for") or "")
+        if waits_for and waits_for != self._said and not self._is_quiet:
+            tell(sentence(operation))
+        self._said = waits_for or self._said
+
+
+def wait_for_one(api: Api, operation_id: str, clock: Clock, *, is_json: bool = False) -> dict[str, Any]:
     """The operation when it is over. The server holds the answer, so that its end is known at once."""
+    news = News(is_quiet=is_json)
     while True:
-        seconds = int(max(min(WAIT_S, clock.left_s), 0))
+        seconds = int(max(min(WAIT_S if is_json else NEWS_EVERY_S, clock.left_s), 0))
         began = time.monotonic()
         found: dict[str, Any] = api.get(f"operations/{operation_id}/", {"wait": str(seconds)}, timeout_s=seconds + 30.0)
         if is_over(found):
             return found
+        news.say(found)
         # The server answers at once when all its places to wait are taken.
         clock.pause(BULK_EVERY_S if time.monotonic() - began < seconds / 2 or seconds == 0 else 0.0)
 
@@ -84,8 +100,9 @@ def progress(states: Mapping[str, int]) -> str:
 
 
 def follow(api: Api, operation_id: str, clock: Clock, *, is_json: bool, after: int = 0) -> dict[str, Any]:
-    """Print the log as it is written; gives the operation when it is over."""
+    """Print the log as it is written, and while it is silent what is waited for; gives the operation when it is over."""
     shown: Show = _json_line if is_json else _text_line
+    news, asked_at = News(is_quiet=is_json), time.monotonic()
     while True:
         found = api.get(f"operations/{operation_id}/log/", {"after": str(after)})
         for line in found["lines"]:
@@ -93,7 +110,12 @@ def follow(api: Api, operation_id: str, clock: Clock, *, is_json: bool, after: i
         after = found["after"]
         if not found["lines"] and (found["is_final"] or found["state"] == "needs_attention"):
             return dict(api.get(f"operations/{operation_id}/"))
-        if not found["lines"]:
+        if found["lines"]:
+            asked_at = time.monotonic()
+        else:
+            if not is_json and time.monotonic() - asked_at >= NEWS_EVERY_S:
+                news.say(api.get(f"operations/{operation_id}/"))
+                asked_at = time.monotonic()
             clock.pause(LOG_EVERY_S)
 
 

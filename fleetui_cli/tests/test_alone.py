@@ -112,6 +112,23 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(server: Played, run:
     assert all(len(key) == 36 for key in keys)
 
 
+@pytest.mark.parametrize("how", ["--wait", "--follow"])
+def test_what_is_waited_for_is_said_once_while_nothing_else_happens(
+    how: str, server: Played, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetui_cli.outcome.NEWS_EVERY_S", 0)
+    waits = {"node": "n", "state": "waiting", "is_final": False, "waits_for": "The host does not answer."}
+    over = {"node": "n", "state": "succeeded", "is_final": True, "result_sentence": "Done."}
+    silent = {"lines": [], "after": 0, "is_final": False, "state": "waiting"}
+    looks = [(200, waits, {}), (200, waits, {})]
+    if how == "--follow":
+        looks = [(200, silent, {}), looks[0], (200, silent, {}), looks[1], (200, {**silent, "is_final": True}, {})]
+    server.answers = [(201, MADE, {}), *looks, (200, over, {})]
+    code, out, err = run("reboot", "n", how)
+    assert (code, out.splitlines()) == (0, ["n: succeeded. Done."])
+    assert err.splitlines()[1:] == ["n: waiting. The host does not answer."]
+
+
 def test_what_has_no_key_is_not_sent_twice(server: Played, run: Any) -> None:
     server.answers = [(200, {"is_final": False}, {}), "cut"]
     code, _out, err = run("approve", "some-id")
