@@ -86,7 +86,8 @@ def _asked_for(releases: ReleasesView, wanted: str, here: str, stream: str) -> R
 def _held(hold: VersionHold) -> Aim:
     since = hold.held_at.isoformat(timespec="seconds")
     by = hold.held_by.partition(":")[2] or hold.held_by
-    return Aim(refused="held", params={"version": hold.version, "by": by, "since": since, "why": hold.reason})
+    told = {"version": hold.version, "by": by, "since": since, "held_why": hold.why, "why": hold.reason}
+    return Aim(refused="held", params=told)
 
 
 def _as_target(release: Release, node: Node, booted: Mapping[str, Any], *, is_asked: bool) -> dict[str, Any] | None:

@@ -78,7 +78,23 @@ def test_a_version_that_is_asked_for_and_held_since_stops_at_the_first_look(monk
     assert [one["code"] for one in done.result_params["checks"]] == ["held"]
     (plan,) = run.plan("upgrade", version="44.20991231.3.0")
     assert (plan.refused, plan.params["why"]) == ("held", "INC-1")
-    assert "INC-1" in refusal_sentence(plan.refused, plan.params)
+    assert refusal_sentence(plan.refused, plan.params).endswith(": INC-1")
+    run.machine.loop.close()
+
+
+@pytest.mark.django_db
+def test_who_is_refused_reads_what_the_version_did_and_not_only_why_it_was_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run("refresh", monkeypatch)
+    run.rounds()
+    version = "44.20991231.3.0"
+    VersionHold.objects.create(
+        node=run.node, version=version, held_at=run.now, held_by="user:anna", why="went_back", reason="CVE-2026-1"
+    )
+    (plan,) = run.plan("upgrade", version=version)
+    told = refusal_sentence(plan.refused, plan.params)
+    assert told.endswith(": Was not healthy, and went back by itself (asked for by anna: CVE-2026-1).")
     run.machine.loop.close()
 
 

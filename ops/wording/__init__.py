@@ -192,6 +192,9 @@ def refusal_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     known = dict(params or {})
     if "since" in known:
         known["since"] = _moment(str(known["since"]))
+    if code == "held" and known.get("held_why") in ("rolled_back", "went_back", "fell_back"):
+        # What was given as the reason then is that of the operation, and says nothing of why it is held back.
+        known["what"] = HOLDS[known["held_why"]]
     if code == "busy" and "kind" in known:
         known |= {"kind": kind_word(str(known["kind"])), "state": state_word(str(known.get("state", ""))).lower()}
     return fill(REFUSALS[code], known) if code in REFUSALS else code

@@ -41,6 +41,8 @@ REFUSALS: dict[str, Forms] = {
     ),
     "older": (_("%(version)s is older than what it runs, %(here)s: roll back instead."),),
     "held": (
+        _("%(version)s is held back from it since %(since)s: %(what)s (asked for by %(by)s: %(why)s)."),
+        _("%(version)s is held back from it since %(since)s: %(what)s (asked for by %(by)s)."),
         _("%(version)s is held back from it by %(by)s since %(since)s: %(why)s"),
         _("%(version)s is held back from it by %(by)s since %(since)s."),
     ),
