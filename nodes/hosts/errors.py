@@ -12,6 +12,8 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 #: Kinds at which nothing answered at the address; of the others something did, or the way there failed.
 NO_ANSWER: Final = frozenset({"refused", "no_route", "timed_out", "connection_lost"})
+#: Kinds that waiting does not mend: somebody has to decide.
+DECISIVE: Final = frozenset({"key_mismatch", "key_unknown", "bad_identity", "bad_host_certificate"})
 
 
 def N_(text: str) -> str:

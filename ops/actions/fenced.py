@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,7 +71,7 @@ def run_fenced(
             return Wait(ctx.now, waits, memory=leftover)
         return _start(ctx, command, waits, leftover)
     cursor, text = _copy_journal(ctx)
-    seen = {"units": leftover["units"], **cursor}
+    seen = {"units": leftover["units"], "began": _name(ctx), **cursor}
     if keep_printed:
         seen["printed"] = (str(ctx.memory.get("printed", "")) + text)[-PRINTED_CHARS:]
     if found.state == "runs":
@@ -85,13 +86,15 @@ def run_fenced(
 
 
 def _start(ctx: Context, command: Command, waits: str, leftover: Mapping[str, Any]) -> Outcome:
-    ctx.log.note("command_started", command=list(command.argv))
     result = start_unit(ctx, command, _name(ctx))
     if result.exit_status == BOOT_CHANGED_STATUS:
-        return Fail("boot_changed", memory=leftover)
+        # It may be that boot in which it ran already: then it ended with it, and is not said never to have begun.
+        began = ctx.memory.get("began") == _name(ctx)
+        return Fail("boot_changed", {"command": shlex.join(command.argv)} if began else {}, leftover)
     if result.exit_status not in (0, None) and not _exists(said(result)):
         return as_failure(result, "start_failed", again=True)
-    return Wait(ctx.now + LOOK_AGAIN, waits, memory=leftover)
+    ctx.log.note("command_started", command=list(command.argv))
+    return Wait(ctx.now + LOOK_AGAIN, waits, memory={**leftover, "began": _name(ctx)})
 
 
 def _exists(text: str) -> bool:

@@ -57,7 +57,12 @@ def soak(ctx: Context) -> Outcome:
         if ctx.now - began > CONFIRMED_WITHIN + timedelta(seconds=soak_s):
             return Fail("not_confirmed", {"minutes": CONFIRMED_WITHIN // timedelta(minutes=1)}, seen)
         return Wait(ctx.now + LOOK_EVERY, "confirms", memory={**seen, "soak_from": began.isoformat()})
-    return Done("healthy", {"seconds": soak_s, "checks": len(ctx.plan.get("health_checks") or ())}, seen, finish=True)
+    told = {
+        "seconds": soak_s,
+        "checks": len(ctx.plan.get("health_checks") or ()),
+        "version": (booted_of(facts.as_json()) or {}).get("version") or "",
+    }
+    return Done("healthy", told, seen, finish=True)
 
 
 def _not_healthy(ctx: Context, bad: Sequence[Check], fresh: Sequence[str], seen: dict[str, Any]) -> Outcome:

@@ -215,7 +215,12 @@ def verify(ctx: Context) -> Outcome:
         "said": facts.update.finalize_failed or "",
         "slot": next((one.id for one in facts.deployments if one.boot_failed), ""),
     }
-    return Fail("fell_back", params, {"staged": "", "facts_after": snapshot(facts, measured)})
+    seen = {"staged": "", "facts_after": snapshot(facts, measured)}
+    known = [asdict(one) for one in facts.deployments]
+    if known and not params["said"] and not any(is_same(one, wanted) for one in known):
+        # The power went before the shutdown had finished it: it never ran, and nothing is to be held back.
+        return Fail("not_finished", params, seen)
+    return Fail("fell_back", params, seen)
 
 
 def order_rollback(ctx: Context) -> Outcome:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
-from nodes.hosts.errors import HostError
+from nodes.hosts.errors import DECISIVE, HostError
 from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import booted_of, named
@@ -27,9 +27,7 @@ def reboot(ctx: Context) -> Outcome:
         result = effect(ctx, restart)
     except HostError as error:
         # It may be on its way down because of an earlier try; once it answers, the boot id tells.
-        if ctx.now - _moment(asked_at) > ctx.return_within:
-            return _lost(ctx, error)
-        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+        return _away(ctx, error, ctx.now - _moment(asked_at))
     if result.exit_status == BOOT_CHANGED_STATUS:
         return Done("reboot_seen")
     if result.exit_status not in (0, None):
@@ -45,9 +43,7 @@ def await_boot(ctx: Context) -> Outcome:
     try:
         facts, _measured = ctx.host.look()
     except HostError as error:
-        if ctx.now - asked_at > ctx.return_within:
-            return _lost(ctx, error)
-        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+        return _away(ctx, error, ctx.now - asked_at)
     if not facts.boot.boot_id:
         return Fail("boot_id_unknown", again=True)
     if facts.boot.boot_id == ctx.boot_id:
@@ -77,9 +73,7 @@ def settle(ctx: Context) -> Outcome:
     try:
         facts, _measured = ctx.host.look()
     except HostError as error:
-        if waited > ctx.return_within:
-            return _lost(ctx, error)
-        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+        return _away(ctx, error, waited)
     booted = booted_of(facts.as_json()) or {}
     state = facts.health.system_state or ""
     may_wait = waited < ctx.return_within + SETTLE_WITHIN
@@ -95,7 +89,12 @@ def settle(ctx: Context) -> Outcome:
     return Done("settled", {"state": state}, {"after": named(booted)})
 
 
-def _lost(ctx: Context, error: HostError) -> Fail:
+def _away(ctx: Context, error: HostError, waited: timedelta) -> Outcome:
+    """Expected of a host that restarts, for a while; that another key is shown in its place is not, and told at once."""
+    if error.kind in DECISIVE:
+        raise error
+    if waited <= ctx.return_within:
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
     minutes = max(round(ctx.return_within / timedelta(minutes=1)), 1)
     return Fail("did_not_return", {"minutes": minutes, "message": error.message}, attention=True)
 

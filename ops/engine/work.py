@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from fleetui.core import clock
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
-from nodes.hosts.errors import HostError
+from nodes.hosts.errors import DECISIVE, HostError
 from nodes.hosts.ssh import Interrupted
 from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
@@ -49,8 +49,6 @@ PREFLIGHT = "preflight"
 #: Waits between looks at a host that does not answer, and between attempts of a step.
 BACK_OFF_S = (5, 10, 20, 40, 60)
 LOOK_FOR_CANCEL_S = 1.0
-#: Errors that waiting does not mend: somebody has to decide.
-DECISIVE = frozenset({"key_mismatch", "key_unknown", "bad_identity", "bad_host_certificate"})
 
 
 def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_ours: bool = False) -> bool:

@@ -70,7 +70,7 @@ def test_an_upgrade_goes_through_with_a_restart_and_leaves_nothing(world: World)
     assert (done.state, done.result) == ("succeeded", "healthy"), (done.result, done.result_params, done.memory)
     world.poll()
     node = world.node(name)
-    assert node.booted_version == done.plan["target"]["version"]
+    assert node.booted_version == done.plan["target"]["version"] == done.result_params["version"]
     assert node.boot_id != before
     assert "fleetui" not in left_behind(node)
     assert list(LogLine.objects.filter(operation=done).values_list("seq", flat=True)) == list(

@@ -18,7 +18,12 @@ RESULTS: dict[str, Forms] = {
         _("The command failed on the host (status %(status)s): %(said)s"),
         _("The command failed on the host (status %(status)s)."),
     ),
-    "healthy": (_("Done; the host was healthy for %(seconds)s s after the restart."), _("Done; the host is healthy.")),
+    "healthy": (
+        _("Done: it runs %(version)s, and was healthy for %(seconds)s s after the restart."),
+        _("Done; the host was healthy for %(seconds)s s after the restart."),
+        _("Done: it runs %(version)s, and is healthy."),
+        _("Done; the host is healthy."),
+    ),
     "there_already": (_("Nothing to do: it runs %(version)s already."), _("Nothing to do.")),
     "refreshed": (
         ngettext_lazy("%(count)d change: %(what)s.", "%(count)d changes: %(what)s.", "count"),
@@ -175,6 +180,10 @@ RESULTS: dict[str, Forms] = {
     ),
     "boot_changed": (
         _(
+            "The host was restarted by someone else, or by itself, and what had been started on it ended with that "
+            "restart: %(command)s. Ask again if it is still wanted."
+        ),
+        _(
             "The host was restarted by someone else, or by itself, since it was looked at, and nothing was started. "
             "Ask again if it is still wanted."
         ),
@@ -246,6 +255,13 @@ RESULTS: dict[str, Forms] = {
             "away before the next restart: “Drop the pending deployment”."
         ),
         _("The host booted another version than was staged."),
+    ),
+    "not_finished": (
+        _(
+            "The host booted %(booted)s, and has no %(wanted)s any more: the update was not finished when it went down, "
+            "as in a power cut. It never ran, and nothing of it is left. Ask again if it is still wanted."
+        ),
+        _("The host booted another version than was staged, and has nothing left of that one."),
     ),
     "not_confirmed": (
         _(
@@ -326,7 +342,9 @@ MENDS: dict[str, Promise] = {
     "boot_id_unknown": _("Without that a restart cannot be recognised."),
     "boot_unconfirmed": _("Ask again in some minutes."),
     "held": _("Choose another version, or lift the hold under Held versions."),
-    "other_manager": _("Stop it, or ask again with “Also beside another reboot manager” (ignore_managers)."),
+    "other_manager": _(
+        "Stop what else would restart it, or ask again with “Also beside another reboot manager” (ignore_managers)."
+    ),
     "sessions": _("Let them sign out, or ask again with “Also when somebody is signed in” (ignore_sessions)."),
     "space_short": _("Make space there first."),
     "transaction": _("Let it end, or cancel it (Cancel the transaction on the host)."),
