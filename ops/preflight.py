@@ -150,12 +150,14 @@ def agent_idle(facts: Facts) -> Check:
 
 def pruned(facts: Facts) -> Check:
     """A new deployment takes the place of the rollback one, unless that is pinned, and of one that is staged."""
-    gone = [
-        text(one, "version") or text(one, "checksum")[:12]
-        for one in objects(facts, "deployments")
-        if (flag(one, "rollback") or flag(one, "staged")) and not flag(one, "pinned")
-    ]
-    return Check("pruned", "warn", {"version": ", ".join(gone)}) if gone else Check("nothing_pruned")
+    found = [one for one in objects(facts, "deployments") if not flag(one, "pinned")]
+    staged, rollback = (
+        ", ".join(text(one, "version") or text(one, "checksum")[:12] for one in found if flag(one, name))
+        for name in ("staged", "rollback")
+    )
+    if not staged and not rollback:
+        return Check("nothing_pruned")
+    return Check("pruned", "warn", {"staged": staged, "version": rollback})
 
 
 def unchanged_since(frozen: Mapping[str, Any], facts: Facts) -> Check:

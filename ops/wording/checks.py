@@ -55,7 +55,12 @@ CHECKS: dict[str, Forms] = {
     "no_sessions": (_("Nobody is signed in at a terminal."),),
     "sessions": (_("Signed in at a terminal: %(sessions)s."),),
     "nothing_pruned": (_("No deployment goes away."),),
-    "pruned": (_("The rollback deployment %(version)s goes away."), _("What it could go back to now goes away.")),
+    "pruned": (
+        _("The staged deployment %(staged)s and the rollback deployment %(version)s go away."),
+        _("The staged deployment %(staged)s goes away."),
+        _("The rollback deployment %(version)s goes away."),
+        _("What it could go back to now goes away."),
+    ),
     "boot_confirmed": (_("Its boot is marked as good."),),
     "boot_unconfirmed": (
         _(
