@@ -129,6 +129,34 @@ UNHEALTHY = {
             "The drain's time limit of 15 min is over, and 1 pod is still there: shop/web-1. "
             "FleetUI uncordons the node as soon as the API of the cluster answers.",
         ),
+        (
+            "did_not_return",
+            {"minutes": 15, "message": "db-1 refused the connection on port 22."},
+            "The host has not come back 15 min after the restart was asked for: db-1 refused the connection on port 22. "
+            "Look at its console; then choose Go on, or End as failed.",
+        ),
+        (
+            "ended_by_person",
+            {
+                "by": "user:anna",
+                "reason": "later",
+                "left": ["hold"],
+                "before": "did_not_return",
+                "known": {"minutes": 15, "message": "db-1 refused the connection on port 22."},
+            },
+            "anna ended it: later. This may still be on the host: the hold on the update agent. Before that: "
+            "The host has not come back 15 min after the restart was asked for: db-1 refused the connection on port 22.",
+        ),
+        (
+            "ended_by_person",
+            {
+                "by": "user:anna",
+                "reason": "",
+                "before": "contact_refused",
+                "known": {"message": "Another key.", "mend": "Compare it.", "what": ["hold"]},
+            },
+            "anna ended it. What it left on the host was taken back. Before that: Another key. Compare it.",
+        ),
     ],
 )
 def test_the_end_says_what_is_so_now(result: str, params: dict[str, Any], said: str) -> None:

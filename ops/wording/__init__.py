@@ -17,7 +17,7 @@ from ops.wording import backups, kubernetes, pool_checks, replacement
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import MISSING_PARAM, PARAM_PROBLEMS, REFUSALS
 from ops.wording.replace_policy import STANDINGS
-from ops.wording.results import LEFTOVERS, MENDS, RESULTS, SO_NOW
+from ops.wording.results import ASKED, LEFTOVERS, MENDS, RESULTS, SO_NOW
 from ops.wording.steps import NOTES, STEPS, WAITS
 from ops.wording.words import ATTACHMENTS, CHANGES, FACTS, HOLDS, KINDS, STATES
 
@@ -106,7 +106,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result == "ended_by_person":
         before = str(known.get("before", ""))
         # What was asked of a person then is not asked any more.
-        known["why"] = result_sentence(before, {**(known.get("known") or {}), "asks": None}) if before else "–"
+        then = {**(known.get("known") or {}), "asks": None, "is_over": True}
+        known["why"] = result_sentence(before, then) if before else "–"
         known["by"] = _who(known.get("by"))
         known["reason"] = str(known.get("reason", "")).rstrip(".")
         left = known.get("left") or []
@@ -115,6 +116,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result in ("left_behind", "not_taken_back", "contact_refused"):
         what = known.get("what") or []
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)
+    if result == "contact_refused" and known.get("is_over"):
+        known.pop("what")  # it is told as what is left now
     if result in ("cluster_refused", "not_uncordoned"):
         known["why"], known["mend"] = kubernetes.problem(str(known.get("kind", "")), known)
     if result == "drill_differs":
@@ -130,7 +133,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         return _joined(fill(RESULTS[result], known), str(replacement.RESULT_MENDS[result]), *_so_now(known))
     if result not in RESULTS:
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
-    return _joined(fill(RESULTS[result], known), *_so_now(known))
+    asked = [] if known.get("is_over") or result not in ASKED else [str(ASKED[result])]
+    return _joined(fill(RESULTS[result], known), *asked, *_so_now(known))
 
 
 def _who(actor: Any) -> str:

@@ -237,11 +237,8 @@ RESULTS: dict[str, Forms] = {
         ),
     ),
     "did_not_return": (
-        _(
-            "The host has not come back %(minutes)s min after the restart was asked for: %(message)s "
-            "Look at its console; then choose Go on, or End as failed."
-        ),
-        _("The host has not come back. Look at its console; then choose Go on, or End as failed."),
+        _("The host has not come back %(minutes)s min after the restart was asked for: %(message)s"),
+        _("The host has not come back."),
     ),
     "restarted_again": (
         _("The host restarted once more while it was watched, and runs %(version)s: look for why (journalctl -b -1)."),
@@ -321,6 +318,8 @@ RESULTS: dict[str, Forms] = {
         _("%(by)s ended it. This may still be on the host: %(what)s. Before that: %(why)s"),
     ),
 }
+#: What is asked of a person, as long as nobody has decided.
+ASKED: dict[str, Promise] = {"did_not_return": _("Look at its console; then choose Go on, or End as failed.")}
 #: What is so now on a host when the operation did not go to its end.
 SO_NOW: dict[str, Promise] = {
     **deployments.SO_NOW,
