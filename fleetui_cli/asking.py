@@ -85,7 +85,8 @@ def _print_plan(found: Mapping[str, Any]) -> None:
     commands: list[Any] = []
     for one in found["operations"]:
         version = (one.get("target") or {}).get("version")
-        out(f"{clean(one['node'])}{f' -> {clean(version)}' if version else ''}")
+        seen = f" (last read {local(one['seen_at'])})" if one.get("seen_at") else ""
+        out(f"{clean(one['node'])}{f' -> {clean(version)}' if version else ''}{seen}")
         for check in one["checks"]:
             if check["level"] != "ok":
                 out(f"  {'stops here: ' if check['level'] == 'block' else ''}{clean(check['sentence'])}")
@@ -97,6 +98,10 @@ def _print_plan(found: Mapping[str, Any]) -> None:
         out(f"{clean(one['node'])}: left out. {clean(one['reason'])}")
     if found.get("note"):
         out(clean(found["note"]))
+    if found.get("expected_s"):
+        out(f"By past runs in these pools, all of it takes about {max(round(found['expected_s'] / 60), 1)} min.")
+    if found.get("approvals_needed"):
+        out(f"Others have to approve it: {found['approvals_needed']}.")
     to_do = sum(_may_start(one) for one in found["operations"])
     stops = len(found["operations"]) - to_do
     stopped = f"{stops} would stop at the first check, " if stops else ""

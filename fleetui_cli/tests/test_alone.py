@@ -120,13 +120,26 @@ def test_what_is_waited_for_is_said_once_while_nothing_else_happens(
     waits = {"node": "n", "state": "waiting", "is_final": False, "waits_for": "The host does not answer."}
     over = {"node": "n", "state": "succeeded", "is_final": True, "result_sentence": "Done."}
     silent = {"lines": [], "after": 0, "is_final": False, "state": "waiting"}
-    looks = [(200, waits, {}), (200, waits, {})]
+    looks: list[Any] = [(200, waits, {}), (200, waits, {})]
     if how == "--follow":
         looks = [(200, silent, {}), looks[0], (200, silent, {}), looks[1], (200, {**silent, "is_final": True}, {})]
     server.answers = [(201, MADE, {}), *looks, (200, over, {})]
     code, out, err = run("reboot", "n", how)
     assert (code, out.splitlines()) == (0, ["n: succeeded. Done."])
     assert err.splitlines()[1:] == ["n: waiting. The host does not answer."]
+
+
+def test_a_plan_says_how_old_it_is_how_long_it_takes_and_who_has_to_agree(server: Played, run: Any) -> None:
+    one = {"node": "n", "target": {"version": "2"}, "commands": [], "checks": [], "seen_at": "2026-03-01T12:00:00Z"}
+    found = {"operations": [one], "refused": [], "note": None, "expected_s": 205, "approvals_needed": 2}
+    server.answers = [(200, found, {})]
+    code, out, _err = run("plan", "upgrade", "n")
+    lines = out.splitlines()
+    assert (code, lines[0][:24]) == (0, "n -> 2 (last read 2026-0")
+    assert lines[1:3] == [
+        "By past runs in these pools, all of it takes about 3 min.",
+        "Others have to approve it: 2.",
+    ]
 
 
 def test_what_has_no_key_is_not_sent_twice(server: Played, run: Any) -> None:
