@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from nodes.hosts.ssh import HostKey
@@ -40,6 +40,11 @@ class HostError(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r})"
+
+
+def told(error: HostError) -> dict[str, Any]:
+    """What is kept of it where it is told later: its sentence, and what that is made of in another language."""
+    return {"kind": error.kind, "message": error.message, "error": dict(error.params)}
 
 
 class NameNotResolved(HostError):

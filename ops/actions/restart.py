@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
-from nodes.hosts.errors import DECISIVE, HostError
+from nodes.hosts.errors import DECISIVE, HostError, told
 from ops.actions.base import Context, Step, as_failure, effect
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import booted_of, named
@@ -94,9 +94,9 @@ def _away(ctx: Context, error: HostError, waited: timedelta) -> Outcome:
     if error.kind in DECISIVE:
         raise error
     if waited <= ctx.return_within:
-        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"message": error.message})
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", told(error))
     minutes = max(round(ctx.return_within / timedelta(minutes=1)), 1)
-    return Fail("did_not_return", {"minutes": minutes, "message": error.message}, attention=True)
+    return Fail("did_not_return", {"minutes": minutes, **told(error)}, attention=True)
 
 
 def _moment(text: str) -> datetime:

@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from fleetui.core import clock
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
-from nodes.hosts.errors import DECISIVE, HostError
+from nodes.hosts.errors import DECISIVE, HostError, told
 from nodes.hosts.ssh import Interrupted
 from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
@@ -233,7 +233,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
 
 def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime) -> Outcome:
     """Waiting for a host that does not answer is visible, and ends at the deadline; some errors are no matter of time."""
-    params = {"kind": error.kind, "message": error.message, "mend": error.what_to_do}
+    params = {**told(error), "mend": error.what_to_do}
     if row.step == TIDY:
         hopeless = row.memory.get("given_up") and error.kind in DECISIVE
         if not hopeless and now - begun.started_at < patience(row.memory, PATIENCE):

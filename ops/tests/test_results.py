@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import translation
 
-from ops.wording import backups, certificates, containers, deployments, replacement, result_sentence
+from nodes.hosts.errors import HostKeyMismatch, told
+from ops.wording import backups, certificates, containers, deployments, replacement, result_sentence, wait_sentence
 from ops.wording.checks import CHECKS
 from ops.wording.results import MENDS, RESULTS
 
@@ -178,3 +180,19 @@ def test_no_table_of_results_hides_a_sentence_of_another() -> None:
     for table in tables:
         for code, forms in table.items():
             assert [form for form in forms if form not in RESULTS[code]] == [], code
+
+
+@pytest.mark.parametrize("language", ["en", "th"])
+def test_what_a_contact_failed_with_is_told_in_the_language_of_the_reader(language: str) -> None:
+    error = HostKeyMismatch("10.0.0.7", "SHA256:old", "SHA256:new")
+    params = {**told(error), "mend": error.what_to_do, "minutes": 15}
+    with translation.override(language):
+        found = [
+            result_sentence("did_not_return", params),
+            result_sentence("contact_refused", params),
+            wait_sentence("unreachable", params),
+        ]
+    for sentence in found:
+        assert "SHA256:new" in sentence
+        assert (error.message in sentence) is (language == "en")
+    assert (error.what_to_do in found[1]) is (language == "en")

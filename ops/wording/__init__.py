@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from nodes.wording import error_sentence, timeline_sentence
+from nodes.wording import error_mend, error_sentence, timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
 from ops.wording import backups, kubernetes, pool_checks, replacement
@@ -65,7 +65,7 @@ def step_word(step: str) -> str:
 
 def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     """What it waits for."""
-    known = backups.worded(params or {})
+    known = _contact_in_words(backups.worded(params or {}))
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
     if reason == "stopped" and "by" in known:
@@ -90,7 +90,7 @@ def _moment(text: str) -> str:
 
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
     """How it ended, and why."""
-    known = backups.worded(params or {})
+    known = _contact_in_words(backups.worded(params or {}))
     if result.startswith("target_") and (code := result.removeprefix("target_")) in backups.TARGETS:
         return " ".join(backups.target_problem(code, str(known.get("said", ""))))
     if result in ("preflight", "unhealthy", "went_back", "back_failed"):
@@ -135,6 +135,16 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
     asked = [] if known.get("is_over") or result not in ASKED else [str(ASKED[result])]
     return _joined(fill(RESULTS[result], known), *asked, *_so_now(known))
+
+
+def _contact_in_words(known: dict[str, Any]) -> dict[str, Any]:
+    """What a contact failed with, in the language of whoever reads it. Older records hold it in English alone."""
+    error = known.get("error")
+    if "message" in known and isinstance(error, dict):
+        known["message"] = error_sentence(str(known.get("kind", "")), error)
+        if "mend" in known:
+            known["mend"] = error_mend(str(known.get("kind", "")), error)
+    return known
 
 
 def _who(actor: Any) -> str:

@@ -226,7 +226,9 @@ def test_a_broken_log_stays_on_every_page(
 ) -> None:
     make_running()
     settings.DATA_DIR = tmp_path
-    monkeypatch.setattr("fleetui.audit.verify.verify", lambda _others: Verdict(events=3, anchored_seq=1, problems=["changed"]))
+    monkeypatch.setattr(
+        "fleetui.audit.verify.verify", lambda _others: Verdict(events=3, anchored_seq=1, problems=["changed"])
+    )
     admin.post("/audit/verify/")
     assert "The audit log is not intact" in banner_texts(admin)
     monkeypatch.undo()
