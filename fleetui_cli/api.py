@@ -22,6 +22,7 @@ ATTEMPTS = 5
 LONGEST_PAUSE_S = 30.0
 _AGAIN = {429, 502, 503, 504}
 _MOST_BYTES = 64 * 1024 * 1024
+_NO_API = "What answers at this address is not FleetUI's API."
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -142,9 +143,7 @@ def _read(answer: Any) -> Any:
     try:
         return json.loads(raw)
     except ValueError as error:
-        raise Problem(
-            Code.UNREACHABLE, "What answers at this address is not FleetUI's API.", "Look at --url or FLEETUI_URL."
-        ) from error
+        raise Problem(Code.UNREACHABLE, _NO_API, "Look at --url or FLEETUI_URL.") from error
 
 
 def _refusal(error: urllib.error.HTTPError) -> Problem:
@@ -158,6 +157,8 @@ def _refusal(error: urllib.error.HTTPError) -> Problem:
     except (ValueError, OSError, http.client.HTTPException):
         found = {}
     found = found if isinstance(found, dict) else {}
+    if status == 404 and not found:
+        return Problem(Code.UNREACHABLE, _NO_API, "Look at --url or FLEETUI_URL: it ends before /api/v1/.")
     message = str(found.get("detail") or f"The server answered with status {status}.")
     code = {401: Code.AUTH, 403: Code.AUTH, 404: Code.NOT_FOUND}.get(
         status, Code.UNREACHABLE if status >= 500 or status == 429 else Code.REFUSED

@@ -118,8 +118,15 @@ def run(api: Api, given: argparse.Namespace) -> Code:
         body["max_attempts"] = given.max_attempts
     if given.stop_after is not None:
         body["stop_after"] = given.stop_after
-    made = api.post("operations/", body, key=given.key or str(uuid.uuid4()))
-    return after_asking(api, given, made)
+    return after_asking(api, given, ask(api, given, "operations/", body))
+
+
+def ask(api: Api, given: argparse.Namespace, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Sent with the key by which a repeat makes nothing twice; whoever stops it in the middle is told the key."""
+    given.asking = given.key or str(uuid.uuid4())
+    made: dict[str, Any] = api.post(path, body, key=given.asking)
+    given.asking = ""
+    return made
 
 
 def after_asking(api: Api, given: argparse.Namespace, made: dict[str, Any]) -> Code:

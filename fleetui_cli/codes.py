@@ -17,7 +17,9 @@ class Code(IntEnum):
     AUTH = 6
     NOT_FOUND = 7
     UNREACHABLE = 8
+    UNPRINTED = 9
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANINGS = {
@@ -30,7 +32,9 @@ MEANINGS = {
     Code.AUTH: "the token is missing, not valid, or may not do this",
     Code.NOT_FOUND: "there is no such node, operation or request that the token may see",
     Code.UNREACHABLE: "the server cannot be reached, or failed, also after more attempts",
+    Code.UNPRINTED: "the output could not be written, for example to a full disk; the operations go on",
     Code.INTERRUPTED: "stopped by Ctrl-C; the operations go on",
+    Code.TERMINATED: "stopped by SIGTERM, as a CI system ends a job; the operations go on",
 }
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import uuid
 from typing import Any
 
 from fleetui_cli.api import Api
-from fleetui_cli.asking import after_asking, check_stay
+from fleetui_cli.asking import after_asking, ask, check_stay
 from fleetui_cli.codes import Code
 from fleetui_cli.looking import found_as
 from fleetui_cli.outcome import progress, sentence
@@ -48,8 +47,7 @@ def retry(api: Api, given: argparse.Namespace) -> Code:
     check_stay(given)
     what, _found = found_as(api, given.id)
     where = f"operations/{given.id}/" if what == "operation" else f"operations/bulk/{given.id}/"
-    made = api.post(f"{where}retry/", {"reason": given.reason or ""}, key=given.key or str(uuid.uuid4()))
-    return after_asking(api, given, made)
+    return after_asking(api, given, ask(api, given, f"{where}retry/", {"reason": given.reason or ""}))
 
 
 def stop(api: Api, given: argparse.Namespace) -> Code:

@@ -44,8 +44,19 @@ def nodes_show(api: Api, given: argparse.Namespace) -> Code:
     if given.json:
         as_json(found)
     else:
-        facts([(name, value) for name, value in found.items() if not isinstance(value, dict | list)])
+        facts([(name, _told(found, name)) for name in found if name != "reasons"])
     return Code.DONE
+
+
+def _told(node: dict[str, Any], name: str) -> object:
+    """A deployment by its version, and a state with the reason for it."""
+    value = node[name]
+    if name == "os" and isinstance(value, dict):
+        return " ".join(str(value[part]) for part in ("name", "version") if value.get(part))
+    if name in ("booted", "staged", "rollback") and isinstance(value, dict):
+        return value.get("version")
+    why = (node.get("reasons") or {}).get(name) or {}
+    return f"{value}: {why['sentence']}" if why.get("code") else value
 
 
 def operations_list(api: Api, given: argparse.Namespace) -> Code:

@@ -20,11 +20,30 @@ if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+def given_text(text: str) -> str:
+    """Of `--version "$V"` with nothing in V: taken for an option that is left out, it would reach further than was meant."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty. Give a value, or leave the option out")
+    return text
+
+
+def at_least_one(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text[:9])
+
+
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     found = argparse.ArgumentParser(
-        prog="fleetui-cli", description=_ABOUT, epilog=_END, formatter_class=raw, allow_abbrev=False
+        prog="fleetui-cli",
+        description=_ABOUT,
+        epilog=_END,
+        formatter_class=raw,
+        allow_abbrev=False,
+        parents=[_common()],
     )
+    found.set_defaults(url=None, token_file=None, config=None, ca_file=None, json=False)
     found.add_argument("--version", action="version", version=f"fleetui-cli {__version__}")
     common = _common()
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -36,12 +55,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _common() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    """In front of a command and behind it: without a value there, the one of the other place stands."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = shared.add_argument_group("server and output")
-    group.add_argument("--url", help="address of FleetUI, such as https://fleet.example.org")
-    group.add_argument("--token-file", help="a file with the token, mode 0600")
-    group.add_argument("--config", help="another config file")
-    group.add_argument("--ca-file", help="certificate authorities that the server's certificate may be signed by")
+    group.add_argument("--url", type=given_text, help="address of FleetUI, such as https://fleet.example.org")
+    group.add_argument("--token-file", type=given_text, help="a file with the token, mode 0600")
+    group.add_argument("--config", type=given_text, help="another config file")
+    group.add_argument(
+        "--ca-file", type=given_text, help="certificate authorities that the server's certificate may be signed by"
+    )
     group.add_argument("--json", action="store_true", help="print JSON")
     return shared
 
@@ -61,9 +83,9 @@ def _command(
 
 
 def _filters(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--pool", help="of these pools, comma-separated")
-    found.add_argument("--cluster", help="of these clusters")
-    found.add_argument("-q", help="whose name, address, labels or versions hold these words")
+    found.add_argument("--pool", type=given_text, help="of these pools, comma-separated")
+    found.add_argument("--cluster", type=given_text, help="of these clusters")
+    found.add_argument("-q", type=given_text, help="whose name, address, labels or versions hold these words")
     found.add_argument(
         "--filter", action="append", metavar="NAME=VALUE", help="any filter of the list; may be repeated"
     )
@@ -77,8 +99,8 @@ def _nodes(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     _filters(listed)
     listed.add_argument("--needs-attention", action="store_true", help="only those that need attention")
-    listed.add_argument("--columns", help="fields of the API, comma-separated")
-    listed.add_argument("--limit", type=int, help="at most so many")
+    listed.add_argument("--columns", type=given_text, help="fields of the API, comma-separated")
+    listed.add_argument("--limit", type=at_least_one, help="at most so many")
     listed.set_defaults(run=looking.nodes_list)
     shown = _command(verbs, common, "show", "show one node", "fleetui-cli nodes show web-01")
     shown.add_argument("name", help="name or id")
@@ -129,10 +151,10 @@ def _asking(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _targets(found: argparse.ArgumentParser) -> None:
     group = found.add_argument_group("which nodes")
-    group.add_argument("nodes", nargs="*", help="names")
-    group.add_argument("--pool", help="of these pools, comma-separated")
-    group.add_argument("--cluster", help="of these clusters")
-    group.add_argument("-q", help="whose name, address, labels or versions hold these words")
+    group.add_argument("nodes", nargs="*", type=given_text, help="names")
+    group.add_argument("--pool", type=given_text, help="of these pools, comma-separated")
+    group.add_argument("--cluster", type=given_text, help="of these clusters")
+    group.add_argument("-q", type=given_text, help="whose name, address, labels or versions hold these words")
     group.add_argument(
         "--filter", action="append", metavar="NAME=VALUE", help="any filter of the list; may be repeated"
     )
@@ -146,7 +168,9 @@ def _targets(found: argparse.ArgumentParser) -> None:
 
 
 def _new_version(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--version", help="the version to go to; without it the next of each node's stream")
+    found.add_argument(
+        "--version", type=given_text, help="the version to go to; without it the next of each node's stream"
+    )
     found.add_argument("--roll-back", action="store_true", help="go back by itself when it is not healthy")
 
 
@@ -161,29 +185,32 @@ def _wanted(found: argparse.ArgumentParser) -> None:
         "--expect", type=int, metavar="N", help="do it only if it is N nodes; needed above ten in scripts"
     )
     found.add_argument(
-        "--deadline", metavar="4h", help="until when it may wait for its turn; a time from now or a moment"
+        "--deadline",
+        type=given_text,
+        metavar="4h",
+        help="until when it may wait for its turn; a time from now or a moment",
     )
-    found.add_argument("--approve-by", metavar="1h", help="until when approvals have to be there")
+    found.add_argument("--approve-by", type=given_text, metavar="1h", help="until when approvals have to be there")
     found.add_argument("--max-attempts", type=int, metavar="N", help="of each step")
     found.add_argument("--stop-after", type=int, metavar="N", help="when N have ended badly, no further one begins")
     _staying(found)
 
 
 def _staying(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--key", help="idempotency key: the same key again makes nothing new")
+    found.add_argument("--key", type=given_text, help="idempotency key: the same key again makes nothing new")
     found.add_argument("--strict", action="store_true", help="end with 3 when any node was left out")
     found.add_argument("--wait", action="store_true", help="stay until all of it is over")
     found.add_argument("--follow", action="store_true", help="stay, and print the log of a single operation")
-    found.add_argument("--timeout", metavar="1h", help="stay for so long at most")
+    found.add_argument("--timeout", type=given_text, metavar="1h", help="stay for so long at most")
 
 
 def _looking(commands: Commands, common: argparse.ArgumentParser) -> None:
     listed = _command(commands, common, "operations", "list operations", "fleetui-cli operations --active --pool web")
     listed.add_argument("--active", action="store_true", help="only those that have not ended")
     for name in ("state", "kind", "node"):
-        listed.add_argument(f"--{name}", help="comma-separated")
+        listed.add_argument(f"--{name}", type=given_text, help="comma-separated")
     _filters(listed)
-    listed.add_argument("--limit", type=int, default=50, help="at most so many, 50 without it")
+    listed.add_argument("--limit", type=at_least_one, default=50, help="at most so many, 50 without it")
     listed.set_defaults(run=looking.operations_list)
     for name, about in (
         ("show", "show an operation or a request"),
@@ -195,7 +222,7 @@ def _looking(commands: Commands, common: argparse.ArgumentParser) -> None:
         if name == "show":
             one.set_defaults(run=looking.show)
             continue
-        one.add_argument("--timeout", metavar="1h", help="for so long at most")
+        one.add_argument("--timeout", type=given_text, metavar="1h", help="for so long at most")
         one.set_defaults(run=looking.wait, follow=name == "follow")
     queue = _command(commands, common, "approvals", "list what waits for approval")
     queue.set_defaults(run=looking.approvals)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fleetui_cli.api import Api
+from fleetui_cli.api import TIMEOUT_S, Api
 from fleetui_cli.codes import Code, Problem
 from fleetui_cli.show import as_json, clean, local, out, tell
 
@@ -14,6 +14,9 @@ WAIT_S = 60
 LOG_EVERY_S = 1.0
 NEWS_EVERY_S = 10
 BULK_EVERY_S = 2.0
+#: A server that restarts or is upgraded is away for minutes, and what is watched goes on meanwhile.
+PATIENCE_S = 600.0
+AWAY_EVERY_S = 5.0
 Show = Callable[[Mapping[str, Any]], None]
 
 
@@ -60,13 +63,38 @@ class News:
         self._said = waits_for or self._said
 
 
+def _patient(api: Api, clock: Clock, path: str, query: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Any:
+    """An answer about what is watched. A server that is away is asked again for so long, and that is said once."""
+    away_since: float | None = None
+    while True:
+        try:
+            found = api.get(path, query, timeout_s=timeout_s)
+        except Problem as problem:
+            if problem.code is not Code.UNREACHABLE:
+                raise
+            now = time.monotonic()
+            if away_since is None:
+                away_since = now
+                minutes = int(PATIENCE_S // 60)
+                tell(f"{clean(problem)} It is asked again for {minutes} minutes; what was asked for goes on.")
+            if now - away_since >= PATIENCE_S:
+                raise
+            clock.pause(AWAY_EVERY_S)
+        else:
+            if away_since is not None:
+                tell("It answers again.")
+            return found
+
+
 def wait_for_one(api: Api, operation_id: str, clock: Clock, *, is_json: bool = False) -> dict[str, Any]:
     """The operation when it is over. The server holds the answer, so that its end is known at once."""
     news = News(is_quiet=is_json)
     while True:
         seconds = int(max(min(WAIT_S if is_json else NEWS_EVERY_S, clock.left_s), 0))
         began = time.monotonic()
-        found: dict[str, Any] = api.get(f"operations/{operation_id}/", {"wait": str(seconds)}, timeout_s=seconds + 30.0)
+        found: dict[str, Any] = _patient(
+            api, clock, f"operations/{operation_id}/", {"wait": str(seconds)}, timeout_s=seconds + TIMEOUT_S
+        )
         if is_over(found):
             return found
         news.say(found)
@@ -78,7 +106,7 @@ def wait_for_bulk(api: Api, request_id: str, clock: Clock, *, is_quiet: bool = F
     """The request when all of its operations are over; says how far it is whenever that changes."""
     last = ""
     while True:
-        found: dict[str, Any] = api.get(f"operations/bulk/{request_id}/")
+        found: dict[str, Any] = _patient(api, clock, f"operations/bulk/{request_id}/", {})
         said = progress(found["states"])
         if said != last and not is_quiet:
             tell(said)
@@ -104,17 +132,17 @@ def follow(api: Api, operation_id: str, clock: Clock, *, is_json: bool, after: i
     shown: Show = _json_line if is_json else _text_line
     news, asked_at = News(is_quiet=is_json), time.monotonic()
     while True:
-        found = api.get(f"operations/{operation_id}/log/", {"after": str(after)})
+        found = _patient(api, clock, f"operations/{operation_id}/log/", {"after": str(after)})
         for line in found["lines"]:
             shown(line)
         after = found["after"]
         if not found["lines"] and (found["is_final"] or found["state"] == "needs_attention"):
-            return dict(api.get(f"operations/{operation_id}/"))
+            return dict(_patient(api, clock, f"operations/{operation_id}/", {}))
         if found["lines"]:
             asked_at = time.monotonic()
         else:
             if not is_json and time.monotonic() - asked_at >= NEWS_EVERY_S:
-                news.say(api.get(f"operations/{operation_id}/"))
+                news.say(_patient(api, clock, f"operations/{operation_id}/", {}))
                 asked_at = time.monotonic()
             clock.pause(LOG_EVERY_S)
 

@@ -51,7 +51,7 @@ def read_settings(given: argparse.Namespace) -> Settings:
     if parts.username or parts.password:
         raise Problem(Code.USAGE, "The address holds a user name or password.", "FleetUI takes a token instead.")
     return Settings(
-        url=url.rstrip("/"),
+        url=url.rstrip("/").removesuffix("/api/v1"),
         token=_token(given.token_file, kept),
         ca_file=given.ca_file or os.environ.get("FLEETUI_CA_FILE") or kept.get("ca_file", ""),
     )
@@ -62,11 +62,11 @@ def _token(option: str, kept: Mapping[str, str]) -> str:
     if option:
         return _secret(Path(option))
     if found := os.environ.get("FLEETUI_TOKEN"):
-        return found.strip()
+        return _one_word(found, "FLEETUI_TOKEN")
     if path := os.environ.get("FLEETUI_TOKEN_FILE") or kept.get("token_file"):
         return _secret(Path(path).expanduser())
     if found := kept.get("token"):
-        return found
+        return _one_word(found, "token in the config file")
     raise Problem(
         Code.AUTH,
         "No token is given.",
@@ -76,10 +76,15 @@ def _token(option: str, kept: Mapping[str, str]) -> str:
 
 
 def _secret(path: Path) -> str:
-    text = _private(path).strip()
-    if not text or "\n" in text:
-        raise Problem(Code.USAGE, f"{path} does not hold one token.", "Write the token alone into it.")
-    return text
+    return _one_word(_private(path), str(path))
+
+
+def _one_word(text: str, where: str) -> str:
+    """A token, which goes into a header: two of them, or a file with more in it, are none."""
+    found = text.strip()
+    if not (found.isascii() and found.isprintable() and found) or " " in found:
+        raise Problem(Code.USAGE, f"{where} does not hold one token.", "Write the token alone into it.")
+    return found
 
 
 def _config(option: str) -> dict[str, str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -309,3 +312,113 @@ def test_names_of_nodes_may_stand_behind_options(capsys: pytest.CaptureFixture[s
             _given(wrong)
         assert ended.value.code == 2
         assert "unrecognized arguments" in capsys.readouterr().err
+
+
+WAITED = {"id": "o", "node": "n", "state": "succeeded", "is_final": True, "result_sentence": "Done."}
+
+
+def test_a_server_that_restarts_ends_no_watching(server: Played, run: Any) -> None:
+    server.answers = [(201, MADE, {}), *["cut"] * api_module.ATTEMPTS, (200, WAITED, {})]
+    code, out, err = run("reboot", "n", "--wait")
+    assert (code, out) == (0, "n: succeeded. Done.\n")
+    assert err.count("It is asked again for 10 minutes; what was asked for goes on.") == 1
+    assert "It answers again." in err
+
+
+def test_a_server_that_stays_away_ends_it_with_how_to_go_on(
+    server: Played, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetui_cli.outcome.PATIENCE_S", 0.0)
+    server.answers = [(201, MADE, {}), *["cut"] * api_module.ATTEMPTS]
+    code, out, err = run("reboot", "n", "--wait", "--json")
+    assert (code, json.loads(out)["request_id"]) == (8, "r")
+    assert "Wait on: fleetui-cli wait o" in err
+
+
+def test_whoever_stops_it_in_the_middle_of_asking_is_told_the_key(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_given: object, **_over: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api_module.Api, "post", stopped)
+    code, _out, err = run("reboot", "n", "--key", "night-1")
+    assert code == 130
+    assert "whether that arrived is not known" in err
+    assert "--key night-1" in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["upgrade", "n", "--version", ""],
+        ["reboot", "--pool", "", "--filter", "os=fcos"],
+        ["reboot", "--cluster", " ", "--pool", "web"],
+        ["reboot", "n", "--key", ""],
+        ["reboot", "n", "--wait", "--timeout", ""],
+        ["reboot", "n", "--deadline", ""],
+        ["reboot", ""],
+        ["nodes", "list", "--limit", "0"],
+        ["operations", "--limit", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_a_value_that_a_script_left_empty_is_not_taken_for_none(server: Played, run: Any, argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*argv)
+    assert ended.value.code == 2
+    assert server.seen == []
+
+
+def test_options_of_the_server_may_stand_in_front_of_the_command(server: Played, capsys: Any, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("fleetui_filed\n")
+    file.chmod(0o600)
+    server.answers = [(200, PAGE, {})]
+    assert main(["--json", "--url", server.url, "--token-file", str(file), "nodes", "list"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+    assert _given(["--url", "http://a", "approvals", "--url", "http://b"]).url == "http://b"
+
+
+def test_an_address_may_end_with_that_of_the_api(server: Played, run: Any) -> None:
+    server.answers = [(200, PAGE, {}), (404, b"<html>", {})]
+    assert run("nodes", "list", "--url", f"{server.url}/api/v1/")[0] == 0
+    assert server.seen[0][1].startswith("/api/v1/nodes/?")
+    code, _out, err = run("nodes", "list", "--url", f"{server.url}/nodes")
+    assert (code, "is not FleetUI's API" in err) == (8, True)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "\u0e01"])
+def test_what_cannot_be_a_token_is_refused(run: Any, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("FLEETUI_TOKEN", token)
+    code, _out, err = run("nodes", "list")
+    assert (code, "FLEETUI_TOKEN does not hold one token." in err) == (2, True)
+
+
+def test_a_node_is_shown_with_what_it_runs_and_why_it_is_so(server: Played, run: Any) -> None:
+    node = {
+        "name": "n",
+        "os": {"name": "Fedora CoreOS", "version": "44"},
+        "labels": {"site": "bkk"},
+        "health": "degraded",
+        "reasons": {"health": {"code": "disk_full", "sentence": "/boot is 96 % full"}},
+        "booted": {"version": "44", "checksum": "c"},
+        "staged": None,
+    }
+    server.answers = [(200, node, {})]
+    told = dict(line.split("  ", 1) for line in run("nodes", "show", "n")[1].splitlines())
+    assert {name: value.strip() for name, value in told.items()} == {
+        "name": "n",
+        "os": "Fedora CoreOS 44",
+        "labels": "site=bkk",
+        "health": "degraded: /boot is 96 % full",
+        "booted": "44",
+    }
+
+
+@pytest.mark.parametrize(("into", "code"), [(">/dev/full", 9), (">&-", 9), ("2>&-", 0), (">/dev/null 2>&-", 0)])
+def test_what_cannot_be_printed_has_a_code_of_its_own(server: Played, into: str, code: int) -> None:
+    """Not 1, by which a script would take it for an operation that failed."""
+    server.answers = [(200, {"results": [{"name": "\u0e01"}], "next": None}, {})]
+    env = {"PATH": os.environ["PATH"], "FLEETUI_URL": server.url, "FLEETUI_TOKEN": "t", "PYTHONIOENCODING": "ascii"}
+    argv = f"exec {sys.executable} -m fleetui_cli nodes list {into}"
+    done = subprocess.run(["sh", "-c", argv], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)

@@ -169,13 +169,14 @@ def test_a_time_that_limits_nothing_is_told_before_anything_is_asked_for(
     assert not Operation.objects.exists()
 
 
-def test_ctrl_c_says_that_it_goes_on(cli: Cli) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_says_that_it_goes_on(cli: Cli, sent: signal.Signals, code: int) -> None:
     process = cli.start("reboot", "web-1", "--wait")
     assert process.stderr is not None
     assert process.stderr.readline().startswith("Request ")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _out, err = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "goes on" in err
     assert f"fleetui-cli cancel {Operation.objects.get().pk}" in err
     assert "Traceback" not in err
