@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 #: gunicorn runs 8 threads a process (fleetui.start.tree); a quarter of them may wait.
 AT_ONCE = 2
@@ -20,3 +22,18 @@ def waiter() -> Iterator[bool]:
     finally:
         if taken:
             _places.release()
+
+
+def has_left(environ: Mapping[str, Any]) -> bool:
+    """Whether who waits has closed the connection: nobody would read the answer, and others need the place."""
+    connection = environ.get("gunicorn.socket")
+    if not isinstance(connection, socket.socket):
+        return False
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    except (OSError, ValueError):
+        return False  # a TLS socket does not let one look

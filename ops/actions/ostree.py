@@ -30,10 +30,11 @@ def upgrade_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """`version` (none: the next of the stream), `soak_s`, `roll_back` (undo by itself when unhealthy), and the common ones."""
     given = dict(params)
     found: dict[str, Any] = {}
-    version = given.pop("version", "")
-    if not isinstance(version, str) or len(version) > 100:
-        raise ParamsRefused("version", "not_a_version", value=str(version)[:100])
-    if version:
+    if "version" in given:
+        # An empty one is what a script sends whose variable is not set: it did not mean the newest.
+        version = given.pop("version")
+        if not isinstance(version, str) or not 0 < len(version) <= 100:
+            raise ParamsRefused("version", "not_a_version", value=str(version)[:100])
         found["version"] = version
     found.update(common_params(given))
     if "roll_back" in given:

@@ -34,7 +34,7 @@ from ops.services.plan import NodePlan
 from ops.services.request import MOST_ATTEMPTS, MOST_NODES, Answer, checked_count, nobody, preview, request_operations
 from ops.services.threshold import MOST as MOST_BAD
 from ops.states import ACTIVE, FINAL, State
-from ops.waiting import waiter
+from ops.waiting import has_left, waiter
 
 LISTING = Listing(
     shapes.OPERATION,
@@ -227,7 +227,8 @@ class OperationDetail(OneOperation):
     def get(self, request: Request, operation_id: uuid.UUID) -> Response:
         fields = asked_fields(request, shapes.OPERATION)
         self.operation(operation_id)
-        retry_after = _wait_for_end(operation_id, _seconds(request.query_params.get("wait", "")))
+        seconds = _seconds(request.query_params.get("wait", ""))
+        retry_after = _wait_for_end(operation_id, seconds, request.META)
         headers = {"Retry-After": str(retry_after)} if retry_after else {}
         return Response(self.shown(operation_id, fields), headers=headers)
 
@@ -241,7 +242,7 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _wait_for_end(operation_id: uuid.UUID, seconds: float) -> int:
+def _wait_for_end(operation_id: uuid.UUID, seconds: float, environ: Mapping[str, Any]) -> int:
     """Wait within the places that waiting may take up; gives the seconds after which to ask again, 0 when it has ended.
 
     What needs attention goes on only when a person decides: there is nothing to wait for.
@@ -254,7 +255,7 @@ def _wait_for_end(operation_id: uuid.UUID, seconds: float) -> int:
     if ended():
         return 0
     with waiter() as may_wait:
-        while may_wait and monotonic() < end:
+        while may_wait and monotonic() < end and not has_left(environ):
             # Others need the connection meanwhile.
             connection.close()
             sleep(LOOK_EVERY_S)

@@ -133,7 +133,13 @@ def retry(
         again -= set(_retried_under(idempotency_key, actor))
     wanted = [one for one in operations if one.state in RETRIED and one.node_id and one.pk not in again]
     if not wanted:
-        raise Conflict(_("None of these can be retried."), mend=_("Choose operations that failed or were cancelled."))
+        raise Conflict(
+            _("None of these can be retried."),
+            mend=_(
+                "Choose some that failed or were cancelled, and were not retried yet. "
+                "Of a whole request, what a person cancelled or rejected is left out."
+            ),
+        )
     first = wanted[0]
     nodes = list(Node.objects.filter(pk__in=[one.node_id for one in wanted]).select_related("pool__cluster"))
     return request_operations(

@@ -110,7 +110,8 @@ def checked_count(count: int, field: str, *, may_be_empty: bool = True) -> None:
             mend=_("Ask for at most %(limit)s at once, one pool after another for example.") % {"limit": most},
         )
     if not count and not may_be_empty:
-        raise InvalidInput(nobody(field), field=field, mend=_("See what the same filters find in the list of nodes."))
+        named, found = _("Name at least one."), _("See what the same filters find in the list of nodes.")
+        raise InvalidInput(nobody(field), field=field, mend=named if field == "nodes" else found)
 
 
 def nobody(field: str) -> str:
@@ -157,27 +158,29 @@ def request_operations(
     """Make the operations of a request; they start within seconds, or when their turn comes.
 
     Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
-    key from the same principal answers what it answered before; with other content it is a conflict. When `stop_after`
-    operations have ended badly, no further one begins. `retries` says of which operation the one of a node is the retry.
+    key from the same principal answers what it answered before, whatever times limit it now; with other content it is a
+    conflict. When `stop_after` operations have ended badly, no further one begins. `retries` says of which operation the
+    one of a node is the retry.
     Without nodes it is refused, unless it `may_be_empty`: what a schedule asks for each night need not find any.
     """
     checked = checked_params(kind, params or {}, actions.kinds())
     permission = actions.get(kind).permission
     if not actor.may_somewhere(permission):
         require(actor, permission)
-    checked_deadline(deadline, now)
     attempts, stop_after = checked_attempts(kind, max_attempts), checked_stop_after(stop_after)
     reason = checked_reason(reason)
     # What was asked for, not what it came to: a filter may find other nodes when the same request is sent again.
     asked: dict[str, Any] = {"kind": kind, "params": checked, "reason": reason, "max_attempts": attempts}
     asked |= {"selector": selector} if selector is not None else {"nodes": sorted(str(node.pk) for node in nodes)}
-    asked |= {"deadline": deadline and deadline.isoformat(), "approve_by": approve_by and approve_by.isoformat()}
+    # A client that counts a time from now sends another one with each repeat. Keys of old had places for both.
+    asked |= {"deadline": None, "approve_by": None}
     if stop_after is not None:
         # Left out otherwise: keys that were used before there was one still find their request.
         asked["stop_after"] = stop_after
     print_of = hashlib.sha256(canonical(asked).encode()).hexdigest()
     if (earlier := earlier_answer(actor, idempotency_key, print_of)) is not None:
         return earlier
+    checked_deadline(deadline, now)
     checked_count(len(nodes), "nodes" if selector is None else "selector", may_be_empty=may_be_empty)
     plans = [_allowed(plan, actor, kind) for plan in plan_for(nodes, kind=kind, params=checked, now=now)]
     chosen = [plan for plan in plans if not plan.refused]

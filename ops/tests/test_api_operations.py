@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,8 +34,8 @@ class Api:
         assert found.status_code == status, found.content
         return json.loads(found.content)
 
-    def get(self, path: str, *, status: int = 200) -> Any:
-        found = self.client.get(f"/api/v1/operations/{path}", headers=self.headers)
+    def get(self, path: str, *, status: int = 200, **environ: Any) -> Any:
+        found = self.client.get(f"/api/v1/operations/{path}", headers=self.headers, **environ)
         assert found.status_code == status, found.content
         return json.loads(found.content)
 
@@ -149,6 +152,24 @@ def test_two_approvals_are_those_of_two_people(node: Node, pool: Pool) -> None:
     assert Api(ben).post(path, {}, status=200)["state"] == "awaiting_approval"
     Api(ben).post(path, {}, status=409)
     assert Operation.objects.get().state == "awaiting_approval"
+
+
+@pytest.mark.parametrize("has_gone", [True, False])
+def test_who_has_gone_holds_no_place_to_wait_in(
+    owner: Api, node: Node, has_gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The connection to the database is that of the test.
+    monkeypatch.setattr("ops.api.operations.connection", SimpleNamespace(close=lambda: None))
+    made = owner.post("", {"kind": "reboot", "nodes": ["web-1"]}, status=201)["operations"][0]["id"]
+    ours, theirs = socket.socketpair()
+    if has_gone:
+        theirs.close()
+    began = monotonic()
+    environ: dict[str, Any] = {"gunicorn.socket": ours}
+    owner.get(f"{made}/?wait=2", **environ)
+    assert (monotonic() - began < 1) is has_gone
+    ours.close()
+    theirs.close()
 
 
 def test_a_wait_ends_at_once_for_what_has_ended(owner: Api, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -87,6 +88,25 @@ def test_the_key_with_other_content_is_refused(web: Pool, owner: Api, other: dic
     owner.post("operations/", BODY, idempotency_key="k")
     params = {"params": {"deployment": "booted"}} if other.get("kind") == "pin" else {}
     assert owner.post("operations/", {**BODY, **other, **params}, idempotency_key="k").status_code == 409
+
+
+def test_times_that_are_counted_from_now_do_not_make_it_another_request(web: Pool, owner: Api) -> None:
+    def at(hours: int) -> dict[str, str]:
+        moment = clock.now() + timedelta(hours=hours)
+        return {"deadline": moment.isoformat(), "approve_by": moment.isoformat()}
+
+    first = owner.post("operations/", {**BODY, **at(2)}, idempotency_key="k").json()
+    for hours in (3, -1):
+        again = owner.post("operations/", {**BODY, **at(hours)}, idempotency_key="k")
+        assert (again.status_code, again.json()) == (200, first)
+    assert owner.post("operations/", {**BODY, "deadline": at(-1)["deadline"]}).json()["field"] == "deadline"
+
+
+def test_an_empty_version_is_not_taken_for_the_newest(web: Pool, owner: Api) -> None:
+    refused = owner.post("operations/", {**BODY, "kind": "upgrade", "params": {"version": ""}}).json()
+    assert (refused["field"], refused["status"]) == ("params.version", 400)
+    assert "leave it out" in refused["mend"]
+    assert not Operation.objects.exists()
 
 
 def test_attempts_are_kept_and_bounded(web: Pool, owner: Api) -> None:

@@ -54,7 +54,10 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     "unknown_param": (_("This kind of operation takes no parameter %(field)s."), _("Leave it out.")),
     "no_container": (_("%(value)s is no name of a container."), _("Name one of the Deployment.")),
     "no_policy": (_("%(value)s is no backup policy."), _("Give the id of one.")),
-    "not_a_version": (_("%(value)s is not a version."), _("Give it as it stands in the releases.")),
+    "not_a_version": (
+        _("%(value)s is not a version."),
+        _("Give it as it stands in the releases, or leave it out for the next of the stream."),
+    ),
     "not_a_soak_time": (_("%(value)s is not a soak time."), _("Give a whole number of seconds up to %(most)s.")),
     "not_a_flag": (_("%(value)s is neither true nor false."), _("Give true or false.")),
     "not_seconds": (
