@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command
+from nodes.hosts.errors import HostError
 from ops.actions.backup import forgotten_at_target, forgotten_on_host
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.actions.container_image import back_command
@@ -34,6 +35,8 @@ STUCK_AFTER = timedelta(minutes=30)
 GIVEN_UP_AFTER = timedelta(minutes=2)
 #: A client of ours that has nothing to wait for.
 CLIENT_ENDS_WITHIN = timedelta(seconds=20)
+#: A poll that is under way when everything else is done.
+POLL_ENDS_WITHIN = timedelta(seconds=10)
 TIDY = "tidy"
 
 
@@ -79,7 +82,7 @@ def tidy(ctx: Context) -> Outcome:
     """Take back one thing at a time, looking first whether it is still there."""
     left = leftovers(ctx.memory)
     if not left:
-        return Done(finish=True)
+        return _read_again(ctx) or Done(finish=True)
     undo = {
         "cordon": _cordon,
         "offer": _offer,
@@ -97,6 +100,22 @@ def tidy(ctx: Context) -> Outcome:
             "not_taken_back", {"what": ", ".join(left), "minutes": STUCK_AFTER // timedelta(minutes=1)}, found.memory
         )
     return found
+
+
+def _read_again(ctx: Context) -> Outcome | None:
+    """After a restart: whoever waited for the end finds in the inventory what runs now, and asks for the next thing by it.
+
+    Nothing depends on it any more, so that a host that does not answer now is left to the poll that follows.
+    """
+    if not ctx.memory.get("after"):
+        return None
+    try:
+        is_read = ctx.inventory.take_in(ctx.host.read)
+    except HostError:
+        return None
+    if not is_read and ctx.now - ctx.since < POLL_ENDS_WITHIN:
+        return Wait(ctx.now + timedelta(seconds=1), "poll_ends")
+    return None
 
 
 def _cordon(ctx: Context) -> Outcome:
