@@ -33,7 +33,7 @@ def record(row: Operation, lease: uuid.UUID, outcome: Outcome, action: Action, n
     if not isinstance(outcome, Wait) or outcome.reason not in ("unreachable", "cluster_silent"):
         memory.pop("missed", None)
     if isinstance(outcome, Wait):
-        columns = _waits(row, outcome)
+        columns = _waits(row, outcome, memory)
     elif isinstance(outcome, Done):
         columns = _goes_on(row, outcome, action, memory, now)
     else:
@@ -41,12 +41,14 @@ def record(row: Operation, lease: uuid.UUID, outcome: Outcome, action: Action, n
     return _write(row, lease, {**columns, "memory": memory}, outcome, now)
 
 
-def _waits(row: Operation, outcome: Wait) -> dict[str, Any]:
+def _waits(row: Operation, outcome: Wait, memory: dict[str, Any]) -> dict[str, Any]:
     same = row.wait_reason == outcome.reason
+    # Where the deadline ends it, it does so then, and not at the next look, which may be a minute later.
+    is_bound = row.step != TIDY and not memory.get("busy")
     state = row.state if row.state == State.CANCELLING else State.WAITING
     return {
         "state": state,
-        "due_at": outcome.until,
+        "due_at": min(outcome.until, row.deadline) if is_bound else outcome.until,
         "wait_reason": outcome.reason,
         "wait_params": dict(outcome.params),
         **({} if same else {"wait_since": None}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,12 @@ def test_an_unreachable_host_is_waited_for_until_the_deadline(world: World) -> N
     try:
         (asked,) = ask("reboot", name)
         world.work(lambda: Operation.objects.get(pk=asked.pk).wait_reason == "unreachable")
-        Operation.objects.filter(pk=asked.pk).update(deadline=clock.now(), due_at=clock.now())
+        mine, end = Operation.objects.filter(pk=asked.pk), clock.now() + timedelta(seconds=30)
+        mine.update(deadline=end, due_at=clock.now(), memory={**mine.get().memory, "missed": 8})
+        world.work(lambda: mine.get().memory["missed"] == 9)
+        # A minute apart from look to look by now, but not beyond the deadline.
+        assert mine.get().due_at == end
+        mine.update(deadline=clock.now(), due_at=clock.now())
         (done,) = world.finish(asked)
     finally:
         world.fault(name, "unreachable", on=False)
