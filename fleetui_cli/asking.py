@@ -17,6 +17,9 @@ from fleetui_cli.outcome import Clock, code_of, follow, sentence, wait_for_bulk,
 from fleetui_cli.show import as_json, clean, local, out, tell
 
 CONFIRM_ABOVE = 10
+SAID_AT_MOST = 20
+#: Why nodes are left out of an upgrade that run what was asked for.
+DONE_BEFORE = ("nothing_newer", "there_already")
 
 
 def body_of(given: argparse.Namespace) -> dict[str, Any]:
@@ -132,13 +135,16 @@ def ask(api: Api, given: argparse.Namespace, path: str, body: Mapping[str, Any])
 def after_asking(api: Api, given: argparse.Namespace, made: dict[str, Any]) -> Code:
     """Say what was made, and wait for it when that is wanted."""
     operations, refused = made["operations"], made["refused"]
-    stays = given.wait or given.follow
+    stays, left_out = given.wait or given.follow, _left_out(given, refused)
     if not given.json or stays:
         for one in refused:
             tell(f"{clean(one['node'])}: left out. {clean(one['reason'])}")
     if not operations:
         if given.json:
             as_json(made)
+        if refused and not left_out:
+            tell("Nothing is left to do: they run it already.")
+            return Code.DONE
         raise Problem(Code.REFUSED, "Nothing can be done to any of these nodes.")
     _remember(given, made)
     if not stays:
@@ -146,12 +152,18 @@ def after_asking(api: Api, given: argparse.Namespace, made: dict[str, Any]) -> C
             as_json(made)
         else:
             _print_made(made)
-        return Code.REFUSED if refused and given.strict else Code.DONE
+        return Code.REFUSED if left_out and given.strict else Code.DONE
     tell(f"Request {made['request_id']}: {len(operations)} operation{'s' if len(operations) > 1 else ''}.")
     if made["approvals_needed"] and operations[0]["state"] == "awaiting_approval":
         tell(f"It waits for {made['approvals_needed']} more to approve it, until {local(made['approve_by'])}.")
     code = stay(api, given, made["request_id"], [one["id"] for one in operations])
-    return Code.REFUSED if code is Code.DONE and refused and given.strict else code
+    return Code.REFUSED if code is Code.DONE and left_out and given.strict else code
+
+
+def _left_out(given: argparse.Namespace, refused: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that it was not done to, without those that had it before where that is as good."""
+    is_enough = getattr(given, "if_needed", False)
+    return [one for one in refused if not (is_enough and one["code"] in DONE_BEFORE)]
 
 
 def check_stay(given: argparse.Namespace) -> None:
@@ -161,7 +173,18 @@ def check_stay(given: argparse.Namespace) -> None:
 
 
 def stay(api: Api, given: argparse.Namespace, request_id: str, operations: Sequence[str]) -> Code:
-    """Until all of them are over. Of a single one the log may be followed."""
+    """Until all of them are over, or the time is: then it is said where those stand that go on."""
+    try:
+        return _stay(api, given, request_id, operations)
+    except Problem as problem:
+        if problem.code is Code.TIMEOUT:
+            for one in api.every("operations/", SAID_AT_MOST, {"request": request_id, "active": "true"}):
+                tell(sentence(one))
+        raise
+
+
+def _stay(api: Api, given: argparse.Namespace, request_id: str, operations: Sequence[str]) -> Code:
+    """Of a single one the log may be followed."""
     clock = Clock(seconds(given.timeout))
     if len(operations) == 1:
         one = operations[0]
@@ -206,7 +229,7 @@ def _confirm(api: Api, given: argparse.Namespace, body: Mapping[str, Any]) -> No
     if given.expect is None and len(body.get("nodes", ())) in range(1, CONFIRM_ABOVE + 1):
         return
     found = api.post("operations/", {**body, "dry_run": True}, key=str(uuid.uuid4()))
-    count = len(found["operations"])
+    count = len(found["operations"]) + len(found["refused"]) - len(_left_out(given, found["refused"]))
     if given.expect is not None:
         if given.expect != count:
             raise Problem(

@@ -134,6 +134,11 @@ def _asking(commands: Commands, common: argparse.ArgumentParser) -> None:
         _wanted(short)
         if kind == "upgrade":
             _new_version(short)
+            short.add_argument(
+                "--if-needed",
+                action="store_true",
+                help="nodes that run it already count as done, so that a job may be run again",
+            )
         _watching(short)
         short.set_defaults(run=asking.run, kind=kind)
     generic = _command(

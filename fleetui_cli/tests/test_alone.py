@@ -422,3 +422,31 @@ def test_what_cannot_be_printed_has_a_code_of_its_own(server: Played, into: str,
     argv = f"exec {sys.executable} -m fleetui_cli nodes list {into}"
     done = subprocess.run(["sh", "-c", argv], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def refused_for(*codes: str) -> dict[str, Any]:
+    refused = [{"node": f"n{number}", "code": code, "reason": "So it is."} for number, code in enumerate(codes)]
+    return {**MADE, "operations": [], "refused": refused}
+
+
+@pytest.mark.parametrize(
+    ("codes", "given", "code"),
+    [
+        (["there_already", "nothing_newer"], ["--if-needed"], 0),
+        (["there_already", "nothing_newer"], [], 3),
+        (["there_already", "busy"], ["--if-needed"], 3),
+    ],
+)
+def test_a_job_that_runs_again_finds_nothing_left_to_do(
+    server: Played, run: Any, codes: list[str], given: list[str], code: int
+) -> None:
+    server.answers = [(201, refused_for(*codes), {})]
+    assert run("upgrade", "n0", "n1", "--strict", *given)[0] == code
+
+
+def test_those_that_run_it_already_are_of_the_expected_number(server: Played, run: Any) -> None:
+    plan = refused_for("there_already", "there_already")
+    server.answers = [(200, plan, {}), (201, plan, {}), (200, plan, {})]
+    assert run("upgrade", "--pool", "web", "--if-needed", "--expect", "2")[0] == 0
+    code, _out, err = run("upgrade", "--pool", "web", "--expect", "2")
+    assert (code, "to 0 nodes, not to 2" in err) == (3, True)

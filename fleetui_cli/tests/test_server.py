@@ -144,6 +144,8 @@ def test_time_is_up_and_it_goes_on(cli: Cli) -> None:
     err = cli("reboot", "web-1", "--wait", "--timeout", "1s", code=4)[1]
     operation = Operation.objects.get()
     assert f"fleetui-cli wait {operation.pk}" in err
+    # Where it stands then, and what it waits for.
+    assert "web-1: queued. Waits" in err
     assert operation.state == "queued"
     made = cli.json("reboot", "web-2", "--wait", "--timeout", "1s", code=4)
     assert made["operations"][0]["node"] == "web-2"
