@@ -3,7 +3,10 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat, StrIndex, Substr
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
@@ -53,8 +56,17 @@ class OperationRequest(models.Model):
         return f"{self.kind} by {self.requester}"
 
 
+def _person(field: str) -> Combinable:
+    """What `person_of` makes of an actor, as the database reckons it: `anna` of `user:anna` and of `token:anna/ci`."""
+    name = Concat(Substr(F(field), StrIndex(F(field), Value(":")) + 1), Value("/"))
+    return Substr(name, 1, StrIndex(name, Value("/")) - 1)
+
+
 class Approval(models.Model):
-    """One person's yes or no to a request. `requester` is copied, so that the database itself refuses approving one's own."""
+    """One person's yes or no to a request. `requester` is copied, so that the database itself refuses approving one's own.
+
+    Both rules are about persons: tokens of one owner are that owner.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(OperationRequest, on_delete=models.CASCADE, related_name="approvals")
@@ -67,8 +79,10 @@ class Approval(models.Model):
     class Meta:
         ordering = ["at"]
         constraints = [
-            models.UniqueConstraint(fields=["request", "approver"], name="one_approval_per_person"),
-            models.CheckConstraint(condition=~Q(approver=F("requester")), name="nobody_approves_their_own"),
+            models.UniqueConstraint("request", _person("approver"), name="one_approval_per_person"),
+            models.CheckConstraint(
+                condition=~Q(Exact(_person("approver"), _person("requester"))), name="nobody_approves_their_own"
+            ),
         ]
 
     def __str__(self) -> str:

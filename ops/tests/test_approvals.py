@@ -178,11 +178,32 @@ def test_too_late_to_approve(web: Pool, owner: Api) -> None:
     assert owner.post(f"operations/bulk/{asked}/approve/").status_code == 409
 
 
-def test_the_database_refuses_what_the_service_would_let_through(web: Pool, owner: Api) -> None:
+@pytest.mark.parametrize(
+    ("approver", "requester"),
+    [
+        ("user:anna", "user:anna"),
+        ("user:anna", "token:anna/ci"),
+        ("token:anna/ci", "user:anna"),
+        ("token:anna/ci", "token:anna/other: 1/2"),
+    ],
+)
+def test_the_database_refuses_approving_ones_own(web: Pool, owner: Api, approver: str, requester: str) -> None:
     owner.put("approval-rules/", TOLD)
     asked = ask(Api(make_user("anna", "operator")))["request_id"]
     with pytest.raises(IntegrityError), transaction.atomic():
-        Approval.objects.create(request_id=asked, approver="user:x", requester="user:x", is_granted=True)
+        Approval.objects.create(request_id=asked, approver=approver, requester=requester, is_granted=True)
+    Approval.objects.create(request_id=asked, approver="user:ann", requester=requester, is_granted=True)
+
+
+def test_the_database_takes_one_decision_of_each_person(web: Pool, owner: Api) -> None:
+    owner.put("approval-rules/", TOLD)
+    asked = ask(Api(make_user("anna", "operator")))["request_id"]
+    told = {"request_id": asked, "requester": "user:anna", "is_granted": True}
+    Approval.objects.create(approver="token:ben/ci", **told)
+    for again in ("user:ben", "token:ben/other"):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Approval.objects.create(approver=again, **told)
+    Approval.objects.create(approver="user:benny", **told)
 
 
 class TestRules:
