@@ -11,7 +11,7 @@ from django.db import transaction
 from fleetui.audit.log import Entry, append
 from nodes.models import Node, TimelineEvent
 from ops.actions.base import Action
-from ops.actions.tidy import TIDY, leftovers
+from ops.actions.tidy import TIDY, leftovers, serious
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.services.holds import hold_after
@@ -141,7 +141,11 @@ def _end(memory: dict[str, Any]) -> dict[str, Any]:
 def void(row: Operation, lease: uuid.UUID, now: datetime) -> bool:
     """The machine that this was decided for is not there any more: nothing further is done to the one in its place."""
     was_replaced = row.node is not None and row.node.generation != row.generation
-    params = {"generation": row.generation, "now": row.node.generation} if row.node and was_replaced else {}
+    params: dict[str, Any] = (
+        {"generation": row.generation, "now": row.node.generation} if row.node and was_replaced else {}
+    )
+    if not was_replaced and (left := [name for name in serious(row.memory) if name != "units"]):
+        params["left"] = left
     columns = {"state": State.VOID, "due_at": None, "result": "void", "result_params": params, **_NOT_WAITING}
     return _write(row, lease, columns, Done("void", params), now)
 

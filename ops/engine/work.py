@@ -21,7 +21,7 @@ from nodes.hosts.ssh import Interrupted
 from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
 from ops import actions
-from ops.actions.base import Context, LeaseLost, Step
+from ops.actions.base import LOOK_AGAIN, Context, LeaseLost, Step
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
 from ops.engine.certificates import StepCertificates
 from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
@@ -79,6 +79,12 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_our
         row.refresh_from_db(fields=("cancel_requested_at", "cancel_requested_by", "cancel_reason"))
         outcome = _turned(row, node, clock.now()) or Wait(now, row.wait_reason or "turn")
     return record(row, own, outcome, action, clock.now())
+
+
+def _may_be_another(node: Node, pinned: HostKey | None) -> bool:
+    """Whether a person accepted another key since the node answered last: then its next poll says whose machine it is."""
+    decided_at = pinned.decided_at if pinned else None
+    return bool(decided_at and node.last_seen_at and decided_at > node.last_seen_at)
 
 
 class _Meanwhile:
@@ -178,6 +184,8 @@ def _begin_run(row: Operation, own: uuid.UUID, step: Step, now: datetime) -> Ste
 def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: StepRun, now: datetime) -> Outcome:
     """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
     pinned = HostKey.objects.filter(node=node, state="pinned").first() if row.node_id else None
+    if row.changes and step.name != TIDY and _may_be_another(node, pinned):
+        return Wait(now + LOOK_AGAIN, "not_read_since_key")
     family = node.os_family_given or node.os_family
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
     deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None

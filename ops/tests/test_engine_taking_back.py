@@ -13,11 +13,13 @@ from fleetui.core.errors import Conflict
 from nodes.hosts.drivers.base import Command
 from nodes.hosts.errors import ConnectionRefused
 from nodes.hosts.ssh import CommandResult
+from nodes.models import HostKey, Node
+from ops.engine.start import start_queued
 from ops.models import Operation
 from ops.services import control
 from ops.tests.onehost import InProcessHost, Killed
 from ops.tests.test_engine_kills import Run, places_of
-from ops.wording import result_sentence
+from ops.wording import result_sentence, wait_sentence
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
@@ -86,6 +88,58 @@ def test_a_node_that_is_retired_meanwhile_gets_back_what_was_begun_if_it_answers
     if not is_down:
         assert run.machine.left_behind() == []
         assert run.machine.host.deployments[0] is run.machine.host.booted
+    run.machine.loop.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "retired and away"])
+def test_what_nobody_can_take_back_any_more_is_named(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    _until(run, lambda one: bool(one.memory.get("hold") and one.memory.get("staged")))
+    if how == "deleted":
+        run.node.delete()
+    else:
+        run.machine.is_down = True
+        Node.objects.update(lifecycle="retired")
+    done = run.rounds()
+    assert (done.state, done.result, run.machine.reboots) == ("void", "void", 0)
+    assert result_sentence(done.result, done.result_params).endswith(
+        "This may still be on the host: a staged deployment, the hold on the update agent."
+    )
+    run.machine.loop.close()
+
+
+def test_what_was_not_begun_leaves_nothing_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("upgrade", monkeypatch)
+    run.node.delete()
+    start_queued(run.now)
+    done = run.rounds()
+    assert done.state == "void"
+    assert result_sentence(done.result, done.result_params).endswith("Nothing more is done to it.")
+    run.machine.loop.close()
+
+
+def test_nothing_is_done_to_what_may_be_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another key was trusted since the host was read last: its next poll says whether the machine is another one."""
+    run = Run("reboot", monkeypatch)
+    Node.objects.update(last_seen_at=run.now - timedelta(minutes=1))
+    HostKey.objects.update(decided_at=run.now)
+    run.rounds(5)
+    assert (run.operation.state, run.operation.wait_reason, run.machine.reboots) == ("waiting", "not_read_since_key", 0)
+    assert "next poll" in wait_sentence(run.operation.wait_reason, run.operation.wait_params)
+    Node.objects.update(last_seen_at=run.now)  # by a poll that found the same machine
+    assert run.rounds().state == "succeeded"
+    run.machine.loop.close()
+
+
+def test_a_deadline_is_kept_while_a_host_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("reboot", monkeypatch)
+    run.machine.is_down = True
+    until = run.now + timedelta(seconds=99)
+    Operation.objects.update(deadline=until)
+    done = run.rounds()
+    assert (done.state, done.result) == ("timed_out", "deadline")
+    assert done.ended_at is not None
+    assert until <= done.ended_at < until + timedelta(seconds=5)
     run.machine.loop.close()
 
 

@@ -113,6 +113,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         left = known.get("left") or []
         known |= {"what": _leftovers(left), "cordon_goes": "cordon" in left}
         result = "ended_with_rest" if known["what"] else result
+    if result == "void" and known.get("left"):
+        known["what"] = _leftovers(known["left"])
     if result in ("left_behind", "not_taken_back", "contact_refused"):
         what = known.get("what") or []
         known["what"] = _leftovers(what.split(", ") if isinstance(what, str) else what)

@@ -167,6 +167,10 @@ RESULTS: dict[str, Forms] = {
             "Another machine has taken the place of this one since it was asked for (generation %(generation)s, now %(now)s), "
             "and nothing was done to the new one. Ask again."
         ),
+        _(
+            "The node was retired or deleted since this was asked for, and nothing more is done to it. This may still be "
+            "on the host: %(what)s."
+        ),
         _("The node was retired or deleted since this was asked for. Nothing more is done to it."),
     ),
     "preflight": (_("Nothing was changed. %(why)s"), _("Nothing was changed: a check before the start failed.")),

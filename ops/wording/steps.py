@@ -65,6 +65,12 @@ WAITS: dict[str, Forms] = {
         _("Waits: all starts are stopped. It has its turn when that is lifted."),
     ),
     "approval": (_("Waits for approval."),),
+    "not_read_since_key": (
+        _(
+            "Another host key was trusted since it was read last: it waits for the next poll, which tells whether "
+            "another machine stands there."
+        ),
+    ),
     "unreachable": (_("The host does not answer: %(message)s"), _("The host does not answer.")),
     "again": (
         _("%(why)s. Attempt %(attempt)s of %(of)s; it is tried again."),
