@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from fleetui.audit.log import Entry, record_alone
 from fleetui.core import clock
-from nodes.models import Node, Pool
-from nodes.tests.make import make_facts, make_node, make_pool, make_user
+from nodes.models import Deployment, Node, Pool
+from nodes.tests.make import deployment, make_facts, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 from ops.models import LogLine, Operation, OperationRequest
 
@@ -170,3 +170,22 @@ def test_a_restart_of_a_unit_offers_the_agent_of_the_system(node: Node, family: 
         "/operations/-/plan/", {"kind": "unit_restart", "id": [str(node.pk)]}
     )
     assert page.context["known_units"] == units
+
+
+def test_what_was_not_shown_is_not_asked_for(node: Node, web: Pool) -> None:
+    """A poll, an import of releases or another field may make it another plan between the page and its button."""
+    make_facts(node)
+    page = signed_in(make_user("op", "operator"))
+    first = page.post("/operations/-/plan/", {"kind": "reboot", "id": [str(node.pk)]})
+    form = {"kind": "reboot", "ids": str(node.pk), "hours": "4", "go": "1", "seen": first.context["seen"]}
+    assert f'name="seen" value="{form["seen"]}"' in first.content.decode()
+    booted = {**deployment(), "version": "44.20261115.3.0", "checksum": "d" * 64}
+    Deployment.objects.all().delete()
+    make_facts(node, deployments=[booted])
+    Node.objects.filter(pk=node.pk).update(booted=booted, booted_version=booted["version"])
+    again = page.post("/operations/-/plan/", form)
+    assert (again.status_code, Operation.objects.count()) == (422, 0)
+    assert "has changed since the plan was shown" in again.content.decode()
+    assert again.context["seen"] != form["seen"]
+    assert page.post("/operations/-/plan/", {**form, "seen": again.context["seen"]}).status_code == 302
+    assert Operation.objects.get().plan["frozen"]["booted_version"] == booted["version"]

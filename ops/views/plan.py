@@ -35,6 +35,7 @@ from ops.services.outlook import outlook
 from ops.services.plan import NodePlan
 from ops.services.reasons import is_reason_required, reason_hint
 from ops.services.request import MOST_NODES, preview, request_operations
+from ops.services.seen import fingerprint
 from ops.views.words import differences, time_word
 
 CONFIRM_ABOVE = 10
@@ -367,7 +368,7 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
             if not form.is_complete and not {"go", "again"} & set(request.POST):
                 return render(request, "ops/plan.html", _context(form, kind, nodes, [], count))
             plans = preview(nodes=nodes, kind=kind, params=form.params(), actor=principal, now=clock.now())
-            if "go" in request.POST and _confirmed(form, plans):
+            if "go" in request.POST and _is_as_shown(form, plans, request.POST.get("seen")) and _confirmed(form, plans):
                 answer = request_operations(
                     nodes=nodes,
                     kind=kind,
@@ -390,6 +391,17 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
     if form.errors:
         status = 422
     return render(request, "ops/plan.html", _context(form, kind, nodes, plans, count), status=status)
+
+
+def _is_as_shown(form: PlanForm, plans: list[NodePlan], seen: str | None) -> bool:
+    """Hosts, releases and the fields of the form may have changed since: nobody has seen what would be done now."""
+    if seen is None or seen == fingerprint(plans):
+        return True
+    form.add_error(
+        None,
+        _("Nothing was asked for: what would be done has changed since the plan was shown. Look at it, and ask again."),
+    )
+    return False
 
 
 def _confirmed(form: PlanForm, plans: list[NodePlan]) -> bool:
@@ -460,6 +472,7 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "confirm_name": applicable[0].node.name if deletes(kind) and len(applicable) == 1 else "",
         "deletes": deletes(kind),
         "is_planned": bool(plans),
+        "seen": fingerprint(plans),
         "is_disruptive": actions.get(kind).is_disruptive,
         "restarts": "reboot" in [step.name for step in actions.get(kind).steps],
         "known_units": _known_units(nodes, kind) if "unit" in form.fields else [],
