@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0018_cluster_certificates'),
+        ('ops', '0019_audit_heads_at_targets'),
     ]
 
     operations = [
