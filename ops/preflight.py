@@ -185,6 +185,12 @@ def staged_of(facts: Facts) -> Mapping[str, Any] | None:
     return next((one for one in objects(facts, "deployments") if flag(one, "staged")), None)
 
 
+def pending_of(facts: Facts) -> Mapping[str, Any] | None:
+    """What comes before the booted one in the boot order."""
+    first = next(iter(objects(facts, "deployments")), None)
+    return None if first is None or booted_of(facts) is None or flag(first, "booted") else first
+
+
 def named(deployment: Mapping[str, Any] | None) -> dict[str, Any]:
     """By what a deployment is recognised again, also after a restart."""
     found = deployment or {}

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops import preflight as checks
-from ops.actions.base import Action, Context, ParamsRefused, Step, as_failure, effect, said
+from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, as_failure, effect, said
 from ops.actions.drain import DRAIN_STEPS
 from ops.actions.health import SOAK
 from ops.actions.managers import no_other_manager, see_managers
 from ops.actions.ostree import common_params
+from ops.actions.places import agent_looks, agent_starts, to_drop, to_pin
 from ops.actions.ready import preflight
 from ops.actions.restart import AWAIT_BOOT, REBOOT, SETTLE
 from ops.actions.snapshot import snapshot
@@ -45,9 +46,17 @@ def _restart_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _one_command(
-    kind: str, command: str, *, params: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    kind: str,
+    command: str,
+    *,
+    params: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    ready: Checks = _ready,
+    good: str = "command_done",
 ) -> Action:
-    """Look, run one command behind the boot guard, end with what it said. Repeating it changes nothing more."""
+    """Look, run one command behind the boot guard, end with what it said. Repeating it changes nothing more.
+
+    `good` is for a command that says nothing by itself.
+    """
 
     def run(ctx: Context) -> Outcome:
         result = effect(ctx, ctx.driver.command(command, **ctx.params))
@@ -56,14 +65,14 @@ def _one_command(
                 ctx.log.output(stream, text.decode("utf-8", "replace"))
         if result.exit_status:
             return as_failure(result, "command_failed")
-        return Done("command_done", {"said": said(result)}, {"facts_after": snapshot(*ctx.host.look())})
+        return Done(good, {"said": said(result)}, {"facts_after": snapshot(*ctx.host.look())})
 
     step = Step("run", run)
     extra = {"check_params": params} if params else {}
     return Action(
         kind=kind,
-        steps=(preflight(_ready), step),
-        checks=_ready,
+        steps=(preflight(ready), step),
+        checks=ready,
         commands=lambda driver, given, _plan: [driver.command(command, **given)],
         capabilities=(command,),
         **extra,  # type: ignore[arg-type]
@@ -89,13 +98,13 @@ RESTART = Action(
     check_params=_restart_params,
 )
 SIMPLE = (
-    _one_command("pin", "pin", params=_deployment),
-    _one_command("unpin", "unpin", params=_deployment),
-    _one_command("cleanup_pending", "cleanup_pending"),
-    _one_command("cleanup_rollback", "cleanup_rollback"),
+    _one_command("pin", "pin", params=_deployment, ready=to_pin),
+    _one_command("unpin", "unpin", params=_deployment, ready=to_pin),
+    _one_command("cleanup_pending", "cleanup_pending", ready=to_drop("pending")),
+    _one_command("cleanup_rollback", "cleanup_rollback", ready=to_drop("rollback")),
     _one_command("cleanup_old", "cleanup_old"),
     _one_command("cancel_transaction", "cancel"),
-    _one_command("zincati_pause", "zincati_pause"),
-    _one_command("zincati_resume", "zincati_resume"),
-    _one_command("zincati_check", "zincati_restart"),
+    _one_command("zincati_pause", "zincati_pause", good="updates_paused"),
+    _one_command("zincati_resume", "zincati_resume", ready=agent_starts, good="updates_resumed"),
+    _one_command("zincati_check", "zincati_restart", ready=agent_looks, good="agent_restarted"),
 )

@@ -53,6 +53,9 @@ _TOLD = frozenset(
         "by_manual",
         "by_terraform",
         "pool_whole",
+        "is_dropped",
+        "not_pinned_now",
+        "pinned_now",
     }
 )
 HOURS = {

@@ -167,6 +167,20 @@ CHECKS: dict[str, Forms] = {
     "arguments_change": (_("The kernel arguments can be changed as asked for."),),
     "rollback_there": (_("It goes back to %(version)s."), _("There is a deployment to go back to.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
+    "no_pending": (_("The host has no deployment that waits for a restart."),),
+    "only_staged": (_("%(version)s is only staged, and can be pinned after the restart into it."),),
+    "not_pinned_now": (_("It is %(version)s, which is not pinned now."),),
+    "pinned_now": (_("It is %(version)s, which is pinned now."),),
+    "nothing_pending": (_("No deployment waits for a restart, so nothing is dropped."),),
+    "nothing_rollback": (_("There is no deployment to go back to, so nothing is dropped."),),
+    "pinned_stays": (_("%(version)s is pinned, and stays: unpin it first."),),
+    "is_dropped": (_("%(version)s goes away."),),
+    "agent_is_started": (
+        _("Zincati does not run on it, and is started by this: it may then update and restart the host."),
+    ),
+    "agent_is_paused": (
+        _("Automatic updates are switched off on it: Zincati looks for nothing until they are resumed."),
+    ),
     "facts_fresh": (
         ngettext_lazy("It answered %(minutes)d minute ago.", "It answered %(minutes)d minutes ago.", "minutes"),
         _("It answered less than a minute ago."),

@@ -14,6 +14,11 @@ RESULTS: dict[str, Forms] = {
     **replacement.RESULTS,
     "done": (_("Done."),),
     "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
+    "updates_paused": (_("Automatic updates are paused on the host, also after a restart, until they are resumed."),),
+    "updates_resumed": (_("What FleetUI paused is resumed: the host updates itself as its own settings say."),),
+    "agent_restarted": (
+        _("Zincati was restarted and looks for an update now. What it finds, the host does by its own settings."),
+    ),
     "command_failed": (
         _("The command failed on the host (status %(status)s): %(said)s"),
         _("The command failed on the host (status %(status)s)."),
