@@ -480,5 +480,11 @@ def said(result: CommandResult) -> str:
     return " ".join(lines[-2:])[:SAID_CHARS]
 
 
+def answered(result: CommandResult) -> str:
+    """Likewise of one that went well: what it wrote to standard error is its log."""
+    lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    return " ".join(lines[-2:])[:SAID_CHARS]
+
+
 def as_failure(result: CommandResult, reason: str, *, again: bool = False) -> Fail:
     return Fail(reason, {"status": result.exit_status, "said": said(result)}, again=again)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops import preflight as checks
-from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, as_failure, effect, said
+from ops.actions.base import Action, Checks, Context, ParamsRefused, Step, answered, as_failure, effect
 from ops.actions.drain import DRAIN_STEPS
 from ops.actions.health import SOAK
 from ops.actions.managers import no_other_manager, see_managers
@@ -65,7 +65,7 @@ def _one_command(
                 ctx.log.output(stream, text.decode("utf-8", "replace"))
         if result.exit_status:
             return as_failure(result, "command_failed")
-        return Done(good, {"said": said(result)}, {"facts_after": snapshot(*ctx.host.look())})
+        return Done(good, {"said": answered(result)}, {"facts_after": snapshot(*ctx.host.look())})
 
     step = Step("run", run)
     extra = {"check_params": params} if params else {}

@@ -158,7 +158,9 @@ def _so_far(row: Operation) -> dict[str, Any]:
     stays = ("units", "cordon", "staged", "order") if runs else ("units", "cordon")
     left = [name for name in serious(memory) if name not in stays]
     untouched = {"untouched": True} if row.step == PREFLIGHT else {}
-    return {"runs": runs, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or ""), **untouched}
+    # Of a change of kernel arguments the version says nothing.
+    runs_with = {"runs_with": row.kind} if runs and row.kind == "kargs" else {}
+    return {"runs": runs, **runs_with, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or ""), **untouched}
 
 
 def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from fleetui.core import clock
+from nodes.hosts.ssh.command import CommandResult
 from nodes.models import Node
 from nodes.tests.make import deployment, make_facts, make_node, make_user, principal
 from nodes.tests.pages import signed_in
+from ops.actions.base import answered
 from ops.models import Operation
+from ops.preflight import pruned
 from ops.services.request import preview
 from ops.tests.test_engine_kills import PARAMS, Run
 from ops.wording import check_sentence, result_sentence
@@ -116,3 +119,37 @@ def test_the_button_asks_for_what_the_page_showed() -> None:
     again = {**given, "deployment": "rollback", "shown": mark(page), "hours": "12", "go": "1"}
     assert admin.post("/operations/-/plan/", again).status_code == 302
     assert Operation.objects.get().params == {"deployment": "rollback"}
+
+
+def test_what_a_command_logs_is_not_what_it_answers() -> None:
+    logged = CommandResult(0, b"", b"I2026 update_engine_client.cc:241] Querying Update Engine status...\n", 0.1)
+    assert answered(logged) == ""
+    assert (
+        answered(CommandResult(0, b"one\n\nDeployment 1 is now pinned\n", b"", 0.1)) == "one Deployment 1 is now pinned"
+    )
+
+
+@pytest.mark.parametrize(
+    ("deployments", "sentence"),
+    [
+        ([BOOTED, BEFORE], "The rollback deployment 44.1 goes away."),
+        ([STAGED, BOOTED, BEFORE], "These deployments go away, what waits for a restart among them: 44.3, 44.1."),
+        ([BOOTED, {**BEFORE, "pinned": True}], "No deployment goes away."),
+    ],
+)
+def test_what_a_new_deployment_takes_the_place_of_is_named(deployments: list[dict[str, Any]], sentence: str) -> None:
+    check = pruned({"deployments": deployments})
+    assert check_sentence(check.code, check.params) == sentence
+
+
+def test_a_cancel_after_the_restart_says_that_the_arguments_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("kargs", monkeypatch, append=["panic=10"], soak_s=60)
+    while run.operation.step != "soak":
+        run.rounds(1)
+    run.cancel()
+    done = run.rounds()
+    said = result_sentence(done.result, done.result_params)
+    assert done.state == "cancelled"
+    assert "restarted already with the new kernel arguments, and keeps them" in said
+    assert "runs 4" not in said
+    run.machine.loop.close()

@@ -334,6 +334,7 @@ SO_NOW: dict[str, Promise] = {
     **deployments.SO_NOW,
     "untouched": _("Nothing was changed."),
     "runs": _("The host had restarted already, and runs %(version)s."),
+    "runs_arguments": _("The host had restarted already with the new kernel arguments, and keeps them."),
     "taken_back": _("Taken back: %(what)s."),
     "asks": _("The node stays cordoned. Go on gives its pods as much time again; End as failed takes back the cordon."),
     "went_no_further": _(

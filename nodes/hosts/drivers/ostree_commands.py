@@ -16,11 +16,14 @@ _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IMAGE = re.compile(r"[a-z][a-z0-9-]{0,40}:[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,500}|ostree-image-signed:docker://\S{1,500}")
 _PLACES = ("booted", "pending", "rollback")
-_PAUSE = (
-    'mkdir -p "$1" && printf "[updates]\\nenabled = false\\n" >"$1/$2.new" && mv "$1/$2.new" "$1/$2"'
-    " && systemctl try-restart zincati.service"
+#: An agent that cannot start, such as for a mistake in its settings, reads what it finds when it can.
+_AGENT_READS = (
+    'if systemctl try-restart zincati.service; then :; else test "$(systemctl is-active zincati.service)" != active; fi'
 )
-_RELEASE = 'rm -f "/run/zincati/config.d/$1" && systemctl try-restart zincati.service'
+_PAUSE = (
+    f'mkdir -p "$1" && printf "[updates]\\nenabled = false\\n" >"$1/$2.new" && mv "$1/$2.new" "$1/$2" && {_AGENT_READS}'
+)
+_RELEASE = f'rm -f "/run/zincati/config.d/$1" && {_AGENT_READS}'
 _RESUME = 'rm -f "/etc/zincati/config.d/$1" "/run/zincati/config.d/$1" && systemctl restart zincati.service'
 
 FENCE = Fence(
