@@ -52,22 +52,24 @@ def selector_of(given: argparse.Namespace) -> dict[str, str]:
 
 
 def params_of(given: argparse.Namespace) -> dict[str, Any]:
-    """Options of the short forms, and --param name=value, whose value may be JSON."""
+    """Options of the short forms, and --param name=value, whose value may be JSON. A name that is repeated makes a list."""
     found: dict[str, Any] = {}
     for name in ("version", "soak_s", "roll_back", "ignore_sessions"):
         value = getattr(given, name, None)
         # 0 is a number of seconds, and equals False.
         if value is not None and value is not False:
             found[name] = value
+    named: dict[str, list[Any]] = {}
     for text in given.param or ():
         name, mark, value = text.partition("=")
         if not mark or not name:
             raise Problem(Code.USAGE, f"{text!r} is not a parameter.", "Write it as name=value.")
         try:
-            found[name] = json.loads(value)
+            read = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            read = value
+        named.setdefault(name, []).append(read)
+    return found | {name: values if len(values) > 1 else values[0] for name, values in named.items()}
 
 
 def plan(api: Api, given: argparse.Namespace) -> Code:

@@ -168,7 +168,7 @@ def _targets(found: argparse.ArgumentParser) -> None:
         "--param",
         action="append",
         metavar="NAME=VALUE",
-        help="a parameter of the kind; may be repeated; a list as JSON, such as 'append=[\"quiet\"]'",
+        help="a parameter of the kind; a name that is repeated makes a list; or JSON, such as 'append=[\"quiet\"]'",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fleetui_cli import api as api_module
-from fleetui_cli.asking import moment, seconds
+from fleetui_cli.asking import moment, params_of, seconds
 from fleetui_cli.codes import MEANINGS, Code, Problem
 from fleetui_cli.main import _given, main
 from fleetui_cli.options import parser
@@ -302,6 +302,19 @@ def test_a_threshold_is_sent_only_when_it_is_given(
     monkeypatch.setattr(api_module.Api, "post", post)
     assert run("reboot", "a", "b", *given)[0] == Code.DONE
     assert sent[0].get("stop_after") == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["append=a=1"], {"append": "a=1"}),
+        (["append=a=1", "soak_s=5", "append=b"], {"append": ["a=1", "b"], "soak_s": 5}),
+        (['append=["a","b"]'], {"append": ["a", "b"]}),
+    ],
+)
+def test_a_parameter_that_is_repeated_makes_a_list(words: list[str], found: dict[str, object]) -> None:
+    given = _given(["run", "kargs", "n1", *(option for word in words for option in ("--param", word))])
+    assert params_of(given) == found
 
 
 def test_names_of_nodes_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) -> None:

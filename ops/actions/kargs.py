@@ -21,7 +21,7 @@ LISTS = ("append", "delete", "replace")
 
 
 def kargs_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`append`, `delete` and `replace` (KEY=NEW): lists of arguments; `roll_back`, and the common ones."""
+    """`append`, `delete` and `replace` (KEY=NEW): lists of arguments, or one; `roll_back`, and the common ones."""
     given = dict(params)
     found: dict[str, Any] = {name: words for name in LISTS if (words := _arguments(given, name))}
     if not found:
@@ -38,6 +38,8 @@ def kargs_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arguments(given: dict[str, Any], name: str) -> list[str]:
     words = given.pop(name, [])
+    if isinstance(words, str):
+        words = [words]
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ParamsRefused(name, "not_a_list", value=str(words)[:100])
     if len(words) > kernel_arguments.MOST:

@@ -15,7 +15,7 @@ from ops import actions
 from ops.actions.base import Action
 from ops.actions.drain import stored_checks
 from ops.models import Operation, VersionHold
-from ops.preflight import Check, booted_of, contact
+from ops.preflight import Check, blocked, booted_of, contact
 from ops.services.backups.gates import GATED, Gate, gates_on
 from ops.services.clusters.nodes import InCluster, InClusters, in_clusters
 from ops.services.durations import Expected, expected
@@ -139,6 +139,9 @@ def _plan(node: Node, action: Action, params: Mapping[str, Any], known: _Known, 
     try:
         commands = [command.argv for command in action.commands(driver, params, {"target": target})]
     except CommandRefused as error:
+        if blocked(checks):
+            # What stands against it says more: without a slot to go back to, none can be named.
+            return NodePlan(node, checks=checks, frozen=frozen, target=target, changes=changes)
         return NodePlan(node, "not_supported", {"os": node.os_name, "said": str(error)})
     return NodePlan(
         node,

@@ -228,7 +228,7 @@ def test_a_unit_that_is_not_there_changes_nothing(runs: Any) -> None:
     ("params", "field", "said"),
     [
         ({}, "append", "No kernel argument is named"),
-        ({"append": "quiet"}, "append", "not a list"),
+        ({"append": 5}, "append", "not a list"),
         ({"append": ["a b"]}, "append", "not a kernel argument"),
         ({"append": ['x="y"']}, "append", "not a kernel argument"),
         ({"append": ["x\\y"]}, "append", "not a kernel argument"),
@@ -334,6 +334,10 @@ def test_what_a_kind_has_to_know_is_asked_for_before_the_plan() -> None:
     answer = admin.post("/operations/-/plan/", {**given, **again, "unit": "app", "go": "1"})
     assert answer.status_code == 302
     assert Operation.objects.get().params == {"unit": "app.service"}
+
+
+def test_one_argument_needs_no_list() -> None:
+    assert checked_params("kargs", {"append": "a=1"}) == {"append": ["a=1"]}
 
 
 def test_arguments_are_given_by_lines_or_spaces() -> None:

@@ -153,3 +153,14 @@ def test_a_cancel_after_the_restart_says_that_the_arguments_stay(monkeypatch: py
     assert "restarted already with the new kernel arguments, and keeps them" in said
     assert "runs 4" not in said
     run.machine.loop.close()
+
+
+def test_a_slot_that_is_not_there_to_go_back_to_is_no_missing_skill_of_the_system() -> None:
+    user = make_user("anna", "admin")
+    node = make_node("flat-1", os_family="flatcar", os_name="Flatcar Container Linux")
+    make_facts(node, deployments=[BOOTED])
+    (plan,) = preview(
+        nodes=[Node.objects.get(pk=node.pk)], kind="rollback", params={}, actor=principal(user), now=clock.now()
+    )
+    assert plan.refused == ""
+    assert "no_rollback" in [one.code for one in plan.checks if one.level == "block"]
