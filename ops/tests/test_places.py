@@ -107,7 +107,7 @@ def test_the_button_asks_for_what_the_page_showed() -> None:
     given = {"kind": "pin", "ids": str(node.pk), "hours": "4", "deployment": "booted", "reason": "x"}
 
     def mark(page: str) -> str:
-        return re.findall(r'name="shown" value="(\w+)"', page)[0]
+        return str(re.findall(r'name="shown" value="(\w+)"', page)[0])
 
     shown = mark(admin.post("/operations/-/plan/", {**given, "again": "1"}).content.decode())
     other = admin.post("/operations/-/plan/", {**given, "deployment": "rollback", "shown": shown, "go": "1"})
