@@ -107,16 +107,16 @@ def test_the_button_asks_for_what_the_page_showed() -> None:
     given = {"kind": "pin", "ids": str(node.pk), "hours": "4", "deployment": "booted", "reason": "x"}
 
     def mark(page: str) -> str:
-        return str(re.findall(r'name="shown" value="(\w+)"', page)[0])
+        return str(re.findall(r'name="seen" value="(\w+)"', page)[0])
 
     shown = mark(admin.post("/operations/-/plan/", {**given, "again": "1"}).content.decode())
-    other = admin.post("/operations/-/plan/", {**given, "deployment": "rollback", "shown": shown, "go": "1"})
+    other = admin.post("/operations/-/plan/", {**given, "deployment": "rollback", "seen": shown, "go": "1"})
     page = other.content.decode()
     assert other.status_code == 422
     assert "It is 44.1" in page
-    assert "another plan than the one that you saw" in page
+    assert "what would be done has changed since the plan was shown" in page
     assert not Operation.objects.exists()
-    again = {**given, "deployment": "rollback", "shown": mark(page), "hours": "12", "go": "1"}
+    again = {**given, "deployment": "rollback", "seen": mark(page), "hours": "12", "go": "1"}
     assert admin.post("/operations/-/plan/", again).status_code == 302
     assert Operation.objects.get().params == {"deployment": "rollback"}
 
