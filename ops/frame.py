@@ -76,6 +76,7 @@ def operations_tool(request: HttpRequest) -> Tool | None:
     running, waiting = counts["running"], count_waiting_for(principal) if counts["awaiting"] else 0
     context = {
         "running": running,
+        "states": sorted(STARTED),
         "waiting": waiting,
         "stop": _stop(request),
         "may_stop": principal.may_somewhere("operations.request"),

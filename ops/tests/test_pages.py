@@ -127,6 +127,53 @@ def test_what_a_host_printed_as_an_error_is_named(node: Node, asked: OperationRe
     assert text.count("stderr</b>") == 1
 
 
+@pytest.mark.parametrize("state", ["waiting", "succeeded"])
+def test_a_long_log_is_read_to_its_end_also_of_what_has_ended(node: Node, asked: OperationRequest, state: str) -> None:
+    (one,) = fill(node, asked, 1, state)
+    rows = [LogLine(operation=one, seq=seq, at=clock.now(), stream="out", text=f"line {seq}") for seq in range(1, 701)]
+    LogLine.objects.bulk_create(rows)
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/{one.pk}/"
+    text = page.get(path).content.decode()
+    assert "line 500<" in text
+    assert "data-more" in text
+    assert "data-over" not in text, "there is more to ask for"
+    rest = page.get(f"{path}log/?after=500")
+    assert "line 700<" in rest.content.decode()
+    assert "X-FleetUI-Log-More" not in rest
+    assert rest.status_code == (286 if state == "succeeded" else 200)
+    assert page.get(f"{path}log/?after=100")["X-FleetUI-Log-More"] == "1"
+
+
+def test_a_page_that_keeps_itself_fresh_says_how_many_run_now(node: Node, asked: OperationRequest) -> None:
+    (one, *_others) = fill(node, asked, 3)
+    fill(node, asked, 2, "queued")
+    page = signed_in(make_user("owner", "admin"))
+    for path in ("/", "/operations/", f"/operations/requests/{asked.pk}/", f"/operations/{one.pk}/"):
+        assert 'data-live-for="tools"' not in page.get(path).content.decode()
+        text = page.get(path, headers={"HX-Request": "true"}).content.decode()
+        told = text.partition('data-live-for="tools"')[2]
+        assert "3 are running" in told, path
+    # The number leads to the list that it counts.
+    address = told.partition('href="/operations/')[2].partition('"')[0]
+    listed = page.get(f"/operations/{address}").content.decode()
+    assert listed.count("data-rev=") == 3
+
+
+def test_the_states_of_a_request_list_what_they_count_also_when_it_is_none(node: Node, asked: OperationRequest) -> None:
+    fill(node, asked, 2)
+    fill(node, asked, 1, "failed")
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/requests/{asked.pk}/"
+    failed = page.get(f"{path}?state=failed").content.decode()
+    assert failed.count("data-rev=") == 1
+    assert "Listed below are those in the state “Failed”." in failed
+    assert 'aria-current="true"' in failed
+    none = page.get(f"{path}?state=running").content.decode()
+    assert none.count("data-rev=") == 0, "what has no operation lists none, and not all of them"
+    assert "None is in the state “Running” now." in none
+    assert "List all 3" in none
+    assert page.get(f"{path}?state=nonsense").content.decode().count("data-rev=") == 3
+
+
 def test_every_page_leads_to_what_runs_and_to_stop_all(node: Node, asked: OperationRequest, web: Pool) -> None:
     fill(node, asked, 7)
     operator = signed_in(make_user("operator", ("operator", web)))

@@ -67,6 +67,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         response = render(request, "ops/partials/operation_body.html", context)
     else:
         context["lines"] = _lines(operation, 0)
+        context["log_goes_on"] = len(context["lines"]) == LINES_AT_ONCE
         context.update(trail(operation, principal_of(request)))
         response = render(request, "ops/operation.html", context)
     patch_vary_headers(response, ["HX-Request"])
@@ -184,9 +185,12 @@ def operation_log(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse
     after = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     lines = _lines(operation, after)
     last = lines[-1]["seq"] if lines else after
-    is_over = operation.state in FINAL and len(lines) < LINES_AT_ONCE
+    goes_on = len(lines) == LINES_AT_ONCE
+    is_over = operation.state in FINAL and not goes_on
     response = render(request, "ops/partials/log_lines.html", {"lines": lines}, status=STOP_POLLING if is_over else 200)
     response["X-FleetUI-Log-After"] = str(last)
+    if goes_on:
+        response["X-FleetUI-Log-More"] = "1"
     return response
 
 

@@ -35,7 +35,8 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     if asked is None or not states:
         raise Http404(str(request_id))
     wanted = request.GET.get("state", "")
-    rows = visible.filter(state=wanted) if wanted in states else visible
+    wanted = wanted if wanted in set(State) else ""
+    rows = visible.filter(state=wanted) if wanted else visible
     page = page_of(rows.select_related("request"), Order("number", "pk"), PAGE_SIZE, request.GET)
     total, over = sum(states.values()), sum(states[state] for state in FINAL)
     one = visible.first()
@@ -57,11 +58,14 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
                 "level": LEVELS[state.value],
                 "label": wording.state_word(state),
                 "count": states[state],
+                "current": wanted == state,
                 "url": changed_query(request.GET, {"state": None if wanted == state else state.value}),
             }
             for state in State
-            if states[state]
+            if states[state] or wanted == state
         ],
+        "wanted": wording.state_word(wanted) if wanted else "",
+        "all_url": changed_query(request.GET, {"state": None}),
         "rows": [shown(row) for row in page.rows],
         "newer_url": changed_query(request.GET, {"before": page.before}) if page.before else "",
         "older_url": changed_query(request.GET, {"after": page.after}) if page.after else "",

@@ -66,6 +66,8 @@ function updateParts(box, fresh) {
 function updateBeside(parsed) {
   for (const other of parsed.querySelectorAll("[data-live-for]")) {
     const part = document.getElementById(other.dataset.liveFor);
+    // It is not of the box, also where all of the box is drawn anew.
+    other.remove();
     if (!part || isInUse(part) || part.querySelector("details[open]") || plain(part) === plain(other)) continue;
     part.innerHTML = other.innerHTML;
     refreshTimes(part);
@@ -129,13 +131,14 @@ class LiveList {
 
   compare(fresh) {
     // Parts came or went, such as the facts of a node after its first contact: there is no place to keep, so all of it is drawn anew.
-    if (partNames(this.box) !== partNames(fresh)) {
-      if (this.box.contains(document.activeElement)) return;
+    const isRedrawn = partNames(this.box) !== partNames(fresh);
+    if (isRedrawn && !this.box.contains(document.activeElement)) {
       this.box.innerHTML = fresh.innerHTML;
       window.htmx?.process(this.box);
       return refreshTimes(this.box);
     }
-    const isWhole = updateParts(this.box, fresh);
+    // With the focus in it, the parts that are in both are kept fresh; those that came wait until the focus leaves.
+    const isWhole = updateParts(this.box, fresh) && !isRedrawn;
     // Nothing more will happen to it by itself.
     if (isWhole && fresh.querySelector("[data-live-over]")) this.everyMs = SLOWEST_MS;
     const rows = new Map([...this.box.querySelectorAll("[data-id]")].map((row) => [row.dataset.id, row]));

@@ -3,21 +3,23 @@ const EVERY_MS = 1500;
 const SLOW_MS = 10000;
 
 class Log {
-  constructor(list) {
-    this.list = list;
-    this.after = Number(list.dataset.after || 0);
-    this.isOver = list.hasAttribute("data-over");
+  constructor(box) {
+    this.box = box;
+    this.list = box.querySelector("ol");
+    this.after = Number(box.dataset.after || 0);
     this.isFollowing = true;
     this.find = document.querySelector("[data-log-find]");
     this.button = document.querySelector("[data-log-follow]");
     this.button?.addEventListener("click", () => this.follow(!this.isFollowing));
     this.find?.addEventListener("input", () => this.search());
-    list.addEventListener("scroll", () => {
-      const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
+    box.addEventListener("scroll", () => {
+      const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
       if (!atEnd && this.isFollowing) this.follow(false);
     });
     this.toEnd();
-    if (!this.isOver) this.later(EVERY_MS);
+    // More is written already than one answer holds, also of what has ended.
+    if (box.hasAttribute("data-more")) this.ask();
+    else if (!box.hasAttribute("data-over")) this.later(EVERY_MS);
   }
 
   follow(isFollowing) {
@@ -27,7 +29,7 @@ class Log {
   }
 
   toEnd() {
-    if (this.isFollowing) this.list.scrollTop = this.list.scrollHeight;
+    if (this.isFollowing) this.box.scrollTop = this.box.scrollHeight;
   }
 
   later(ms) {
@@ -37,7 +39,7 @@ class Log {
   async ask() {
     let answer;
     try {
-      answer = await fetch(`${this.list.dataset.log}?after=${this.after}`, { headers: { "HX-Request": "true" } });
+      answer = await fetch(`${this.box.dataset.log}?after=${this.after}`, { headers: { "HX-Request": "true" } });
     } catch {
       this.later(SLOW_MS);
       return;
@@ -60,7 +62,7 @@ class Log {
       this.search();
       this.toEnd();
     }
-    if (answer.status !== 286) this.later(EVERY_MS);
+    if (answer.status !== 286) this.later(answer.headers.has("X-FleetUI-Log-More") ? 0 : EVERY_MS);
   }
 
   search() {
@@ -69,5 +71,5 @@ class Log {
   }
 }
 
-const list = document.querySelector("[data-log]");
-if (list) new Log(list);
+const box = document.querySelector("[data-log]");
+if (box) new Log(box);
