@@ -33,8 +33,13 @@ def _values(params: Mapping[str, Any]) -> dict[str, str | int | float]:
         elif isinstance(value, list | tuple):
             values[name] = names(value, total=params.get("count"))
         else:
-            values[name] = str(value)[:_VALUE_CHARACTERS]
+            values[name] = _shortened(str(value))
     return values
+
+
+def _shortened(text: str) -> str:
+    """Not endless; that something was left out is seen."""
+    return text if len(text) <= _VALUE_CHARACTERS else f"{text[: _VALUE_CHARACTERS - 1]}…"
 
 
 def names(values: Sequence[object], *, total: object = None) -> str:

@@ -27,7 +27,7 @@ def reboot(ctx: Context) -> Outcome:
         result = effect(ctx, restart)
     except HostError as error:
         # It may be on its way down because of an earlier try; once it answers, the boot id tells.
-        return _away(ctx, error, ctx.now - _moment(asked_at))
+        return _away(ctx, error, _moment(asked_at))
     if result.exit_status == BOOT_CHANGED_STATUS:
         return Done("reboot_seen")
     if result.exit_status not in (0, None):
@@ -43,7 +43,7 @@ def await_boot(ctx: Context) -> Outcome:
     try:
         facts, _measured = ctx.host.look()
     except HostError as error:
-        return _away(ctx, error, ctx.now - asked_at)
+        return _away(ctx, error, asked_at)
     if not facts.boot.boot_id:
         return Fail("boot_id_unknown", again=True)
     if facts.boot.boot_id == ctx.boot_id:
@@ -69,11 +69,12 @@ def settle(ctx: Context) -> Outcome:
 
     A host that restarts meanwhile is waited for again: so does one that gives up a version after some tries.
     """
-    waited = ctx.now - _moment(ctx.memory["reboot_at"])
+    asked_at = _moment(ctx.memory["reboot_at"])
+    waited = ctx.now - asked_at
     try:
         facts, _measured = ctx.host.look()
     except HostError as error:
-        return _away(ctx, error, waited)
+        return _away(ctx, error, asked_at)
     booted = booted_of(facts.as_json()) or {}
     state = facts.health.system_state or ""
     may_wait = waited < ctx.return_within + SETTLE_WITHIN
@@ -89,12 +90,13 @@ def settle(ctx: Context) -> Outcome:
     return Done("settled", {"state": state}, {"after": named(booted)})
 
 
-def _away(ctx: Context, error: HostError, waited: timedelta) -> Outcome:
+def _away(ctx: Context, error: HostError, asked_at: datetime) -> Outcome:
     """Expected of a host that restarts, for a while; that another key is shown in its place is not, and told at once."""
     if error.kind in DECISIVE:
         raise error
-    if waited <= ctx.return_within:
-        return Wait(ctx.now + timedelta(seconds=3), "restarts", told(error))
+    until = asked_at + ctx.return_within
+    if ctx.now <= until:
+        return Wait(ctx.now + timedelta(seconds=3), "restarts", {"until": until.isoformat()})
     minutes = max(round(ctx.return_within / timedelta(minutes=1)), 1)
     return Fail("did_not_return", {"minutes": minutes, **told(error)}, attention=True)
 

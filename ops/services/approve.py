@@ -100,7 +100,7 @@ def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Prin
     waiting = Operation.objects.filter(request=request, state=State.AWAITING_APPROVAL).held()
     if grant:
         if request.approvals.filter(is_granted=True).count() >= request.approvals_needed:
-            waiting.update(state=State.QUEUED, state_since=now, wait_reason="turn", wait_since=now)
+            waiting.update(state=State.QUEUED, state_since=now, wait_reason="turn", wait_params={}, wait_since=now)
         return []
     ended = list(waiting)
     params: dict[str, Any] = {"by": str(actor), "reason": reason[:300]}
@@ -111,6 +111,7 @@ def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Prin
         result="rejected",
         result_params=params,
         wait_reason="",
+        wait_params={},
         wait_since=None,
     )
     return ended

@@ -263,8 +263,15 @@ def first_state(request: OperationRequest, until: datetime, now: datetime) -> di
         "deadline": until,
         "created_at": now,
         "wait_reason": "approval" if request.approvals_needed else "turn",
+        "wait_params": _approval_waited_for(request),
         "wait_since": now,
     }
+
+
+def _approval_waited_for(request: OperationRequest) -> dict[str, Any]:
+    if not request.approvals_needed or request.approve_by is None:
+        return {}
+    return {"needed": request.approvals_needed, "until": request.approve_by.isoformat()}
 
 
 def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry:

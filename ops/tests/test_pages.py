@@ -98,6 +98,19 @@ def test_buttons_name_how_many(node: Node, asked: OperationRequest) -> None:
     assert "data-confirm" not in viewer.partition("<main")[2].partition("</main>")[0]
 
 
+def test_many_are_retried_only_when_their_number_was_typed(node: Node, asked: OperationRequest) -> None:
+    make_facts(node)
+    fill(node, asked, 11, "failed")
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/requests/{asked.pk}/"
+    assert 'data-confirm-type="11"' in page.get(path).content.decode()
+    for typed in ({}, {"confirm": "10"}):
+        said = page.post(f"{path}retry/", typed, follow=True).content.decode()
+        assert "Nothing was asked for: type the number of nodes as it is shown." in said
+        assert not Operation.objects.exclude(retry_of=None).exists()
+    page.post(f"{path}retry/", {"confirm": "11"})
+    assert Operation.objects.exclude(retry_of=None).exists()
+
+
 def test_what_was_told_to_end_says_so_and_is_not_cancelled_twice(node: Node, asked: OperationRequest) -> None:
     fill(node, asked, 2, "waiting")
     fill(node, asked, 1, "queued")
@@ -142,6 +155,16 @@ def test_a_long_log_is_read_to_its_end_also_of_what_has_ended(node: Node, asked:
     assert "X-FleetUI-Log-More" not in rest
     assert rest.status_code == (286 if state == "succeeded" else 200)
     assert page.get(f"{path}log/?after=100")["X-FleetUI-Log-More"] == "1"
+
+
+def test_the_log_stands_before_the_facts_which_follow_by_themselves(node: Node, asked: OperationRequest) -> None:
+    make_facts(node)
+    node.refresh_from_db()
+    (one,) = fill(node, asked, 1)
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/{one.pk}/"
+    text = page.get(path).content.decode()
+    assert 0 < text.index('role="log"') < text.index('id="operation-facts"')
+    assert 'data-live-for="operation-facts"' in page.get(path, headers={"HX-Request": "true"}).content.decode()
 
 
 def test_a_page_that_keeps_itself_fresh_says_how_many_run_now(node: Node, asked: OperationRequest) -> None:

@@ -8,7 +8,16 @@ import pytest
 from django.utils import translation
 
 from nodes.hosts.errors import HostKeyMismatch, told
-from ops.wording import backups, certificates, containers, deployments, replacement, result_sentence, wait_sentence
+from ops.wording import (
+    backups,
+    certificates,
+    containers,
+    deployments,
+    note_sentence,
+    replacement,
+    result_sentence,
+    wait_sentence,
+)
 from ops.wording.checks import CHECKS
 from ops.wording.results import MENDS, RESULTS
 
@@ -196,3 +205,36 @@ def test_what_a_contact_failed_with_is_told_in_the_language_of_the_reader(langua
         assert "SHA256:new" in sentence
         assert (error.message in sentence) is (language == "en")
     assert (error.what_to_do in found[1]) is (language == "en")
+
+
+@pytest.mark.parametrize(
+    ("reason", "params", "said"),
+    [
+        (
+            "approval",
+            {"needed": 1, "until": "2026-11-27T20:00:00+00:00"},
+            "Waits for the approval of 1 other person, at most until 2026-11-27 20:00:00 UTC.",
+        ),
+        (
+            "approval",
+            {"needed": 2, "until": "2026-11-27T20:00:00+00:00"},
+            "Waits for the approvals of 2 other people, at most until 2026-11-27 20:00:00 UTC.",
+        ),
+        ("approval", {}, "Waits for approval."),
+        (
+            "restarts",
+            {"until": "2026-11-27T20:00:00+00:00"},
+            "The host is restarting; it has until 2026-11-27 20:00:00 UTC to answer.",
+        ),
+        ("restarts", {"message": "Nothing answers."}, "The host is restarting."),
+    ],
+)
+def test_a_wait_says_until_when(reason: str, params: dict[str, Any], said: str) -> None:
+    assert wait_sentence(reason, params) == said
+
+
+def test_sizes_are_no_long_numbers_and_what_was_cut_off_ends_in_dots() -> None:
+    assert note_sentence("log_full", {"limit_bytes": 4194304}).startswith("The log is full at 4.0 MB;")
+    said = result_sentence("stage_failed", {"status": 1, "said": "x" * 400})
+    assert said.endswith("x…")
+    assert len(said) < 400

@@ -22,6 +22,7 @@ from ops.querysets import OperationQuerySet
 from ops.services import control
 from ops.services.approve import decide
 from ops.views.detail import visible_operation
+from ops.views.plan import CONFIRM_ABOVE
 
 
 def _reason(request: HttpRequest) -> str:
@@ -133,8 +134,14 @@ def cancel_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @needs("operations.request")
 def retry_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
+    """More than ten ask for their number to be typed, as they did when they were asked for first."""
     failed = _of_request(principal_of(request), request_id).to_retry()
-    return _retried(request, list(failed), redirect("operation_bulk", request_id=request_id))
+    back = redirect("operation_bulk", request_id=request_id)
+    count = failed.filter(retries=None).count()
+    if count > CONFIRM_ABOVE and request.POST.get("confirm") != str(count):
+        messages.warning(request, _("Nothing was asked for: type the number of nodes as it is shown."))
+        return back
+    return _retried(request, list(failed), back)
 
 
 @require_POST

@@ -19,6 +19,7 @@ from ops import wording
 from ops.models import Operation, OperationRequest
 from ops.services import threshold
 from ops.states import FINAL, State
+from ops.views.plan import CONFIRM_ABOVE
 from ops.views.words import LEVELS, decisions_on, shown
 
 PAGE_SIZE = 100
@@ -73,6 +74,7 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "not_begun": visible.filter(result=threshold.RESULT).count() if asked.stopped_at else 0,
         "to_cancel": visible.to_cancel().count() if may else 0,
         "may_retry": may and failed,
+        "typed": str(failed) if failed > CONFIRM_ABOVE else "",
         "may_approve": states[State.AWAITING_APPROVAL]
         and OperationRequest.objects.waiting_for(principal).filter(pk=request_id).exists(),
         "page_url": request.get_full_path(),

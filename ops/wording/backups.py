@@ -69,7 +69,7 @@ TARGETS: dict[str, tuple[Promise, Promise]] = {
     ),
     "reads_differently": (
         _("What was read back is not what was written."),
-        _("Do not use this target before its disks were checked."),
+        _("Do not use this target until its disks have been checked."),
     ),
     "does_not_list": (
         _("What was written is missing from the list of the target."),
@@ -212,7 +212,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "reported_good": (_("Reported as good by %(by)s."), _("Reported as good.")),
     "reported_failed": (_("Reported as failed: %(said)s"), _("Reported as failed.")),
-    "policy_gone": (_("The backup policy was deleted."),),
+    "policy_gone": (_("Nothing more was backed up: the backup policy was deleted meanwhile."),),
     "policy_changed": (
         _("The policy %(policy)s was changed: FleetUI does not make its backups any more."),
         _("The policy was changed: FleetUI does not make its backups any more."),
@@ -225,7 +225,10 @@ RESULTS: dict[str, Forms] = {
         _("The keys of the target cannot be opened: %(said)s Give FleetUI back the encryption key that sealed them."),
         _("The keys of the target cannot be opened. Give FleetUI back the encryption key that sealed them."),
     ),
-    "backup_runs": (_("Another backup of %(policy)s is under way."), _("Another backup of it is under way.")),
+    "backup_runs": (
+        _("Nothing was backed up: another backup of %(policy)s is under way. Look at its end."),
+        _("Nothing was backed up: another backup is under way. Look at its end."),
+    ),
     "no_header": (
         _("The host did not give size and SHA-256 of its snapshot, so it was not kept: %(said)s"),
         _("The host did not give size and SHA-256 of its snapshot, so it was not kept."),
@@ -243,7 +246,7 @@ RESULTS: dict[str, Forms] = {
     "reads_differently": (
         _(
             "What was read back from the target is not what was written, so this backup does not count. Do not use the "
-            "target before its disks were checked."
+            "target until its disks have been checked."
         ),
     ),
     "operation_gone": (_("The operation was removed before it ended."),),
@@ -288,7 +291,13 @@ LEFTOVERS: dict[str, Promise] = {
 
 
 #: The word in a sentence -> the parameter that has its bytes.
-_SIZES = {"size": "size_bytes", "free": "free_bytes", "needed": "needed_bytes", "content": "content_bytes"}
+_SIZES = {
+    "size": "size_bytes",
+    "free": "free_bytes",
+    "needed": "needed_bytes",
+    "content": "content_bytes",
+    "limit": "limit_bytes",
+}
 
 
 def target_problem(code: str, said: str = "") -> tuple[str, str]:

@@ -32,7 +32,7 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
         _("Put it there, and make it executable for the user of FleetUI."),
     ),
     "webhook_silent": (
-        (_("%(url)s does not take what it is asked: %(said)s"),),
+        (_("%(url)s does not answer as it should: %(said)s"),),
         _("See whether the service runs, knows the secret, and answers “ping” with a status of 200."),
     ),
     "secret_sealed": (
@@ -79,8 +79,8 @@ WAITS: dict[str, Forms] = {
         _("%(name)s is still at work, and is asked again."),
     ),
     "webhook_is_silent": (
-        _("%(name)s does not take the question, and is asked again: %(said)s"),
-        _("The webhook does not take the question, and is asked again."),
+        _("%(name)s did not answer as it should, and is asked again: %(said)s"),
+        _("The webhook did not answer as it should, and is asked again."),
     ),
     "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
@@ -236,7 +236,7 @@ RESULTS: dict[str, Forms] = {
     "hook_handle": (_("The handle that %(name)s answered is no JSON object, or is too large."),),
     "hook_address": (_("%(name)s gave an address that cannot be used: %(said)s"),),
     "webhook_refused": (_("%(name)s refused the question: %(said)s"),),
-    "webhook_late": (_("%(name)s had no end within %(minutes)s min. The machine may be gone."),),
+    "webhook_late": (_("%(name)s did not come to an end within %(minutes)s min. The machine may be gone."),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
     "tf_plan_failed": (
         _("Nothing was changed, since %(name)s could not make the plan: %(said)s"),

@@ -169,7 +169,7 @@ RESULTS: dict[str, Forms] = {
     ),
     "void": (
         _(
-            "Another machine has taken the place of this one since it was asked for (generation %(generation)s, now %(now)s), "
+            "Another machine has taken the place of this one since this was asked for (generation %(generation)s, now %(now)s), "
             "and nothing was done to the new one. Ask again."
         ),
         _(

@@ -64,7 +64,14 @@ WAITS: dict[str, Forms] = {
         _("Waits: all starts are stopped by %(by)s. It has its turn when that is lifted."),
         _("Waits: all starts are stopped. It has its turn when that is lifted."),
     ),
-    "approval": (_("Waits for approval."),),
+    "approval": (
+        ngettext_lazy(
+            "Waits for the approval of %(needed)d other person, at most until %(until)s.",
+            "Waits for the approvals of %(needed)d other people, at most until %(until)s.",
+            "needed",
+        ),
+        _("Waits for approval."),
+    ),
     "not_read_since_key": (
         _(
             "Another host key was trusted since it was read last: it waits for the next poll, which tells whether "
@@ -79,7 +86,7 @@ WAITS: dict[str, Forms] = {
     "holds": (_("The update agent of the host is about to be held."),),
     "stages": (_("The host fetches and stages the new version."),),
     "order": (_("The previous deployment is about to be put first."),),
-    "restarts": (_("The host is restarting."),),
+    "restarts": (_("The host is restarting; it has until %(until)s to answer."), _("The host is restarting.")),
     "certbot_runs": (_("Certbot renews the certificate."),),
     "reloads": (_("The service that serves it is about to be reloaded."),),
     "certificate_taken": (_("%(endpoint)s does not serve the new certificate yet."),),
@@ -157,7 +164,7 @@ NOTES: dict[str, Forms] = {
     "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),
-    "log_full": (_("The log is full at %(limit_bytes)s bytes; what the host prints from here on is not kept."),),
+    "log_full": (_("The log is full at %(limit)s; what the host prints from here on is not kept."),),
     "output_left_out": (_("The host printed more than can be read at once; only %(lines)s lines of it are here."),),
     "reboot_asked": (_("Asked the host to restart."),),
     "booted": (_("Back in %(version)s, systemd says %(state)s."), _("Back in %(version)s."), _("Back.")),

@@ -83,6 +83,16 @@ function onSubmit(event) {
   show(form, submitter, what);
 }
 
+// The button that asked may have been drawn anew meanwhile: the focus goes to the one in its place, and not to the top of the page.
+function giveBack({ form, submitter }) {
+  if (form.isConnected || document.activeElement !== document.body) return;
+  const same = [...document.forms].find(
+    (one) => one.getAttribute("action") === form.getAttribute("action") && one.dataset.confirm === form.dataset.confirm,
+  );
+  const label = submitter?.textContent.trim();
+  [...(same?.querySelectorAll("button") ?? [])].find((button) => button.textContent.trim() === label)?.focus();
+}
+
 export function startConfirm() {
   if (!dialog) return;
   // In the capture phase: before htmx and the double-submit guard see the form.
@@ -93,7 +103,8 @@ export function startConfirm() {
   dialog.addEventListener("close", () => {
     const asked = waiting;
     waiting = null;
-    if (!asked || dialog.returnValue !== "confirm") return;
+    if (!asked) return;
+    if (dialog.returnValue !== "confirm") return giveBack(asked);
     if (asked.what.reason) setHidden(asked.form, "reason", slot("reason").querySelector("input").value.trim());
     if (asked.what.type) setHidden(asked.form, "confirm", asked.what.type);
     asked.form.dataset.confirmed = "true";
