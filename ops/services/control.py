@@ -21,6 +21,7 @@ from ops.states import FINAL, UNTOUCHED, State
 
 #: What one may ask for again.
 RETRIED = (State.FAILED, State.TIMED_OUT, State.CANCELLED, State.VOID)
+CANCELLED_AT_ONCE = 100
 
 
 def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str = "") -> Operation:
@@ -28,19 +29,7 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
     require(actor, "operations.request", operation)
     with transaction.atomic():
         mine = Operation.objects.filter(pk=operation.pk)
-        asked = {"cancel_requested_at": now, "cancel_requested_by": str(actor), "cancel_reason": reason[:300]}
-        ended = {
-            **asked,
-            "state": State.CANCELLED,
-            "state_since": now,
-            "ended_at": now,
-            "due_at": None,
-            "result": "cancelled",
-            "result_params": {"by": str(actor), "reason": reason[:300], "untouched": True},
-            "wait_reason": "",
-            "wait_params": {},
-            "wait_since": None,
-        }
+        asked, ended = _columns(actor, now, reason)
         done, after = mine.filter(state__in=sorted(UNTOUCHED)).update(**ended), State.CANCELLED
         if not done:
             # Due at once: a wait of minutes must not delay it. A step at work reads it when it has ended.
@@ -59,19 +48,53 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
 
 
 def cancel_all(*, operations: Iterable[Operation], actor: Principal, now: datetime, reason: str = "") -> int:
-    """Cancel those that have not ended and may be cancelled by this principal; returns how many."""
-    count = 0
-    for operation in operations:
-        if operation.state in FINAL or operation.state == State.NEEDS_ATTENTION:
-            continue
-        if not actor.may("operations.request", operation):
-            continue
-        try:
-            cancel(operation=operation, actor=actor, now=now, reason=reason)
-        except Conflict:
-            continue
-        count += 1
-    return count
+    """Cancel those that have not ended and may be cancelled by this principal; returns how many.
+
+    So many at once share a transaction: hundreds of their own keep all others from writing for many seconds.
+    """
+    wanted = [one.pk for one in operations if _may_end(one) and actor.may("operations.request", one)]
+    batches = (wanted[start : start + CANCELLED_AT_ONCE] for start in range(0, len(wanted), CANCELLED_AT_ONCE))
+    return sum(_cancel_batch(batch, actor, now, reason) for batch in batches)
+
+
+def _may_end(operation: Operation) -> bool:
+    return operation.state not in FINAL and operation.state != State.NEEDS_ATTENTION
+
+
+def _cancel_batch(keys: Sequence[Any], actor: Principal, now: datetime, reason: str) -> int:
+    asked, ended = _columns(actor, now, reason)
+    with transaction.atomic():
+        # As they are now, and nobody else moves them until all are written.
+        found = Operation.objects.filter(pk__in=keys).only("kind", "node_name", "state", "cancel_requested_at").held()
+        rows = [row for row in found if _may_end(row)]
+        untouched = [row for row in rows if row.state in UNTOUCHED]
+        working = [
+            row for row in rows if row.state in (State.RUNNING, State.WAITING) and row.cancel_requested_at is None
+        ]
+        Operation.objects.filter(pk__in=[row.pk for row in untouched]).update(**ended)
+        Operation.objects.filter(pk__in=[row.pk for row in working]).update(**asked, due_at=now)
+        append(
+            [_entry("operations.cancel", row, actor, reason, State.CANCELLED) for row in untouched]
+            + [_entry("operations.cancel", row, actor, reason, State.CANCELLING) for row in working]
+        )
+    return len(rows)
+
+
+def _columns(actor: Principal, now: datetime, reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is written where a step is at work, and where nothing began."""
+    asked = {"cancel_requested_at": now, "cancel_requested_by": str(actor), "cancel_reason": reason[:300]}
+    return asked, {
+        **asked,
+        "state": State.CANCELLED,
+        "state_since": now,
+        "ended_at": now,
+        "due_at": None,
+        "result": "cancelled",
+        "result_params": {"by": str(actor), "reason": reason[:300], "untouched": True},
+        "wait_reason": "",
+        "wait_params": {},
+        "wait_since": None,
+    }
 
 
 def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetime, reason: str = "") -> Operation:

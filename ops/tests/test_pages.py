@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fleetui.audit.log import Entry, record_alone
+from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from nodes.models import Deployment, Node, Pool
 from nodes.tests.make import deployment, make_facts, make_node, make_pool, make_user
@@ -120,6 +121,26 @@ def test_what_was_told_to_end_says_so_and_is_not_cancelled_twice(node: Node, ask
     assert said.count("Cancelling was asked for.") == 2
     assert "Cancel all" not in said
     assert "ui-pages" not in said, "no number without a word below a list of one page"
+
+
+def test_many_are_cancelled_in_few_statements(node: Node, asked: OperationRequest) -> None:
+    fill(node, asked, 60, "waiting")
+    fill(node, asked, 30, "queued")
+    fill(node, asked, 1, "needs_attention")
+    fill(node, asked, 2, "succeeded")
+    page, path = signed_in(make_user("owner", "admin")), f"/operations/requests/{asked.pk}/cancel/"
+    with CaptureQueriesContext(connection) as captured:
+        page.post(path, {"reason": "wrong pool"})
+    assert len(captured) < 60, "not several for each of them"
+    rows = list(asked.operations.all())
+    assert sum(row.state == "cancelled" and row.result == "cancelled" for row in rows) == 30
+    assert sum(row.state == "waiting" and row.cancel_reason == "wrong pool" for row in rows) == 60
+    assert {row.state for row in rows if row.cancel_requested_at is None} == {"needs_attention", "succeeded"}
+    events = AuditEvent.objects.filter(action="operations.cancel", reason="wrong pool")
+    assert events.count() == 90
+    # Once more: what was told already is not told again, and has no event again.
+    page.post(path, {"reason": "wrong pool"})
+    assert events.count() == 90
 
 
 def test_a_void_operation_is_retried_from_its_page(node: Node, asked: OperationRequest) -> None:
