@@ -255,7 +255,9 @@ def _no_contact(row: Operation, error: HostError, begun: StepRun, now: datetime)
     if error.kind in DECISIVE:
         left = serious(row.memory)
         what = [name for name in left if name != "units"]
-        return Fail("contact_refused", {**params, "what": what}, attention=bool(left))
+        # A restart that was asked for cannot be taken back, and how it went is not known.
+        restarts = bool(row.memory.get("busy"))
+        return Fail("contact_refused", {**params, "what": what, "restarts": restarts}, attention=bool(left) or restarts)
     looks = int(row.memory.get("missed", 0))
     wait_s = BACK_OFF_S[min(looks, len(BACK_OFF_S) - 1)]
     return Wait(now + timedelta(seconds=wait_s), "unreachable", params, memory={"missed": looks + 1})

@@ -55,7 +55,13 @@ def test_what_was_not_finished_at_the_shutdown_never_ran_and_is_not_held_back(up
     assert upgrade.machine.left_behind() == []
 
 
-def test_another_host_key_after_the_restart_is_told_at_once(upgrade: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "asks"), [("upgrade", "Go on continues"), ("reboot", "Its restart had been asked for")]
+)
+def test_another_host_key_after_the_restart_is_told_at_once(
+    kind: str, asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = Run(kind, monkeypatch, soak_s=0)
     while upgrade.operation.step != "await_boot":
         upgrade.rounds(1)
     asked = upgrade.now
@@ -69,10 +75,12 @@ def test_another_host_key_after_the_restart_is_told_at_once(upgrade: Run, monkey
     told = result_sentence(found.result, found.result_params)
     assert (found.state, found.result) == ("needs_attention", "contact_refused"), told
     assert "shows another host key than the trusted one" in told
+    assert asks in told
     assert upgrade.now - asked < timedelta(minutes=1)
     control.resolve(operation=found, go_on=True, actor=SYSTEM, now=upgrade.now)
     assert upgrade.rounds().result == "healthy"
     assert upgrade.machine.reboots == 1
+    upgrade.machine.loop.close()
 
 
 def test_a_healthy_host_is_told_with_what_it_runs(upgrade: Run) -> None:

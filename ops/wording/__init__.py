@@ -135,7 +135,9 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         return _joined(fill(RESULTS[result], known), str(replacement.RESULT_MENDS[result]), *_so_now(known))
     if result not in RESULTS:
         return fill((_("Ended (%(code)s)."),), {"code": result or "-"})
-    asked = [] if known.get("is_over") or result not in ASKED else [str(ASKED[result])]
+    asked = [str(ASKED[result])] if result in ASKED and not known.get("is_over") else []
+    if result == "contact_refused" and (known.get("what") or not known.get("restarts")):
+        asked = []
     return _joined(fill(RESULTS[result], known), *asked, *_so_now(known))
 
 

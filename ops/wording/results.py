@@ -328,7 +328,10 @@ RESULTS: dict[str, Forms] = {
     ),
 }
 #: What is asked of a person, as long as nobody has decided.
-ASKED: dict[str, Promise] = {"did_not_return": _("Look at its console; then choose Go on, or End as failed.")}
+ASKED: dict[str, Promise] = {
+    "did_not_return": _("Look at its console; then choose Go on, or End as failed."),
+    "contact_refused": _("Its restart had been asked for: decide about the key, then choose Go on, or End as failed."),
+}
 #: What is so now on a host when the operation did not go to its end.
 SO_NOW: dict[str, Promise] = {
     **deployments.SO_NOW,
