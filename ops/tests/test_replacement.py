@@ -118,8 +118,8 @@ def host_at(site: Site) -> type[InProcessHost]:
     class Host(InProcessHost):
         machine = site.machine
 
-        def __init__(self, target: Any, **options: Any) -> None:
-            super().__init__(target, **options)
+        def __init__(self, target: Any, *meanwhile: Any, **options: Any) -> None:
+            super().__init__(target, *meanwhile, **options)
             self.pinned = target.pinned
 
         def trust(self) -> None:

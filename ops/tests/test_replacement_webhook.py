@@ -153,7 +153,7 @@ def test_after_its_time_a_person_is_asked(service: Service, monkeypatch: pytest.
     run = Run(monkeypatch, "webhook", service)
     row = run.rounds()
     assert (row.state, row.result) == ("needs_attention", "webhook_late")
-    assert "no end within 15 min" in sentence(row)
+    assert "did not come to an end within 15 min" in sentence(row)
     service.answers = [(200, REPLACED)]
     run.site.make(service.asked[0]["ignition"]["url"])
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
