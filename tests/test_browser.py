@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser import PageFaults
 from tests.installation import Installation, installation
@@ -229,6 +229,28 @@ def test_a_live_refresh_keeps_selection_and_place(page: Page) -> None:
     assert page.evaluate("scrollY") == 420
 
 
+def test_what_has_the_focus_does_not_keep_the_rest_of_a_page_old(page: Page) -> None:
+    def with_another_part(route: Route) -> None:
+        text = re.sub('(data-live-key="[^"]+"[^>]*>)', r"\1<i class='fresh'></i>", (answer := route.fetch()).text())
+        route.fulfill(response=answer, body=re.sub('(id="overview"[^>]*>)', r"\1<p data-live-key='came'></p>", text))
+
+    page.clock.install()
+    page.goto("/")
+    (link := page.locator("#overview a").first).focus()
+    page.route(re.compile(r":[0-9]+/$"), with_another_part)
+    page.clock.fast_forward(LIVE_MS)
+    expect(page.locator("#overview .fresh").first).to_be_attached()
+    expect(link).to_be_focused()
+
+
+def test_escape_gives_the_focus_back_though_the_page_drew_itself_anew(page: Page) -> None:
+    page.goto("/operations/")
+    (stop := page.locator("main").get_by_role("button", name="Stop all")).press("Enter")
+    stop.locator("xpath=ancestor::form").evaluate("form => { form.outerHTML = form.outerHTML; }")
+    page.keyboard.press("Escape")
+    expect(stop).to_be_focused()
+
+
 def test_that_nobody_answers_is_said_until_somebody_does(page: Page, page_faults: PageFaults) -> None:
     page_faults.allow("ERR_FAILED")
     page.clock.install()
@@ -373,9 +395,9 @@ def test_deleting_asks_for_the_name(page: Page, page_faults: PageFaults) -> None
     page.get_by_role("button", name="Delete").click()
     go = dialog.locator("[data-confirm-go]")
     expect(go).to_be_disabled()
-    dialog.get_by_label("Type the name to go on").fill("web-1")
+    dialog.get_by_label("To go on, type").fill("web-1")
     expect(go).to_be_disabled()
-    dialog.get_by_label("Type the name to go on").fill("web-19")
+    dialog.get_by_label("To go on, type").fill("web-19")
     dialog.get_by_label("Reason").fill("taken out of the rack")
     go.click()
     heading(page, "Nodes")

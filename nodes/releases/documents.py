@@ -74,15 +74,15 @@ def parse_cincinnati_graph(text: str, *, stream: str, basearch: str = "x86_64") 
     return _each_once("nodes", [_graph_release(stream, basearch, where, node) for where, node in nodes])
 
 
-def parse_manifest(text: str) -> list[Release]:
+def parse_manifest(text: str, os_family: str = "") -> list[Release]:
     """The releases of our own form `{"streams": [names], "releases": [...]}`.
 
     A release has `stream`, `version` and, as far as known, `released_at` (ISO 8601), `checksums`
     (architecture to commit; or `checksum` alone), `images`, `barrier` and `deadend` (a reason, true, or
-    false, which takes back what was said before) and `rollout`.
+    false, which takes back what was said before) and `rollout`. A stream that names an `os_family` is refused for another.
     """
     document = _document(text)
-    names = [_stream_name(where, item) for where, item in _items(document, "streams")]
+    names = [_stream_name(where, item, os_family) for where, item in _items(document, "streams")]
     releases = [_manifest_release(where, entry) for where, entry in _entries(document, "releases")]
     for number, release in enumerate(releases):
         if release.stream not in names:
@@ -268,8 +268,13 @@ def _moment(value: object, field: str) -> datetime | None:
     _refuse(field, value, N_("Write an ISO 8601 time, for example 2026-01-31T12:00:00Z."))
 
 
-def _stream_name(where: str, item: object) -> str:
+def _stream_name(where: str, item: object, os_family: str) -> str:
     if isinstance(item, Mapping):
+        said = item.get("os_family")
+        if os_family and said is not None and said != os_family:
+            # Streams of several systems have the same names: hosts would be offered what is none of theirs.
+            mend = N_("Import it as releases of that system (os_family), not of %(os_family)s.")
+            _refuse(f"{where}.os_family", said, mend, os_family=os_family)
         return _sound_stream(_string(item, "name", where), f"{where}.name")
     if isinstance(item, str) and item:
         return _sound_stream(item, where)

@@ -53,7 +53,7 @@ def import_releases(
     """
     require(actor, "releases.write")
     check_family(os_family)
-    learned = _parsed(text, stream)
+    learned = _parsed(text, os_family, stream)
     support = _support(text)
     _check_stream(stream, {release.stream for release in learned})
     if not learned and not support:
@@ -128,7 +128,7 @@ def _check_stream(given: str | None, told: set[str]) -> None:
         )
 
 
-def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
+def _parsed(text: str, os_family: str, stream: str | None) -> list[KnownRelease]:
     try:
         document = json.loads(text)
         shape = document if isinstance(document, dict) else {}
@@ -141,7 +141,7 @@ def _parsed(text: str, stream: str | None) -> list[KnownRelease]:
                 )
             return parse_cincinnati_graph(text, stream=stream)
         if "streams" in shape:
-            return parse_manifest(text)
+            return parse_manifest(text, os_family)
         entries = shape.get("releases")
         if isinstance(entries, list) and entries and isinstance(entries[0], dict) and "commits" in entries[0]:
             return parse_release_index(text)

@@ -85,12 +85,13 @@ function onSubmit(event) {
 
 // The button that asked may have been drawn anew meanwhile: the focus goes to the one in its place, and not to the top of the page.
 function giveBack({ form, submitter }) {
-  if (form.isConnected || document.activeElement !== document.body) return;
-  const same = [...document.forms].find(
-    (one) => one.getAttribute("action") === form.getAttribute("action") && one.dataset.confirm === form.dataset.confirm,
-  );
+  // Its own input may still be what has the focus, though the dialog is closed.
+  if (form.isConnected || ![document.body, ...dialog.querySelectorAll("*")].includes(document.activeElement)) return;
+  const isSame = (one) => one.getAttribute("action") === form.getAttribute("action") && one.dataset.confirm === form.dataset.confirm;
   const label = submitter?.textContent.trim();
-  [...(same?.querySelectorAll("button") ?? [])].find((button) => button.textContent.trim() === label)?.focus();
+  // A closed menu may hold a form for the same.
+  [...document.forms].filter(isSame).flatMap((one) => [...one.querySelectorAll("button")])
+    .find((button) => button.textContent.trim() === label && button.checkVisibility())?.focus();
 }
 
 export function startConfirm() {

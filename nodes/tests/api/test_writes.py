@@ -269,6 +269,13 @@ TWICE = {"streams": ["a"], "releases": [{"stream": "a", "version": "1.0"}, {"str
         (TWICE, {}, "releases[1].version", '"1.0"', "Name it once: releases[0]"),
         ({**STABLE, "releases": STABLE["releases"] * 2}, {}, "releases[1].version", '"1.0"', "Name it once"),
         (STABLE, {"os_family": "windows"}, "os_family", "windows", "Use "),
+        (
+            {**TWICE, "streams": [{"name": "a", "os_family": "flatcar"}]},
+            {},
+            "streams[0].os_family",
+            '"flatcar"',
+            "Import it as releases of that system (os_family), not of fcos.",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
