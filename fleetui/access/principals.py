@@ -121,9 +121,12 @@ def require(principal: Principal, permission: str, subject: PoolSubject | None =
 
 def mend_without(principal: Principal, permission: str) -> str:
     """What to do for who lacks a permission: a token has no more than its scopes, whatever its owner holds."""
+    if principal.may_somewhere(permission):
+        return _("You hold it on some pools, and this needs it on another one or on everything. Ask an admin for that.")
     if principal.kind != "token":
         return _("Ask an admin for a role that has it.")
-    scopes = any_of(name for name, bundled in SCOPES.items() if permission in bundled)
+    # Its own name is the narrowest.
+    scopes = any_of([*(name for name, bundled in SCOPES.items() if permission in bundled), permission])
     return _("Use a token with the scope %(scopes)s, whose owner holds a role that has it.") % {"scopes": scopes}
 
 

@@ -75,8 +75,14 @@ def test_a_pool_role_holds_in_its_pool_only() -> None:
     assert not principal.may("nodes.poll", on(other))
     assert not principal.may("nodes.poll", on(None))
     assert not principal.may("nodes.poll")
-    with pytest.raises(NotAllowed):
-        require(principal, "nodes.write", on(other))
+    for elsewhere in (on(other), None):
+        with pytest.raises(NotAllowed) as refused:
+            require(principal, "nodes.write", elsewhere)
+        # Another token or role of the same kind would not help.
+        assert "You hold it on some pools" in refused.value.mend
+    with pytest.raises(NotAllowed) as lacking:
+        require(principal, "pools.write", on(other))
+    assert "You hold it" not in lacking.value.mend
 
 
 def test_a_token_is_cut_by_scope_pool_and_owner() -> None:
