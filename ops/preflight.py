@@ -142,6 +142,16 @@ def sessions(facts: Facts, *, ignored: bool) -> Check:
     return Check("sessions", "warn" if ignored else "block", {"count": len(found), "sessions": ", ".join(found[:5])})
 
 
+def lock_not_asked(facts: Facts) -> list[Check]:
+    """Where the update agent asks a lock before it restarts its host, whose other holders do not expect this restart."""
+    if text(facts, "agent", "config", "updates", "strategy") not in ("fleet_lock", "etcd-lock"):
+        return []
+    lock = text(facts, "agent", "config", "updates", "fleet_lock", "base_url")
+    return [
+        Check("lock_not_asked", "warn", {"agent": text(facts, "agent", "name"), **({"lock": lock} if lock else {})})
+    ]
+
+
 def agent_idle(facts: Facts) -> Check:
     state = text(facts, "agent", "state")
     params = {"agent": text(facts, "agent", "name"), "state": state}

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from fleetui.core.orphaned import end_if_orphaned
+
 _TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Not available"}
 RETRY_AFTER_S = 5
 _PERMISSION = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -62,6 +64,8 @@ def unavailable(error: BaseException | None) -> str:
     if isinstance(error, RedisError):
         return "cache"
     told = str(error)
+    if "disk I/O error" in told:
+        end_if_orphaned()
     if any(words in told for words in _NO_DISK):
         return "disk"
     # SQLite tells in the same way of tables and columns that the database lacks, which waiting does not mend.

@@ -26,6 +26,7 @@ import fleetui
 from fleetui.core import clock
 from fleetui.core.crypto import key_id
 from fleetui.core.models import Heartbeat
+from fleetui.core.orphaned import end_if_orphaned
 
 log = structlog.get_logger(__name__)
 EVERY_S = 20.0
@@ -221,6 +222,7 @@ class Pulse:
 
     def _run(self) -> None:
         while True:
+            end_if_orphaned()
             if self._alive():
                 self._try(self.write)
             if self._ended.wait(EVERY_S):

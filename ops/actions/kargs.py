@@ -85,6 +85,7 @@ def ready_for_kargs(
         checks.nothing_waits(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
+        *checks.lock_not_asked(facts),
         checks.pruned(facts),
     ]
     found += [Check("argument_absent", "block", {"argument": word}) for word in absent]

@@ -90,6 +90,7 @@ def ready_to_upgrade(
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
+        *checks.lock_not_asked(facts),
         checks.pruned(facts),
     ]
 
@@ -103,6 +104,7 @@ def ready_to_roll_back(
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
+        *checks.lock_not_asked(facts),
         checks.has_rollback(facts),
         *checks.proven_backup(plan),
     ]

@@ -27,6 +27,7 @@ def ready_to_restart(
         checks.confirmed(facts),
         checks.sessions(facts, ignored=bool(params.get("ignore_sessions"))),
         no_other_manager(facts, ignored=bool(params.get("ignore_managers"))),
+        *checks.lock_not_asked(facts),
         checks.boots_next(facts),
     ]
 

@@ -133,7 +133,7 @@ def test_what_a_command_logs_is_not_what_it_answers() -> None:
     ("deployments", "sentence"),
     [
         ([BOOTED, BEFORE], "The rollback deployment 44.1 goes away."),
-        ([STAGED, BOOTED, BEFORE], "These deployments go away, what waits for a restart among them: 44.3, 44.1."),
+        ([STAGED, BOOTED, BEFORE], "The staged deployment 44.3 and the rollback deployment 44.1 go away."),
         ([BOOTED, {**BEFORE, "pinned": True}], "No deployment goes away."),
     ],
 )

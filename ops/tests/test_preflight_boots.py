@@ -48,3 +48,28 @@ def test_the_plan_of_an_upgrade_names_what_goes_away_as_what_it_is(
 ) -> None:
     found = pruned({"deployments": deployments})
     assert check_sentence(found.code, found.params) == told
+
+
+@pytest.mark.parametrize(
+    ("updates", "told"),
+    [
+        ({"strategy": "immediate"}, []),
+        ({}, []),
+        (
+            {"strategy": "fleet_lock", "fleet_lock": {"base_url": "https://lock.example.org/"}},
+            [
+                "By itself Zincati restarts the host only with the lock of https://lock.example.org/. "
+                "This restart does not ask for it."
+            ],
+        ),
+        (
+            {"strategy": "etcd-lock"},
+            ["By itself Zincati restarts the host only with a lock. This restart does not ask for it."],
+        ),
+    ],
+)
+def test_a_lock_that_is_not_asked_stands_in_the_plan(updates: dict[str, Any], told: list[str]) -> None:
+    facts = {"deployments": [RUNS], "agent": {"name": "Zincati", "config": {"updates": updates}}}
+    found = [one for one in ready_to_restart(facts, {}, {}, {}) if one.code == "lock_not_asked"]
+    assert [check_sentence(one.code, one.params) for one in found] == told
+    assert all(one.level == "warn" for one in found)

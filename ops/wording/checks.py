@@ -25,6 +25,10 @@ CHECKS: dict[str, Forms] = {
     "space_short": (_("%(mount)s is %(percent)s %% full, which leaves too little space for an update."),),
     "space_unknown": (_("How full its disks are is not known."),),
     "agent_idle": (_("%(agent)s is idle (%(state)s)."), _("%(agent)s is idle."), _("No update agent is at work.")),
+    "lock_not_asked": (
+        _("By itself %(agent)s restarts the host only with the lock of %(lock)s. This restart does not ask for it."),
+        _("By itself %(agent)s restarts the host only with a lock. This restart does not ask for it."),
+    ),
     "agent_at_work": (
         _("%(agent)s is itself updating the host now (%(state)s)."),
         _("The update agent is itself updating the host now."),
