@@ -22,7 +22,7 @@ from nodes.services.nodes import checked_labels, request_poll, require_on
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.silence import HEARD
-from nodes.services.whereabouts import WHEREABOUTS, until_its_end, worked_on
+from nodes.services.whereabouts import WHEREABOUTS, until_it_may_go, until_its_end, worked_on
 
 NODES_AT_ONCE = 500
 MOST_NODES = 50_000
@@ -218,7 +218,13 @@ def _delete(ids: list[uuid.UUID], reason: str, actor: Principal, outcome: BulkOu
         rows_now = Node.objects.select_for_update(of=("self",)).filter(pk__in=ids)
         # By id, as polls take them: by another order the two would wait crosswise.
         nodes = sorted(rows_now.select_related("pool", "credential").order_by("pk"), key=lambda node: node.name)
-        mine = [node for node in nodes if where.covers(node.pool_id)]
+        allowed = [node for node in nodes if where.covers(node.pool_id)]
+        busy = worked_on([node.pk for node in allowed])
+        mine = [node for node in allowed if node.pk not in busy]
+        for node in allowed:
+            if node.pk in busy:
+                outcome.refused.append(node.name)
+                outcome.why_refused = outcome.why_refused or f"{busy[node.pk]} {until_it_may_go()}"
         entries = [
             Entry(
                 str(actor),
@@ -232,7 +238,7 @@ def _delete(ids: list[uuid.UUID], reason: str, actor: Principal, outcome: BulkOu
         Node.objects.filter(pk__in=[node.pk for node in mine]).delete()
         append(entries)
     outcome.changed += len(mine)
-    outcome.not_allowed += len(nodes) - len(mine)
+    outcome.not_allowed += len(nodes) - len(allowed)
     outcome.gone += len(ids) - len(nodes)
 
 

@@ -24,7 +24,7 @@ from nodes.services.lifecycle import checked_until, lifecycle_columns, shown_tim
 from nodes.services.provisioning.ending import end_moved
 from nodes.services.search import search_text
 from nodes.services.silence import HEARD
-from nodes.services.whereabouts import require_free_address, require_still
+from nodes.services.whereabouts import require_free_address, require_idle, require_still
 
 EDITABLE = ("name", "address", "port", "pool", "credential", "jump_host", "os_family_given", "labels")
 _HOST_NAME = re.compile(
@@ -254,12 +254,17 @@ def set_lifecycle(
 
 
 def delete_node(*, node: Node, reason: str, actor: Principal, now: datetime) -> None:
-    """Forget a node with its facts and timeline; the audit log keeps that it was there."""
+    """Forget a node with its facts and timeline; the audit log keeps that it was there.
+
+    Refused while somebody works on its host.
+    """
     require(actor, "nodes.write", node)
     before = {field: rows.shown(getattr(node, field)) for field in EDITABLE}
     with transaction.atomic():
         # Locked first: what refers to it is changed before it goes, and the others take the node before that.
-        if Node.objects.filter(pk=node.pk).held().delete()[0]:
+        mine = Node.objects.filter(pk=node.pk).held()
+        require_idle(node)
+        if mine.delete()[0]:
             append(
                 [
                     Entry(

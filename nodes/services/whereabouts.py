@@ -52,6 +52,16 @@ def require_still(node: Node, changed: Collection[str]) -> None:
         raise Conflict(why, field=field, value=str(getattr(node, field)), mend=until_its_end())
 
 
+def require_idle(node: Node) -> None:
+    """Refuse to forget a node while somebody works on its host: what was begun there could not be taken back any more."""
+    if why := worked_on([node.pk]).get(node.pk):
+        raise Conflict(why, mend=until_it_may_go())
+
+
+def until_it_may_go() -> str:
+    return _("It can be deleted when that has ended: wait for its end, or cancel it.")
+
+
 class AddressTaken(Conflict):
     """Another node in service stands for the same address and port, reached the same way."""
 

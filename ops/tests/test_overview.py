@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -13,6 +14,8 @@ from fleetui.access.models import User
 from nodes.models import Release, Stream
 from nodes.tests.make import NOW, make_event, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
+from ops.models import Operation
+from ops.tests.test_merging import operation
 
 pytestmark = pytest.mark.django_db
 
@@ -142,7 +145,7 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(admin: Client) -> No
         make_event(node, "rebooted")
     with CaptureQueriesContext(connection) as many:
         admin.get("/")
-    assert len(few) == len(many) <= 18
+    assert len(few) == len(many) <= 19
 
 
 def test_a_live_refresh_gets_the_content_only(admin: Client) -> None:
@@ -160,3 +163,20 @@ def test_what_hosts_say_is_escaped(admin: Client) -> None:
     )
     make_event(node, "units_failed", params={"units": [hostile]})
     assert "<script>alert" not in admin.get("/").content.decode()
+
+
+def test_what_runs_is_named_to_whoever_may_see_it(admin: Client) -> None:
+    web, db = make_pool("web"), make_pool("db")
+    assert "Running operations" not in admin.get("/").content.decode()
+    for number in range(8):
+        pool = db if number == 0 else web
+        began = operation(make_node(f"run-{number}", pool=pool), "running")
+        Operation.objects.filter(pk=began.pk).update(pool=pool, started_at=NOW + timedelta(seconds=number))
+    operation(make_node("waits", pool=web), "queued")
+    page = admin.get("/").content.decode()
+    assert "Running operations" in page
+    assert re.findall(r"Reboot (run-\d|waits)</a>", page) == [f"run-{number}" for number in range(6)]
+    assert "/operations/?state=cancelling,needs_attention,running,waiting" in page
+    seen = signed_in(make_user("dan", ("viewer", db))).get("/").content.decode()
+    assert re.findall(r"Reboot (run-\d|waits)</a>", seen) == ["run-0"]
+    assert seen.count("Show all") == 0

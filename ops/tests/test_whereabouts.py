@@ -12,7 +12,7 @@ from fleetui.core.errors import Conflict
 from nodes.models import Node
 from nodes.services.bulk import change_many
 from nodes.services.importing import apply, plan
-from nodes.services.nodes import edit_node
+from nodes.services.nodes import delete_node, edit_node
 from nodes.tests.api.client import Api
 from nodes.tests.make import NOW, make_jump_host, make_node, make_user, principal
 from nodes.tests.pages import signed_in
@@ -53,6 +53,40 @@ def test_before_and_after_and_where_a_person_has_to_mend_it_the_address_changes(
     operation(node, state.value)
     edit(node, address="10.0.0.2")
     assert Node.objects.get(pk=node.pk).address == "10.0.0.2"
+
+
+@pytest.mark.parametrize("state", sorted(WORKED))
+def test_a_node_is_not_deleted_while_steps_are_carried_out(state: State) -> None:
+    node = make_node("host", address="10.0.0.1")
+    operation(node, state.value)
+    with pytest.raises(Conflict) as refused:
+        delete_node(node=node, reason="scrapped", actor=SYSTEM, now=NOW)
+    assert refused.value.message == "An operation is under way on host: Reboot."
+    assert refused.value.mend == "It can be deleted when that has ended: wait for its end, or cancel it."
+    free = make_node("free", address="10.0.0.2")
+    done = change_many(ids=[node.pk, free.pk], action="delete", params={"reason": "scrapped"}, actor=SYSTEM, now=NOW)
+    assert (done.changed, done.refused) == (1, ["host"])
+    assert done.why_refused.startswith("An operation is under way on host: Reboot.")
+    assert list(Node.objects.values_list("name", flat=True)) == ["host"]
+    assert AuditEvent.objects.filter(action="nodes.delete").count() == 1
+
+
+@pytest.mark.parametrize("state", sorted({*FINAL, State.NEEDS_ATTENTION, State.QUEUED}))
+def test_before_and_after_it_is_deleted(state: State) -> None:
+    node = make_node("host", address="10.0.0.1")
+    operation(node, state.value)
+    delete_node(node=node, reason="scrapped", actor=SYSTEM, now=NOW)
+    assert not Node.objects.exists()
+
+
+def test_a_page_says_why_a_node_is_not_deleted(node: Node) -> None:
+    page = signed_in(make_user("owner", "admin")).post(
+        "/nodes/host/delete/", {"reason": "x", "confirm": "host"}, follow=True
+    )
+    assert "An operation is under way on host: Reboot." in page.content.decode()
+    answer = Api(make_user("root", "admin")).delete("nodes/host/")
+    assert answer.status_code == 409
+    assert "under way" in answer.json()["detail"]
 
 
 def test_what_says_nothing_of_the_host_changes_meanwhile(node: Node) -> None:

@@ -30,10 +30,14 @@ from nodes.views.support import support_words
 from nodes.views.timeline_words import entry
 from nodes.wording.drift import state_words
 from ops.activity import activity
+from ops.models import Operation
+from ops.states import STARTED
 from ops.views.runbook import overdue_items
+from ops.views.words import shown
 
 CHANGES_SHOWN = 10
 ACTIVITY_SHOWN = 8
+RUNNING_SHOWN = 6
 VERSIONS_SHOWN = 12
 #: Few nodes are named at once, so that nobody has to click to learn which; many are a list of their own.
 NAMES_SHOWN = 3
@@ -58,6 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             attention=_attention(principal, attention.troubles),
             attention_count=attention.nodes,
             changes=_changes(principal),
+            running=_running(principal),
             activity=_activity(principal),
             tabs=fleet_tabs(request),
             ranges=range_links(request.GET),
@@ -108,6 +113,16 @@ def _capital(text: str) -> str:
 def _changes(principal: Principal) -> list[dict[str, Any]]:
     shown = TimelineEvent.objects.visible_to(principal).with_names()[:CHANGES_SHOWN]
     return [entry(event, node=event.node_name) for event in shown]
+
+
+def _running(principal: Principal) -> dict[str, Any]:
+    """The operations that have begun and not ended, the longest first; one query, as long as somebody may see any."""
+    if not principal.may_somewhere("operations.read"):
+        return {}
+    begun = Operation.objects.visible_to(principal).open().filter(state__in=sorted(STARTED))
+    rows = list(begun.select_related("request").order_by("started_at", "pk")[: RUNNING_SHOWN + 1])
+    url = reverse("operations") + "?" + urlencode({"state": ",".join(sorted(STARTED))}, safe=",")
+    return {"rows": [shown(row) for row in rows[:RUNNING_SHOWN]], "is_cut": len(rows) > RUNNING_SHOWN, "url": url}
 
 
 def _activity(principal: Principal) -> list[dict[str, Any]] | None:
