@@ -8,6 +8,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -180,8 +181,10 @@ def stay(api: Api, given: argparse.Namespace, request_id: str, operations: Seque
         return _stay(api, given, request_id, operations)
     except Problem as problem:
         if problem.code is Code.TIMEOUT:
-            for one in api.every("operations/", SAID_AT_MOST, {"request": request_id, "active": "true"}):
-                tell(sentence(one))
+            # Without an answer the time is over all the same.
+            with suppress(Problem):
+                for one in api.every("operations/", SAID_AT_MOST, {"request": request_id, "active": "true"}):
+                    tell(sentence(one))
         raise
 
 

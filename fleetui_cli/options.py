@@ -185,7 +185,7 @@ def _watching(found: argparse.ArgumentParser) -> None:
 
 
 def _wanted(found: argparse.ArgumentParser) -> None:
-    found.add_argument("--reason", help="why, or the ticket; kept in the audit log")
+    found.add_argument("--reason", type=given_text, help="why, or the ticket; kept in the audit log")
     found.add_argument(
         "--expect", type=int, metavar="N", help="do it only if it is N nodes; needed above ten in scripts"
     )

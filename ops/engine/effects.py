@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import transaction
 
@@ -30,8 +31,8 @@ class AuditedHost:
     never an effect without its event.
     """
 
-    def __init__(self, host: Host, row: Operation, lease: uuid.UUID, step: str) -> None:
-        self._host, self._row, self._lease, self._step = host, row, lease, step
+    def __init__(self, host: Host, row: Operation, lease: uuid.UUID, step: str, span: timedelta | None = None) -> None:
+        self._host, self._row, self._lease, self._step, self._span = host, row, lease, step, span
 
     def look(self) -> tuple[Facts, Measurement]:
         return self._host.look()
@@ -55,7 +56,7 @@ class AuditedHost:
         row = self._row
         words = [masked(word)[:_SHOWN_CHARS] for word in unguarded(command.argv)]
         with transaction.atomic():
-            if not hold(row.pk, self._lease, clock.now()):
+            if not hold(row.pk, self._lease, clock.now(), self._span):
                 raise LeaseLost
             append(
                 [

@@ -35,7 +35,7 @@ _SECRETS = (
         r"(?i)((?<!\S)--?(?:[a-z]{1,20}-){0,3}(?:password|passwd|passphrase|secret|token|api-key|access-key|private-key)\s+)"
         r"(\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s-]\S*)"
     ),
-    re.compile(r"(\bcurl\b[^\n]{0,500}?\s(?:-u|--user|--proxy-user)[\s=]*['\"]?[^\s:'\"]{1,100}:)([^\s'\"]+)"),
+    re.compile(r"(\bcurl\b[^\n]{0,500}?\s(?:-[a-zA-Z]*u|--user|--proxy-user)[\s=]*['\"]?[^\s:'\"]{1,100}:)([^\s'\"]+)"),
 )
 
 

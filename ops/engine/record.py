@@ -88,7 +88,8 @@ def _to_step(row: Operation, step: str, now: datetime) -> dict[str, Any]:
 
 
 def _to_tidy(row: Operation, memory: dict[str, Any], now: datetime, *, cancelling: bool) -> dict[str, Any]:
-    if not leftovers(memory):
+    # Where it restarted the host is read once more, so that the inventory shows what runs.
+    if not leftovers(memory) and not memory.get("after"):
         return {**_end(memory), "step": row.step}
     columns = _to_step(row, TIDY, now)
     return {**columns, "state": State.CANCELLING} if cancelling else columns

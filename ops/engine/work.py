@@ -87,6 +87,19 @@ def _may_be_another(node: Node, pinned: HostKey | None) -> bool:
     return bool(decided_at and node.last_seen_at and decided_at > node.last_seen_at)
 
 
+def _not_read_since_key(row: Operation, pinned: HostKey | None, now: datetime) -> Outcome:
+    """It waits for that poll; while the host restarts because of us only as long as such a host is waited for."""
+    asked_at = row.memory.get("reboot_at")
+    decided_at = pinned.decided_at if pinned else None
+    if row.memory.get("busy") and asked_at and decided_at:
+        within = timedelta(seconds=settings.OPERATION_RETURN_S)
+        if now > max(datetime.fromisoformat(asked_at), decided_at) + within:
+            # Neither a cancel nor the deadline ends what restarts: a person has to be able to.
+            minutes = max(round(within / timedelta(minutes=1)), 1)
+            return Fail("did_not_return", {"minutes": minutes}, attention=True)
+    return Wait(now + LOOK_AGAIN, "not_read_since_key")
+
+
 class _Meanwhile:
     """Asked about once a second while a step waits for its host: it renews the lease, and looks for a cancel.
 
@@ -99,13 +112,15 @@ class _Meanwhile:
         self._waits = row.step == TIDY or bool(row.memory.get("busy"))
         self._row, self._own, self._span = row, own, span
         self._looked_s = self._renewed_s = monotonic()
+        self._is_lost = False
 
     def keeps(self) -> bool:
         """Whether the operation is still this worker's."""
-        if monotonic() - self._renewed_s < self._span.total_seconds() / 3:
-            return True
-        self._renewed_s = monotonic()
-        return hold(self._row.pk, self._own, clock.now(), self._span)
+        # What streams has a longer one from its first bytes on; until then it is the usual one that counts.
+        if monotonic() - self._renewed_s >= lease_time().total_seconds() / 3:
+            self._renewed_s = monotonic()
+            self._is_lost = self._is_lost or not hold(self._row.pk, self._own, clock.now(), self._span)
+        return not self._is_lost
 
     def heard_to_its_end(self) -> bool:
         """What changes a host is never unwanted, whatever becomes of our database meanwhile."""
@@ -127,7 +142,7 @@ def _is_gone(row: Operation, node: Node) -> bool:
     # A replacement goes on with the machine that it made.
     if node.generation not in (row.generation, row.memory.get("begins", row.generation)):
         return True
-    if node.lifecycle != "retired":
+    if node.lifecycle != "retired" or (row.step == TIDY and not leftovers(row.memory)):
         return False
     return bool(row.memory.get("busy")) or row.wait_reason == "unreachable" or not leftovers(row.memory)
 
@@ -187,7 +202,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     """Run the step on the host; whatever goes wrong with the contact is an outcome too."""
     pinned = HostKey.objects.filter(node=node, state="pinned").first() if row.node_id else None
     if row.changes and step.name != TIDY and _may_be_another(node, pinned):
-        return Wait(now + LOOK_AGAIN, "not_read_since_key")
+        return _not_read_since_key(row, pinned, now)
     family = node.os_family_given or node.os_family
     cluster = StepCluster(row, own, step.name) if row.plan.get("cluster") else None
     deployments = StepDeployment(row, own, step.name) if row.plan.get("deployment") else None
@@ -203,7 +218,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             plan={**row.plan, **standing(row, node)},
             memory=row.memory,
             driver=drivers.get(family or UNKNOWN),
-            host=AuditedHost(host, row, own, step.name),
+            host=AuditedHost(host, row, own, step.name, span),
             log=StepLog(row.pk, own, step.name),
             now=now,
             deadline=row.deadline,

@@ -95,11 +95,21 @@ def _decided_already() -> Conflict:
     return Conflict(_("You have decided on this request already."), mend=_("Ask somebody else."))
 
 
+def approval_waited_for(request: OperationRequest, needed: int) -> dict[str, Any]:
+    """What an operation of it says that it waits for: so many people more, and until when."""
+    if not needed or request.approve_by is None:
+        return {}
+    return {"needed": needed, "until": request.approve_by.isoformat()}
+
+
 def _apply(request: OperationRequest, *, grant: bool, now: datetime, actor: Principal, reason: str) -> list[Operation]:
     """Queue or end what waits; gives what ended."""
     waiting = Operation.objects.filter(request=request, state=State.AWAITING_APPROVAL).held()
     if grant:
-        if request.approvals.filter(is_granted=True).count() >= request.approvals_needed:
+        rest = request.approvals_needed - request.approvals.filter(is_granted=True).count()
+        if rest > 0:
+            waiting.update(wait_params=approval_waited_for(request, rest))
+        else:
             waiting.update(state=State.QUEUED, state_since=now, wait_reason="turn", wait_params={}, wait_since=now)
         return []
     ended = list(waiting)

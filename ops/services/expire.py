@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from fleetui.audit.log import Entry, append
 from nodes.axes import Lifecycle
+from nodes.models import Node
 from ops.models import Operation
 from ops.services.telling import tell_ends
 from ops.states import UNTOUCHED, State
@@ -28,9 +29,10 @@ def expire_untouched(now: datetime) -> int:
 
 def void_of_retired(now: datetime) -> int:
     """End what has not begun on nodes that were retired; what has begun turns back by itself."""
-    # Said of the node and not of the column: by that, SQLite would read through all that ever ended.
-    gone = Operation.objects.active().filter(node__lifecycle=Lifecycle.RETIRED)
-    rows = gone.filter(state__in=sorted(UNTOUCHED)).select_related("request").order_by("pk")[:200]
+    # From the operations that are open to their nodes, never from the nodes to all that was ever done to them.
+    retired = Node.objects.filter(pk=OuterRef("node_id"), lifecycle=Lifecycle.RETIRED)
+    untouched = Operation.objects.open().filter(state__in=sorted(UNTOUCHED)).order_by("deadline")
+    rows = untouched.filter(Exists(retired)).select_related("request")[:200]
     return _end(list(rows), lambda _row: (State.VOID, "void", {}), now)
 
 

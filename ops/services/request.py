@@ -21,7 +21,7 @@ from nodes.models import Node
 from ops import actions, wording
 from ops.actions.base import ParamsRefused
 from ops.models import Operation, OperationRequest
-from ops.services.approve import needed_for
+from ops.services.approve import approval_waited_for, needed_for
 from ops.services.plan import NodePlan, plan_for
 from ops.services.reasons import checked_reason
 from ops.services.telling import tell_approval_wanted
@@ -263,15 +263,9 @@ def first_state(request: OperationRequest, until: datetime, now: datetime) -> di
         "deadline": until,
         "created_at": now,
         "wait_reason": "approval" if request.approvals_needed else "turn",
-        "wait_params": _approval_waited_for(request),
+        "wait_params": approval_waited_for(request, request.approvals_needed),
         "wait_since": now,
     }
-
-
-def _approval_waited_for(request: OperationRequest) -> dict[str, Any]:
-    if not request.approvals_needed or request.approve_by is None:
-        return {}
-    return {"needed": request.approvals_needed, "until": request.approve_by.isoformat()}
 
 
 def _entry(request: OperationRequest, row: Operation, actor: Principal) -> Entry:

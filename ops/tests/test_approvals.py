@@ -123,6 +123,15 @@ def test_the_queue_costs_the_same_for_many(web: Pool, owner: Api) -> None:
     assert len(many) == len(few), [one["sql"][:150] for one in many]
 
 
+def test_after_the_first_of_two_approvals_it_waits_for_one_more(web: Pool, owner: Api) -> None:
+    ApprovalRule.objects.create(approvers=2, set_by="user:owner")
+    asked = ask(Api(make_user("anna", "operator")))
+    waits = [Operation.objects.get(pk=asked["operations"][0]["id"]).wait_params]
+    Api(make_user("ben", "approver")).post(f"operations/{asked['operations'][0]['id']}/approve/", {})
+    waits.append(Operation.objects.get(pk=asked["operations"][0]["id"]).wait_params)
+    assert [(one["needed"], one["until"] == waits[0]["until"]) for one in waits] == [(2, True), (1, True)]
+
+
 def test_what_nobody_approves_in_time_ends_and_says_so(web: Pool, owner: Api) -> None:
     owner.put("approval-rules/", TOLD)
     asked = ask(Api(make_user("anna", "operator")))

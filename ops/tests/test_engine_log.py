@@ -127,6 +127,7 @@ SECRET = "s3cr3t-value-0123456789"
         f"mysql --user root --password {SECRET}",
         f"podman login --registry-token '{SECRET}' example.org",
         f"curl -fsS -u robot:{SECRET} https://registry.example/",
+        f"curl -sSu robot:{SECRET} https://registry.example/",
         f"curl --user 'robot:{SECRET}' https://registry.example/",
     ],
 )

@@ -278,5 +278,7 @@ def test_what_was_not_shown_is_not_asked_for(node: Node, web: Pool) -> None:
     assert (again.status_code, Operation.objects.count()) == (422, 0)
     assert "has changed since the plan was shown" in again.content.decode()
     assert again.context["seen"] != form["seen"]
-    assert page.post("/operations/-/plan/", {**form, "seen": again.context["seen"]}).status_code == 302
+    form["seen"] = again.context["seen"]
+    assert page.post("/operations/-/plan/", {**form, "soak_s": "5"}).status_code == 422
+    assert page.post("/operations/-/plan/", form).status_code == 302
     assert Operation.objects.get().plan["frozen"]["booted_version"] == booted["version"]

@@ -45,7 +45,7 @@ def found(kind: str, deployments: list[dict[str, Any]], **params: Any) -> list[t
         ("pin", "rollback", [BOOTED], "block", "The host has no deployment to go back to."),
         ("unpin", "rollback", [BOOTED, {**BEFORE, "pinned": True}], "ok", "It is 44.1, which is pinned now."),
         ("pin", "pending", [BOOTED, BEFORE], "block", "The host has no deployment that waits for a restart."),
-        ("pin", "pending", [STAGED, BOOTED], "block", "44.3 is only staged, and can be pinned after the restart into it."),
+        ("pin", "pending", [STAGED, BOOTED], "block", "44.3 is only staged: it can be pinned and unpinned after the restart into it."),
         ("pin", "pending", [{**STAGED, "staged": False}, BOOTED], "ok", "It is 44.3, which is not pinned now."),
         ("cleanup_pending", "", [BOOTED, BEFORE], "warn", "No deployment waits for a restart, so nothing is dropped."),
         ("cleanup_pending", "", [STAGED, BOOTED], "ok", "44.3 goes away."),

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
 from fleetui.access.principals import SYSTEM
 from nodes.hosts.errors import HostKeyMismatch
+from nodes.models import HostKey, Node
 from ops.models import LogLine, VersionHold
 from ops.services import control
 from ops.tests.test_engine_kills import Run
@@ -91,3 +93,28 @@ def test_a_healthy_host_is_told_with_what_it_runs(upgrade: Run) -> None:
     assert (
         result_sentence(done.result, watched) == f"Done: it runs {version}, and was healthy for 60 s after the restart."
     )
+
+
+def test_a_key_that_was_accepted_of_a_host_that_stays_away_leaves_a_way_out(upgrade: Run) -> None:
+    """While it restarts because of us no cancel and no deadline ends it, and until it was polled no step is run."""
+    while upgrade.operation.step != "await_boot":
+        upgrade.rounds(1)
+    Node.objects.filter(pk=upgrade.node.pk).update(last_seen_at=upgrade.now - timedelta(minutes=5))
+    HostKey.objects.filter(node=upgrade.node).update(decided_at=upgrade.now)
+    upgrade.machine.is_down = True
+    upgrade.rounds(1)
+    upgrade.operation.refresh_from_db()
+    assert (upgrade.operation.state, upgrade.operation.wait_reason) == ("waiting", "not_read_since_key")
+    upgrade.now += timedelta(seconds=settings.OPERATION_RETURN_S + 60)
+    found = upgrade.rounds()
+    assert (found.state, found.result) == ("needs_attention", "did_not_return")
+    control.resolve(operation=found, go_on=False, actor=SYSTEM, now=upgrade.now)
+
+
+def test_a_plain_restart_is_read_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("reboot", monkeypatch, soak_s=0)
+    before = Node.objects.get(pk=run.node.pk).boot_id
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", "healthy")
+    assert Node.objects.get(pk=run.node.pk).boot_id != before
+    run.machine.loop.close()

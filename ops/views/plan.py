@@ -126,7 +126,7 @@ def _answer(request: HttpRequest, form: PlanForm, kind: str, count: int) -> Http
 
 def _is_as_shown(form: PlanForm, plans: list[NodePlan], seen: str | None) -> bool:
     """Hosts, releases and the fields of the form may have changed since: nobody has seen what would be done now."""
-    if seen is None or seen == fingerprint(plans):
+    if seen is None or seen == fingerprint(plans, form.params()):
         return True
     form.add_error(
         None,
@@ -203,7 +203,7 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "confirm_name": applicable[0].node.name if deletes(kind) and len(applicable) == 1 else "",
         "deletes": deletes(kind),
         "is_planned": bool(plans),
-        "seen": fingerprint(plans),
+        "seen": fingerprint(plans, form.params()) if plans else "",
         "is_disruptive": actions.get(kind).is_disruptive,
         "restarts": "reboot" in [step.name for step in actions.get(kind).steps],
         "known_units": _known_units(nodes, kind) if "unit" in form.fields else [],

@@ -172,7 +172,7 @@ CHECKS: dict[str, Forms] = {
     "rollback_there": (_("It goes back to %(version)s."), _("There is a deployment to go back to.")),
     "no_rollback": (_("The host has no deployment to go back to."),),
     "no_pending": (_("The host has no deployment that waits for a restart."),),
-    "only_staged": (_("%(version)s is only staged, and can be pinned after the restart into it."),),
+    "only_staged": (_("%(version)s is only staged: it can be pinned and unpinned after the restart into it."),),
     "not_pinned_now": (_("It is %(version)s, which is not pinned now."),),
     "pinned_now": (_("It is %(version)s, which is pinned now."),),
     "nothing_pending": (_("No deployment waits for a restart, so nothing is dropped."),),

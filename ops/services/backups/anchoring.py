@@ -1,6 +1,7 @@
 """The head of the audit log, written to every backup target once a day: there it proves whether the log was cut.
 
-Each is an object of its own, which nothing overwrites or deletes; in a bucket with a lock not even its owner can.
+Each is an object of its own, named by day, number and hash: another history has another name, and nothing deletes these. In a
+bucket with a lock not even its owner can.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def anchor_at_targets(now: datetime) -> int:
 
 def _write(target: BackupTarget, head: AuditHead, now: datetime) -> bool:
     line = json.dumps({"at": iso(now), "seq": head.seq, "hash": head.hash}) + "\n"
-    row = BackupTarget.objects.filter(pk=target.pk)
+    # Not while it was set anew meanwhile: then it may be another place.
+    row = BackupTarget.objects.filter(pk=target.pk, head_due_at=now + AGAIN)
     try:
-        opened(target).put(f"{PREFIX}{now:%Y-%m-%d}-{head.seq}.jsonl", [line.encode()], lambda: None)
+        opened(target).put(f"{PREFIX}{now:%Y-%m-%d}-{head.seq}-{head.hash[:16]}.jsonl", [line.encode()], lambda: None)
     except TargetError as error:
         log.warning("audit_head_not_at_target", target=target.name, code=error.code, said=error.said)
         row.update(head_problem={"code": error.code, "said": error.said})
@@ -50,6 +52,5 @@ def _write(target: BackupTarget, head: AuditHead, now: datetime) -> bool:
         log.warning("audit_head_not_at_target", target=target.name, code="sealed")
         row.update(head_problem={"code": "sealed", "said": ""})
         return False
-    # Not while it was set anew meanwhile: then it may be another place.
-    row.filter(head_due_at=now + AGAIN).update(head_due_at=now + EVERY, head_at=now, head_seq=head.seq, head_problem={})
+    row.update(head_due_at=now + EVERY, head_at=now, head_seq=head.seq, head_problem={})
     return True

@@ -142,11 +142,13 @@ def set_target(
         "settings": shown,
         "sealed": seal(orjson.dumps(keys).decode(), place=row.seal_place) if keys else "",
         "tried_at": now,
-        # Perhaps it is another place now.
         "head_due_at": now,
         "set_by": str(actor),
         "set_at": now,
     }
+    if target is not None and any(target.settings.get(one) != shown.get(one) for one in _PLACE):
+        # What was written lies at the other place.
+        columns |= {"head_at": None, "head_seq": None, "head_problem": {}}
     before = _told(target) if target else None
     try:
         with transaction.atomic():
