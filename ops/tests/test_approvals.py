@@ -297,3 +297,10 @@ class TestAdminsOfAPool:
         owner.put("approval-rules/", {"approvers": 2})
         assert owner.put("approval-rules/", {**TOLD, "approvers": 0, "reason": "a lab"}).status_code == 200
         assert {one["state"] for one in ask(Api(make_user("anna", "operator")))["operations"]} == {"queued"}
+
+
+def test_a_rule_of_no_kind_names_those_that_there_are(owner: Api) -> None:
+    answer = owner.put("approval-rules/", {"kind": "nothing", "approvers": 1})
+    assert answer.status_code == 400
+    assert "auto_update" in answer.content.decode()
+    assert "Use ," not in answer.content.decode()

@@ -148,7 +148,7 @@ def _taken(field: Any) -> str:
     if said := getattr(field, "takes", ""):
         return str(said)
     if choices := getattr(field, "choices", None):
-        return any_of(choices)
+        return any_of(one for one in choices if one != "")
     kind = next((words for type_, words in _TAKES if isinstance(field, type_)), "another value")
     if isinstance(field, serializers.IntegerField):
         return kind + _between(field.min_value, field.max_value, "from", "")
