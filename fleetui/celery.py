@@ -54,6 +54,14 @@ def _few_heaps(**_: Any) -> None:
     memory.few_heaps()
 
 
+@worker_init.connect
+@beat_init.connect
+def _keep_database_open(**_: Any) -> None:
+    from fleetui.core.sqlite_files import keep_open
+
+    keep_open()
+
+
 @worker_ready.connect
 def _worker_lives(sender: Any, **_: Any) -> None:
     """The heartbeat of this worker, with the queues that it takes."""

@@ -12,3 +12,8 @@ with memory.imports():
     import fleetui.celery  # noqa: F401
 
     application = get_wsgi_application()
+
+    from fleetui.core.sqlite_files import keep_open
+
+    # Loaded by each process of gunicorn after it was forked.
+    keep_open()

@@ -14,7 +14,7 @@ from tests.installation import installation
 from tests.rig import Rig
 from tests.test_operations_rig import Fleet
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rig]
+pytestmark = [pytest.mark.e2e, pytest.mark.rig, pytest.mark.soak]
 NAME = "shop.example.org"
 LIVE = f"/etc/letsencrypt/live/{NAME}"
 SERVICE = f"""\

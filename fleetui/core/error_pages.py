@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from fleetui.core.orphaned import end_if_orphaned
+from fleetui.core.sqlite_files import end_if_orphaned
 
 _TITLES = {400: "Bad request", 403: "Not allowed", 404: "Not found", 500: "Server error", 503: "Not available"}
 RETRY_AFTER_S = 5

@@ -26,7 +26,7 @@ import fleetui
 from fleetui.core import clock
 from fleetui.core.crypto import key_id
 from fleetui.core.models import Heartbeat
-from fleetui.core.orphaned import end_if_orphaned
+from fleetui.core.sqlite_files import end_if_orphaned
 
 log = structlog.get_logger(__name__)
 EVERY_S = 20.0
