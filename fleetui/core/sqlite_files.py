@@ -3,9 +3,9 @@
 SQLite closes a file without looking once more whether another thread of the process has locked it meanwhile (unixClose in
 os_unix.c decides under one mutex and closes after it). By POSIX all locks of the process on that file are gone then: the
 thread believes in a lock that is none, another process takes the write-ahead log for nobody's and deletes it, and every
-statement fails with "disk I/O error" from then on. Seen in workers on busy machines; that this is how they lost their locks
-was concluded from SQLite's source, and not watched. A process that keeps one connection open has a lock all the time, and while there is one SQLite closes
-nothing: it keeps the files for the next connection.
+statement fails with "disk I/O error" from then on. Seen in workers on busy machines; that this is how they lost their
+locks was concluded from SQLite's source, and not watched. A process that keeps one connection open has a lock all the
+time, and while there is one SQLite closes nothing: it keeps the files for the next connection.
 """
 
 from __future__ import annotations
