@@ -25,7 +25,17 @@ from fleetui.transfer.archive import opened
 from fleetui.transfer.errors import TransferRefused
 from fleetui.transfer.rows import LEFT_OUT, telling, travelling
 from nodes.services.credentials import add_credential
-from nodes.tests.make import make_event, make_facts, make_host_key, make_node, make_pool, make_token, make_user
+from nodes.tests.make import (
+    make_config,
+    make_event,
+    make_facts,
+    make_host_key,
+    make_node,
+    make_pool,
+    make_token,
+    make_user,
+    make_version,
+)
 from tests.fleet import ROOT
 from tests.installation import environment, manage, manage_each
 
@@ -54,6 +64,8 @@ def events_of(path: Path) -> list[bytes]:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     pool = make_pool("web")
+    pool.intended_version = make_version(make_config("edge", pool), state="approved")
+    pool.save()
     node = make_node("web-1", pool=pool, labels={"b": "ü", "a": "1"})
     make_facts(node)
     make_event(node)

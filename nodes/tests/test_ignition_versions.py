@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
@@ -213,6 +214,32 @@ class TestReview:
             IgnitionReview.objects.create(
                 version=version, reviewer="user:owner", author="user:owner", verdict="approved", at=NOW
             )
+
+    def test_the_database_takes_in_nothing_that_is_approved_already(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), author="user:owner", state="approved")
+        new = IgnitionVersion.objects.get(pk=version.pk)
+        new.pk, new.number, new.source, new._state.adding = uuid.uuid4(), 99, SOURCE + "# mine\n", True
+        with pytest.raises(IntegrityError, match="review of somebody"), transaction.atomic():
+            new.save(force_insert=True)
+        # With a review of somebody else before it, as an archive brings them.
+        given = {"version_id": new.pk, "author": "user:owner", "reviewer": "user:ada", "at": NOW}
+        with transaction.atomic():
+            IgnitionReview.objects.create(verdict="approved", **given)
+            new.save(force_insert=True)
+
+    def test_the_database_puts_nothing_in_the_place_of_a_version(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), state="approved")
+        columns = [field.column for field in IgnitionVersion._meta.concrete_fields]
+        taken = ", ".join(f"'{SOURCE}'" if name == "source" else name for name in columns)
+        put = f"INTO nodes_ignitionversion ({', '.join(columns)}) SELECT {taken} FROM nodes_ignitionversion"
+        put = f"INSERT OR REPLACE {put}" if connection.vendor == "sqlite" else f"INSERT {put}"
+        with (
+            pytest.raises(IntegrityError, match="never changed"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(put)
+        assert IgnitionVersion.objects.get(pk=version.pk).source == version.source
 
     def test_the_database_approves_nothing_without_a_review_by_somebody_else(self, cast: Cast) -> None:
         version = make_version(make_config("edge", cast.web), author="user:owner", state="in_review")

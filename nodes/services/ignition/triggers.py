@@ -14,15 +14,16 @@ from django.db import connections, transaction
 from nodes.models import IgnitionVersion
 
 #: Goes up when what the triggers do changes: those of another name are taken away.
-VERSION = 4
+VERSION = 5
 _PREFIX = "nodes_ignition_"
-_TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "kept", "approved")}
+_TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "replaced", "kept", "approved", "approved_new")}
 _TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}
 _FIXED = "an Ignition version is never changed"
 _KEPT = "a pool intends this Ignition version: it stays approved"
 _UNREVIEWED = "an Ignition version is approved by a review of somebody who did not write it"
 _INTENDED = "a pool intends an approved Ignition version only"
 _USED = "EXISTS (SELECT 1 FROM nodes_pool WHERE intended_version_id = OLD.id)"
+_THERE = "EXISTS (SELECT 1 FROM nodes_ignitionversion WHERE id = NEW.id)"
 _APPROVED = "EXISTS (SELECT 1 FROM nodes_ignitionversion WHERE id = NEW.intended_version_id AND state = 'approved')"
 
 
@@ -54,8 +55,12 @@ def _heads(strpos: str) -> dict[str, tuple[str, str, str, str]]:
     intends = "NEW.intended_version_id IS NOT NULL"
     return {
         "fixed": (f"UPDATE OF {', '.join(fixed)}", differs, "", _FIXED),
+        # SQLite's INSERT OR REPLACE is no UPDATE.
+        "replaced": ("INSERT", "NEW.id IS NOT NULL", _THERE, _FIXED),
         "kept": ("UPDATE OF state", left, _USED, _KEPT),
         "approved": ("UPDATE OF state", comes, f"NOT {_reviewed(strpos)}", _UNREVIEWED),
+        # An archive of another database brings the reviews first: their table comes first by name.
+        "approved_new": ("INSERT", "NEW.state = 'approved'", f"NOT {_reviewed(strpos)}", _UNREVIEWED),
         "intended_new": ("INSERT", intends, f"NOT {_APPROVED}", _INTENDED),
         "intended_change": ("UPDATE OF intended_version_id", intends, f"NOT {_APPROVED}", _INTENDED),
     }
