@@ -10,3 +10,7 @@ class GitProblem(Exception):
         super().__init__(f"{kind}: {reason}")
         self.kind, self.reason = kind, reason
         self.params = {name: str(value)[:300] for name, value in params.items()}
+
+    def as_detail(self) -> dict[str, object]:
+        """As a row keeps it."""
+        return {"kind": self.kind, "reason": self.reason, **self.params}

@@ -116,7 +116,8 @@ class GitFollow(models.Model):
 class GitCommit(models.Model):
     """A commit of the followed branch that was looked at, and what became of it. The version is that of its content.
 
-    What the forge is told of it stands here too: when that is due, who works on it, since when it is so, and why not, in
+    `detail` says why in a kind, a reason and what its sentence names; `reason` what the translator says of a source that does
+    not convert. What the forge is told of it stands here too: when that is due, who works on it, since when it is so, and why not, in
     the words of the forge.
     """
 
@@ -129,6 +130,7 @@ class GitCommit(models.Model):
     committed_at = models.DateTimeField()
     outcome = models.CharField(max_length=10, choices=[(name, name) for name in OUTCOMES])
     signer = models.CharField(max_length=200, blank=True, default="")
+    detail = models.JSONField(default=dict)
     reason = models.CharField(max_length=500, blank=True, default="")
     seen_at = models.DateTimeField(default=clock.now)
     status = models.CharField(max_length=10, choices=[(name, name) for name in STATUSES], default="none")

@@ -82,6 +82,8 @@ _BY_ITSELF = _("It is tried again by itself.")
 _RIGHTS = _("Check that the repository exists and that the sign-in may read it.")
 _ADDRESS = _("Give https://host/path, ssh://git@host/path or git@host:path.")
 
+Detail = dict[str, object]
+
 #: What is the case, and what to do, by state and reason.
 _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "address.unreadable": (_("This is no address of a Git repository."), _ADDRESS),
@@ -201,6 +203,36 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "hostile.missing": (_("Objects of the repository are missing."), _BY_ITSELF),
     "hostile.names": (_("A folder holds a name that leads out of it."), _("Rename it in the repository.")),
     "hostile.elsewhere": (_("The repository leads to another place on this machine."), _("Give the place itself.")),
+    "content.no_text": (_("%(path)s holds bytes that are no text."), _("Save it as UTF-8.")),
+    "content.nul": (_("%(path)s holds a NUL character."), _("Take it out.")),
+    "content.path": (
+        _("The path %(path)s is too long, or holds control characters."),
+        _("Rename the file in the repository."),
+    ),
+    "signature.unsigned": (_("The commit is not signed."), ""),
+    "signature.unknown_key_ssh": (
+        _("No line of the allowed signers lets the key %(key)s sign for Git."),
+        "",
+    ),
+    "signature.unknown_key_openpgp": (
+        _("The OpenPGP key %(key)s, which signed it, is not among those that are allowed."),
+        "",
+    ),
+    "signature.expired_ssh": (
+        _("The key %(key)s of %(signer)s is not valid now, by the dates of the allowed signers."),
+        "",
+    ),
+    "signature.expired_openpgp": (_("The OpenPGP key %(key)s of %(signer)s, or the signature, has expired."), ""),
+    "signature.revoked": (_("The OpenPGP key %(key)s of %(signer)s was revoked."), ""),
+    "signature.unsupported": (
+        _("Signatures of the kind %(detail)s are not taken: sign with an SSH or an OpenPGP key."),
+        "",
+    ),
+    "signature.bad": (_("The signature does not belong to this commit, or is damaged."), ""),
+    "skipped": (
+        _("Too many commits changed what the config reads at once: the newest of them became versions."),
+        "",
+    ),
     "status.no_forge": (
         _("A token for commit statuses needs a forge that takes them."),
         _("Choose GitHub, GitLab, Gitea or Forgejo, or leave the token out."),
@@ -229,9 +261,17 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
 }
 
 
+def why_of(detail: Detail | str) -> str:
+    """Why something is so, and what to do: by what a row keeps of it, or words that were said elsewhere."""
+    if isinstance(detail, str):
+        return detail
+    named = str(detail.get("kind", "")), str(detail.get("reason", "")), detail
+    return f"{sentence_of(*named)} {mend_of(*named)}".strip()
+
+
 def sentence_of(state: str, reason: str, params: Mapping[str, object]) -> str:
     """What is the case."""
-    return _said(state, reason)[0] % _Named(params)
+    return _said(state, reason)[0] % _Named({name: _plain(value) for name, value in params.items()})
 
 
 def mend_of(state: str, reason: str, params: Mapping[str, object]) -> str:
@@ -243,6 +283,10 @@ def mend_of(state: str, reason: str, params: Mapping[str, object]) -> str:
 def _said(state: str, reason: str) -> tuple[str, Promise | str]:
     sentence, mend = _SENTENCES.get(f"{state}.{reason}") or _SENTENCES.get(state) or _SENTENCES["failed"]
     return str(sentence), mend
+
+
+def _plain(value: object) -> object:
+    return why_of(value) if isinstance(value, dict) else value
 
 
 class _Named(dict[str, object]):

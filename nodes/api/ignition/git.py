@@ -40,7 +40,7 @@ from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S
 from nodes.services.git.signers import MOST_SIGNERS
 from nodes.services.git.webhook import webhook_path
 from nodes.tasks import nudge_git
-from nodes.wording.git import mend_of, sentence_of
+from nodes.wording.git import mend_of, sentence_of, why_of
 
 _READ, _WRITE = "ignition.read", "ignition.edit"
 
@@ -103,7 +103,7 @@ COMMITS = Listing(
             "committed_at": column("committed_at", TIME),
             "seen_at": column("seen_at", TIME),
             "outcome": column("outcome", one_of(OUTCOMES)),
-            "reason": column("reason", TEXT),
+            "reason": Field(TEXT, ("detail", "reason"), lambda row: why_of(row["detail"] or row["reason"])),
             "signer": column("signer", TEXT),
             "version_id": column("version_id", nullable(UUID)),
             "version_number": column("version__number", nullable(INTEGER)),

@@ -24,7 +24,7 @@ from nodes.services.ignition.check import checked_source
 from nodes.services.ignition.embedded import checked_files, file_of
 from nodes.services.ignition.review import submit
 from nodes.services.ignition.versions import hash_of, save_version
-from nodes.wording.git import sentence_of
+from nodes.wording.git import Detail
 
 _TRIES = 3
 
@@ -34,30 +34,26 @@ def store_commit(
 ) -> str:
     """Keep what the commit says, and note what became of it; the outcome."""
     if not vouched.is_good:
-        return _note(follow, commit, vouched, "unsigned", None, vouched.reason)
+        return _note(follow, commit, vouched, "unsigned", None, vouched.why_not)
     try:
         found = content()
         source = _source(found.source, follow.path)
-        files = checked_files({path: file_of(data, executable=runs) for path, (data, runs) in found.files.items()})
+        files = _files(found.files)
         version, is_new = _version(follow, commit, [*hands, *vouched.hands], source, files)
     except GitProblem as problem:
         if problem.kind == "hostile":
             raise
-        why = sentence_of(problem.kind, problem.reason, problem.params)
-        return _note(follow, commit, vouched, "broken", None, why)
-    except InvalidInput as error:
-        return _note(follow, commit, vouched, "broken", None, f"{error.message} {error.mend}".strip())
+        return _note(follow, commit, vouched, "broken", None, problem.as_detail())
     if not version.is_valid:
-        return _note(follow, commit, vouched, "broken", version, version.failure)
+        return _note(follow, commit, vouched, "broken", version, {}, version.failure)
     if version.state == ReviewState.DRAFT and is_new:
         _submit(version)
-    return _note(follow, commit, vouched, "stored" if version.commit_id == commit.sha else "same", version, "")
+    return _note(follow, commit, vouched, "stored" if version.commit_id == commit.sha else "same", version)
 
 
 def skip_commits(follow: GitFollow, commits: Sequence[CommitInfo]) -> None:
     """Note that commits came in too many at once to become versions. What was noted of them before stays."""
     now = clock.now()
-    reason = _("Too many commits changed what the config reads at once: the newest of them became versions.")
     told = [
         GitCommit(
             follow=follow,
@@ -66,7 +62,7 @@ def skip_commits(follow: GitFollow, commits: Sequence[CommitInfo]) -> None:
             message=clean(one.message)[:2000],
             committed_at=one.committed_at,
             outcome="skipped",
-            reason=reason,
+            detail={"kind": "skipped", "reason": "many"},
             # One after the other: the oldest are forgotten first.
             seen_at=now - timedelta(microseconds=len(commits) - at),
         )
@@ -78,10 +74,19 @@ def skip_commits(follow: GitFollow, commits: Sequence[CommitInfo]) -> None:
 def _source(raw: bytes, path: str) -> str:
     try:
         return checked_source(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            _("%(path)s holds bytes that are no text.") % {"path": path}, field="source", mend=_("Save it as UTF-8.")
-        ) from error
+    except UnicodeDecodeError:
+        raise GitProblem("content", "no_text", path=path) from None
+    except InvalidInput:
+        # What is larger is not read, so that one thing is left which no database keeps.
+        raise GitProblem("content", "nul", path=path) from None
+
+
+def _files(found: dict[str, tuple[bytes, bool]]) -> dict[str, dict[str, object]]:
+    try:
+        return checked_files({path: file_of(data, executable=runs) for path, (data, runs) in found.items()})
+    except InvalidInput as error:
+        # Number and size are bounded where they are read.
+        raise GitProblem("content", "path", path=clean(str(error.value))) from None
 
 
 def _version(
@@ -128,7 +133,13 @@ def _submit(version: IgnitionVersion) -> None:
 
 
 def _note(
-    follow: GitFollow, commit: CommitInfo, vouched: Vouched, outcome: str, version: IgnitionVersion | None, reason: str
+    follow: GitFollow,
+    commit: CommitInfo,
+    vouched: Vouched,
+    outcome: str,
+    version: IgnitionVersion | None,
+    detail: Detail | None = None,
+    failure: str = "",
 ) -> str:
     now = clock.now()
     values = {
@@ -138,7 +149,8 @@ def _note(
         "committed_at": commit.committed_at,
         "outcome": outcome,
         "signer": clean(vouched.signer)[:200],
-        "reason": clean(reason).strip()[:500],
+        "detail": detail or {},
+        "reason": clean(failure).strip()[:500],
         "seen_at": now,
     }
     with transaction.atomic():

@@ -31,7 +31,7 @@ from nodes.git.errors import GitProblem
 from nodes.models import GitCommit, GitFollow
 from nodes.services.git.access import allowed
 from nodes.services.git.secrets import opened
-from nodes.wording.git import sentence_of
+from nodes.wording.git import sentence_of, why_of
 
 LEASE: Final = timedelta(seconds=90)
 LONGEST_RUN_S: Final = 20.0
@@ -172,9 +172,9 @@ def status_of(row: GitCommit) -> forges.Status:
     elif is_good:
         said = _("Converts.")
     elif row.outcome == "broken":
-        said = _("Does not convert: %(why)s") % {"why": " ".join(row.reason.split())}
+        said = _("Does not convert: %(why)s") % {"why": " ".join(why_of(row.detail or row.reason).split())}
     else:
-        said = _("Refused: %(why)s") % {"why": row.reason}
+        said = _("Refused: %(why)s") % {"why": why_of(row.detail or row.reason)}
     page = reverse("nodes:ignition_git", args=[config.name])
     if version is not None:
         page = reverse("nodes:ignition_version", args=[config.name, version.number])

@@ -32,11 +32,10 @@ from nodes.models import GitCommit, GitFollow, GitSync
 from nodes.models.git import FollowState
 from nodes.services.git import access
 from nodes.services.git.commits import skip_commits, store_commit
+from nodes.services.git.leasing import CLAIM, Lease
 from nodes.services.git.vouching import vouch
 
 log = structlog.get_logger(__name__)
-#: Longer than a fetch and the conversion of a commit take; renewed with each commit.
-LEASE = timedelta(minutes=6)
 #: After failures it is tried again ever more seldom, but never more seldom than this.
 LONGEST_WAIT = timedelta(hours=1)
 #: Far longer than a test takes.
@@ -49,7 +48,6 @@ MOST_AT_ONCE = 50
 _BETWEEN_RENEWALS = 500
 #: More are not under way: each may wait for its server for minutes, on a thread that operations need too.
 UNDER_WAY = 4
-_GOOD = {FollowState.FOLLOWING, FollowState.BROKEN, FollowState.UNSIGNED}
 
 
 def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
@@ -63,7 +61,7 @@ def claim_due(now: datetime) -> list[tuple[uuid.UUID, uuid.UUID]]:
     for pk, lease_until in due.values_list("pk", "lease_until")[:room]:
         lease = uuid.uuid4()
         same = GitFollow.objects.filter(pk=pk, is_paused=False, lease_until=lease_until)
-        if same.update(lease=lease, lease_until=now + LEASE):
+        if same.update(lease=lease, lease_until=now + CLAIM):
             if GitFollow.objects.filter(lease_until__gt=now).count() > UNDER_WAY:
                 # Another worker counted the same room: this one is given back before it is begun.
                 GitFollow.objects.filter(pk=pk, lease=lease).update(lease=None, lease_until=None)
@@ -90,10 +88,10 @@ def forget_orphans() -> int:
 
 @dataclass
 class _Round:
-    """What one look came to."""
+    """What one look came to. `is_read` once the newest commit is, whatever is wrong with that."""
 
     follow: GitFollow
-    lease: uuid.UUID
+    lease: Lease
     started_at: datetime
     state: FollowState = FollowState.FAILED
     detail: dict[str, Any] = field(default_factory=dict)
@@ -102,11 +100,7 @@ class _Round:
     commits: int = 0
     versions: int = 0
     received: int = 0
-
-    def is_held(self) -> bool:
-        """Renew the lease; False when it is somebody else's by now, or the settings were changed."""
-        mine = GitFollow.objects.filter(pk=self.follow.pk, lease=self.lease)
-        return bool(mine.update(lease_until=clock.now() + LEASE))
+    is_read: bool = False
 
 
 def sync(follow_id: uuid.UUID, lease: uuid.UUID) -> None:
@@ -114,11 +108,12 @@ def sync(follow_id: uuid.UUID, lease: uuid.UUID) -> None:
     follow = GitFollow.objects.select_related("config").filter(pk=follow_id, lease=lease).first()
     if follow is None:
         return
-    done = _Round(follow, lease, clock.now(), seen=follow.seen_commit)
-    if not done.is_held():
+    done = _Round(follow, Lease(follow_id, lease), clock.now(), seen=follow.seen_commit)
+    if not done.lease.is_held():
         return
     try:
-        _look(done)
+        with done.lease:
+            _look(done)
     except GitProblem as problem:
         done.state, done.detail = FollowState(problem.kind), {"reason": problem.reason, **problem.params}
         if done.state in (FollowState.HOSTILE, FollowState.TOO_LARGE):
@@ -168,7 +163,7 @@ def _take(done: _Round, mirror: Mirror, commits: Collection[str]) -> None:
     changing: list[int] = []
     before = last
     for at, sha in enumerate(commits):
-        if at % _BETWEEN_RENEWALS == 0 and not done.is_held():
+        if at % _BETWEEN_RENEWALS == 0 and not done.lease.is_held():
             return
         key = key_of(mirror, sha, wanted)
         keys.append((sha, key))
@@ -187,7 +182,7 @@ def _take(done: _Round, mirror: Mirror, commits: Collection[str]) -> None:
             done.seen = sha
             continue
         if key is not None and key != last:
-            if not done.is_held():
+            if not done.lease.is_held():
                 return
             info = info_of(mirror, sha)
             vouched = vouch(follow, info)
@@ -255,12 +250,16 @@ def _settle(done: _Round, mirror: Mirror) -> None:
     done.state = FollowState.FOLLOWING
     if newest is not None and newest.outcome in ("broken", "unsigned"):
         done.state = FollowState(newest.outcome)
-        done.detail = {"sha": newest.sha[:10], "why": newest.reason}
+        done.detail = {"sha": newest.sha[:10], "why": newest.detail or newest.reason}
+        if newest.detail.get("kind") in (FollowState.TOO_LARGE, FollowState.NO_FILE):
+            # Nothing was converted, and what to do is another thing.
+            done.state, done.detail = FollowState(newest.detail["kind"]), newest.detail
+    done.is_read = True
 
 
 def _finish(done: _Round) -> None:
     follow, now = done.follow, clock.now()
-    is_good = done.state in _GOOD
+    is_good = done.is_read
     failures = 0 if is_good else min(follow.failures + 1, 30)
     wait = timedelta(seconds=follow.interval_s)
     if failures > 1:
@@ -282,7 +281,7 @@ def _finish(done: _Round) -> None:
     if done.state != follow.state:
         columns["state_since"] = now
     with transaction.atomic():
-        if not GitFollow.objects.filter(pk=follow.pk, lease=done.lease).update(**columns):
+        if not GitFollow.objects.filter(pk=follow.pk, lease=done.lease.own).update(**columns):
             # Set up anew, or stopped, meanwhile: what was found is not about it any more.
             return
         GitSync.objects.create(

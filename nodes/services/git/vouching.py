@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from django.utils.translation import gettext as _
 
 from fleetui.core import clock
 from nodes.git import gpgv
@@ -17,15 +15,16 @@ from nodes.git.signatures import Signature, Verdict, verify
 from nodes.models import GitFollow
 from nodes.services.git import access
 from nodes.services.git.signers import keys_of
+from nodes.wording.git import Detail
 
 
 @dataclass(frozen=True)
 class Vouched:
-    """Whether the commit may be taken, who signed it, and otherwise why not."""
+    """Whether the commit may be taken, who signed it, and otherwise why not: a reason and what its sentence names."""
 
     is_good: bool
     signer: str = ""
-    reason: str = ""
+    why_not: Detail = field(default_factory=dict)
     emails: tuple[str, ...] = ()
 
     @property
@@ -39,7 +38,7 @@ def vouch(follow: GitFollow, commit: CommitInfo) -> Vouched:
     found = verify(commit.raw, follow.allowed_signers, at=clock.now(), openpgp=partial(_by_openpgp, follow))
     if found.verdict == Verdict.GOOD:
         return Vouched(is_good=True, signer=found.signer[:200], emails=found.emails)
-    return Vouched(is_good=False, reason=_why_not(found))
+    return Vouched(is_good=False, why_not=_why_not(found))
 
 
 def _by_openpgp(follow: GitFollow, payload: bytes, armoured: bytes) -> Signature:
@@ -50,21 +49,15 @@ def _by_openpgp(follow: GitFollow, payload: bytes, armoured: bytes) -> Signature
         return gpgv.verify(payload, armoured, keys_of(follow), folder=Path(folder))
 
 
-def _why_not(found: Signature) -> str:
-    named = {"key": found.fingerprint, "signer": found.signer[:200], "detail": found.detail}
-    is_ssh = found.fingerprint.startswith("SHA256:")
-    if found.verdict == Verdict.UNSIGNED:
-        return _("The commit is not signed.")
-    if found.verdict == Verdict.UNKNOWN_KEY and is_ssh:
-        return _("No line of the allowed signers lets the key %(key)s sign for Git.") % named
-    if found.verdict == Verdict.UNKNOWN_KEY:
-        return _("The OpenPGP key %(key)s, which signed it, is not among those that are allowed.") % named
-    if found.verdict == Verdict.EXPIRED and is_ssh:
-        return _("The key %(key)s of %(signer)s is not valid now, by the dates of the allowed signers.") % named
-    if found.verdict == Verdict.EXPIRED:
-        return _("The OpenPGP key %(key)s of %(signer)s, or the signature, has expired.") % named
-    if found.verdict == Verdict.REVOKED:
-        return _("The OpenPGP key %(key)s of %(signer)s was revoked.") % named
-    if found.verdict == Verdict.UNSUPPORTED:
-        return _("Signatures of the kind %(detail)s are not taken: sign with an SSH or an OpenPGP key.") % named
-    return _("The signature does not belong to this commit, or is damaged.")
+def _why_not(found: Signature) -> Detail:
+    kind = "ssh" if found.fingerprint.startswith("SHA256:") else "openpgp"
+    reason = found.verdict.value
+    if found.verdict in (Verdict.UNKNOWN_KEY, Verdict.EXPIRED):
+        reason = f"{reason}_{kind}"
+    return {
+        "kind": "signature",
+        "reason": reason,
+        "key": found.fingerprint,
+        "signer": found.signer[:200],
+        "detail": found.detail,
+    }

@@ -132,7 +132,9 @@ def test_who_wrote_what_was_not_taken_has_a_part_in_what_stands_on_it(
     commit(work, GOOD, "old")
     looked(row, work)
     vouch = vouching.vouch
-    monkeypatch.setattr(syncing, "vouch", lambda *_given: Vouched(is_good=False, reason="not signed"))
+    monkeypatch.setattr(
+        syncing, "vouch", lambda *_given: Vouched(is_good=False, why_not={"kind": "signature", "reason": "unsigned"})
+    )
     commit(work, GOOD + "# 1\n", "eve")
     assert looked(row, work).number == 1
     monkeypatch.setattr(syncing, "vouch", vouch)
@@ -146,7 +148,9 @@ def test_who_wrote_the_first_one_that_was_not_taken_has_a_part_too(
 ) -> None:
     commit(work, GOOD + "# 1\n", "eve")
     vouch = vouching.vouch
-    monkeypatch.setattr(syncing, "vouch", lambda *_given: Vouched(is_good=False, reason="not signed"))
+    monkeypatch.setattr(
+        syncing, "vouch", lambda *_given: Vouched(is_good=False, why_not={"kind": "signature", "reason": "unsigned"})
+    )
     work.push()
     for pk, lease in syncing.claim_due(clock.now()):
         syncing.sync(pk, lease)

@@ -21,6 +21,7 @@ from nodes.tests.git.openpgp_keys import Gpg, gpg_home
 from nodes.tests.git.repositories import GOOD, Work, make_work
 from nodes.tests.make import make_config, make_user, principal
 from nodes.tests.pages import signed_in, text_of, url
+from nodes.wording.git import why_of
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +94,7 @@ def test_only_commits_of_allowed_signers_become_versions(work: Work, cast: Cast,
         state = look(row).state
         newest = row.commits.order_by("-seen_at", "-pk").first()
         assert newest is not None
-        return state, newest.outcome, newest.reason, IgnitionVersion.objects.filter(config=config).count()
+        return state, newest.outcome, why_of(newest.detail or ""), IgnitionVersion.objects.filter(config=config).count()
 
     state, outcome, detail, versions = pushed(GOOD)
     assert (state, outcome, versions) == ("unsigned", "unsigned", 0)
@@ -124,7 +125,7 @@ def test_only_commits_of_allowed_openpgp_keys_become_versions(
     work.commit("change", host_bu=GOOD)
     work.push()
     assert look(row).state == "unsigned"
-    assert gpg.fingerprint("eve@example.org") in row.commits.get().reason
+    assert gpg.fingerprint("eve@example.org") in why_of(row.commits.get().detail)
 
     sign_by_openpgp(work, gpg, "anna@example.org")
     work.commit("change", host_bu=GOOD + "# 1\n")

@@ -80,10 +80,16 @@ def follow(server: Forge, cast: Cast, kind: str = "gitea", **values: Any) -> Git
     return following.follow(config=config, values={**given, **values}, actor=actor, now=clock.now())
 
 
-def store(row: GitFollow, source: str = GOOD, sha: str = SHA, *, refused: str = "") -> GitCommit:
+def store(row: GitFollow, source: str = GOOD, sha: str = SHA, *, refused: bool = False) -> GitCommit:
     anna = "Anna <anna@example.org>"
     info = CommitInfo(sha, author=anna, committer=anna, message="change", committed_at=clock.now(), raw=b"")
-    store_commit(row, info, Vouched(not refused, reason=refused), [], lambda: Found(source.encode(), {}, ()))
+    store_commit(
+        row,
+        info,
+        Vouched(not refused, why_not={"kind": "signature", "reason": "unsigned"} if refused else {}),
+        [],
+        lambda: Found(source.encode(), {}, ()),
+    )
     return GitCommit.objects.get(follow=row, sha=sha)
 
 
@@ -121,7 +127,7 @@ def test_each_forge_is_told_in_its_way(
     }
     assert said["description"].startswith("Converts, as version 1. Warnings: ")
     send(store(row, "variant: fcos\nversion: 1.5.0\nnonsense: {", "d" * 40))
-    send(store(row, sha="e" * 40, refused="The commit is not signed."))
+    send(store(row, sha="e" * 40, refused=True))
     broken, refused = forge.seen[1][2], forge.seen[2][2]
     assert (broken["state"], refused["state"]) == (bad, bad)
     assert broken["description"].startswith("Does not convert: ")
@@ -230,7 +236,7 @@ def test_what_was_noted_again_meanwhile_goes_again(forge: Forge, cast: Cast, mon
 
     def slow(*args: Any, **more: Any) -> Any:
         monkeypatch.setattr(status, "post", told)
-        store(row, sha=SHA, refused="The commit is not signed.")
+        store(row, sha=SHA, refused=True)
         return told(*args, **more)
 
     monkeypatch.setattr(status, "post", slow)

@@ -6,10 +6,12 @@ import os
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from django.db import IntegrityError
+from django.utils import translation
 
 from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
@@ -17,6 +19,7 @@ from fleetui.core.errors import Conflict, InvalidInput, NotAllowed
 from nodes.models import GitFollow, GitSync, IgnitionVersion
 from nodes.models.git import DELIVERIES, OUTCOMES, FollowState
 from nodes.services.git import following, secrets, syncing
+from nodes.services.git.leasing import CLAIM, LEASE, Lease
 from nodes.services.git.trying import try_follow
 from nodes.services.ignition.versions import save_version
 from nodes.tests.cast import Cast
@@ -30,6 +33,7 @@ from nodes.wording.git import (
     TRIGGER_WORDS,
     mend_of,
     sentence_of,
+    why_of,
 )
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +113,10 @@ def test_a_broken_commit_is_kept_and_is_never_for_machines(work: Work, cast: Cas
     work.push()
     row = look(row)
     assert row.state == "broken"
-    assert "no text" in row.detail["why"]
+    assert "no text" in sentence_of(row.state, "", row.detail)
+    with translation.override("th"):
+        assert sentence_of(row.state, "", row.detail) not in ("", str(row.detail))
+        assert "no text" not in sentence_of(row.state, "", row.detail)
     assert len(numbers(row)) == 2
     work.commit("mended", host_bu=NEXT)
     work.push()
@@ -270,7 +277,7 @@ def test_of_many_commits_at_once_the_newest_become_versions(
     noted = dict(row.commits.values_list("message", "outcome"))
     assert (noted["change 8"], noted["change 6"], noted.get("change 0")) == ("stored", "skipped", None)
     assert len(noted) == 6, "what is noted is bounded too"
-    assert "Too many commits" in row.commits.get(message="change 6").reason
+    assert "Too many commits" in why_of(row.commits.get(message="change 6").detail)
     assert row.commits.order_by("-seen_at")[0].sha == head
     people = [str(one.people) for one in IgnitionVersion.objects.order_by("number")]
     assert ["ben@example.org" in one for one in people] == [False, True, False], "they had a hand in the next version"
@@ -293,6 +300,39 @@ def test_a_push_during_a_look_is_looked_at_next(work: Work, cast: Cast, monkeypa
         look(row)
     assert (row.state, row.requested_by) == ("following", "push")
     assert [pk for pk, _lease in syncing.claim_due(clock.now())] == [row.pk]
+
+
+def test_what_is_larger_than_a_version_keeps_is_too_large(work: Work, cast: Cast) -> None:
+    work.commit("good", host_bu=GOOD, files__motd="hello")
+    work.push()
+    row = look(follow(work, cast, files_dir="files"))
+    work.commit("an image", files__image="x" * (5 * 1024 * 1024))
+    work.push()
+    row = look(row)
+    assert (row.state, row.failures) == ("too_large", 0)
+    assert "image" in sentence_of(row.state, str(row.detail["reason"]), row.detail)
+    assert "by their hash" in mend_of(row.state, str(row.detail["reason"]), row.detail)
+    (commit,) = row.commits.filter(outcome="broken")
+    assert "With image the files" in why_of(commit.detail)
+    assert numbers(row) == [(1, "in_review", "good")]
+    work.git("rm", "-q", "files/image")
+    work.commit("without it", host_bu=NEXT)
+    work.push()
+    assert look(row).state == "following"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_beside_the_work_and_ends_with_it(work: Work, cast: Cast) -> None:
+    row = follow(work, cast)
+    ((pk, own),) = syncing.claim_due(clock.now())
+    GitFollow.objects.filter(pk=pk).update(lease_until=clock.now())
+    with Lease(pk, own, pause_s=0.02):
+        deadline = monotonic() + 20
+        while not (held := GitFollow.objects.get(pk=pk).lease_until) or held < clock.now() + LEASE / 2:
+            assert monotonic() < deadline
+    GitFollow.objects.filter(pk=pk).update(lease=uuid.uuid4())
+    with Lease(row.pk, own, pause_s=0.02) as lease:
+        assert not lease.is_held(), "it is somebody else's"
 
 
 def test_few_are_under_way_at_once(work: Work, cast: Cast) -> None:
@@ -324,7 +364,7 @@ def test_two_that_count_the_same_room_claim_no_more_than_it(
 
     def another_first() -> uuid.UUID:
         monkeypatch.setattr(uuid, "uuid4", make)
-        GitFollow.objects.filter(pk=row.pk).update(lease=make(), lease_until=clock.now() + syncing.LEASE)
+        GitFollow.objects.filter(pk=row.pk).update(lease=make(), lease_until=clock.now() + CLAIM)
         others.append(row.pk)
         return make()
 

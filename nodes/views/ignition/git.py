@@ -42,6 +42,7 @@ from nodes.wording.git import (
     TRIGGER_WORDS,
     mend_of,
     sentence_of,
+    why_of,
 )
 
 _LEVELS = {"new": "none", "following": "ok", "broken": "warn", "unreachable": "warn", "unsigned": "warn"}
@@ -180,6 +181,7 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         commits.append(
             {
                 "commit": commit,
+                "why": why_of(commit.detail or commit.reason),
                 "author": author,
                 "address": address.removesuffix(">"),
                 "word": OUTCOME_WORDS[commit.outcome],
