@@ -66,8 +66,8 @@ def _rule(rule: Rule) -> Iterator[str]:
 
 
 def _shortened(source: str) -> str:
-    """Long examples show how they begin and end."""
+    """What is many lines long shows how it begins and ends; a line is whole, so that it can be tried."""
     lines = source.rstrip("\n").split("\n")
     if len(lines) > 40:
         lines = [*lines[:12], f"          # {len(lines) - 14} more lines", *lines[-2:]]
-    return "".join(f"{line[:110]}...\n" if len(line) > 118 else f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
