@@ -43,6 +43,7 @@ _LISTS = {
     "/api/v1/pods": "pods",
     "/apis/policy/v1/poddisruptionbudgets": "poddisruptionbudgets",
     "/api/v1/namespaces": "namespaces",
+    "/api/v1/persistentvolumes": "persistentvolumes",
     "/apis/apps/v1/deployments": "deployments",
 }
 _ONE = re.compile(r"/api/v1/nodes/(?P<name>[^/]+)(?P<sub>/status)?\Z")
@@ -93,6 +94,7 @@ class Api:
     nodes: dict[str, Document] = field(default_factory=dict)
     pods: dict[str, Document] = field(default_factory=dict)
     poddisruptionbudgets: dict[str, Document] = field(default_factory=dict)
+    persistentvolumes: dict[str, Document] = field(default_factory=dict)
     deployments: dict[str, Document] = field(default_factory=dict)
     replicasets: dict[str, Document] = field(default_factory=dict)
     certificates: dict[str, Document] = field(default_factory=dict)

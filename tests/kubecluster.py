@@ -100,7 +100,7 @@ class Cluster:
         self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, MERGE)
 
     def add_pod(self, node: str, name: str, *, owner: str = "ReplicaSet", **more: Any) -> None:
-        """A pod that runs and is ready. `more`: app (its label), emptydir, mirror, phase, ready."""
+        """A pod that runs and is ready. `more`: app (its label), claim, emptydir, mirror, phase, ready."""
         metadata: dict[str, Any] = {"name": name, "namespace": self.space, "labels": {"app": more.get("app", name)}}
         if owner:
             reference = {"apiVersion": _OWNERS[owner], "kind": owner, "name": "owner", "uid": str(uuid.uuid4())}
@@ -110,6 +110,8 @@ class Cluster:
         spec: dict[str, Any] = {"nodeName": node, "containers": [{"name": "c", "image": "registry.k8s.io/pause:3.10"}]}
         if more.get("emptydir"):
             spec["volumes"] = [{"name": "cache", "emptyDir": {}}]
+        if claim := more.get("claim"):
+            spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         self.post(f"/api/v1/namespaces/{self.space}/pods", body)
         ready = {"type": "Ready", "status": "True" if more.get("ready", True) else "False"}

@@ -16,7 +16,7 @@ from ops.kubernetes.api import RIGHTS
 from ops.kubernetes.deployments import ReplicaSet
 from ops.kubernetes.objects import Budget, ClusterNode, Pod
 from tests.kubeapi import TOKEN, Server, api_server
-from tests.kubecluster import Cluster
+from tests.kubecluster import MERGE, Cluster
 
 RECORDED = "kubernetes/recordings-1.36.json"
 
@@ -73,6 +73,28 @@ def test_nodes_and_pods_are_read_page_by_page(api: Api, cluster: Cluster, monkey
     with pytest.raises(ClusterError) as refused:
         api.node("none")
     assert refused.value.kind == "not_found"
+
+
+def test_volumes_on_paths_of_nodes_are_read(api: Api, cluster: Cluster) -> None:
+    name = f"{cluster.space}-volume"
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [cluster.add_node()]}]}
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "claimRef": {"namespace": cluster.space, "name": "data"},
+        "local": {"path": "/mnt/data"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+    }
+    document = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+    cluster.post("/api/v1/persistentvolumes", {**document, "status": {"phase": "Bound"}})
+    try:
+        # A controller of a real cluster binds it; until then its phase says that nobody has it.
+        cluster.call("PATCH", f"/api/v1/persistentvolumes/{name}/status", {"status": {"phase": "Bound"}}, MERGE)
+        (found,) = [one for one in api.volumes() if one.name == name]
+        assert (found.place, found.path, found.is_local) == (f"{cluster.space}/data", "/mnt/data", True)
+        assert [one.name for one in api.nodes() if found.is_on(one, ())] == [cluster.nodes[-1]]
+    finally:
+        cluster.call("DELETE", f"/api/v1/persistentvolumes/{name}")
 
 
 def test_a_cordon_is_marked_as_ours_and_lost_to_whoever_was_quicker(api: Api, cluster: Cluster) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 
 from nodes.hosts.drivers.base import Command
 from ops.actions.base import Action, Context, LeaseLost, ParamsRefused, Step
+from ops.actions.drain import the_cluster
 from ops.backups.base import TargetError, read_back
-from ops.backups.job import NoJob, SourceFailed, pass_on
-from ops.backups.sources import removal, source_of
+from ops.backups.job import Job, NoJob, SourceFailed, pass_on
+from ops.backups.sources import Place, Source, chosen_claims, removal, source_of, volume_source
 from ops.outcomes import Done, Fail, Outcome, Wait
 
 #: How often a stream says that it goes on, as a part of its lease.
@@ -40,7 +41,7 @@ def copy(ctx: Context) -> Outcome:
     """One stream. Written down before it begins: the key at the target, and what may stay on the host."""
     try:
         job, target, envelope = ctx.vault.job(), ctx.vault.target(), ctx.vault.envelope()
-        source = source_of(job.kind, job.settings, ctx.operation_id)
+        source = _volumes(ctx, job) if job.kind == "volume" else source_of(job.kind, job.settings, ctx.operation_id)
         leaves = list(source.leaves)
         if not ctx.memory.get("upload"):
             return Wait(ctx.now, "copies", memory={"upload": True, "on_host": leaves})
@@ -66,6 +67,21 @@ def copy(ctx: Context) -> Outcome:
     told = {"size_bytes": passed.stored.size_bytes, "sha256": passed.stored.sha256}
     ctx.log.note("backup_copied", **told, **(passed.header.found if passed.header else {}))
     return Done("copied", told, memory={"on_host": []})
+
+
+def _volumes(ctx: Context, job: Job) -> Source:
+    """Where the claims of the policy lie on this node now, by the cluster; raises NoJob where there is nothing to read."""
+    cluster = the_cluster(ctx)
+    there = {one.place: one for one in cluster.volumes()}
+    claims = chosen_claims(job.settings, there)
+    if not claims:
+        raise NoJob("no_volumes", name=cluster.name, claims=", ".join(job.settings["claims"]))
+    for claim in claims:
+        one = there[claim]
+        if one.is_block or not one.path.startswith("/") or one.path.strip("/") in ("", "."):
+            raise NoJob("volume_unreadable", claim=claim, path=one.path)
+        ctx.log.note("backup_volume", claim=claim, path=one.path)
+    return volume_source(job.settings, [Place(claim, there[claim].path, there[claim].is_file) for claim in claims])
 
 
 def verify(ctx: Context) -> Outcome:
@@ -173,6 +189,7 @@ BACKUP = Action(
     changes=False,
     beside_changes=True,
     needs_facts=False,
+    asks_cluster=True,
     permission="backups.run",
     check_params=backup_params,
 )

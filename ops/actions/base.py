@@ -24,6 +24,7 @@ from ops.backups.job import Job, Passed, Record, Stream
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.kubernetes.deployments import Deployment, ReplicaSet
 from ops.kubernetes.issued import Issued, Signed
+from ops.kubernetes.volumes import Volume
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
 from ops.replacement import Order, Provisioner
@@ -173,6 +174,10 @@ class Cluster(Protocol):
     def pods(self) -> list[Pod]: ...
 
     def budgets(self) -> Sequence[Budget]: ...
+
+    def volumes(self) -> Sequence[Volume]:
+        """Those that claims have and that lie on a path of this node."""
+        ...
 
     def whose(self, node: ClusterNode) -> Whose: ...
 

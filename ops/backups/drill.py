@@ -30,6 +30,7 @@ from ops.backups.scratch import PID, ScratchFailed, folder, require_room
 PROVES: Final[Mapping[str, str]] = {
     "etcd": "restored",
     "path": "listed",
+    "volume": "listed",
     "postgresql": "read_through",
     "fleetui": "opened",
 }
@@ -83,7 +84,7 @@ def prove(
         except ScratchFailed as error:
             raise DrillFailed(f"drill_{error.code}", **error.params) from error
     try:
-        found = _archive(reading) if chosen.kind == "path" else _dump(reading)
+        found = _archive(reading) if chosen.kind in ("path", "volume") else _dump(reading)
         reading.rest()
     except (OSError, EOFError, tarfile.TarError, DrillFailed) as error:
         reading.skip()

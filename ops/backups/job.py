@@ -74,19 +74,20 @@ class NoProgram(SourceFailed):
 @dataclass
 class Passed:
     """What is known of a backup once it has passed. `changed` is what the source said of files that changed meanwhile;
-    `recipients` are those that it was encrypted to."""
+    `recipients` are those that it was encrypted to, and `found` what the ledger keeps of what was read."""
 
     stored: Stored = field(default_factory=lambda: Stored(0, ""))
     header: Header | None = None
     changed: str = ""
     recipients: Sequence[str] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 def pass_on(
     stream: Stream, source: Source, target: Target, key: str, held: Callable[[], None], envelope: Envelope
 ) -> Passed:
     """Write what the stream prints to the target; raises what stands against it, and then nothing is at the target."""
-    passed = Passed(recipients=envelope.recipients)
+    passed = Passed(recipients=envelope.recipients, found=source.found)
     with closing(envelope.closed(_checked(stream, source, passed))) as pieces:
         passed.stored = target.put(key, pieces, held)
     return passed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -46,6 +46,8 @@ class Lies:
     location: str
     target_kind: str
     target_settings: Mapping[str, Any]
+    #: What the ledger keeps of it: for volumes, the path of each claim.
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def restore_steps(lies: Lies, hosts: Sequence[Host]) -> list[Step]:
     steps = [_fetch(lies, stored), Step("restore_compare", (check,))]
     if stored != name:
         steps.append(Step("restore_open", (_line("age", "--decrypt", "-i", KEY_FILE, "-o", name, stored),)))
-    makers = {"path": _path, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}
+    makers = {"path": _path, "volume": _volume, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}
     if hosts:
         steps.append(Step("restore_send", tuple(_send(host, name) for host in hosts)))
     steps += makers[lies.kind](lies, name, hosts)
@@ -102,13 +104,31 @@ def _bracketed(address: str) -> str:
 
 
 def _path(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
+    yield from _unpacked(name, hosts, lies.settings["paths"], "restore_unpack")
+
+
+def _volume(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
+    """Pods that use a volume are ended first, by whatever made them; kubectl names both."""
+    places: Mapping[str, str] = lies.checks.get("volumes") or {}
+    spaces = dict.fromkeys(claim.partition("/")[0] for claim in places)
+    columns = "POD:.metadata.name,OWNER:.metadata.ownerReferences[*].name,CLAIMS:.spec.volumes[*].persistentVolumeClaim.claimName"
+    users = [
+        _line("kubectl", "--namespace", space, "get", "pods", "--output", f"custom-columns={columns}")
+        for space in spaces
+    ]
+    yield Step("restore_volume_users", tuple(users))
+    yield from _unpacked(name, hosts, sorted(places.values()), "restore_volume_unpack")
+    yield Step("restore_volume_start")
+
+
+def _unpacked(name: str, hosts: Sequence[Host], paths: Sequence[str], code: str) -> Iterator[Step]:
     on = tuple(host.name for host in hosts)
     yield Step("restore_list", (_line("tar", "--list", "--verbose", "--gzip", "--file", name),), on)
     unpack = _line(
         "sudo", "tar", "--extract", "--gzip", "--file", name, "--directory=/", "--numeric-owner", "--same-permissions"
     )
-    labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-RF', '--', *lies.settings['paths'])}"
-    yield Step("restore_unpack", (unpack, labels), on)
+    labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-RF', '--', *paths)}"
+    yield Step(code, (unpack, labels), on)
 
 
 def _postgresql(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:

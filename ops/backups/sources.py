@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 RUNS_IN: Final = ("host", "kubeadm", "podman", "docker")
@@ -18,6 +19,8 @@ MOST_PATHS = 50
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}|/[A-Za-z0-9_./-]{1,200}")
+#: NAMESPACE/CLAIM, with * and ? for what may stand there.
+_CLAIM = re.compile(r"[a-z0-9*?]([a-z0-9.*?-]{0,251}[a-z0-9*?])?/[a-z0-9*?]([a-z0-9.*?-]{0,251}[a-z0-9*?])?")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9_.\[\]:-]{1,253}:\d{1,5}")
 
 #: Where kubeadm puts them; docs: kubernetes.io, "Operating etcd clusters".
@@ -90,7 +93,8 @@ class Header:
 
 @dataclass(frozen=True)
 class Source:
-    """A command whose output is the backup. `leaves` is what it may leave on the host when that is cut off."""
+    """A command whose output is the backup. `leaves` is what it may leave on the host when that is cut off; `found` what
+    the ledger keeps of what is read."""
 
     argv: Sequence[str]
     suffix: str
@@ -99,11 +103,27 @@ class Source:
     leaves: Sequence[str] = ()
     #: Statuses that mean that all was read, although something changed meanwhile.
     changed_statuses: frozenset[int] = field(default_factory=frozenset)
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the volume of a claim lies on a node."""
+
+    claim: str
+    path: str
+    is_file: bool = False
 
 
 def checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a source as they are stored; raises SettingRefused."""
-    read = {"path": _path_settings, "postgresql": _postgresql_settings, "etcd": _etcd_settings}.get(kind, _none)
+    known = {
+        "path": _path_settings,
+        "volume": _volume_settings,
+        "postgresql": _postgresql_settings,
+        "etcd": _etcd_settings,
+    }
+    read = known.get(kind, _none)
     found = read(given)
     if unknown := sorted(set(given) - set(found)):
         raise SettingRefused(unknown[0], "unknown", given[unknown[0]])
@@ -113,6 +133,20 @@ def checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def source_of(kind: str, settings: Mapping[str, Any], operation: str) -> Source:
     """What is run on the host; of FleetUI itself nothing is. `operation` is part of the names of what lies there meanwhile."""
     return {"path": _path, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}[kind](settings, operation)
+
+
+def chosen_claims(settings: Mapping[str, Any], claims: Iterable[str]) -> list[str]:
+    """Those of the claims, NAMESPACE/NAME, that the settings name, in order."""
+    return sorted(one for one in set(claims) if any(fnmatchcase(one, wanted) for wanted in settings["claims"]))
+
+
+def volume_source(settings: Mapping[str, Any], places: Sequence[Place]) -> Source:
+    """What is run on the node on which the volumes lie. What stands at such a path may be a link: it is what lies behind it
+    that is read."""
+    paths = [one.path.rstrip("/") if one.is_file else f"{one.path.rstrip('/')}/." for one in places]
+    given = {"paths": paths, "exclude": settings["exclude"], "one_file_system": True}
+    found = {"volumes": {one.claim: one.path for one in places}}
+    return replace(_path(given, ""), found=found)
 
 
 def removal(paths: Sequence[str]) -> tuple[str, ...]:
@@ -149,6 +183,16 @@ def _path_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingRefused("paths", "no_paths")
     exclude = _texts("exclude", given.get("exclude"))
     return {"paths": paths, "exclude": exclude, "one_file_system": bool(given.get("one_file_system", True))}
+
+
+def _volume_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    claims = _texts("claims", given.get("claims"))
+    if not claims:
+        raise SettingRefused("claims", "no_claims")
+    for one in claims:
+        if not _CLAIM.fullmatch(one):
+            raise SettingRefused("claims", "no_claim", one)
+    return {"claims": claims, "exclude": _texts("exclude", given.get("exclude"))}
 
 
 def _postgresql_settings(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ops.engine.claim import hold
 from ops.kubernetes import Api, Budget, ClusterError, ClusterNode, Pod, connect
 from ops.kubernetes.deployments import Deployment, ReplicaSet, hindrance
 from ops.kubernetes.issued import Issued, Signed
+from ops.kubernetes.volumes import Volume
 from ops.models import ClusterAccess, Cordon, Operation
 from ops.services.clusters.access import opened
 from ops.services.clusters.cordons import is_over
@@ -96,6 +97,10 @@ class StepCluster(_AtCluster):
 
     def budgets(self) -> Sequence[Budget]:
         return self._api().budgets()
+
+    def volumes(self) -> Sequence[Volume]:
+        node, used = self.node(), {claim for pod in self.pods() for claim in pod.claims}
+        return [one for one in self._api().volumes() if one.is_on(node, used)]
 
     def whose(self, node: ClusterNode) -> Whose:
         if not node.cordoned:

@@ -92,7 +92,7 @@ class Ledger:
 
     def stored(self, passed: Passed) -> None:
         header = passed.header
-        found: dict[str, Any] = dict(header.found) if header else {}
+        found: dict[str, Any] = {**passed.found, **(header.found if header else {})}
         if passed.changed:
             found["changed"] = passed.changed[:500]
         if passed.recipients:

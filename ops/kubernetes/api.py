@@ -18,6 +18,7 @@ from ops.kubernetes.errors import SAID_CHARS, Blocked, ClusterError
 from ops.kubernetes.issued import Issued, Signed
 from ops.kubernetes.objects import CORDONED_BY, Budget, ClusterNode, Pod, text
 from ops.kubernetes.transport import HttpsTransport, Transport
+from ops.kubernetes.volumes import Volume
 
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
@@ -30,6 +31,7 @@ LONGEST_S = 240.0
 #: Ten times what Kubernetes is made for: more, or the same page for ever, is no cluster.
 MOST_NODES, MOST_PODS = 50_000, 1_500_000
 MOST_DEPLOYMENTS = 50_000
+MOST_VOLUMES = 500_000
 MOST_ISSUED = 100_000
 _NODES = "/api/v1/nodes"
 _KINDS: Final[Mapping[int, str]] = {
@@ -45,7 +47,8 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Right:
-    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, replace, deployments, or issued."""
+    """What FleetUI has to be allowed to. `use` is look (needed for anything at all), drain, force, replace, deployments,
+    volumes, or issued."""
 
     verb: str
     resource: str
@@ -72,6 +75,7 @@ RIGHTS: Final = (
     Right("get", "deployments", "deployments", group="apps"),
     Right("patch", "deployments", "deployments", group="apps"),
     Right("list", "replicasets", "deployments", group="apps"),
+    Right("list", "persistentvolumes", "volumes"),
 )
 #: Asked only of a cluster that has cert-manager.
 OF_CERT_MANAGER: Final = (
@@ -139,6 +143,11 @@ class Api:
     def pods(self, node: str = "") -> Iterator[Pod]:
         """Of one node, or of all."""
         return self._list("/api/v1/pods", Pod.read, {"fieldSelector": f"spec.nodeName={node}"} if node else {})
+
+    def volumes(self) -> list[Volume]:
+        """Those that live on a path of a node, of the whole cluster."""
+        found = self._list("/api/v1/persistentvolumes", Volume.read, most=MOST_VOLUMES)
+        return [one for one in found if one is not None]
 
     def budgets(self) -> list[Budget]:
         return list(self._list("/apis/policy/v1/poddisruptionbudgets", Budget.read))

@@ -6,7 +6,7 @@ Shapes: https://kubernetes.io/docs/reference/kubernetes-api/; tested on recordin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleetui.core.text import clean
@@ -45,6 +45,7 @@ class ClusterNode:
     addresses: tuple[str, ...]
     taints: tuple[str, ...]
     is_control_plane: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -77,6 +78,7 @@ class ClusterNode:
                 _taint(one) for one in objects(document, "spec", "taints") if text(one, "key") not in _OWN_TAINTS
             ),
             is_control_plane=any(name in labels for name in _CONTROL_PLANE),
+            labels={str(key): str(value) for key, value in labels.items()},
         )
 
 
@@ -94,7 +96,7 @@ def _taint(one: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod on a node. `owner` is the kind of its controller; `local` names its emptyDir volumes."""
+    """A pod on a node. `owner` is the kind of its controller; `local` names its emptyDir volumes, `claims` those it uses."""
 
     namespace: str
     name: str
@@ -107,6 +109,7 @@ class Pod:
     is_going: bool
     is_ready: bool
     local: tuple[str, ...]
+    claims: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -132,6 +135,11 @@ class Pod:
             is_ready=text(_condition(document), "status") == "True",
             local=tuple(
                 text(one, "name") for one in objects(document, "spec", "volumes") if at(one, "emptyDir") is not None
+            ),
+            claims=tuple(
+                f"{text(document, 'metadata', 'namespace')}/{claim}"
+                for one in objects(document, "spec", "volumes")
+                if (claim := text(one, "persistentVolumeClaim", "claimName"))
             ),
         )
 
@@ -179,7 +187,7 @@ class Budget:
         wanted = mapping(self.selector, "matchLabels")
         if any(pod.labels.get(str(key)) != str(value) for key, value in wanted.items()):
             return False
-        return all(_matches(one, pod.labels) for one in objects(self.selector, "matchExpressions"))
+        return all(matches(one, pod.labels) for one in objects(self.selector, "matchExpressions"))
 
     def allows(self, pod: Pod) -> bool:
         """Whether this pod may be evicted now. One that is not ready does no harm where the policy, or the budget, says so."""
@@ -194,7 +202,8 @@ def _count(document: Mapping[str, Any], name: str) -> int:
     return int(number(document, "status", name) or 0)
 
 
-def _matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """One requirement of a selector. Gt and Lt, which only node affinities have, compare whole numbers."""
     key, operator, values = text(one, "key"), text(one, "operator"), at(one, "values")
     given: Sequence[object] = values if isinstance(values, list) else ()
     if operator == "Exists":
@@ -203,4 +212,9 @@ def _matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         return key not in labels
     if operator == "In":
         return labels.get(key) in given
+    if operator in ("Gt", "Lt"):
+        have, limit = labels.get(key, ""), str(given[0]) if len(given) == 1 else ""
+        if not have.lstrip("-").isdecimal() or not limit.lstrip("-").isdecimal():
+            return False
+        return int(have) > int(limit) if operator == "Gt" else int(have) < int(limit)
     return operator == "NotIn" and labels.get(key) not in given

@@ -57,7 +57,7 @@ class BackupPolicy(models.Model):
     upgraded without a fresh, proven backup.
     """
 
-    KINDS = ("path", "postgresql", "etcd", "fleetui", "reported")
+    KINDS = ("path", "postgresql", "volume", "etcd", "fleetui", "reported")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)

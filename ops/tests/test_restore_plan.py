@@ -49,6 +49,7 @@ def lies(kind: str, settings: dict[str, Any] | None = None, **over: Any) -> Lies
         "location": "s3://fleet/own-1/2026-11-27-ab.db",
         "target_kind": "s3",
         "target_settings": S3,
+        "checks": {"volumes": {"shop/data": "/mnt/a b", "db/pg": "/srv/pg"}} if kind == "volume" else {},
     }
     return Lies(**{**given, **over})
 
@@ -59,6 +60,7 @@ def steps(of: Lies, hosts: Sequence[Host] = HOSTS) -> dict[str, Step]:
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
     ("path", {"paths": ["/etc"]}),
+    ("volume", {"claims": ["shop/*"]}),
     ("postgresql", {"database": "app"}),
     (
         "postgresql",

@@ -20,6 +20,7 @@ _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off",
 #: kind -> its own fields, which are those of the settings.
 FIELDS: dict[str, tuple[str, ...]] = {
     "path": ("paths", "exclude", "one_file_system"),
+    "volume": ("claims", "exclude"),
     "postgresql": ("database", "user", "host", "port", "run_as", "runs_in", "container"),
     "etcd": ("runs_in", "container", "endpoint", "ca", "cert", "key", "folder", "is_gate"),
     "fleetui": (),
@@ -66,6 +67,11 @@ class PolicyForm(forms.Form):
         help_text=gettext_lazy("Its nodes are members of one etcd; the first that answers makes the snapshot."),
     )
     paths = _lines(gettext_lazy("Paths"), "/etc\n/var/lib/app", help_text=gettext_lazy("Absolute, one a line."))
+    claims = _lines(
+        gettext_lazy("Claims"),
+        "shop/data-db-0\nshop/*",
+        help_text=gettext_lazy("NAMESPACE/CLAIM, one a line. * stands for anything."),
+    )
     exclude = _lines(
         gettext_lazy("Leave out"), "*.tmp", required=False, help_text=gettext_lazy("Patterns of tar, one a line.")
     )
@@ -152,7 +158,7 @@ class PolicyForm(forms.Form):
         }.get(kind, {"pool"})
         for name in [one for one in self.fields if one not in own - left_out]:
             del self.fields[name]
-        if "node" in self.fields and kind in ("path", "postgresql"):
+        if "node" in self.fields and kind in ("path", "volume", "postgresql"):
             self.fields["node"].required = True
         if "pool" in self.fields:
             self.fields["pool"].choices = [("", "–"), *((one, one) for one in pools)]  # type: ignore[attr-defined]
@@ -179,7 +185,7 @@ class PolicyForm(forms.Form):
 def settings_of(kind: str, values: dict[str, Any]) -> dict[str, Any]:
     """What the form has, as the settings of the kind."""
     found = {name: values[name] for name in FIELDS[kind] if name != "is_gate"}
-    for name in ("paths", "exclude"):
+    for name in ("paths", "claims", "exclude"):
         if name in found:
             found[name] = found[name].splitlines()
     return {name: value for name, value in found.items() if value not in (None, "")}
@@ -192,7 +198,7 @@ def initial_of(policy: BackupPolicy | None, kind: str, node: str) -> dict[str, A
         runs_in = {"runs_in": "kubeadm" if kind == "etcd" else "host"}
         return {**usual["keep"], **place, **runs_in, "overdue_after_h": DEFAULT_OVERDUE_S // 3600}
     given, schedule = dict(policy.settings), policy.schedule
-    for name in ("paths", "exclude"):
+    for name in ("paths", "claims", "exclude"):
         if name in given:
             given[name] = "\n".join(given[name])
     return {

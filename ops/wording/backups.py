@@ -13,6 +13,7 @@ from nodes.wording.sentences import Forms, fill
 
 KINDS: dict[str, Promise] = {
     "path": _("Files of a host"),
+    "volume": _("Kubernetes volumes"),
     "postgresql": _("PostgreSQL database"),
     "etcd": _("etcd snapshot"),
     "fleetui": _("FleetUI itself"),
@@ -86,6 +87,11 @@ TARGETS: dict[str, tuple[Promise, Promise]] = {
 SETTINGS: dict[str, tuple[Promise, Promise]] = {
     "unknown": (_("This kind of backup has no setting %(name)s."), _("Leave it out.")),
     "no_paths": (_("No path is named."), _("Give 1 to 50 absolute paths, such as /etc and /var/lib/app.")),
+    "no_claims": (_("No claim is named."), _("Give 1 to 50 as NAMESPACE/CLAIM, such as shop/data-db-0 or shop/*.")),
+    "no_claim": (
+        _("%(value)s is no claim."),
+        _("Give NAMESPACE/CLAIM, such as shop/data-db-0; * and ? stand for anything and for one character."),
+    ),
     "no_path": (_("%(value)s is no absolute path."), _("Give one that begins with / and has no .. in it.")),
     "no_list": (_("%(name)s is not a list of texts."), _("Give at most 50 texts.")),
     "no_port": (_("%(value)s is not a port."), _("Give 1 to 65535.")),
@@ -229,6 +235,15 @@ RESULTS: dict[str, Forms] = {
         _("Nothing was backed up: another backup of %(policy)s is under way. Look at its end."),
         _("Nothing was backed up: another backup is under way. Look at its end."),
     ),
+    "no_volumes": (
+        _(
+            "Nothing was backed up: no volume of %(claims)s lies on a path of the node %(name)s. Look at "
+            "`kubectl get pv`, and name what lies there in the policy."
+        ),
+    ),
+    "volume_unreadable": (
+        _("Nothing was backed up: the volume of %(claim)s is a block device, or %(path)s is no path. Leave it out."),
+    ),
     "no_header": (
         _("The host did not give size and SHA-256 of its snapshot, so it was not kept: %(said)s"),
         _("The host did not give size and SHA-256 of its snapshot, so it was not kept."),
@@ -261,6 +276,7 @@ WAITS: dict[str, Forms] = {
 NOTES: dict[str, Forms] = {
     "drill_begins": (_("Tries %(size)s from %(location)s."),),
     "backup_begins": (_("Streams to %(location)s."),),
+    "backup_volume": (_("%(claim)s lies in %(path)s."),),
     "backup_changed": (
         _("Some files changed while they were read: %(said)s"),
         _("Some files changed while they were read."),

@@ -13,6 +13,11 @@ STEPS: dict[str, Promise] = {
     "restore_send": _("Send it to the home directory there. Keep one shell on each host for all that follows."),
     "restore_list": _("Look at what it holds: files of the same name are overwritten, all others stay."),
     "restore_unpack": _("Halt what uses these files, and unpack them."),
+    "restore_volume_users": _(
+        "See which pods use the claims, and scale what made them to 0. Write down how many there were."
+    ),
+    "restore_volume_unpack": _("When those pods are gone, unpack the volumes where they lay."),
+    "restore_volume_start": _("Scale it to what it was, and see that its pods are ready."),
     "restore_load": _("Load it into a new database beside the old one, which stays as it is. Look at the new one."),
     "restore_swap": _(
         "Stop what writes to the old one, and let the new one take its name. The old one is kept under another."

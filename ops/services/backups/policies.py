@@ -19,7 +19,9 @@ from nodes.models import Node, Pool
 from ops.backups.sources import SettingRefused, checked
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Schedule
 from ops.services.backups.keeping import checked_keep
+from ops.services.clusters.nodes import in_clusters
 from ops.services.schedules import checked_cron, checked_zone, delete_schedule, set_schedule
+from ops.wording import refusal_sentence
 from ops.wording.backups import setting_problem
 
 PERMISSION = "backups.write"
@@ -171,6 +173,10 @@ def _check_place(kind: str, node: Node | None, pool: Pool | None, target: Backup
             raise InvalidInput(_("Where etcd runs is not named."), field="node", value=None, mend=mend)
     elif node is None or pool is not None:
         raise InvalidInput(_("No node is named."), field="node", value=None, mend=_("Name the node, and no pool."))
+    elif kind == "volume" and (there := in_clusters([node]).of(node)).refused:
+        told = refusal_sentence(there.refused, {"cluster": there.cluster})
+        mend = _("Give FleetUI an access to the cluster of the node first, or back up its files by their paths.")
+        raise InvalidInput(told, field="node", value=node.name, mend=mend)
 
 
 def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:

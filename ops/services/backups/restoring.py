@@ -54,6 +54,7 @@ def newest_restore(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Res
         location=run.location,
         target_kind=run.target.kind,
         target_settings=run.target.settings,
+        checks=run.checks,
     )
     return Restore(run, restore_steps(lies, hosts))
 
