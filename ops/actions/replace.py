@@ -194,7 +194,7 @@ def await_machine(ctx: Context) -> Outcome:
     try:
         ctx.host.look()
     except HostError as error:
-        key = _key_of(error)
+        key = shown_key(error)
         if key is not None and ctx.machine.greet(key):
             return Wait(ctx.now, "machine_boots", _until(ctx))
         if key is not None:
@@ -288,12 +288,13 @@ def _there(ctx: Context) -> dict[str, str]:
     try:
         ctx.host.look()
     except HostError as error:
-        key = _key_of(error)
+        key = shown_key(error)
         return {"there": "nothing" if key is None else "other_key"}
     return {"there": "new" if ctx.memory.get("met") else "old"}
 
 
-def _key_of(error: HostError) -> ssh.HostKey | None:
+def shown_key(error: HostError) -> ssh.HostKey | None:
+    """The host key that stood there instead of the pinned one."""
     for name in ("seen_key", "seen"):
         if isinstance(found := getattr(error, name, None), ssh.HostKey):
             return found

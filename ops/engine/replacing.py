@@ -17,28 +17,49 @@ from fleetui.audit.log import Entry, append
 from fleetui.core import clock
 from fleetui.core.crypto import seal, unseal
 from fleetui.core.errors import FleetError, SealBroken
+from nodes.hosts.drivers.base import Command
+from nodes.hosts.errors import HostError
 from nodes.hosts.ssh import HostKey
 from nodes.models import IgnitionVersion, Node
 from nodes.services.provisioning.arrive import arrived
 from nodes.services.provisioning.offer import provision, withdraw
 from nodes.services.provisioning.standing import standing
-from ops.actions.base import LeaseLost
+from ops.actions.base import Host, LeaseLost
+from ops.actions.replace import shown_key
 from ops.engine.claim import hold
 from ops.models import Operation, Replacement
 from ops.models import Provisioner as ProvisionerRow
 from ops.preflight import Check
 from ops.replacement import NotReady, Order, Provisioner
+from ops.replacement.in_place import Away, Ran
 from ops.services.replacing.plans import Replacing
 from ops.services.replacing.provisioners import opened
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 
 
+class OnHost:
+    """Implements ops.replacement.in_place.Machine: what is run on the host that is to be made anew."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", changes: bool = True) -> Ran:
+        try:
+            done = self._host.run(Command(tuple(argv), stdin=stdin, changes=changes))
+        except HostError as error:
+            raise Away(error.message, is_new=shown_key(error) is not None) from error
+        return Ran(
+            done.exit_status or 0, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        )
+
+
 class StepReplacement:
     """Implements ops.actions.base.NewMachine. What it writes holds the lease of the step."""
 
-    def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str) -> None:
+    def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str, host: Host) -> None:
         self._row, self._node, self._lease, self._step = row, node, lease, step
+        self._host = OnHost(host)
         self._target: Mapping[str, object] = row.plan.get("target") or {}
 
     def checks(self) -> list[Check]:
@@ -65,7 +86,7 @@ class StepReplacement:
         row = ProvisionerRow.objects.filter(pk=str(self._target["provisioner_id"])).first()
         if row is None:
             raise NotReady("provisioner_gone", name=self._target.get("provisioner", ""))
-        return opened(row)
+        return opened(row, self._host)
 
     def offer(self, hours: int) -> str:
         """Make the config of the new machine ready, once; says why it could not be, or nothing."""
@@ -189,7 +210,9 @@ class StepReplacement:
         if made.provisioner is not None:
             # Where no order can be made, nothing was asked with one.
             with suppress(NotReady):
-                opened(made.provisioner).forget(self.order())
+                # The new machine has nothing of it.
+                host = None if self._row.memory.get("met") else self._host
+                opened(made.provisioner, host).forget(self.order())
         taken_back = False
         if made.provisioning is not None and made.provisioning.ended_at is None:
             taken_back = withdraw(provisioning=made.provisioning, by=str(SYSTEM), now=clock.now())

@@ -209,7 +209,8 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     issued = StepIssued(row, own, step.name) if row.plan.get("issued") else None
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
     meanwhile = _Meanwhile(row, own, span)
-    with SshHost(target_of(node, pinned), meanwhile, until=row.deadline) as host:
+    with SshHost(target_of(node, pinned), meanwhile, until=row.deadline) as connection:
+        host = AuditedHost(connection, row, own, step.name, span)
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -218,7 +219,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             plan={**row.plan, **standing(row, node)},
             memory=row.memory,
             driver=drivers.get(family or UNKNOWN),
-            host=AuditedHost(host, row, own, step.name, span),
+            host=host,
             log=StepLog(row.pk, own, step.name),
             now=now,
             deadline=row.deadline,
@@ -229,7 +230,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node if row.is_on_node else None, now),
-            machine=StepReplacement(row, node, own, step.name),
+            machine=StepReplacement(row, node, own, step.name, host),
             own_state=StepOwnState(row, own, is_unwanted=meanwhile.is_unwanted, until=row.deadline),
             family=family,
             cluster=cluster,

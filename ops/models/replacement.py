@@ -15,7 +15,7 @@ class Provisioner(models.Model):
     `sealed_secret` signs what a webhook gets and tells.
     """
 
-    KINDS = ("manual", "hook", "webhook", "terraform")
+    KINDS = ("manual", "hook", "webhook", "terraform", "in_place")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)

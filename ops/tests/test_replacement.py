@@ -160,7 +160,7 @@ class Run:
         self.site = Site(self.machine)
         patch.setattr(work, "SshHost", host_at(self.site))
         if kind == "hook":
-            patch.setattr(replacing, "opened", lambda _row: self.site)
+            patch.setattr(replacing, "opened", lambda _row, _host=None: self.site)
         Node.objects.all().delete()
         Pool.objects.all().delete()
         Provisioner.objects.all().delete()

@@ -80,6 +80,49 @@ class ProvisionerForm(forms.Form):
         widget=forms.TextInput(attrs={**_PLAIN, "placeholder": 'vm.worker["{node}"]'}),
         help_text=gettext_lazy("{node} stands for the name of the node. This resource is replaced, and nothing else."),
     )
+    kernel_url = forms.CharField(
+        label=gettext_lazy("Address of the live kernel"),
+        max_length=1000,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "https://images.example.org/live-kernel.x86_64"}),
+        help_text=gettext_lazy("Of the PXE images of Fedora CoreOS; the host fetches it."),
+    )
+    kernel_sha256 = forms.CharField(
+        label=gettext_lazy("SHA-256 of the live kernel"), max_length=64, widget=forms.TextInput(attrs=_PLAIN)
+    )
+    initramfs_url = forms.CharField(
+        label=gettext_lazy("Address of the live initramfs"), max_length=1000, widget=forms.TextInput(attrs=_PLAIN)
+    )
+    initramfs_sha256 = forms.CharField(
+        label=gettext_lazy("SHA-256 of the live initramfs"), max_length=64, widget=forms.TextInput(attrs=_PLAIN)
+    )
+    rootfs_url = forms.CharField(
+        label=gettext_lazy("Address of the live root file system"),
+        max_length=1000,
+        widget=forms.TextInput(attrs=_PLAIN),
+        help_text=gettext_lazy("Of the same version: the initramfs takes no other one."),
+    )
+    install_dev = forms.CharField(
+        label=gettext_lazy("Disk that is written to"),
+        max_length=200,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "/dev/disk/by-id/..."}),
+        help_text=gettext_lazy("Everything on it goes, but the partitions that are kept."),
+    )
+    keep_partitions = forms.CharField(
+        label=gettext_lazy("Partitions that are kept"),
+        max_length=1500,
+        required=False,
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "data, var*"}),
+        help_text=gettext_lazy("By their labels, with commas between. Empty: none."),
+    )
+    arguments = forms.CharField(
+        label=gettext_lazy("Further kernel arguments of the installer"),
+        max_length=1000,
+        required=False,
+        widget=forms.TextInput(
+            attrs={**_PLAIN, "placeholder": "ip={address}::10.0.0.1:255.255.255.0:{node}:ens3:none"}
+        ),
+        help_text=gettext_lazy("Without a static address here it asks DHCP."),
+    )
     limit_s = forms.IntegerField(
         label=gettext_lazy("Time limit of one attempt in seconds"),
         min_value=services.LEAST_LIMIT_S,
@@ -109,6 +152,9 @@ class ProvisionerForm(forms.Form):
             self.fields["secret"].required = False
             self.fields["secret"].help_text = _("Empty: the one that is there stays, as long as the address does.")
         self.fields["pools"].queryset = Pool.objects.visible_to(principal)  # type: ignore[attr-defined]
+
+    def clean_keep_partitions(self) -> list[str]:
+        return [one for one in self.cleaned_data["keep_partitions"].replace(",", " ").split() if one]
 
     def clean_command(self) -> list[str]:
         try:
@@ -147,6 +193,8 @@ def provisioner_list(request: HttpRequest) -> HttpResponse:
 def _what(one: Provisioner) -> str:
     if one.kind == "terraform":
         return f"{one.settings['directory']}: {one.settings['address']}"
+    if one.kind == "in_place":
+        return f"{one.settings['install_dev']}: {one.settings['kernel_url']}"
     if one.kind == "webhook":
         return str(one.settings["url"])
     return shlex.join(one.settings["command"]) if one.kind == "hook" else ""
@@ -193,6 +241,8 @@ def _initial(request: HttpRequest, provisioner: Provisioner | None, kind: str) -
     found = {**provisioner.settings, "name": provisioner.name, "base_url": provisioner.base_url}
     if "command" in found:
         found["command"] = shlex.join(found["command"])
+    if "keep_partitions" in found:
+        found["keep_partitions"] = ", ".join(found["keep_partitions"])
     pools = PoolProvisioner.objects.filter(provisioner=provisioner).values_list("pool", flat=True)
     return {**found, "pools": list(pools), "revision": provisioner.revision}
 

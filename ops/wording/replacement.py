@@ -16,6 +16,7 @@ KINDS: dict[str, Promise] = {
     "hook": _("Command of this installation"),
     "webhook": _("Webhook"),
     "terraform": _("Terraform or OpenTofu"),
+    "in_place": _("In place, by the installer"),
 }
 #: code -> (why a provisioner cannot be asked, the mend).
 NOT_READY: dict[str, tuple[Forms, Promise]] = {
@@ -46,6 +47,33 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
     "tf_absent": (
         (_("%(program)s is not installed where the workers run."),),
         _("Install it there, where the PATH of the workers finds it."),
+    ),
+    "in_place_away": (
+        (
+            _("The host does not answer, and it is what has to start the installer: %(said)s"),
+            _("The host does not answer, and it is what has to start the installer."),
+        ),
+        _("Bring it back first, or give the pool another provisioner."),
+    ),
+    "in_place_program": (
+        (_("The host has no %(value)s."),),
+        _("Use hosts that have kexec, curl, sha256sum and systemd-run, as Fedora CoreOS does."),
+    ),
+    "in_place_disabled": (
+        (_("The kernel of the host starts no other one: kernel.kexec_load_disabled is set."),),
+        _("It is taken back by a restart only, without that setting."),
+    ),
+    "in_place_device": (
+        (_("The host has no block device %(value)s."),),
+        _("Name the disk of its system in the provisioner, best below /dev/disk/by-id."),
+    ),
+    "in_place_memory": (
+        (_("The host has %(value)s KiB of memory, and the installer needs 2 GiB."),),
+        _("Give it more memory, or the pool another provisioner."),
+    ),
+    "in_place_free": (
+        (_("The host has %(value)s KiB free in /var/tmp, and the installer needs 400 MB there."),),
+        _("Make room there."),
     ),
     "provisioner_gone": (
         (_("The provisioner %(name)s was deleted."), _("The provisioner was deleted.")),
@@ -86,6 +114,13 @@ WAITS: dict[str, Forms] = {
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
     "tf_agreed": (_("The plan of %(name)s replaces this machine only; it is applied."),),
     "tf_applies": (_("%(name)s applies the plan."), _("The plan is applied.")),
+    "in_place_fetches": (_("The host fetches the installer."),),
+    "in_place_ready": (_("The installer is on the host, as it should be; it is started."),),
+    "in_place_goes": (_("The host ends what it runs, and starts the installer."),),
+    "in_place_silent": (
+        _("The host does not answer before the installer was started: %(said)s"),
+        _("The host does not answer before the installer was started."),
+    ),
     "runs_elsewhere": (
         _(
             "Waits for the worker that started the command: it has another data folder, and it alone can see how the "
@@ -145,6 +180,7 @@ CHECKS: dict[str, Forms] = {
         _("%(name)s replaces its resource. A plan that changes anything else is not applied."),
         _("Its resource is replaced. A plan that changes anything else is not applied."),
     ),
+    "by_in_place": (_("The host starts an installer, which writes the new system to its disk (%(name)s)."),),
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
     "by_webhook": (_("A webhook deletes and makes the machine (%(name)s)."),),
     "node_stays": (
@@ -197,6 +233,11 @@ RESULT_MENDS: dict[str, Promise] = {
     "not_arrived": _("Look at its console. Go on gives it as much time again."),
     "note_unread": _("Go on asks it again."),
     "webhook_late": _("See there what became of it. Go on asks again under the same id."),
+    "in_place_lost": _("Look at its console. When the old system is back, Go on starts over."),
+    "in_place_came_back": _(
+        "Look at its console: the kernel may refuse kexec, or the installer gave up. Go on starts over."
+    ),
+    "in_place_stayed": _("See what does not end there: systemctl list-jobs. Go on starts over."),
     "other_version": _("End this operation, and ask again."),
     "old_answers": _("Delete it, then choose Go on, which gives the new one as much time again."),
 }
@@ -238,6 +279,25 @@ RESULTS: dict[str, Forms] = {
     "webhook_refused": (_("%(name)s refused the question: %(said)s"),),
     "webhook_late": (_("%(name)s did not come to an end within %(minutes)s min. The machine may be gone."),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
+    "in_place_failed": (
+        _("The host could not be told to fetch the installer: %(said)s"),
+        _("The host could not be told to fetch the installer."),
+    ),
+    "in_place_not_fetched": (
+        _("The host did not get the installer as it should be: %(said)s"),
+        _("The host did not get the installer in time."),
+    ),
+    "in_place_refused": (
+        _("The host did not start the installer: %(said)s"),
+        _("The host did not start the installer."),
+    ),
+    "in_place_restarted": (_("The host was restarted after it fetched the installer, and was not told to start it."),),
+    "in_place_lost": (
+        _("The host does not answer any more, and nobody knows whether it started the installer: %(said)s"),
+        _("The host does not answer any more, and nobody knows whether it started the installer."),
+    ),
+    "in_place_came_back": (_("The host was to start the installer, and its old system came back."),),
+    "in_place_stayed": (_("The host was told to start the installer, and goes on with its old system."),),
     "tf_plan_failed": (
         _("Nothing was changed, since %(name)s could not make the plan: %(said)s"),
         _("Nothing was changed, since the plan could not be made."),

@@ -90,6 +90,8 @@ class Replacing:
         others = whole - (node.lifecycle == "active")
         good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
         found = [Check(f"by_{provisioner.kind}", params=told)]
+        if provisioner.kind == "in_place" and node.reachability == "unreachable":
+            found.append(Check("in_place_away", "block"))
         found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
         if params.get("only_unreachable") and node.reachability != "unreachable":

@@ -27,9 +27,11 @@ from ops.models import Operation, PoolProvisioner, Replacement
 from ops.models import Provisioner as ProvisionerRow
 from ops.replacement import Jobs, NotReady, Provisioner
 from ops.replacement.hook import Hook
+from ops.replacement.in_place import Machine
 from ops.replacement.manual import Manual
 from ops.replacement.terraform import NODE, PROGRAMS, Terraform
 from ops.replacement.webhook import Webhook
+from ops.services.replacing import in_place
 from ops.states import STARTED
 from ops.wording.replacement import not_ready
 
@@ -39,8 +41,9 @@ SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     "hook": ("command", "limit_s"),
     "webhook": ("url", "limit_s"),
     "terraform": ("program", "directory", "address", "limit_s"),
+    "in_place": in_place.SETTINGS,
 }
-DEFAULT_LIMIT_S: Final = {"hook": 900, "webhook": 3600, "terraform": 3600}
+DEFAULT_LIMIT_S: Final = {"hook": 900, "webhook": 3600, "terraform": 3600, "in_place": 1800}
 LEAST_SECRET, MOST_SECRET = 16, 500
 LEAST_LIMIT_S, MOST_LIMIT_S = 10, 24 * 3600
 MOST_WORDS, MOST_WORD_CHARS = 40, 1000
@@ -69,11 +72,13 @@ def passed_on() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _OURS.match(name)}
 
 
-def opened(row: ProvisionerRow) -> Provisioner:
-    """What carries it out; nothing is asked of it yet. Raises NotReady."""
+def opened(row: ProvisionerRow, machine: Machine | None = None) -> Provisioner:
+    """What carries it out; nothing is asked of it yet. Raises NotReady. `machine` is the host itself, where one is at hand."""
     given = row.settings
     if row.kind == "manual":
         return Manual()
+    if row.kind == "in_place":
+        return in_place.opened(given, machine)
     if row.kind == "webhook":
         try:
             secret = unseal(row.sealed_secret, place=row.seal_place)
@@ -212,6 +217,8 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"instructions": _text(given, "instructions")}
     if kind == "webhook":
         return {"url": _url(given.get("url")), "limit_s": _limit(kind, given)}
+    if kind == "in_place":
+        return in_place.checked(given) | {"limit_s": _limit(kind, given)}
     if kind == "terraform":
         return {
             "program": _program(given.get("program")),
