@@ -182,6 +182,39 @@ def test_haproxy_accepts_its_configuration(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_nginx_writes_no_token_of_a_machine_down_when_fleetui_is_away(tmp_path: Path) -> None:
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not program:
+        missing("nginx is not installed. Install it: apt-get install nginx-light")
+    made = Deployment(tmp_path, database_url="sqlite:///:memory:", redis_url="redis://127.0.0.1:1")
+    made.start_nginx(program)
+
+    def told(path: str) -> int:
+        deadline = time.monotonic() + 20
+        while True:
+            connection = made.connection()
+            try:
+                connection.request("GET", path, headers={"Host": HOST})
+                return connection.getresponse().status
+            except ConnectionRefusedError:
+                # nginx has only just been started.
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            finally:
+                connection.close()
+
+    try:
+        assert told("/nodes/web-1/") == 502
+        assert told("/ignition/fleetui-ignition_0123456789ab_SECRET") == 502
+        assert told("/ignition/fleetui-pool_0123456789ab_SECRET?id=web-1") == 502
+    finally:
+        made.stop()
+    logs = {path.name: path.read_text() for path in tmp_path.glob("*.log")}
+    assert "/nodes/web-1/" in logs["nginx.log"], "other addresses are logged"
+    assert "/nodes/web-1/" in logs["access.log"]
+    assert not [name for name, text in logs.items() if "SECRET" in text]
+
+
 def test_gunicorn_tells_systemd_that_it_is_ready(tmp_path: Path) -> None:
     """Type=notify stands in the unit of the web process."""
     path = tmp_path / "notify"
