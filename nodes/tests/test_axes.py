@@ -62,6 +62,19 @@ def _zincati(status: str, **more: Any) -> dict[str, Any]:
         (Contact(), "never_seen", "not_contacted"),
         (Contact(is_on_its_way=True), "never_seen", "provisioning"),
         (Contact(last_error_kind="timed_out", failures=3, is_on_its_way=True), "never_seen", "provisioning"),
+        (Contact(last_error_kind="refused", failures=3, is_on_its_way=True), "never_seen", "provisioning"),
+        # Its sshd answers, so it is not booting any more: it lets nobody in, or hangs.
+        (Contact(last_error_kind="authentication", failures=1, is_on_its_way=True), "never_seen", "authentication"),
+        (
+            Contact(last_error_kind="timed_out", failures=1, error_params={"phase": "command"}, is_on_its_way=True),
+            "never_seen",
+            "timed_out",
+        ),
+        (
+            Contact(last_error_kind="timed_out", failures=1, error_params={"phase": "connect"}, is_on_its_way=True),
+            "never_seen",
+            "provisioning",
+        ),
         (Contact(last_error_kind="key_mismatch", failures=1, is_on_its_way=True), "key_mismatch", "key_mismatch"),
         (
             Contact(last_error_kind="timed_out", failures=1, ever_reached=True, is_on_its_way=True),

@@ -24,6 +24,7 @@ from nodes.services.provisioning.instance import checked_id, name_part
 from nodes.services.provisioning.pool_tokens import add_pool_token, revoke_pool_token
 from nodes.services.provisioning.refusal import Refusal
 from nodes.services.provisioning.serve import fetch
+from nodes.services.provisioning.snippets import ID_PLACE
 from nodes.services.provisioning.unseen import retire_unseen
 from nodes.services.token_terms import token_state
 from nodes.tests.cast import Cast
@@ -116,6 +117,8 @@ class TestAdmitting:
             "00000000-0000-0000-0000-000000000000",
             "ff:ff:ff:ff:ff:ff",
             "Not Settable",
+            # What the snippets have where an id belongs.
+            ID_PLACE,
             "03000200-0400-0500-0006-000700080009",
             "a" * 101,
             "To be filled by O.E.M.",

@@ -6,7 +6,7 @@ import re
 
 #: What firmware and boot loaders say where nobody filled an id in: many machines share it.
 _NOBODY = re.compile(
-    r"0+|f+|none|null|unknown|default|to be filled.*|not (settable|specified|available|present).*|"
+    r"0+|f+|none|null|unknown|default|machine-?id|to be filled.*|not (settable|specified|available|present).*|"
     r"123456789|0123456789.*|03000200040005000006000700080009|system serial number|chassis serial number",
     re.IGNORECASE,
 )
