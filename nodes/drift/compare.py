@@ -10,7 +10,7 @@ from nodes.drift import people, storage
 from nodes.drift.expected import UNIT_FOLDER, Argument, Expected, Place
 from nodes.drift.inspection import differs
 from nodes.drift.model import Difference, Node, Seen, Sort, Unlooked, What
-from nodes.drift.osmade import reason_of
+from nodes.drift.osmade import is_same_hostname, reason_of
 from nodes.hosts.drivers.podman_commands import DROPIN
 from nodes.ignition.sections.model import Unit
 from nodes.ignition.sections.secrets import secret_in
@@ -77,7 +77,10 @@ def _place(place: Place, seen: Seen, *, is_known: bool) -> list[Difference]:
             shown = ("", "") if place.is_secret else (place.target, target)
             found.append(_of(place, What.TARGET, *shown))
     elif is_known and differs(place, seen):
-        found.append(_of(place, What.CONTENTS, diff=_diff(place, seen)))
+        if is_same_hostname(place.path, place.body, seen.bodies.get(place.path)):
+            found.append(_of(place, What.CONTENTS, reason="same_hostname"))
+        else:
+            found.append(_of(place, What.CONTENTS, diff=_diff(place, seen)))
     elif is_known and place.lines:
         body = seen.bodies.get(place.path)
         gone = [part for part in place.lines if body is not None and part not in body]
@@ -86,9 +89,14 @@ def _place(place: Place, seen: Seen, *, is_known: bool) -> list[Difference]:
 
 
 def _of(
-    place: Place, what: What, expected: str = "", found: str = "", diff: tuple[tuple[str, str], ...] = ()
+    place: Place,
+    what: What,
+    expected: str = "",
+    found: str = "",
+    diff: tuple[tuple[str, str], ...] = (),
+    reason: str = "",
 ) -> Difference:
-    reason = reason_of(place.path, what)
+    reason = reason or reason_of(place.path, what)
     sort = Sort.OS if reason else Sort.IN_PLACE
     return Difference(place.section, place.subject, what, sort, expected, found, reason, place.is_secret, diff)
 
@@ -115,9 +123,15 @@ def _diff(place: Place, seen: Seen) -> tuple[tuple[str, str], ...]:
     old, new = _lines(place.body), _lines(seen.bodies.get(place.path))
     if old is None or new is None:
         return ()
+    if old[-1] == new[-1] == "":
+        # Both end with a line end: what split leaves behind it is no line.
+        del old[-1], new[-1]
     rows: list[tuple[str, str]] = []
     for line in list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]:
         kind = {"+": "added", "-": "removed", "@": "gap"}.get(line[:1], "same")
+        if kind == "gap" and line.startswith(("@@ -1 ", "@@ -1,", "@@ -0,")):
+            # Nothing was left out above it.
+            continue
         rows.append((kind, "" if kind == "gap" else line[1 : LONGEST_LINE + 1]))
     return tuple(rows[: MOST_DIFF_LINES + 1])
 

@@ -13,8 +13,6 @@ _ANY = frozenset(What)
 
 #: (path, what, reason). The reason is a code of nodes.wording.drift.
 _MADE: Final[tuple[tuple[re.Pattern[str], frozenset[What], str], ...]] = (
-    # Set on the first boot by afterburn, cloud metadata or hostnamectl, over what the config wrote.
-    (re.compile(r"/etc/hostname\Z"), _CONTENT, "hostname_of_the_platform"),
     (re.compile(r"/etc/machine-(id|info)\Z"), _CONTENT, "made_at_first_boot"),
     # sshd-keygen writes them where they are missing, and takes the group ssh_keys where there is one.
     (re.compile(r"/etc/ssh/ssh_host_[a-z0-9]+_key(\.pub)?\Z"), _CONTENT | _PERMISSIONS, "host_key"),
@@ -28,6 +26,14 @@ _MADE: Final[tuple[tuple[re.Pattern[str], frozenset[What], str], ...]] = (
     # A tmpfs is empty after every boot.
     (re.compile(r"/(run|tmp)/.*|/dev/shm/.*"), frozenset({What.MISSING}), "gone_at_boot"),
 )
+
+#: Afterburn names the host before Ignition writes, so a declared name stays. Whoever sets that name ends it with a line end.
+_HOSTNAME: Final = "/etc/hostname"
+
+
+def is_same_hostname(path: str, wanted: bytes | None, found: bytes | None) -> bool:
+    """Whether only white space around the name of the host differs."""
+    return path == _HOSTNAME and wanted is not None and found is not None and wanted.strip() == found.strip()
 
 
 def reason_of(path: str, what: What) -> str:

@@ -21,7 +21,7 @@ def test_every_code_has_its_words() -> None:
     sorts = {one.value for one in Sort}
     assert sorts == set(words.CLASS_WORDS) == set(words.CLASS_LEVELS) == set(words.CLASS_MENDS)
     assert {one.value for one in What} == set(words.WHAT_WORDS)
-    assert {reason for _path, _what, reason in _MADE} | {"platform_keys"} == set(words.REASONS)
+    assert {reason for _path, _what, reason in _MADE} | {"platform_keys", "same_hostname"} == set(words.REASONS)
 
 
 def test_every_reason_for_not_looking_has_a_sentence() -> None:

@@ -52,7 +52,7 @@ WHAT_WORDS: dict[str, Promise] = {
     "label": gettext_lazy("other label"),
 }
 REASONS: dict[str, Promise] = {
-    "hostname_of_the_platform": gettext_lazy("The platform or hostnamectl sets the name of the host."),
+    "same_hostname": gettext_lazy("It is the same name: whoever sets it writes a line end behind it."),
     "made_at_first_boot": gettext_lazy("systemd writes it on the first boot."),
     "host_key": gettext_lazy("sshd-keygen makes the host keys."),
     "name_servers": gettext_lazy("NetworkManager or systemd-resolved writes it."),

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.drift import inspection
+from nodes.drift import Seen, compare, expect, inspection
+from nodes.drift.model import Node
 from nodes.tests.drift.hosts import Machine, data_url, file, ignition, named
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
@@ -88,10 +89,36 @@ def test_an_owner_is_compared_by_name_or_number_as_the_config_says_it(tmp_path: 
 def test_changed_lines_are_shown_of_what_everybody_may_read(tmp_path: Path) -> None:
     write(tmp_path / "conf", b"a\nport = 2\nc\n")
     (difference,) = Machine().compared(files(file(tmp_path / "conf", b"a\nport = 1\nc\n"))).differences
-    assert [line for line in difference.diff if line[0] != "same"][1:] == [
-        ("removed", "port = 1"),
-        ("added", "port = 2"),
-    ]
+    assert difference.diff == (("same", "a"), ("removed", "port = 1"), ("added", "port = 2"), ("same", "c"))
+
+
+def test_what_is_left_out_between_changed_lines_is_told_and_nothing_above_the_first(tmp_path: Path) -> None:
+    lines = [str(number) for number in range(40)]
+    write(tmp_path / "conf", "\n".join(["added", *lines[:30], *lines[31:]]).encode())
+    (difference,) = Machine().compared(files(file(tmp_path / "conf", "\n".join(lines).encode()))).differences
+    assert [kind for kind, _line in difference.diff] == (
+        ["added", "same", "same", "gap", "same", "same", "removed", "same", "same"]
+    )
+
+
+def test_a_line_end_that_one_of_them_lacks_is_shown(tmp_path: Path) -> None:
+    write(tmp_path / "conf", b"a\n")
+    (difference,) = Machine().compared(files(file(tmp_path / "conf", b"a"))).differences
+    assert difference.diff == (("same", "a"), ("added", ""))
+
+
+@pytest.mark.parametrize(
+    ("there", "sort", "reason"),
+    [(b"web-1\n", "os", "same_hostname"), (b"evil\n", "in_place", ""), (b"", "in_place", "")],
+)
+def test_a_name_that_the_config_gives_is_kept_by_the_os(there: bytes, sort: str, reason: str) -> None:
+    """Ignition writes after Afterburn: another name was set by somebody."""
+    config = files({"path": "/etc/hostname", "mode": 0o644, "contents": {"source": data_url(b"web-1")}})
+    wanted = expect(ignition(config))
+    node = Node("file", 0o644, 0, 0, "root", "root", len(there))
+    seen = Seen(nodes={"/etc/hostname": node}, hashes={"/etc/hostname": ""}, bodies={"/etc/hostname": there})
+    (difference,) = compare(wanted, seen).differences
+    assert (difference.what, difference.sort, difference.reason) == ("contents", sort, reason)
 
 
 @pytest.mark.parametrize(("wanted", "there"), [(0o600, 0o600), (0o644, 0o600), (0o600, 0o644)])
