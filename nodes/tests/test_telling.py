@@ -12,12 +12,16 @@ from fleetui.notify.channels import set_channel
 from fleetui.notify.models import Delivery
 from nodes.drift import Sort
 from nodes.hosts.errors import ConnectionRefused
+from nodes.hosts.ssh import HostKey as SshHostKey
+from nodes.models import HostKey, TimelineEvent
 from nodes.services.polling import Outcome
 from nodes.services.releases import import_releases
+from nodes.tests.cast import Cast
 from nodes.tests.make import NOW as MADE
-from nodes.tests.make import make_config, make_pool, make_version
+from nodes.tests.make import make_config, make_node, make_pool, make_version
 from nodes.tests.test_drift import born, found, stored
-from nodes.tests.test_polling import NOW, node, poll, seen
+from nodes.tests.test_polling import KEY, NOW, node, poll, seen
+from nodes.tests.test_provisioning import LATER, _public_key_of, got, key_in, offered, shows
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +60,30 @@ def test_a_node_that_is_lost_tells_of_that_and_not_of_its_health() -> None:
     target = poll(lost, NOW + timedelta(minutes=1))
     poll(seen(target), NOW + timedelta(hours=1))
     assert [event for event, *_ in told()] == ["node.unreachable", "node.recovered"]
+
+
+@pytest.mark.parametrize("was_lost", [False, True])
+def test_the_next_machine_of_a_node_is_no_alarm(cast: Cast, was_lost: bool) -> None:
+    """Its key is the one that was made for it; and where the machine before was told to be lost, the node is back."""
+    target = poll(seen(make_node("web-9", pool=cast.web)), NOW)
+    HostKey.pinned(target, KEY, by="user:anna", now=NOW).save()
+    version = make_version(make_config("edge", cast.web), state="approved")
+    key = key_in(got(offered(target, version, cast)))
+    if was_lost:
+        target = poll(Outcome(target.pk, error=ConnectionRefused("127.0.0.1", 22)), LATER)
+    found = poll(shows(target, key), LATER + timedelta(minutes=1))
+    assert (found.generation, found.reachability) == (2, "never_seen")
+    assert not TimelineEvent.objects.filter(kind="host_key_mismatch").exists()
+    assert [event for event, *_ in told()] == (["node.unreachable", "node.recovered"] if was_lost else [])
+
+
+def test_the_key_of_an_offer_that_nobody_fetched_is_an_alarm(cast: Cast) -> None:
+    target = poll(seen(make_node("web-9", pool=cast.web)), NOW)
+    HostKey.pinned(target, KEY, by="user:anna", now=NOW).save()
+    done = offered(target, make_version(make_config("edge", cast.web), state="approved"), cast)
+    poll(shows(target, SshHostKey.parse(_public_key_of(done))), LATER)
+    assert TimelineEvent.objects.filter(kind="host_key_mismatch").exists()
+    assert [event for event, *_ in told()] == ["node.unreachable"]
 
 
 def test_drift_is_told_of_once_and_its_end_too() -> None:

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from fleetui.audit.chain import canonical
 from fleetui.notify.outbox import Told, tell
-from nodes.axes import Contact, StoredAxis, carry, compute
+from nodes.axes import Contact, Reachability, StoredAxis, carry, compute
 from nodes.hosts.errors import BadHostCertificate
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
@@ -38,7 +38,7 @@ from nodes.services.polling.contact import Outcome
 from nodes.services.polling.due import JITTER, back_off_s, each_jittered, interval_s, jittered
 from nodes.services.polling.durations import count_durations
 from nodes.services.polling.telling import told_of
-from nodes.services.provisioning.arrive import arrived, on_their_way, proven
+from nodes.services.provisioning.arrive import arrived, is_awaited, on_their_way, proven
 from nodes.services.releases import view_of
 from nodes.services.search import search_text
 from nodes.services.silence import count_silence
@@ -105,6 +105,9 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         batch.raised = others_behind((node, one.machine_id) for node in nodes if (one := read.get(node.pk)))
         batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
         for node in nodes:
+            if (seen := found[node.pk].seen_key) is not None and is_awaited(node, seen):
+                batch.stale.append(node.pk)
+                continue
             batch.take(node, found[node.pk], read.get(node.pk))
         batch.write()
         count_durations(found[node.pk] for node in nodes)
@@ -112,8 +115,19 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         outcome = found[node.pk]
         # A node that was edited meanwhile: the key is perhaps that of the host before.
         if (seen := outcome.seen_key) is not None and outcome.revision in (None, node.revision):
-            arrived(node=node, key=seen, now=now) or offer(node=node, key=seen, now=now)
+            if arrived(node=node, key=seen, now=now):
+                _tell_of_return(node, now)
+            else:
+                offer(node=node, key=seen, now=now)
     return len(nodes)
+
+
+def _tell_of_return(node: Node, now: datetime) -> None:
+    """A node that was told to be lost is back with its next machine, about which nothing was told yet."""
+    back = StoredAxis(Reachability.REACHABLE.value, "", {}, now)
+    if (told := told_of(node, "reachability", node.reachability, back)) is not None:
+        with transaction.atomic():
+            tell([told], now=now)
 
 
 @dataclass(frozen=True)

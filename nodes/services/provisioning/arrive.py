@@ -51,6 +51,11 @@ def arrived(*, node: Node, key: SshHostKey, now: datetime) -> bool:
     return True
 
 
+def is_awaited(node: Node, key: SshHostKey) -> bool:
+    """Whether `arrived` will take that key for the one of the node's next machine: then it is no alarm that it was shown."""
+    return _expected(node, key) is not None and not _is_refused(node, key)
+
+
 def proven(node_ids: Collection[uuid.UUID], now: datetime) -> None:
     """These nodes answered by their pinned key for the first time or anew: what was offered for that key has been used.
 
