@@ -21,12 +21,14 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from nodes.api import shapes
+from nodes.api.ignition.shapes import EFFECT, effect_shown
 from nodes.api.nodes import OneNode
 from nodes.drift import Sort, What
 from nodes.facts.containers import on_purpose
 from nodes.models import Drift, Facts, Node
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
+from nodes.services.drift.states import changes_of_disks
 from nodes.tasks import nudge_drift
 from nodes.wording.drift import REASONS, UNLOOKED, failure_words
 
@@ -58,6 +60,10 @@ DRIFT = Document(
             "counts": object_of({one.value: INTEGER for one in Sort}),
             "differences": list_of(DIFFERENCE),
             "not_looked_at": list_of(object_of({"section": _SECTIONS, "subject": TEXT, "why": one_of(list(UNLOOKED))})),
+            "intended_disks": {
+                **list_of(EFFECT),
+                "description": "What the version that the pool intends makes otherwise on the disks: it needs another machine.",
+            },
             "on_purpose": {
                 **list_of(object_of({"path": TEXT, "unit": TEXT, "image": TEXT})),
                 "description": "Files that FleetUI wrote beside units, which give their containers another image.",
@@ -109,6 +115,7 @@ def shown(node: Node) -> dict[str, Any]:
         "counts": counts,
         "differences": row.differences if row else [],
         "not_looked_at": row.unlooked if row else [],
+        "intended_disks": [effect_shown(one) for one in changes_of_disks(node)],
         "on_purpose": on_purpose(Facts.objects.container_units(node.facts_id)),
         "failure": _failure(row) if row and row.failed_at else None,
     }

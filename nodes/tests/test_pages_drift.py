@@ -12,12 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from nodes.drift import Comparison, Difference, Sort, Unlooked, What
-from nodes.models import Drift, Node
+from nodes.models import Drift, IgnitionConfig, Node
 from nodes.services.drift import checks
 from nodes.services.drift.checks import Failure
-from nodes.services.ignition.intent import set_applied
+from nodes.services.drift.states import settle
+from nodes.services.ignition.intent import intend, set_applied
 from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_config, make_token, make_version
+from nodes.tests.test_drift import DISKS
 
 pytestmark = pytest.mark.django_db
 PAGE, API = "/nodes/web-1/ignition/", "/api/v1/nodes/web-1/drift/"
@@ -134,6 +136,24 @@ def test_the_api_tells_the_same(cast: Cast, client: Client) -> None:
     asked = client.post(f"{API}check/", headers=headers)
     assert (asked.status_code, asked.json()["url"]) == (202, API)
     assert client.get(API, headers=headers).json()["is_requested"] is True
+
+
+def test_what_the_intended_version_does_to_disks_is_the_reason(cast: Cast, client: Client) -> None:
+    node = compared(cast.web_node, Comparison((), ()))
+    headers = {"authorization": f"Bearer {make_token(cast.operator)}"}
+    assert client.get(API, headers=headers).json()["intended_disks"] == []
+    assert node.pool is not None
+    newer = make_version(IgnitionConfig.objects.get(name="edge"), source=DISKS, state="approved")
+    intend(pool=node.pool, version=newer, actor=SYSTEM, now=NOW)
+    settle(NOW)
+    told = client.get(API, headers=headers).json()
+    assert (told["state"], told["counts"]["replacement"], told["differences"]) == ("needs_replacement", 0, [])
+    assert [one["sentence"] for one in told["intended_disks"]][:1] == ["Erases all of /dev/vdb."]
+    assert {one["section"] for one in told["intended_disks"]} == {"disks"}
+    page = get(client, cast.owner, PAGE)
+    assert "Only a new machine gets what edge version 2, which the pool intends, does to the disks." in page
+    assert "Erases all of /dev/vdb." in page
+    assert "Everything on the host is as edge version 1 says." in page
 
 
 def test_a_node_without_a_version_cannot_be_compared(cast: Cast, client: Client) -> None:

@@ -17,7 +17,9 @@ STATE_SENTENCES: dict[str, Promise] = {
     "in_step": gettext_lazy("It is as it was born, and its pool intends nothing else."),
     "behind": gettext_lazy("Its pool intends another version than the one that it was born with."),
     "drifted": gettext_lazy("Something on it was changed since it was born. It can be put back in place."),
-    "needs_replacement": gettext_lazy("It differs in what only the first boot of a machine does: replace it."),
+    "needs_replacement": gettext_lazy(
+        "Only the first boot of a new machine makes disks as they should be: replace it."
+    ),
     "unknown": gettext_lazy("It is not known with which version it was born, or it was not compared yet."),
 }
 CLASS_WORDS: dict[str, Promise] = {

@@ -24,7 +24,9 @@ from fleetui.core.api.shapes import (
     object_of,
     one_of,
 )
+from nodes.ignition.effect import Effect
 from nodes.models.ignition import APPLIED_HOW, ReviewState
+from nodes.wording.configs import effect_sentence
 
 _STATE = one_of([one.value for one in ReviewState])
 _PLACE = nullable({**INTEGER, "minimum": 1})
@@ -123,6 +125,15 @@ _LINE = object_of(
     }
 )
 _HUNKS = {**nullable(list_of(list_of(_LINE))), "description": "Null where a text is too long to be compared."}
+EFFECT = object_of(
+    {
+        "weight": one_of(["disruptive", "notable", "plain"]),
+        "section": TEXT,
+        "code": TEXT,
+        "params": ANY_OBJECT,
+        "sentence": TEXT,
+    }
+)
 DIFF = Document(
     "IgnitionDiff",
     object_of(
@@ -130,19 +141,7 @@ DIFF = Document(
             "version": INTEGER,
             "against": INTEGER,
             "effect": {
-                **nullable(
-                    list_of(
-                        object_of(
-                            {
-                                "weight": one_of(["disruptive", "notable", "plain"]),
-                                "section": TEXT,
-                                "code": TEXT,
-                                "params": ANY_OBJECT,
-                                "sentence": TEXT,
-                            }
-                        )
-                    )
-                ),
+                **nullable(list_of(EFFECT)),
                 "description": "Null where one of the two does not convert.",
             },
             "source": _HUNKS,
@@ -205,3 +204,14 @@ VALUE = Shape(
     },
 )
 VALUES = Document("IgnitionValues", object_of({"results": list_of(VALUE.schema())}))
+
+
+def effect_shown(one: Effect) -> dict[str, Any]:
+    """As EFFECT says."""
+    return {
+        "weight": str(one.weight),
+        "section": one.section,
+        "code": one.what.code,
+        "params": dict(one.what.params),
+        "sentence": effect_sentence(one.what),
+    }

@@ -19,7 +19,7 @@ from fleetui.core.api.views import ApiView, Listing, asked_fields, fields_param
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from nodes.api.bodies import ReasonBody
 from nodes.api.ignition.bodies import CheckBody, VersionBody
-from nodes.api.ignition.shapes import CHECKED, DIFF, RENDERED, VERSION, WHOLE_VERSION
+from nodes.api.ignition.shapes import CHECKED, DIFF, RENDERED, VERSION, WHOLE_VERSION, effect_shown
 from nodes.filters import IgnitionVersionFilter
 from nodes.models import IgnitionConfig, IgnitionVersion, Node
 from nodes.services.ignition import review
@@ -29,7 +29,6 @@ from nodes.services.ignition.declarations import as_json
 from nodes.services.ignition.embedded import checked_files
 from nodes.services.ignition.rendering import render
 from nodes.services.ignition.versions import save_version
-from nodes.wording.configs import effect_sentence
 
 VERSIONS = Listing(
     VERSION,
@@ -161,16 +160,7 @@ class VersionDiff(_Versions):
         version = self.version(version_id)
         other = self._other(version, request.query_params.get("against", ""))
         effects = effects_of(other, version)
-        told = [
-            {
-                "weight": str(one.weight),
-                "section": one.section,
-                "code": one.what.code,
-                "params": dict(one.what.params),
-                "sentence": effect_sentence(one.what),
-            }
-            for one in effects or ()
-        ]
+        told = [effect_shown(one) for one in effects or ()]
         return Response(
             {
                 "version": version.number,

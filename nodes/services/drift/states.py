@@ -18,7 +18,7 @@ from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 from django.utils.translation import gettext as _
 
 from fleetui.notify.outbox import Told, tell
-from nodes.ignition.effect import effect
+from nodes.ignition.effect import Effect, effect
 from nodes.ignition.sections import UnreadableDocument
 from nodes.models import IgnitionVersion, Node, TimelineEvent
 from nodes.models.drift import Verdict
@@ -63,15 +63,29 @@ class Standing:
         return needs_another_machine(self.applied, self.intended)
 
 
-@lru_cache(maxsize=512)
 def needs_another_machine(applied: uuid.UUID, intended: uuid.UUID) -> bool:
-    """Whether the intended version differs in what only the first boot of a machine does: its disks. Versions never change."""
+    """Whether the intended version differs in what only the first boot of a machine does: its disks."""
+    return bool(_changes_of_disks(applied, intended))
+
+
+def changes_of_disks(node: Node) -> tuple[Effect, ...]:
+    """What the version that the node's pool intends makes otherwise on its disks; empty where the node has that one."""
+    intended = node.pool.intended_version_id if node.pool else None
+    if node.applied_version_id is None or intended in (None, node.applied_version_id):
+        return ()
+    return _changes_of_disks(node.applied_version_id, intended)
+
+
+@lru_cache(maxsize=512)
+def _changes_of_disks(applied: uuid.UUID, intended: uuid.UUID) -> tuple[Effect, ...]:
+    """Versions never change."""
     rows = IgnitionVersion.objects.filter(pk__in=[applied, intended])
     rendered = dict(rows.values_list("pk", "rendered"))
     try:
-        return any(one.section == "disks" for one in effect(rendered.get(applied, ""), rendered.get(intended, "")))
+        found = effect(rendered.get(applied, ""), rendered.get(intended, ""))
     except UnreadableDocument:
-        return False
+        return ()
+    return tuple(one for one in found if one.section == "disks")
 
 
 def standings(nodes: QuerySet[Node]) -> QuerySet[Node]:

@@ -21,9 +21,11 @@ from nodes.facts.containers import on_purpose
 from nodes.models import Drift, Facts, Node, Pool
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
+from nodes.services.drift.states import changes_of_disks
 from nodes.tasks import nudge_drift
 from nodes.views.links import nodes_url
 from nodes.views.subject import node_for, principal_of
+from nodes.wording.configs import effect_sentence
 from nodes.wording.drift import (
     CLASS_LEVELS,
     CLASS_MENDS,
@@ -70,6 +72,7 @@ def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
         "drift": row,
         "ignition_state": state_words(node.ignition_state),
         "drift_groups": [_group(name, counts[name], differences) for name in _CLASSES if counts[name]],
+        "drift_intended": [effect_sentence(one.what) for one in changes_of_disks(node)],
         "drift_left_out": sum(counts.values()) - kept,
         "drift_unlooked": [
             {"subject": one["subject"], "why": UNLOOKED.get(one["why"], one["why"])}
@@ -98,7 +101,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         "section": SECTION_WORDS.get(one["section"], one["section"]),
         "what": WHAT_WORDS.get(one["what"], one["what"]),
         "reason": REASONS.get(one["reason"], ""),
-        "is_hidden": one["what"] == "contents" and not one["diff"],
+        "is_hidden": one["what"] == "contents" and not one["diff"] and not one["reason"],
         "diff": [{"kind": kind, "text": text} for kind, text in one["diff"]],
     }
 
