@@ -11,7 +11,7 @@ from fleetui.access.principals import SYSTEM
 from fleetui.notify.channels import set_channel
 from fleetui.notify.models import Delivery
 from nodes.drift import Sort
-from nodes.hosts.errors import ConnectionRefused
+from nodes.hosts.errors import ConnectionLost, ConnectionRefused, HostError, NoRoute
 from nodes.hosts.ssh import HostKey as SshHostKey
 from nodes.models import HostKey, TimelineEvent
 from nodes.services.polling import Outcome
@@ -22,6 +22,7 @@ from nodes.tests.make import make_config, make_node, make_pool, make_version
 from nodes.tests.test_drift import born, found, stored
 from nodes.tests.test_polling import KEY, NOW, node, poll, seen
 from nodes.tests.test_provisioning import LATER, _public_key_of, got, key_in, offered, shows
+from nodes.wording import timeline_sentence
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +61,21 @@ def test_a_node_that_is_lost_tells_of_that_and_not_of_its_health() -> None:
     target = poll(lost, NOW + timedelta(minutes=1))
     poll(seen(target), NOW + timedelta(hours=1))
     assert [event for event, *_ in told()] == ["node.unreachable", "node.recovered"]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConnectionLost("127.0.0.1", "it ended"), "The connection to 127.0.0.1 was lost (it ended)."),
+        (NoRoute("127.0.0.1", 22, "unreachable"), "No network route leads to 127.0.0.1 port 22."),
+        (ConnectionRefused("127.0.0.1", 22), "127.0.0.1 refused the connection on port 22."),
+    ],
+)
+def test_the_timeline_says_why_a_node_is_lost(error: HostError, why: str) -> None:
+    """Also where the error has a reason of its own."""
+    poll(Outcome(poll(seen(node()), NOW).pk, error=error), NOW + timedelta(minutes=1))
+    event = TimelineEvent.objects.get(kind="became_unreachable")
+    assert timeline_sentence(event.kind, event.params) == f"Became unreachable: {why}"
 
 
 @pytest.mark.parametrize("was_lost", [False, True])

@@ -124,7 +124,7 @@ def timeline_sentence(kind: str, params: Mapping[str, Any] | None = None) -> str
         elif axis == "ignition_state" and isinstance(known.get(name), str) and known[name] in IGNITION_STATE_WORDS:
             known[name] = str(IGNITION_STATE_WORDS[known[name]])
     if kind == "became_unreachable" and "message" not in known:
-        reason = known.get("reason") or known.get("kind")
+        reason = known.get("error") or known.get("reason") or known.get("kind")
         known["message"] = error_sentence(reason, known) if isinstance(reason, str) and reason in ERRORS else ""
     if kind == "os_detected" and str(known.get("version") or "") in str(known.get("name") or ""):
         # A pretty name often ends with the version.

@@ -321,7 +321,8 @@ class _Batch:
             "key_mismatch": "host_key_mismatch",
         }
         if new.value in kinds and not (before == "never_seen" and new.value == "reachable"):
-            self._event(node, kinds[new.value], {"reason": new.reason, **new.params})
+            # Several kinds of errors have a reason of their own, which is another word.
+            self._event(node, kinds[new.value], {"error": new.reason, "reason": new.reason, **new.params})
 
     def _measure(self, node: Node, measured: dict[str, Any], *, at_once: bool) -> None:
         old = getattr(node, "measurement", None)
