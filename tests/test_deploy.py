@@ -187,7 +187,7 @@ def test_nginx_writes_no_token_of_a_machine_down_when_fleetui_is_away(tmp_path: 
     if not program:
         missing("nginx is not installed. Install it: apt-get install nginx-light")
     made = Deployment(tmp_path, database_url="sqlite:///:memory:", redis_url="redis://127.0.0.1:1")
-    made.start_nginx(program)
+    made.start_nginx(str(program))
 
     def told(path: str) -> int:
         deadline = time.monotonic() + 20
