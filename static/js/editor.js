@@ -1,4 +1,6 @@
 // The editor of Butane: line numbers, indents by Tab, and what was found beside its line. Without it the field is a plain textarea.
+import { Draft } from "./draft.js";
+
 const INDENT = "  ";
 const RANK = { bad: 3, warn: 2, info: 1 };
 
@@ -10,25 +12,37 @@ class Editor {
     this.findings = document.getElementById("findings");
     this.found = new Map();
     this.mayLeave = false;
-    this.area.addEventListener("input", () => this.number());
+    new Draft(box, this.area);
+    this.area.addEventListener("input", () => {
+      // What was found is about an older text until the answer is there.
+      this.findings.setAttribute("aria-busy", "true");
+      this.number();
+    });
     this.area.addEventListener("scroll", () => this.follow());
     this.area.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("selectionchange", () => this.here());
     new ResizeObserver(() => this.fit()).observe(this.area);
     document.addEventListener("htmx:afterSwap", (event) => {
-      if (event.target === this.findings) this.mark();
+      if (event.target !== this.findings) return;
+      this.findings.removeAttribute("aria-busy");
+      this.mark();
     });
+    addEventListener("online", () => this.look());
     this.findings.addEventListener("click", (event) => {
       const button = event.target.closest("[data-to-line]");
       if (button) this.go(Number(button.dataset.toLine), Number(button.dataset.toColumn || 1));
     });
     // Files that are left out change what is found.
     for (const box of document.querySelectorAll("input[name=drop]")) {
-      box.addEventListener("change", () => window.htmx?.trigger(this.area, "load"));
+      box.addEventListener("change", () => this.look());
     }
     this.number();
     this.fit();
     this.mark();
+  }
+
+  look() {
+    window.htmx?.trigger(this.area, "load");
   }
 
   number() {
@@ -127,9 +141,19 @@ class Editor {
 
   // As if it was typed, so that undo knows of it.
   put(text) {
-    if (document.execCommand(text === "" ? "delete" : "insertText", false, text)) return;
-    this.area.setRangeText(text, this.area.selectionStart, this.area.selectionEnd, "end");
-    this.area.dispatchEvent(new Event("input", { bubbles: true }));
+    if (!document.execCommand(text === "" ? "delete" : "insertText", false, text)) {
+      this.area.setRangeText(text, this.area.selectionStart, this.area.selectionEnd, "end");
+      this.area.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    this.reveal();
+  }
+
+  // Browsers scroll to what is typed, but not to what a script puts there.
+  reveal() {
+    const style = getComputedStyle(this.area);
+    const line = this.area.value.slice(0, this.area.selectionEnd).split("\n").length;
+    const bottom = line * (parseFloat(style.lineHeight) || 20) + parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
+    if (bottom > this.area.scrollTop + this.area.clientHeight) this.area.scrollTop = bottom - this.area.clientHeight;
   }
 }
 
