@@ -13,6 +13,7 @@ from nodes.ignition.sections.units import container_runtime
 _DIGEST = re.compile(r"@sha(256|512):[0-9a-f]{64,128}\Z")
 _OTHER_TRANSPORT = re.compile(r"(oci|oci-archive|dir|docker-archive|docker-daemon|containers-storage|sif):")
 _HAS_TAG = re.compile(r":([\w][\w.-]{0,127})\Z")
+_RUN = re.compile(r"\s(?:podman|docker)\s|/(?:podman|docker)\s|\A(?:podman|docker)\s")
 _MOVING = ("latest", "stable", "edge", "main", "master", "nightly", "dev", "rolling", "next")
 # Options of `podman run` and `docker run` that take no value of their own.
 _FLAGS = frozenset(
@@ -72,7 +73,9 @@ def image_of(command: str) -> str | None:
     except ValueError:
         return None
     if "run" not in words:
-        return None
+        # The command of a shell: sh -c "podman run ...".
+        script = next((word for word in words if _RUN.search(word)), None)
+        return image_of(script) if script else None
     rest = iter(words[words.index("run") + 1 :])
     for word in rest:
         if not word.startswith("-"):

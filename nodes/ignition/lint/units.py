@@ -1,22 +1,25 @@
 """Units that do not start, or do not come back."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 
 from nodes.ignition.gotext import extension
 from nodes.ignition.lint.model import Found, Rule, Severity, Subject, example, unit_example
 from nodes.ignition.lint.os_units import is_of_os, template_name
-from nodes.ignition.lint.services import is_triggered, written_units
+from nodes.ignition.lint.services import Service, is_triggered, written_units
 from nodes.ignition.said import Params
 
 _NEEDS_NETWORK = ("podman", "docker", "curl", "wget", "skopeo", "rpm-ostree", "kubeadm", "etcd", "tailscale")
+_FLATCAR_EXTENSIONS = "/etc/flatcar/enabled-sysext.conf"
+_LAYERS_PACKAGES = re.compile(r"\brpm-ostree\s+(?:-\S+\s+)*(?:install|override|rebase|apply-live)\b|\bbootc\s+switch\b")
+# Docker's unit waits for the network itself.
+_BEHIND_NETWORK = frozenset(("network-online.target", "docker.service"))
 _GENERATED = (".mount", ".swap", ".device", ".slice", ".scope", ".automount")
 
 
 def _unknown(subject: Subject) -> Iterator[Found]:
     written = written_units(subject.sections)
-    # A system extension or a package may bring any unit.
-    may_come_from_outside = any(node.purpose in ("sysext", "sysupdate") for node in subject.sections.files)
-    if not subject.is_whole or may_come_from_outside:
+    if not subject.is_whole or _may_come_from_outside(subject):
         return
     for unit in subject.sections.units:
         if unit.contents or not unit.is_enabled or extension(unit.name) in _GENERATED:
@@ -27,6 +30,16 @@ def _unknown(subject: Subject) -> Iterator[Found]:
             and not is_of_os(unit.name, subject.variant)
         ):
             yield Found((*unit.at, "name"), {"unit": unit.name})
+
+
+def _may_come_from_outside(subject: Subject) -> bool:
+    """Whether the config brings a system extension or layers packages: they may have any unit."""
+    files = subject.sections.files
+    if any(node.purpose in ("sysext", "sysupdate") or node.path == _FLATCAR_EXTENSIONS for node in files):
+        return True
+    commands = [one.value for service in subject.services for one in service.options if one.name.startswith("Exec")]
+    programs = [node.content.text or "" for node in files if node.purpose == "program" and node.content]
+    return any(_LAYERS_PACKAGES.search(text) for text in (*commands, *programs))
 
 
 def _never_started(subject: Subject) -> Iterator[Found]:
@@ -59,25 +72,30 @@ def _no_restart(subject: Subject) -> Iterator[Found]:
 
 
 def _no_network(subject: Subject) -> Iterator[Found]:
+    # Podman lets the units of Quadlets wait by itself; who waits for one that waits does too.
+    behind = _BEHIND_NETWORK | {one.name for one in subject.services if one.is_quadlet or not _not_waited(one)}
     for service in subject.services:
-        # Podman lets the units of Quadlets wait by itself.
         options = service.options
         command = next(
             (one for one in options.find("Service", "ExecStart", "ExecStartPre") if _uses_network(one.value)), None
         )
-        if command is None or service.is_quadlet:
-            continue
-        after, wanted = (
-            {word for part in (options, *service.dropins) for word, _ in part.words("Unit", *names)}
-            for names in (("After",), ("Wants", "Requires", "BindsTo"))
-        )
-        missing = tuple(name for name, words in (("After", after), ("Wants", wanted)) if not _is_behind_network(words))
-        if missing:
+        missing = _not_waited(service, behind)
+        if command is not None and missing and not service.is_quadlet:
             params: Params = {
                 "unit": service.name,
                 "options": tuple(f"{name}=network-online.target" for name in missing),
             }
             yield Found(service.at, params, command.line)
+
+
+def _not_waited(service: Service, behind: Set[str] = _BEHIND_NETWORK) -> tuple[str, ...]:
+    """Which of After and Wants does not name the network, or what comes behind it."""
+    parts = (service.options, *service.dropins)
+    after, wanted = (
+        {word for part in parts for word, _ in part.words("Unit", *names)}
+        for names in (("After",), ("Wants", "Requires", "BindsTo"))
+    )
+    return tuple(name for name, words in (("After", after), ("Wants", wanted)) if not _is_behind(words, behind))
 
 
 def _uses_network(command: str) -> bool:
@@ -91,9 +109,8 @@ def _uses_network(command: str) -> bool:
     return False
 
 
-def _is_behind_network(words: set[str]) -> bool:
-    # What lies behind the container runtime or another service is not ours to judge.
-    return "network-online.target" in words or any(word.endswith("-online.service") for word in words)
+def _is_behind(words: set[str], behind: Set[str]) -> bool:
+    return not words.isdisjoint(behind) or any(word.endswith("-online.service") for word in words)
 
 
 _APP = """\

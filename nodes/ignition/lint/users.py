@@ -48,7 +48,7 @@ def _password_over_ssh(subject: Subject) -> Iterator[Found]:
     for node in subject.sections.files:
         text = node.content.text if node.purpose == "ssh_server" and node.content else None
         for number, line in enumerate((text or "").split("\n"), start=1):
-            words = line.split()
+            words = line.replace("=", " ", 1).replace('"', " ").split()
             if len(words) > 1 and words[0].lower() in _PASSWORD_OPTIONS and words[1].lower() == "yes":
                 yield Found(node.content_at, {"path": node.path, "option": words[0]}, number)
 

@@ -142,8 +142,9 @@ def _window(window: object, place: Place) -> Window:
 
 
 def _find_lines(text: str, key: str) -> list[int]:
-    """The lines that begin with a key."""
-    return [number for number, line in enumerate(text.split("\n"), start=1) if line.strip().startswith(key)]
+    """The lines that begin with a key, also one with the names of its tables before it, or with a header."""
+    begins = re.compile(rf"\s*(?:[\w.-]+\.)?{re.escape(key)}")
+    return [number for number, line in enumerate(text.split("\n"), start=1) if begins.match(line)]
 
 
 def _find_line(text: str, key: str) -> int | None:

@@ -34,7 +34,7 @@ def _user(record: Record, at: Path) -> User:
         name,
         at,
         keys,
-        has_password=bool(record.text("passwordHash")),
+        has_password=_opens(record.text("passwordHash")),
         groups=tuple(record.texts("groups")),
         uid=record.number("uid"),
         shell=record.text("shell"),
@@ -43,6 +43,11 @@ def _user(record: Record, at: Path) -> User:
         is_removed=record.flag("shouldExist") is False,
     )
     return User(**{**vars(user), "lines": tuple(_user_lines(user))})
+
+
+def _opens(password_hash: str | None) -> bool:
+    """Whether somebody can sign in with it: `!` and `*` lock the password (shadow(5))."""
+    return bool(password_hash) and not str(password_hash).startswith(("!", "*"))
 
 
 def _user_lines(user: User) -> list[Said]:
