@@ -10,11 +10,14 @@ from nodes.ignition.sections.model import Unit
 
 # Which rule tells which problem of `network.checks`.
 _ADDRESS = ("address_invalid", "address_not_usable", "static_without_address", "name_server_invalid", "route_invalid")
-_GATEWAY = ("gateway_invalid", "gateway_outside", "route_gateway_outside")
+_GATEWAY = ("gateway_invalid", "gateway_outside", "gateway_own", "route_gateway_outside")
 _LAYER = ("vlan_without_parent", "vlan_without_id", "members_missing", "controller_missing")
 _FILE = (
     *("keyfile_name", "keyfile_owner", "no_connection_section", "networkd_unreadable"),
-    *("netdev_incomplete", "network_without_match"),
+    *("netdev_incomplete", "network_without_match", "networkd_name"),
+)
+_SETTING = (
+    *("method_unknown", "mtu_invalid", "mtu_above_parent", "bond_mode_unknown", "name_too_long", "member_with_address"),
 )
 _TWICE = ("address_twice",)
 _MODE = ("keyfile_mode",)
@@ -52,6 +55,10 @@ def _mode(subject: Subject) -> Iterator[Found]:
 
 def _file(subject: Subject) -> Iterator[Found]:
     return _problems(subject, _FILE)
+
+
+def _setting(subject: Subject) -> Iterator[Found]:
+    return _problems(subject, _SETTING)
 
 
 def _dhcp(subject: Subject) -> Iterator[Found]:
@@ -124,6 +131,13 @@ RULES = (
         _file,
         _keyfile(_STATIC),
         file_example(f"{KEYFILES}eth0", _STATIC, mode="0600"),
+    ),
+    Rule(
+        "network-setting",
+        Severity.ERROR,
+        _setting,
+        _keyfile(_STATIC),
+        _keyfile(_STATIC.replace("method=manual", "method=static")),
     ),
     Rule("network-dhcp", Severity.ADVICE, _dhcp, _keyfile(_STATIC), _keyfile(_HEAD + "method=auto")),
     Rule(

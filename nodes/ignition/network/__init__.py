@@ -7,12 +7,13 @@ from nodes.ignition.network import keyfiles, networkd
 from nodes.ignition.network.arguments import read_arguments
 from nodes.ignition.network.checks import check_network
 from nodes.ignition.network.lines import interface_lines
-from nodes.ignition.network.model import Interface, Network, NetworkFile, Problem
+from nodes.ignition.network.model import Interface, Network, NetworkFile, Problem, Spot
 from nodes.ignition.paths import Path
 
 _OTHERS = ("/etc/nmstate/", "/etc/NetworkManager/conf.d/", "/etc/sysconfig/network-scripts/")
 _MOST = 256
 _NETWORKD = (".network", ".netdev", ".link")
+_DROPINS = tuple(f"{ending}.d" for ending in _NETWORKD)
 
 
 def read_network(files: Iterable[NetworkFile], arguments: Iterable[tuple[str, Path]]) -> Network:
@@ -28,6 +29,12 @@ def read_network(files: Iterable[NetworkFile], arguments: Iterable[tuple[str, Pa
             interfaces.extend((interface,) if interface else ())
         elif file.path == networkd.DIRECTORY + file.name and file.name.endswith(_NETWORKD):
             of_networkd.append(file)
+        elif file.path.startswith(networkd.DIRECTORY):
+            # A drop-in adds to a file, which may be one of the system.
+            if file.path.rpartition("/")[0].endswith(_DROPINS) and file.name.endswith(".conf"):
+                others.append(file.path)
+            else:
+                problems.append(Problem("networkd_name", Spot((*file.at, "path")), {"path": file.path}))
         elif file.path.startswith(_OTHERS):
             others.append(file.path)
     read, found = networkd.read_networkd(of_networkd)

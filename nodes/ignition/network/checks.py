@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from nodes.ignition.network.model import SWITCHED, Address, Interface, Network, Problem, Spot
+from nodes.ignition.network.model import SWITCHED, Address, Interface, Network, Problem, Spot, has_prefix
+from nodes.ignition.said import Params
 
 _VLAN_IDS = range(1, 4095)
 _DEFAULTS = ("0.0.0.0/0", "::/0", "default")
@@ -13,7 +14,8 @@ PROBLEMS = (
     *("name_server_invalid", "route_invalid", "route_gateway_outside"),
     *("vlan_without_parent", "vlan_without_id", "members_missing", "controller_missing", "static_without_address"),
     *("keyfile_mode", "keyfile_name", "keyfile_owner", "no_connection_section", "networkd_unreadable"),
-    *("netdev_incomplete", "network_without_match"),
+    *("netdev_incomplete", "network_without_match", "networkd_name", "gateway_own"),
+    *("method_unknown", "mtu_invalid", "mtu_above_parent", "bond_mode_unknown", "name_too_long", "member_with_address"),
 )
 
 
@@ -21,12 +23,14 @@ def check_network(network: Network) -> Iterator[Problem]:
     """Problems in the order of interfaces."""
     names = {name for interface in network.interfaces for name in interface.names}
     controllers = {interface.controller for interface in network.interfaces}
+    sizes = {name: interface.mtu for interface in network.interfaces for name in interface.names if interface.mtu}
     for interface in network.interfaces:
         yield from _addresses(interface)
         yield from _gateways(interface)
         yield from _servers(interface)
         yield from _routes(interface)
         yield from _layers(interface, controllers, names)
+        yield from _frames(interface, sizes)
     yield from _twice(network)
 
 
@@ -36,17 +40,20 @@ def _addresses(interface: Interface) -> Iterator[Problem]:
         value = address.value
         if value is None:
             yield Problem("address_invalid", address.spot, told)
-        elif _is_not_usable(address):
+        elif _is_not_usable(interface, address):
             yield Problem("address_not_usable", address.spot, told)
 
 
-def _is_not_usable(address: Address) -> bool:
+def _is_not_usable(interface: Interface, address: Address) -> bool:
     """The address of the network itself, or its broadcast address; small networks have neither."""
     value = address.value
     if value is None:
         return False
     network = value.network
-    if value.ip.is_multicast or value.ip.is_unspecified:
+    if value.ip.is_unspecified:
+        # systemd-networkd then takes a free network of that size.
+        return not interface.source.endswith((".network", ".netdev"))
+    if value.ip.is_multicast:
         return True
     if network.version == 6 or network.prefixlen >= 31:
         return False
@@ -58,7 +65,9 @@ def _gateways(interface: Interface) -> Iterator[Problem]:
         told = {"interface": interface.name, "gateway": gateway.text}
         if gateway.value is None:
             yield Problem("gateway_invalid", gateway.spot, told)
-        elif _is_outside(interface, gateway.text):
+        elif any(one.value is not None and one.value.ip == gateway.value for one in interface.addresses):
+            yield Problem("gateway_own", gateway.spot, told)
+        elif not gateway.on_link and _is_outside(interface, gateway.text):
             yield Problem("gateway_outside", gateway.spot, told)
 
 
@@ -90,11 +99,13 @@ def _routes(interface: Interface) -> Iterator[Problem]:
         told = {"interface": interface.name, "route": route.destination}
         if route.destination not in _DEFAULTS and not _is_network(route.destination):
             yield Problem("route_invalid", route.spot, told)
-        elif route.gateway and _is_outside(interface, route.gateway):
+        elif route.gateway and not route.on_link and _is_outside(interface, route.gateway):
             yield Problem("route_gateway_outside", route.spot, told | {"gateway": route.gateway})
 
 
 def _is_network(text: str) -> bool:
+    if "/" in text and not has_prefix(text):
+        return False
     try:
         ip_network(text)
     except ValueError:
@@ -115,6 +126,23 @@ def _layers(interface: Interface, controllers: set[str | None], names: set[str])
         yield Problem("members_missing", interface.spot, told | {"kind": interface.kind})
     if interface.controller and interface.controller not in names:
         yield Problem("controller_missing", interface.spot, told | {"controller": interface.controller})
+
+    if interface.controller and interface.addresses:
+        told_of = {"controller": interface.controller}
+        yield Problem("member_with_address", interface.addresses[0].spot, told | told_of)
+
+
+def _frames(interface: Interface, sizes: dict[str, int]) -> Iterator[Problem]:
+    """A VLAN cannot carry more than what it lies on."""
+    parent_mtu = sizes.get(interface.parent or "")
+    if interface.kind == "vlan" and interface.mtu and parent_mtu and interface.mtu > parent_mtu:
+        told: Params = {
+            "interface": interface.name,
+            "mtu": interface.mtu,
+            "parent": interface.parent or "",
+            "parent_mtu": parent_mtu,
+        }
+        yield Problem("mtu_above_parent", interface.spot, told)
 
 
 def _twice(network: Network) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from nodes.ignition.network.model import Address, Host, Interface, NetworkFile, Problem, Route, Spot
+from nodes.ignition.network.settings import check_bond_mode, check_mtu, check_name
 from nodes.ignition.options import Option, Options, read_options
 
 DIRECTORY = "/etc/NetworkManager/system-connections/"
@@ -65,6 +66,7 @@ def read_keyfile(file: NetworkFile) -> tuple[Interface | None, list[Problem]]:
         options.value("ethernet", "mac-address") or options.value("802-3-ethernet", "mac-address"),
         options.value("connection", "uuid") or identity,
     )
+    problems.extend(_setting_problems(interface.name, options, file))
     for section in ("ipv4", "ipv6"):
         method = options.last(section, "method")
         if method is not None and method.value == "manual" and not _has_family(interface, section):
@@ -72,6 +74,24 @@ def read_keyfile(file: NetworkFile) -> tuple[Interface | None, list[Problem]]:
                 Problem("static_without_address", _spot(file, method), {"interface": interface.name, "family": section})
             )
     return interface, problems
+
+
+def _setting_problems(name: str, options: Options, file: NetworkFile) -> Iterator[Problem]:
+    """Values for which NetworkManager refuses the file, or which it passes over."""
+    for section in ("ipv4", "ipv6"):
+        method = options.last(section, "method")
+        if method is not None and section not in _METHODS.get(method.value, {}) and "${" not in method.value:
+            told = {"interface": name, "family": section, "method": method.value}
+            yield Problem("method_unknown", _spot(file, method), told)
+    for option, check in (
+        (options.last("ethernet", "mtu") or options.last("802-3-ethernet", "mtu"), check_mtu),
+        (options.last("bond", "mode"), check_bond_mode),
+    ):
+        if option is not None:
+            yield from check(option, _spot(file, option), name)
+    own_name = options.last("connection", "interface-name")
+    if own_name is not None:
+        yield from check_name(own_name, _spot(file, own_name))
 
 
 def renamed_options(file: NetworkFile) -> Iterator[tuple[str, str, int]]:
@@ -137,12 +157,18 @@ def _addresses(options: Options, section: str, file: NetworkFile) -> tuple[list[
 def _routes(options: Options, section: str, file: NetworkFile) -> Iterator[Route]:
     """`route1=198.51.100.0/24,192.0.2.1,100`."""
     for option in options:
-        if option.section != section or not _ROUTE.match(option.name):
+        match = _ROUTE.match(option.name) if option.section == section else None
+        if match is None:
             continue
+        more = options.value(section, f"route{match[1]}_options") or ""
         destination, *rest = [part.strip() for part in option.value.split(",")]
         metric = rest[1] if len(rest) > 1 and rest[1].isdigit() else None
         yield Route(
-            destination, _spot(file, option), (rest[0] if rest else "") or None, int(metric) if metric else None
+            destination,
+            _spot(file, option),
+            (rest[0] if rest else "") or None,
+            int(metric) if metric else None,
+            "onlink=true" in more.replace(" ", "").split(","),
         )
 
 

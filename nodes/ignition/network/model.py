@@ -37,6 +37,12 @@ class NetworkFile:
         return self.path.rpartition("/")[2]
 
 
+def has_prefix(text: str) -> bool:
+    """Whether it ends in a prefix as in 192.0.2.0/24."""
+    _, slash, prefix = text.rpartition("/")
+    return bool(slash) and prefix.isascii() and prefix.isdigit()
+
+
 @dataclass(frozen=True)
 class Address:
     """An address with its prefix. `value` is None when it is none."""
@@ -46,7 +52,8 @@ class Address:
 
     @cached_property
     def value(self) -> Family | None:
-        if "/" not in self.text:
+        # A mask, as in /255.255.255.0, is taken by neither NetworkManager nor systemd-networkd.
+        if not has_prefix(self.text):
             return None
         try:
             return ip_interface(self.text)
@@ -56,10 +63,11 @@ class Address:
 
 @dataclass(frozen=True)
 class Host:
-    """An address without prefix: a gateway or a name server."""
+    """An address without prefix: a gateway or a name server. One that is `on_link` is reached whatever the addresses are."""
 
     text: str
     spot: Spot
+    on_link: bool = False
 
     @cached_property
     def value(self) -> Bare | None:
@@ -77,6 +85,7 @@ class Route:
     spot: Spot
     gateway: str | None = None
     metric: int | None = None
+    on_link: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """systemd-networkd's files: .netdev makes an interface, .network configures those that it matches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nodes.ignition.network.model import Address, Host, Interface, NetworkFile, Problem, Route, Spot
+from nodes.ignition.network.settings import bytes_of, check_bond_mode, check_mtu, check_name
 from nodes.ignition.options import Option, Options, read_options
 
 DIRECTORY = "/etc/systemd/network/"
@@ -38,6 +40,7 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
         for key in ("VLAN", "MACVLAN", "IPVLAN")
         for name, _ in one.options.words("Network", key)
     }
+    problems.extend(problem for one in read for problem in _setting_problems(one))
     by_name: dict[str, list[_Read]] = {}
     for one in networks:
         for name in (one.options.value("Match", "Name") or "").split():
@@ -65,6 +68,21 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
     return interfaces, problems
 
 
+def _setting_problems(one: _Read) -> Iterator[Problem]:
+    """Values that systemd-networkd passes over."""
+    options = one.options
+    name = options.last("NetDev", "Name")
+    shown = name.value if name else _match(one)
+    if name is not None:
+        yield from check_name(name, one.spot(name))
+    for mtu in (options.last("NetDev", "MTUBytes"), options.last("Link", "MTUBytes")):
+        if mtu is not None:
+            yield from check_mtu(mtu, one.spot(mtu), shown)
+    mode = options.last("Bond", "Mode")
+    if mode is not None:
+        yield from check_bond_mode(mode, one.spot(mode), shown)
+
+
 def _match(one: _Read) -> str:
     """What a .network is for, in short."""
     for key in ("Name", "MACAddress", "PermanentMACAddress", "Path", "Driver", "Type"):
@@ -85,7 +103,7 @@ def _netdev(one: _Read, parents: dict[str, str]) -> Interface | None:
         one.spot(),
         parent=parents.get(name),
         vlan_id=_number(one.options.value("VLAN", "Id")),
-        mtu=_number(one.options.value("NetDev", "MTUBytes")),
+        mtu=bytes_of(one.options.last("NetDev", "MTUBytes")),
         mac=one.options.value("NetDev", "MACAddress"),
     )
 
@@ -121,7 +139,7 @@ def _configured(interface: Interface, one: _Read) -> Interface:
         search=(*interface.search, *(word for word, _ in options.words("Network", "Domains"))),
         routes=(*interface.routes, *routes),
         controller=options.value("Network", "Bond") or options.value("Network", "Bridge") or interface.controller,
-        mtu=_number(options.value("Link", "MTUBytes")) or interface.mtu,
+        mtu=bytes_of(options.last("Link", "MTUBytes")) or interface.mtu,
         mac=options.value("Link", "MACAddress") or interface.mac,
         identity=interface.identity,
     )
@@ -142,11 +160,13 @@ def _routes(one: _Read) -> tuple[list[Host], list[Route]]:
     for block in one.options.blocks("Route"):
         gateway, destination = block.last("Route", "Gateway"), block.last("Route", "Destination")
         metric = _number(block.value("Route", "Metric"))
+        on_link = (block.value("Route", "GatewayOnLink", "GatewayOnlink") or "").lower() in _YES
         if destination is None or destination.value in ("0.0.0.0/0", "::/0"):
             if gateway is not None:
-                gateways.append(Host(gateway.value, one.spot(gateway)))
+                gateways.append(Host(gateway.value, one.spot(gateway), on_link))
             continue
-        routes.append(Route(destination.value, one.spot(destination), gateway.value if gateway else None, metric))
+        via = gateway.value if gateway else None
+        routes.append(Route(destination.value, one.spot(destination), via, metric, on_link))
     # A gateway may also be told by its protocol.
     return [one for one in gateways if not one.text.startswith("_")], routes
 

@@ -219,6 +219,11 @@ _NETWORK: dict[str, RuleWords] = {
         _("The file is passed over, and the interface keeps its defaults."),
         _("Mend the name, the owner or the sections of the file."),
     ),
+    "network-setting": RuleWords(
+        (_("%(why)s"),),
+        _("The whole file is refused, or the setting passed over, and the interface is not what it should be."),
+        _("Use a value that the setting takes, and give addresses to the bond or bridge instead of its members."),
+    ),
     "network-dhcp": RuleWords(
         (_("%(interface)s takes its address from DHCP."), _("The host takes its addresses from DHCP.")),
         _("An address that changes breaks what knows the host by it: FleetUI, firewalls, clusters."),
@@ -388,6 +393,22 @@ PROBLEMS: dict[str, Forms] = {
         _("The gateway %(gateway)s of the route %(route)s lies outside the networks of %(interface)s."),
     ),
     "address_twice": (_("%(address)s is given to %(interface)s and to %(other)s."),),
+    "gateway_own": (_("The gateway %(gateway)s of %(interface)s is its own address."),),
+    "method_unknown": (
+        _("There is no method %(method)s (%(family)s of %(interface)s); for a fixed address it is manual."),
+    ),
+    "mtu_invalid": (_("The MTU %(mtu)s of %(interface)s is no number from 68 to 65536."),),
+    "mtu_above_parent": (
+        _("%(interface)s has the MTU %(mtu)s, and %(parent)s, on which it lies, only %(parent_mtu)s."),
+    ),
+    "bond_mode_unknown": (
+        _("There is no bond mode %(mode)s (%(interface)s); use 802.3ad for LACP, or active-backup."),
+    ),
+    "name_too_long": (_("The name %(interface)s is too long for an interface: it may have %(limit)s bytes."),),
+    "member_with_address": (_("%(interface)s belongs to %(controller)s, so its own addresses are not used."),),
+    "networkd_name": (
+        _("systemd-networkd does not read %(path)s: its name ends in none of .network, .netdev and .link."),
+    ),
     "vlan_without_parent": (_("The VLAN %(interface)s has no parent."),),
     "vlan_without_id": (_("The VLAN %(interface)s has no number from 1 to 4094."),),
     "members_missing": (_("%(interface)s (%(kind)s) has no members."),),
