@@ -79,7 +79,7 @@ _FCOS = (
     ),
     *("bootloader-update.service", "raid-check.timer", "raid-check.service", "unbound-anchor.timer"),
     *("selinux-autorelabel-mark.service", "samba-lock-directories.service", "nmstate.service"),
-    *("keepalived.service", "systemd-zram-setup@.service"),
+    *("keepalived.service", "systemd-zram-setup@.service", "dnsmasq.service"),
 )
 _FLATCAR = (
     *(

@@ -26,9 +26,13 @@ def _user_data(subject: Subject) -> Iterator[Found]:
         limit = LIMITS.get(subject.platform)
         if limit is not None and size > limit:
             yield Found((), {"size": size, "limit": limit, "platforms": (subject.platform,)})
-    elif size > LIMITS[_USUAL]:
-        platforms = tuple(name for name, limit in LIMITS.items() if size > limit and limit >= LIMITS[_USUAL])
-        yield Found((), {"size": size, "limit": LIMITS[_USUAL], "platforms": platforms})
+        return
+    over = {name: limit for name, limit in LIMITS.items() if size > limit >= LIMITS[_USUAL]}
+    if len(over) == 1:
+        ((name, limit),) = over.items()
+        yield Found((), {"size": size, "limit": limit, "platforms": (name,)})
+    elif over:
+        yield Found((), {"size": size, "over": tuple(f"{name} {limit}" for name, limit in over.items())})
 
 
 _FETCHED = example(

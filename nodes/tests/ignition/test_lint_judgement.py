@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nodes.ignition.lint import lint
 from nodes.ignition.lint.model import CORE, FLATCAR, example, file_example, unit_example
 from nodes.ignition.sections.secrets import secret_in
+from nodes.wording.configs import finding_sentence
 
 FLATCAR_HEADER = f"variant: {FLATCAR}\nversion: 1.1.0\n"
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
@@ -126,3 +128,20 @@ def test_a_key_with_its_tables_has_its_line() -> None:
     found = lint(file_example("/etc/zincati/config.d/55-lock.toml", text)).findings
     lines = {one.rule: one.position.line for one in found if one.position}
     assert lines["zincati-lock-url"] == 11
+
+
+def test_each_platform_is_told_with_what_it_takes() -> None:
+    """Not all of them with the least."""
+    text = "\n".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(800))
+    (one,) = (one for one in lint(file_example("/etc/big", text)).findings if one.rule == "user-data-size")
+    assert (
+        finding_sentence(one)
+        == f"The config has {one.params['size']} bytes; there is less room at aws 16384, hetzner 32768."
+    )
+
+
+def test_what_the_system_masks_may_be_switched_on() -> None:
+    """As the FAQ of Fedora CoreOS does with dnsmasq, which is there."""
+    assert "unit-unknown" not in rules_of(
+        example("systemd:\n  units:\n    - name: dnsmasq.service\n      mask: false\n      enabled: true\n")
+    )

@@ -318,7 +318,10 @@ _REST: dict[str, RuleWords] = {
         _("Declare a variable of type secret, or an address that is valid for a short time only."),
     ),
     "user-data-size": RuleWords(
-        (_("The config has %(size)s bytes; %(platforms)s takes %(limit)s."),),
+        (
+            _("The config has %(size)s bytes; %(platforms)s takes %(limit)s."),
+            _("The config has %(size)s bytes; there is less room at %(over)s."),
+        ),
         _("The machine cannot be made, or boots with a config that was cut."),
         _("Keep the config on a server, and hand over a small one that points to it with a hash."),
     ),
