@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser import PageFaults
 from tests.installation import Installation, installation
@@ -182,6 +182,25 @@ def test_a_refused_save_keeps_the_text_wherever_one_looks(page: Page, page_fault
     assert source(page).endswith("# mine")
     save(page)
     expect(page.get_by_role("alert")).to_contain_text("newer version")
+
+
+def test_a_save_that_takes_its_time_is_sent_once(page: Page) -> None:
+    """Also when the check of the last key stroke is answered meanwhile."""
+    held: list[Route] = []
+    page.route(f"**{WRITE}", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    page.goto(WRITE)
+    expect(page.locator("#findings .g-verdict")).to_be_visible()
+    box = page.get_by_role("button", name="Save as draft").bounding_box()
+    assert box is not None
+    write(page, "# once")
+    with page.expect_response("**/-/check/"):
+        page.mouse.click(box["x"] + 20, box["y"] + 10)
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + 20, box["y"] + 10)
+    page.wait_for_timeout(300)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("edge version"))
 
 
 def test_the_line_that_is_begun_is_in_sight(page: Page) -> None:

@@ -96,7 +96,8 @@ export function startControls() {
   showTab();
   document.addEventListener("click", onClick);
   document.addEventListener("submit", guardForm);
-  document.addEventListener("htmx:afterRequest", () => freeForms());
+  // What a field of the form asks meanwhile, as the check of the editor, does not send it again.
+  document.addEventListener("htmx:afterRequest", (event) => event.target instanceof HTMLFormElement && freeForms());
   addEventListener("pageshow", () => freeForms());
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
