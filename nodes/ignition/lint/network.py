@@ -14,7 +14,7 @@ _GATEWAY = ("gateway_invalid", "gateway_outside", "gateway_own", "route_gateway_
 _LAYER = ("vlan_without_parent", "vlan_without_id", "members_missing", "controller_missing")
 _FILE = (
     *("keyfile_name", "keyfile_owner", "no_connection_section", "networkd_unreadable"),
-    *("netdev_incomplete", "network_without_match", "networkd_name"),
+    *("netdev_incomplete", "network_without_match", "networkd_name", "network_shadowed"),
 )
 _SETTING = (
     *("method_unknown", "mtu_invalid", "mtu_above_parent", "bond_mode_unknown", "name_too_long", "member_with_address"),

@@ -7,13 +7,16 @@ from nodes.ignition.gotext import extension
 from nodes.ignition.lint.model import Found, Rule, Severity, Subject, example, unit_example
 from nodes.ignition.lint.os_units import is_of_os, template_name
 from nodes.ignition.lint.services import Service, is_triggered, written_units
+from nodes.ignition.options import read_options
 from nodes.ignition.said import Params
+from nodes.ignition.sections.model import Unit
 
 _NEEDS_NETWORK = ("podman", "docker", "curl", "wget", "skopeo", "rpm-ostree", "kubeadm", "etcd", "tailscale")
 _FLATCAR_EXTENSIONS = "/etc/flatcar/enabled-sysext.conf"
 _LAYERS_PACKAGES = re.compile(r"\brpm-ostree\s+(?:-\S+\s+)*(?:install|override|rebase|apply-live)\b|\bbootc\s+switch\b")
 # Docker's unit waits for the network itself.
 _BEHIND_NETWORK = frozenset(("network-online.target", "docker.service"))
+_STARTERS = {".timer": ("Timer", "Unit"), ".path": ("Path", "Unit"), ".socket": ("Socket", "Service")}
 _GENERATED = (".mount", ".swap", ".device", ".slice", ".scope", ".automount")
 
 
@@ -30,6 +33,25 @@ def _unknown(subject: Subject) -> Iterator[Found]:
             and not is_of_os(unit.name, subject.variant)
         ):
             yield Found((*unit.at, "name"), {"unit": unit.name})
+    for unit in subject.sections.units:
+        started = _started_by(unit) if unit.contents and not unit.is_masked else None
+        if started is None or started in written or template_name(started) in written:
+            continue
+        if "%" not in started and not is_of_os(started, subject.variant):
+            yield Found((*unit.at, "name"), {"unit": started, "starter": unit.name})
+
+
+def _started_by(unit: Unit) -> str | None:
+    """What a timer, a path or a socket starts; None for other units."""
+    ending = extension(unit.name)
+    if ending not in _STARTERS or "@." in unit.name:
+        return None
+    section, option = _STARTERS[ending]
+    options = read_options(unit.contents or "")
+    base = unit.name.removesuffix(ending)
+    # A socket that accepts has an instance for each connection.
+    accepts = (options.value("Socket", "Accept") or "no").lower() in ("yes", "true", "on", "1")
+    return options.value(section, option) or (f"{base}@.service" if accepts else f"{base}.service")
 
 
 def _may_come_from_outside(subject: Subject) -> bool:

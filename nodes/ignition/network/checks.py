@@ -14,7 +14,7 @@ PROBLEMS = (
     *("name_server_invalid", "route_invalid", "route_gateway_outside"),
     *("vlan_without_parent", "vlan_without_id", "members_missing", "controller_missing", "static_without_address"),
     *("keyfile_mode", "keyfile_name", "keyfile_owner", "no_connection_section", "networkd_unreadable"),
-    *("netdev_incomplete", "network_without_match", "networkd_name", "gateway_own"),
+    *("netdev_incomplete", "network_without_match", "networkd_name", "network_shadowed", "gateway_own"),
     *("method_unknown", "mtu_invalid", "mtu_above_parent", "bond_mode_unknown", "name_too_long", "member_with_address"),
 )
 

@@ -45,6 +45,7 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
     for one in networks:
         for name in (one.options.value("Match", "Name") or "").split():
             by_name.setdefault(name, []).append(one)
+    problems.extend(_shadowed(networks))
     interfaces: list[Interface] = []
     used: set[str] = set()
     for one in read:
@@ -66,6 +67,20 @@ def read_networkd(files: list[NetworkFile]) -> tuple[list[Interface], list[Probl
         if not one.options.has_section("Match"):
             problems.append(Problem("network_without_match", one.spot(), {"path": one.file.path}))
     return interfaces, problems
+
+
+def _shadowed(networks: list[_Read]) -> Iterator[Problem]:
+    """Of the files for one interface only the first by name is used. Those that match by more may be for others."""
+    first: dict[str, _Read] = {}
+    for one in sorted(networks, key=lambda one: one.file.name):
+        if any(option.section == "Match" and option.name != "Name" for option in one.options):
+            continue
+        names = one.options.last("Match", "Name")
+        for name in names.value.split() if names else ():
+            other = first.setdefault(name, one)
+            if other is not one:
+                told = {"path": one.file.path, "other": other.file.path, "interface": name}
+                yield Problem("network_shadowed", one.spot(names), told)
 
 
 def _setting_problems(one: _Read) -> Iterator[Problem]:

@@ -145,3 +145,24 @@ def test_what_the_system_masks_may_be_switched_on() -> None:
     assert "unit-unknown" not in rules_of(
         example("systemd:\n  units:\n    - name: dnsmasq.service\n      mask: false\n      enabled: true\n")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "service"),
+    [
+        ("tidy.timer", "[Timer]\nOnCalendar=daily", "tidy.service"),
+        ("tidy.timer", "[Timer]\nOnCalendar=daily\nUnit=sweep.service", "sweep.service"),
+        ("tidy.path", "[Path]\nPathExists=/var/tidy", "tidy.service"),
+        ("tidy.socket", "[Socket]\nListenStream=80", "tidy.service"),
+        ("tidy.socket", "[Socket]\nListenStream=80\nAccept=yes", "tidy@.service"),
+        ("tidy.timer", "[Timer]\nOnCalendar=daily\nUnit=podman-auto-update.service", None),
+    ],
+)
+def test_what_a_timer_starts_is_there(name: str, text: str, service: str | None) -> None:
+    timer = unit_example(name, text + "\n\n[Install]\nWantedBy=multi-user.target")
+    said = [finding_sentence(one) for one in lint(timer).findings if one.rule == "unit-unknown"]
+    end = "and neither this config nor the system is known to have it."
+    assert said == ([f"{name} starts {service}, {end}"] if service else [])
+    if service:
+        brings = unit_example(service, "[Service]\nType=oneshot\nExecStart=/usr/local/bin/tidy", enabled=False)
+        assert "unit-unknown" not in rules_of(timer + brings.removeprefix(example("systemd:\n  units:\n")))

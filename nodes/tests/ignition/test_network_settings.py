@@ -134,3 +134,15 @@ def test_names_that_networkd_reads() -> None:
     assert networkd_problems(text, "eth0.netwrk") == [("networkd_name", None)]
     dropin = network(file(NETWORKD + "eth0.network.d/10-address.conf", text))
     assert (dropin.problems, dropin.other_files) == ((), (NETWORKD + "eth0.network.d/10-address.conf",))
+
+
+def test_the_first_file_for_an_interface_is_the_one() -> None:
+    second = file(NETWORKD + "20-eth0.network", "[Match]\nName=eth0\n[Network]\nAddress=192.0.2.11/24\n")
+    for match, found in (
+        ("Name=eth0", [("network_shadowed", 2)]),
+        ("Name=eth1 eth0", [("network_shadowed", 2)]),
+        ("Name=eth0\nDriver=virtio", []),
+        ("Name=eth1", []),
+    ):
+        text = f"[Match]\n{match}\n[Network]\nAddress=192.0.2.10/24\n"
+        assert problems(second, file(NETWORKD + "10-all.network", text)) == found

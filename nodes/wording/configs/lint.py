@@ -139,7 +139,10 @@ _DISKS: dict[str, RuleWords] = {
 
 _UNITS: dict[str, RuleWords] = {
     "unit-unknown": RuleWords(
-        (_("%(unit)s is enabled, but neither this config nor the system is known to have it."),),
+        (
+            _("%(starter)s starts %(unit)s, and neither this config nor the system is known to have it."),
+            _("%(unit)s is enabled, but neither this config nor the system is known to have it."),
+        ),
         _("systemd passes over it in silence, and what should run does not."),
         _("Mend the name, or allow it where a package or extension brings it."),
     ),
@@ -409,6 +412,9 @@ PROBLEMS: dict[str, Forms] = {
     ),
     "name_too_long": (_("The name %(interface)s is too long for an interface: it may have %(limit)s bytes."),),
     "member_with_address": (_("%(interface)s belongs to %(controller)s, so its own addresses are not used."),),
+    "network_shadowed": (
+        _("%(other)s is for %(interface)s too and comes first, so nothing in %(path)s is used for it."),
+    ),
     "networkd_name": (
         _("systemd-networkd does not read %(path)s: its name ends in none of .network, .netdev and .link."),
     ),
