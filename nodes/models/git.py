@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
+from nodes.models.git_source import GitSource
 from nodes.models.ignition import IgnitionConfig, IgnitionVersion
 from nodes.querysets import GitFollowQuerySet
 
-AUTHS: Final = ("none", "token", "basic", "key")
 FORGES: Final = ("none", "github", "gitlab", "gitea", "forgejo")
 TRIGGERS: Final = ("schedule", "person", "push")
 #: What became of a commit: a version, one with errors, nothing new in what the config reads, one that nobody vouches for, or
@@ -47,36 +47,26 @@ class FollowState(StrEnum):
     FAILED = "failed"
 
 
-class GitFollow(models.Model):
+class GitFollow(GitSource):
     """The branch of a Git repository that a config follows, and how that goes. What is due, and who works on it, stands here.
 
     `path` is the main file; `files_dir` the folder whose files the source may embed, of those that `files_pattern` names.
     `seen_commit` is the newest commit that was looked at, `accepted_commit` the head of a rewritten history that a person
     agreed to follow. `detail` holds what the sentence of the state names. Secrets are sealed, each for its own column.
-    `host_key` is the pinned line of an SSH server. `hook_id` stands in the address of the webhook, and is not to be guessed.
+    `hook_id` stands in the address of the webhook, and is not to be guessed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     config = models.OneToOneField(IgnitionConfig, on_delete=models.CASCADE, related_name="git")
-    url = models.CharField(_("repository"), max_length=500)
     branch = models.CharField(_("branch"), max_length=200, default="main")
     path = models.CharField(_("main file"), max_length=300)
     files_dir = models.CharField(_("folder of files"), max_length=300, blank=True, default="")
     files_pattern = models.CharField(_("pattern of files"), max_length=200, blank=True, default="")
 
-    auth = models.CharField(_("sign-in"), max_length=10, choices=[(name, name) for name in AUTHS], default="none")
-    username = models.CharField(_("user name"), max_length=100, blank=True, default="")
-    sealed_secret = models.TextField(blank=True, default="", editable=False)
-    public_key = models.TextField(_("public key"), blank=True, default="", editable=False)
-    host_key = models.TextField(_("host key"), blank=True, default="")
-
     forge = models.CharField(_("forge"), max_length=10, choices=[(name, name) for name in FORGES], default="none")
     sealed_webhook_secret = models.TextField(blank=True, default="", editable=False)
     sealed_status_token = models.TextField(blank=True, default="", editable=False)
     hook_id = models.UUIDField(null=True, unique=True, editable=False)
-    require_signed = models.BooleanField(_("signed commits only"), default=False)
-    allowed_signers = models.TextField(_("allowed signers"), blank=True, default="")
-    allowed_keys = models.TextField(_("OpenPGP keys"), blank=True, default="")
 
     is_paused = models.BooleanField(_("paused"), default=False)
     interval_s = models.PositiveIntegerField(_("interval"), default=300)
@@ -107,10 +97,6 @@ class GitFollow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.url} {self.branch}"
-
-    def seal_place(self, column: str) -> str:
-        """Where a secret of this row is sealed for: `secret`, `webhook_secret` or `status_token`."""
-        return f"nodes_gitfollow.sealed_{column}:{self.pk}"
 
 
 class GitCommit(models.Model):

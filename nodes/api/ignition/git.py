@@ -34,7 +34,8 @@ from fleetui.core.api.views import ApiView, Listing
 from fleetui.core.errors import NotFound
 from nodes.git.openpgp import MOST_TEXT
 from nodes.models import GitCommit, GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS, FORGES, OUTCOMES, STATUSES, FollowState
+from nodes.models.git import FORGES, OUTCOMES, STATUSES, FollowState
+from nodes.models.git_source import AUTHS
 from nodes.services.git import following
 from nodes.services.git.following import LEAST_INTERVAL_S, MOST_INTERVAL_S
 from nodes.services.git.signers import MOST_SIGNERS

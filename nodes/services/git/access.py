@@ -14,6 +14,7 @@ from nodes.git.limits import DEFAULT, MIB, GitLimits
 from nodes.hosts.errors import BadIdentity
 from nodes.hosts.ssh import HostKey, load_identity
 from nodes.models import GitFollow
+from nodes.models.git_source import GitSource
 from nodes.services.git.secrets import opened
 from nodes.wording.git import mend_of, sentence_of
 
@@ -56,17 +57,17 @@ def mirror_of(follow: GitFollow) -> Path:
     return mirrors() / str(follow.pk)
 
 
-def sign_in_of(follow: GitFollow) -> SignIn:
+def sign_in_of(source: GitSource) -> SignIn:
     """Raises GitProblem when the secret cannot be used."""
-    secret = opened(follow, "secret")
-    if follow.auth == "key":
+    secret = opened(source, "secret")
+    if source.auth == "key":
         try:
             identity = load_identity(secret)
         except BadIdentity:
             raise GitProblem("refused", "bad_key") from None
-        return SignIn(identity=identity, host_key=HostKey.parse(follow.host_key) if follow.host_key else None)
-    if follow.auth == "token":
-        return SignIn(username=follow.username or _SIGNS_IN_AS, password=secret)
-    if follow.auth == "basic":
-        return SignIn(username=follow.username, password=secret)
+        return SignIn(identity=identity, host_key=HostKey.parse(source.host_key) if source.host_key else None)
+    if source.auth == "token":
+        return SignIn(username=source.username or _SIGNS_IN_AS, password=secret)
+    if source.auth == "basic":
+        return SignIn(username=source.username, password=secret)
     return SignIn()

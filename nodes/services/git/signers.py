@@ -14,6 +14,7 @@ from nodes.git import gpgv
 from nodes.git.openpgp import MOST_KEYS, MOST_TEXT, OpenPgpKey, Unreadable, keys_in
 from nodes.git.signatures import BadLine, signers_in
 from nodes.models import GitFollow
+from nodes.models.git_source import GitSource
 
 MOST_SIGNERS = 65_536
 #: What is wrong with a line of the allowed signers, and what to do.
@@ -129,13 +130,13 @@ def check_keys(text: str) -> None:
         )
 
 
-def trusted_of(follow: GitFollow, now: datetime) -> list[Trusted]:
+def trusted_of(source: GitSource, now: datetime) -> list[Trusted]:
     """The keys of a row that was checked, SSH first; what is not read any more is left out, as in verifying."""
     found = []
-    for one in signers_in(follow.allowed_signers, is_strict=False):
+    for one in signers_in(source.allowed_signers, is_strict=False):
         state = "early" if one.after and now < one.after else "" if one.is_valid(now) else "expired"
         found.append(Trusted("SSH", one.kind, one.fingerprint, one.principals, state, one.before))
-    for key in keys_of(follow):
+    for key in keys_of(source):
         ended = key.expires_at is not None and key.expires_at <= now
         state = "revoked" if key.is_revoked else "expired" if ended else ""
         who = ", ".join(key.identities)
@@ -143,10 +144,10 @@ def trusted_of(follow: GitFollow, now: datetime) -> list[Trusted]:
     return found
 
 
-def keys_of(follow: GitFollow) -> list[OpenPgpKey]:
+def keys_of(source: GitSource) -> list[OpenPgpKey]:
     """The OpenPGP keys of a row; none where they cannot be read."""
     try:
-        return keys_in(follow.allowed_keys)
+        return keys_in(source.allowed_keys)
     except Unreadable:
         return []
 

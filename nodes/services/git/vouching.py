@@ -12,7 +12,7 @@ from nodes.git import gpgv
 from nodes.git.history import CommitInfo
 from nodes.git.people import Hand
 from nodes.git.signatures import Signature, Verdict, verify
-from nodes.models import GitFollow
+from nodes.models.git_source import GitSource
 from nodes.services.git import access
 from nodes.services.git.signers import keys_of
 from nodes.wording.git import Detail
@@ -32,21 +32,21 @@ class Vouched:
         return [Hand("signer", self.signer, self.emails)] if self.signer else []
 
 
-def vouch(follow: GitFollow, commit: CommitInfo) -> Vouched:
-    if not follow.require_signed:
+def vouch(source: GitSource, commit: CommitInfo) -> Vouched:
+    if not source.require_signed:
         return Vouched(is_good=True)
-    found = verify(commit.raw, follow.allowed_signers, at=clock.now(), openpgp=partial(_by_openpgp, follow))
+    found = verify(commit.raw, source.allowed_signers, at=clock.now(), openpgp=partial(_by_openpgp, source))
     if found.verdict == Verdict.GOOD:
         return Vouched(is_good=True, signer=found.signer[:200], emails=found.emails)
     return Vouched(is_good=False, why_not=_why_not(found))
 
 
-def _by_openpgp(follow: GitFollow, payload: bytes, armoured: bytes) -> Signature:
+def _by_openpgp(source: GitSource, payload: bytes, armoured: bytes) -> Signature:
     root = access.mirrors()
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     # What a worker that was killed leaves is thrown away with what tests of a connection left.
     with TemporaryDirectory(prefix=access.TRIAL, dir=root.parent) as folder:
-        return gpgv.verify(payload, armoured, keys_of(follow), folder=Path(folder))
+        return gpgv.verify(payload, armoured, keys_of(source), folder=Path(folder))
 
 
 def _why_not(found: Signature) -> Detail:

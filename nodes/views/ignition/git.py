@@ -22,7 +22,8 @@ from nodes.forms import PLAIN
 from nodes.git.openpgp import MOST_TEXT
 from nodes.hosts.ssh import HostKey
 from nodes.models import GitFollow, IgnitionConfig
-from nodes.models.git import AUTHS, FORGES
+from nodes.models.git import FORGES
+from nodes.models.git_source import AUTHS
 from nodes.services.git import following
 from nodes.services.git.secrets import SECRETS
 from nodes.services.git.signers import MOST_SIGNERS, trusted_of
