@@ -1,4 +1,4 @@
-"""One branch of a repository into a mirror, within bounds. What is fetched is not looked at here."""
+"""A branch, a tag or a commit of a repository into a mirror, within bounds. What is fetched is not looked at here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from dulwich.object_store import ObjectStoreGraphWalker
 
 from nodes.git.address import Address
 from nodes.git.errors import GitProblem
+from nodes.git.history import reachable
 from nodes.git.https import HttpsClient
 from nodes.git.limits import DEFAULT, GitLimits
 from nodes.git.meter import Meter
-from nodes.git.mirror import SHA, Mirror
+from nodes.git.mirror import Mirror
 from nodes.git.over_ssh import SshClient
+from nodes.git.refs import Ref, commit_at, sha_of
 from nodes.hosts.ssh import HostKey, Identity
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class SignIn:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The head of the branch, and how many bytes came."""
+    """The commit that was asked for, the newest of a branch, and how many bytes came."""
 
     head: str
     received: int
@@ -55,21 +57,23 @@ class Branches:
 
 
 def fetch(
-    address: Address, branch: str, folder: Path, sign_in: SignIn = SignIn(), limits: GitLimits = DEFAULT
+    address: Address, ref: Ref | str, folder: Path, sign_in: SignIn = SignIn(), limits: GitLimits = DEFAULT
 ) -> Fetched:
-    """Bring the branch into the mirror in `folder`; safe to begin again after it was killed anywhere.
+    """Bring it into the mirror in `folder`, a branch where only a name is given; safe to begin again after it was killed.
 
     Raises GitProblem for all that may be wrong with the repository or on the way to it.
     """
     meter = Meter(limits)
+    ref = Ref("branch", ref) if isinstance(ref, str) else ref
     with closing(Mirror(folder, limits)) as mirror, mirror.incoming() as file:
-        asked = _Asked(branch, mirror, limits, meter)
+        asked = _Asked(ref, mirror, limits, meter)
         _talk(address, sign_in, meter, asked, file)
-        if asked.is_new:
-            mirror.take(file, meter.check_time)
-            mirror.commit(asked.head)
-            mirror.set_head(asked.head)
-        return Fetched(asked.head, meter.received)
+        if not asked.is_new:
+            return Fetched(asked.head, meter.received)
+        mirror.take(file, meter.check_time)
+        head = commit_at(mirror, ref, asked.head)
+        mirror.set_head(head)
+        return Fetched(head, meter.received)
 
 
 def look(address: Address, branch: str, sign_in: SignIn = SignIn(), limits: GitLimits = DEFAULT) -> Branches:
@@ -91,17 +95,16 @@ class _Seen:
     def wants(self, refs: Mapping[Any, Any], depth: int | None = None) -> list[Any]:
         heads = {name: sha for name, sha in refs.items() if bytes(name).startswith(b"refs/heads/")}
         self.names = sorted(bytes(name)[11:].decode("utf-8", "replace") for name in heads)[:200]
-        self.head = _sha(heads.get(b"refs/heads/" + self.branch.encode(), b""))
+        self.head = sha_of(heads.get(b"refs/heads/" + self.branch.encode(), b""))
         return []
 
 
 class _Asked:
-    """What is wanted of the branches that a server names."""
+    """What is wanted of the branches and tags that a server names."""
 
-    def __init__(self, branch: str, mirror: Mirror, limits: GitLimits, meter: Meter) -> None:
-        self.ref = b"refs/heads/" + branch.encode()
-        self.prefixes = (self.ref,)
-        self.branch, self.limits, self.meter = branch, limits, meter
+    def __init__(self, ref: Ref, mirror: Mirror, limits: GitLimits, meter: Meter) -> None:
+        self.ref, self.prefixes = ref, ref.prefixes
+        self.mirror, self.limits, self.meter = mirror, limits, meter
         self.head, self.is_new = "", False
         have = mirror.head
         heads = [have.encode()] if have else []
@@ -111,19 +114,20 @@ class _Asked:
     def wants(self, refs: Mapping[Any, Any], depth: int | None = None) -> list[Any]:
         if len(refs) > self.limits.refs:
             raise GitProblem("too_large", "branches", limit=f"{self.limits.refs:,}")
-        if self.ref not in refs:
-            raise GitProblem("no_branch", "gone", branch=self.branch)
-        self.head = _sha(refs[self.ref])
-        self.is_new = self.head != self.have
+        self.head = self.ref.found_in(refs)
+        self.is_new = not self._is_here()
         self.meter.past_refs()
-        return [refs[self.ref]] if self.is_new else []
+        return self.ref.tips(refs) if self.is_new else []
 
-
-def _sha(found: bytes) -> str:
-    text = bytes(found).decode("ascii", "replace")
-    if text and not SHA.match(text):
-        raise GitProblem("hostile", "sha256" if len(text) == 64 else "protocol")
-    return text
+    def _is_here(self) -> bool:
+        """Whether it is in the mirror, whole. Of a branch only what was fetched last is known to be."""
+        if self.ref.kind == "branch" or not self.have or not self.mirror.has(self.head):
+            return self.head == self.have
+        found = commit_at(self.mirror, self.ref, self.head)
+        if found not in reachable(self.mirror, self.have, frozenset()):
+            return False
+        self.head = found
+        return True
 
 
 def _talk(address: Address, sign_in: SignIn, meter: Meter, asked: _Seen | _Asked, file: BinaryIO | None) -> None:

@@ -22,6 +22,8 @@ class GitLimits:
     files: int = 500
     files_bytes: int = 4 * MIB
     source_bytes: int = MIB
+    #: Of a tree that is written out whole, for a program that needs files; `tree_entries` bounds how many.
+    written_bytes: int = 64 * MIB
     seconds: float = 120.0
     #: A mirror of more packs than this is made anew: each fetch adds one.
     packs: int = 40

@@ -90,6 +90,9 @@ class Mirror:
         with taken_apart():
             commit()
 
+    def has(self, sha: str) -> bool:
+        return ObjectID(sha.encode()) in self.store
+
     def commit(self, sha: str) -> Commit:
         found = self.get(sha)
         if not isinstance(found, Commit):
