@@ -194,11 +194,10 @@ OPERATION_RETURN_S = int(env.int("FLEETUI_OPERATION_RETURN_S", 900, validate=_po
 #: Whether requests of operations have to say why, and what a ticket in that reason looks like.
 REQUIRE_REASON = bool(env.bool("FLEETUI_REQUIRE_REASON", False))
 TICKET_PATTERN = env.str("FLEETUI_TICKET_PATTERN", "", validate=_pattern)
-#: Where audit events are sent to besides (fleetui.audit.push).
+#: Where audit events are sent to besides (fleetui.audit.push); whether one that is new gets what happened before, too.
 AUDIT_WEBHOOK_URL = env.str("FLEETUI_AUDIT_WEBHOOK_URL", "", validate=_webhook)
 AUDIT_WEBHOOK_SECRET = env.str("FLEETUI_AUDIT_WEBHOOK_SECRET", "") or _secret_file("FLEETUI_AUDIT_WEBHOOK_SECRET")
 AUDIT_SYSLOG = env.str("FLEETUI_AUDIT_SYSLOG", "", validate=_syslog)
-#: Whether a receiver that is new gets what happened before, too.
 AUDIT_SEND_ALL = bool(env.bool("FLEETUI_AUDIT_SEND_ALL", False))
 #: Git repositories that configs may follow besides those over https and ssh, and how much one may send.
 GIT_LOCAL_ROOT = env.str("FLEETUI_GIT_LOCAL_ROOT", "", validate=_folder)
@@ -206,8 +205,9 @@ GIT_HTTP_HOSTS: list[str] = _trimmed(env.list("FLEETUI_GIT_HTTP_HOSTS", []))
 #: Registries of container images that are asked without TLS, as HOST or HOST:PORT. One at localhost is asked only if it is here.
 PLAIN_REGISTRIES: list[str] = _trimmed(env.list("FLEETUI_PLAIN_REGISTRIES", []))
 GIT_MAX_MIB = int(env.int("FLEETUI_GIT_MAX_MIB", 128, validate=_mebibytes) or 128)
-#: Commands and working directories of provisioners lie below it; nothing is run where it is not set.
+#: What provisioners may run: commands and directories below a folder, directories of Git repositories. Without, nothing is run.
 PROVISIONERS_DIR = env.str("FLEETUI_PROVISIONERS_DIR", "", validate=_folder)
+PROVISIONERS_GIT: list[str] = _trimmed(env.list("FLEETUI_PROVISIONERS_GIT", []))
 LOG_JSON = bool(env.bool("FLEETUI_LOG_JSON", False))
 LOG_LEVEL = str(env.str("FLEETUI_LOG_LEVEL", "INFO", validate=_log_level) or "INFO").upper()
 TIME_ZONE = env.str("FLEETUI_TIME_ZONE", "UTC", validate=_zone) or "UTC"

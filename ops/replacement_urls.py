@@ -21,6 +21,12 @@ pages: list[URLPattern] = [
 endpoints: list[URLPattern] = [
     path("v1/provisioners/", api.ProvisionerList.as_view(), name="provisioners"),
     path("v1/provisioners/<uuid:provisioner_id>/", api.ProvisionerDetail.as_view(), name="provisioner"),
+    path("v1/provisioners/<uuid:provisioner_id>/try/", api.ProvisionerTry.as_view(), name="provisioner_try"),
+    path(
+        "v1/provisioners/<uuid:provisioner_id>/trust-host-key/",
+        api.ProvisionerHostKey.as_view(),
+        name="provisioner_trust",
+    ),
     path("v1/pools/<str:name>/replace-policy/", policy_api.PoolReplacePolicy.as_view(), name="pool-replace-policy"),
     path("v1/operations/<uuid:operation_id>/machine/", api.OperationMachine.as_view(), name="operation-machine"),
     path(

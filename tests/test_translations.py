@@ -112,6 +112,8 @@ ENGLISH_TERMS = {
     "Zincati",
     "ansible-inventory --list (JSON)",
     "branch",
+    "branch %(ref)s",
+    "tag %(ref)s",
     "commit",
     "credential",
     "etcd peer",

@@ -54,7 +54,12 @@ def folder_at(mirror: Mirror, sha: str, folder: str) -> str:
     if folder in ("", "."):
         top: str = root.decode()
         return top
-    mode, found = down(mirror, root, folder)
+    try:
+        mode, found = down(mirror, root, folder)
+    except GitProblem as problem:
+        if problem.kind != "no_file":
+            raise
+        mode, found = 0, ""
     if not stat.S_ISDIR(mode):
         raise GitProblem("no_file", "is_no_folder", path=folder)
     return found

@@ -78,7 +78,8 @@ STATUS_WORDS: dict[str, Promise] = {
 
 _CONVERTS = _("Push a commit that converts. It is looked at by itself.")
 _SMALLER = _("Follow a smaller repository, or have the operator raise FLEETUI_GIT_MAX_MIB.")
-_BY_ITSELF = _("It is tried again by itself.")
+#: Of what is looked at again and again; where it is not, this mend is left out.
+BY_ITSELF = _("It is tried again by itself.")
 _RIGHTS = _("Check that the repository exists and that the sign-in may read it.")
 _ADDRESS = _("Give https://host/path, ssh://git@host/path or git@host:path.")
 
@@ -111,7 +112,7 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("Commit %(sha)s is not signed by a key that is allowed: %(why)s"),
         _("Push a commit that is signed, or allow the key of its signer."),
     ),
-    "unreachable.slow": (_("The repository did not come within %(seconds)s seconds."), _BY_ITSELF),
+    "unreachable.slow": (_("The repository did not come within %(seconds)s seconds."), BY_ITSELF),
     "unreachable.redirected": (
         _("The server leads to another host: %(host)s."),
         _("Follow the repository there: a sign-in is sent to no other host."),
@@ -121,12 +122,12 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("What answers there is no Git server."),
         _("Check the address: it is the one that git clone takes. Servers without the smart protocol are not read."),
     ),
-    "unreachable.status": (_("The server answers with the status %(status)s."), _BY_ITSELF),
+    "unreachable.status": (_("The server answers with the status %(status)s."), BY_ITSELF),
     "unreachable.certificate": (
         _("The certificate of the server is not trusted."),
         _("Have the authority that signed it installed on this machine, or mend the certificate."),
     ),
-    "unreachable.timed_out": (_("The server does not answer in time."), _BY_ITSELF),
+    "unreachable.timed_out": (_("The server does not answer in time."), BY_ITSELF),
     "unreachable.name": (_("The name of the server is not known."), _("Check the address, and DNS.")),
     "unreachable.connect": (_("The server takes no connection."), _("Check address, port and firewall.")),
     "unreachable.link_local": (
@@ -135,10 +136,10 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         ),
         _("Give the address of the server in its own network."),
     ),
-    "unreachable.broke_off": (_("The connection broke off."), _BY_ITSELF),
-    "unreachable.hung_up": (_("The server ended the connection: %(said)s"), _BY_ITSELF),
-    "unreachable.ssh": (_("There is no connection over SSH: %(said)s"), _BY_ITSELF),
-    "unreachable.system": (_("It cannot be read here: %(said)s"), _BY_ITSELF),
+    "unreachable.broke_off": (_("The connection broke off."), BY_ITSELF),
+    "unreachable.hung_up": (_("The server ended the connection: %(said)s"), BY_ITSELF),
+    "unreachable.ssh": (_("There is no connection over SSH: %(said)s"), BY_ITSELF),
+    "unreachable.system": (_("It cannot be read here: %(said)s"), BY_ITSELF),
     "refused.sign_in": (
         _("The server refuses the sign-in (%(status)s)."),
         _("Give a token or a password that may read the repository."),
@@ -168,6 +169,15 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("There is no branch %(branch)s."),
         _("Push it again, or follow another branch. The last good version stays."),
     ),
+    "no_branch.no_tag": (_("There is no tag %(tag)s."), _("Push it, or name another one.")),
+    "no_branch.no_commit": (
+        _("No branch and no tag leads to the commit %(commit)s."),
+        _("Push it to a branch, or name another one."),
+    ),
+    "no_file.is_no_folder": (
+        _("There is no folder %(path)s in the commit."),
+        _("Push it, or name another one. Links are not followed."),
+    ),
     "no_file.gone": (
         _("There is no %(path)s in the newest commit."),
         _("Push it again, or follow another path. The last good version stays."),
@@ -195,12 +205,24 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("With %(path)s the files are larger together than a version keeps."),
         _("Let the machine fetch large files by their hash."),
     ),
-    "hostile.pack": (_("What the server sent is not a sound pack."), _BY_ITSELF),
-    "hostile.bomb": (_("An object unpacks to more than it says."), _BY_ITSELF),
-    "hostile.protocol": (_("The server does not speak Git as it should."), _BY_ITSELF),
+    "too_large.written": (
+        _("With %(path)s the files of the commit are larger together than is written out."),
+        _("Keep large files elsewhere."),
+    ),
+    "too_large.all_entries": (
+        _("The commit has more than %(limit)s files and folders."),
+        _("Keep what the machines are made of in a smaller repository."),
+    ),
+    "hostile.link_leaves": (
+        _("The symbolic link %(path)s leads out of the repository."),
+        _("Let it lead to a file of the repository, by a relative path, or take it away."),
+    ),
+    "hostile.pack": (_("What the server sent is not a sound pack."), BY_ITSELF),
+    "hostile.bomb": (_("An object unpacks to more than it says."), BY_ITSELF),
+    "hostile.protocol": (_("The server does not speak Git as it should."), BY_ITSELF),
     "hostile.sha256": (_("The repository names its objects by SHA-256."), _("Repositories with SHA-1 names are read.")),
-    "hostile.objects": (_("Objects of the repository are not what others say of them."), _BY_ITSELF),
-    "hostile.missing": (_("Objects of the repository are missing."), _BY_ITSELF),
+    "hostile.objects": (_("Objects of the repository are not what others say of them."), BY_ITSELF),
+    "hostile.missing": (_("Objects of the repository are missing."), BY_ITSELF),
     "hostile.names": (_("A folder holds a name that leads out of it."), _("Rename it in the repository.")),
     "hostile.elsewhere": (_("The repository leads to another place on this machine."), _("Give the place itself.")),
     "content.no_text": (_("%(path)s holds bytes that are no text."), _("Save it as UTF-8.")),

@@ -281,8 +281,13 @@ class NewMachine(Protocol):
 
     def order(self) -> Order: ...
 
-    def record(self, commands: Sequence[Sequence[str]]) -> None:
-        """Recorded before the provisioner is asked; raises LeaseLost."""
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """What the checks found that the provisioner would work from now."""
+        ...
+
+    def record(self, commands: Sequence[Sequence[str]], source: Mapping[str, Any]) -> None:
+        """Recorded before the provisioner is asked, with what it works from; raises LeaseLost."""
         ...
 
     def greet(self, key: HostKey) -> bool:

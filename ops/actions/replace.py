@@ -7,6 +7,7 @@ what is there now. Until then nothing has changed that is not taken back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -73,7 +74,8 @@ def preflight(ctx: Context) -> Outcome:
     if stops := blocked(found):
         return Fail("preflight", {"checks": [check.as_json() for check in stops]})
     checks = [check.as_json() for check in found]
-    return Done("ready", memory={"checks": checks, "failed_before": [], "old_machine": old})
+    source = dict(ctx.machine.source)
+    return Done("ready", memory={"checks": checks, "failed_before": [], "old_machine": old, "source": source})
 
 
 def offer(ctx: Context) -> Outcome:
@@ -120,11 +122,15 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
         begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": busy}
         return Wait(ctx.now, "provisioner_starts", {"name": _target(ctx)["provisioner"]}, memory=begun)
     provisioner.ready()
+    # At first what the checks found, before anything was drained. Who asks again has mended something, maybe there.
+    source = provisioner.decide(ctx.memory.get("source") or {} if attempt == 1 else {})
     commands = provisioner.commands(order.node, order.address)
-    machine.record(commands)
+    machine.record(commands, source)
+    if source:
+        ctx.log.note("source_decided", **source)
     for command in commands:
         ctx.log.note("provisioner_asked", command=command)
-    handle = provisioner.start(order, attempt)
+    handle = provisioner.start(replace(order, source=source), attempt)
     return Wait(ctx.now + LOOK_AGAIN, "provisioner_works", _named(ctx), memory={"job": {**job, "handle": dict(handle)}})
 
 

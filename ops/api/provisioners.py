@@ -31,8 +31,9 @@ from nodes.models import Pool
 from nodes.services.provisioning.standing import STANDINGS, standing
 from ops.api.operations import OneOperation
 from ops.models import Operation, PoolProvisioner, Provisioner
-from ops.services.replacing import confirming
+from ops.services.replacing import confirming, repositories
 from ops.services.replacing import provisioners as services
+from ops.services.replacing.repositories import works_from
 
 _PROVISIONER = {
     "id": TEXT,
@@ -45,15 +46,23 @@ _PROVISIONER = {
     "set_by": TEXT,
     "set_at": TIME,
 }
+#: The commit that a directory is taken out of.
+_SOURCE = object_of(
+    dict.fromkeys(
+        ("url", "ref_kind", "ref", "directory", "commit", "author", "message", "committed_at", "signer"), TEXT
+    )
+)
 _MACHINE = {
     "provisioner": nullable(TEXT),
     "config": nullable(one_of(STANDINGS)),
     "host_key_fingerprint": nullable(TEXT),
     "confirmed": ANY_OBJECT,
+    "source": nullable(_SOURCE),
 }
 PROVISIONER = Document("Provisioner", object_of(_PROVISIONER))
 PROVISIONERS = Document("ProvisionerList", object_of({"results": list_of(object_of(_PROVISIONER))}))
 MACHINE = Document("NewMachine", object_of(_MACHINE))
+TRIED = Document("ProvisionerTried", object_of({"source": nullable(_SOURCE)}))
 CONFIG = Document("NewMachineConfig", object_of({"url": TEXT, "sha512": TEXT}))
 
 
@@ -65,15 +74,22 @@ class ProvisionerBody(Body):
     settings = serializers.DictField(default=dict)
     base_url = Text(max_length=200, help_text="This FleetUI as new machines reach it.")
     secret = Text(
-        max_length=services.MOST_SECRET,
+        max_length=20_000,
         allow_blank=True,
         default="",
-        help_text="Of a webhook: it signs. Without it the one that is there stays, as long as the address does.",
+        help_text="Of a webhook: it signs. With settings.git: the token, password or private deploy key. Without it the "
+        "one that is there stays, as long as the address does.",
     )
     pools = serializers.ListField(child=Text(max_length=100), default=list, help_text="All of its pools, by name.")
     revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
 
     secrets = frozenset({"secret"})
+
+
+class ProvisionerHostKeyBody(Body):
+    """The fingerprint that a person compared, as trying names it."""
+
+    fingerprint = Text(max_length=100)
 
 
 class ConfirmBody(Body):
@@ -83,9 +99,10 @@ class ConfirmBody(Body):
 
 
 def provisioner_json(one: Provisioner) -> dict[str, Any]:
-    names = ("name", "kind", "settings", "base_url", "revision", "set_by", "set_at")
+    names = ("name", "kind", "base_url", "revision", "set_by", "set_at")
     pools = PoolProvisioner.objects.filter(provisioner=one).order_by("pool__name").values_list("pool__name", flat=True)
-    return {"id": one.pk, **{name: getattr(one, name) for name in names}, "pools": list(pools)}
+    found = {name: getattr(one, name) for name in names}
+    return {"id": one.pk, **found, "settings": services.settings_of(one), "pools": list(pools)}
 
 
 class _Provisioners(ApiView):
@@ -148,6 +165,36 @@ class ProvisionerDetail(_Provisioners):
         return Response(status=204)
 
 
+class ProvisionerTry(_Provisioners):
+    """Whether it could be asked now, from the process that answers; of a repository also what it would work from."""
+
+    actions = {"POST": Action("settings.write", "provisioners_try", "Try a provisioner", {200: TRIED})}
+
+    def post(self, request: Request, provisioner_id: uuid.UUID) -> Response:
+        found = services.try_provisioner(provisioner=self.provisioner(provisioner_id), actor=self.principal)
+        return Response({"source": dict(found) or None})
+
+
+class ProvisionerHostKey(_Provisioners):
+    """The host key of the server that has the repository."""
+
+    actions = {
+        "POST": Action(
+            "settings.write",
+            "provisioners_trust",
+            "Trust the host key of the repository's server",
+            {200: PROVISIONER},
+            body=ProvisionerHostKeyBody,
+        )
+    }
+
+    def post(self, request: Request, provisioner_id: uuid.UUID) -> Response:
+        fingerprint = read_body(ProvisionerHostKeyBody, request)["fingerprint"]
+        provisioner = self.provisioner(provisioner_id)
+        repositories.trust_host_key(provisioner=provisioner, fingerprint=fingerprint, actor=self.principal)
+        return Response(provisioner_json(self.provisioner(provisioner_id)))
+
+
 def _machine_json(operation: Operation) -> dict[str, Any]:
     found = services.under_way(operation)
     offered = found.provisioning if found else None
@@ -156,6 +203,7 @@ def _machine_json(operation: Operation) -> dict[str, Any]:
         "config": standing(offered, clock.now()) if offered else None,
         "host_key_fingerprint": offered.fingerprint if offered else None,
         "confirmed": found.confirmed if found else {},
+        "source": works_from(operation) or None,
     }
 
 

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -32,8 +33,9 @@ from ops.models import Provisioner as ProvisionerRow
 from ops.preflight import Check
 from ops.replacement import NotReady, Order, Provisioner
 from ops.replacement.in_place import Away, Ran
+from ops.services.replacing import repositories
 from ops.services.replacing.plans import Replacing
-from ops.services.replacing.provisioners import opened
+from ops.services.replacing.provisioners import jobs, opened
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 
@@ -60,7 +62,8 @@ class StepReplacement:
     def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str, host: Host) -> None:
         self._row, self._node, self._lease, self._step = row, node, lease, step
         self._host = OnHost(host)
-        self._target: Mapping[str, object] = row.plan.get("target") or {}
+        self._target: Mapping[str, Any] = row.plan.get("target") or {}
+        self.source: Mapping[str, Any] = {}
 
     def checks(self) -> list[Check]:
         node = self._node
@@ -76,14 +79,21 @@ class StepReplacement:
         if now["provisioner_id"] != self._target.get("provisioner_id"):
             told = {"before": self._target.get("provisioner"), "now": now["provisioner"]}
             found.append(Check("provisioner_changed", "block", told))
+        elif self._target.get("source") and now.get("source") != self._target["source"]:
+            found.append(Check("source_changed", "block", {"name": now["provisioner"]}))
         try:
-            self.provisioner().ready()
+            provisioner = self.provisioner()
+            provisioner.ready()
+            self.source = provisioner.decide({})
         except NotReady as error:
             found.append(Check(error.code, "block", error.params))
+        if self.source:
+            found.append(Check("source_decided", params=dict(self.source)))
         return found
 
     def provisioner(self) -> Provisioner:
-        row = ProvisionerRow.objects.filter(pk=str(self._target["provisioner_id"])).first()
+        rows = ProvisionerRow.objects.select_related("source")
+        row = rows.filter(pk=str(self._target["provisioner_id"])).first()
         if row is None:
             raise NotReady("provisioner_gone", name=self._target.get("provisioner", ""))
         return opened(row, self._host)
@@ -143,15 +153,17 @@ class StepReplacement:
             told=made.told,
         )
 
-    def record(self, commands: Sequence[Sequence[str]]) -> None:
+    def record(self, commands: Sequence[Sequence[str]], source: Mapping[str, Any]) -> None:
         """What the provisioner is about to be asked; raises LeaseLost when it is somebody else's now."""
         row = self._row
-        after = {
+        after: dict[str, Any] = {
             "kind": row.kind,
             "node": row.node_name,
             "step": self._step,
             "provisioner": self._target["provisioner"],
         }
+        if source:
+            after["source"] = dict(source)
         after["command"] = [
             "provisioner",
             str(self._target["provisioner"]),
@@ -159,6 +171,7 @@ class StepReplacement:
         ]
         with transaction.atomic():
             self._hold()
+            Replacement.objects.filter(operation=row).update(source=dict(source))
             append(
                 [
                     Entry(
@@ -213,6 +226,8 @@ class StepReplacement:
                 # The new machine has nothing of it.
                 host = None if self._row.memory.get("met") else self._host
                 opened(made.provisioner, host).forget(self.order())
+        jobs().forget(self._row.pk.hex)
+        repositories.forget_others()
         taken_back = False
         if made.provisioning is not None and made.provisioning.ended_at is None:
             taken_back = withdraw(provisioning=made.provisioning, by=str(SYSTEM), now=clock.now())

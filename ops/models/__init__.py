@@ -9,7 +9,7 @@ from ops.models.log import LogLine, StepRun
 from ops.models.operation import Operation
 from ops.models.pool_check import PoolCheck
 from ops.models.replace_policy import PolicyReplacement, ReplacePolicy
-from ops.models.replacement import PoolProvisioner, Provisioner, Replacement
+from ops.models.replacement import PoolProvisioner, Provisioner, ProvisionerSource, Replacement
 from ops.models.request import Approval, OperationRequest
 from ops.models.runbook import RunbookEntry
 from ops.models.schedule import Schedule, ScheduleRun
@@ -35,6 +35,7 @@ __all__ = [
     "PoolCheck",
     "PoolProvisioner",
     "Provisioner",
+    "ProvisionerSource",
     "ReplacePolicy",
     "Replacement",
     "RunbookEntry",

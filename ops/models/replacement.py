@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fleetui.core import clock
+from nodes.models.git_source import GitSource
 from ops.models.operation import Operation
 
 
@@ -38,6 +39,22 @@ class Provisioner(models.Model):
         return f"ops_provisioner.sealed_secret:{self.pk}"
 
 
+class ProvisionerSource(GitSource):
+    """The Git repository that a provisioner takes its directory out of: of a branch, a tag, or one commit."""
+
+    REF_KINDS = ("branch", "tag", "commit")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provisioner = models.OneToOneField(Provisioner, on_delete=models.CASCADE, related_name="source")
+    ref_kind = models.CharField(
+        _("kind of reference"), max_length=10, choices=[(name, name) for name in REF_KINDS], default="branch"
+    )
+    ref = models.CharField(_("branch, tag or commit"), max_length=200, default="main")
+
+    def __str__(self) -> str:
+        return f"{self.url} {self.ref}"
+
+
 class PoolProvisioner(models.Model):
     """The one provisioner of a pool."""
 
@@ -55,7 +72,8 @@ class Replacement(models.Model):
     """What an operation `replace` has made ready: the config of the new machine, and what people confirmed by hand.
 
     `sealed_token` leads to that config; it is emptied when the machine has come, or the operation is over. `confirmed` has
-    deleted and created, each with who said so and when; `told` what a webhook told last by itself: number, body.
+    deleted and created, each with who said so and when; `told` what a webhook told last by itself: number, body; `source`
+    the commit that the plan was made from: url, ref_kind, ref, directory, commit, author, message, committed_at, signer.
     """
 
     operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="replacement")
@@ -64,6 +82,7 @@ class Replacement(models.Model):
     sealed_token = models.TextField(blank=True, default="", editable=False)
     confirmed = models.JSONField(default=dict)
     told = models.JSONField(default=dict)
+    source = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:

@@ -60,6 +60,8 @@ class Order:
     confirmed: frozenset[str] = frozenset()
     callback: str = ""
     told: Mapping[str, Any] = field(default_factory=dict)
+    #: What the provisioner decided to work from.
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """What a hook gets."""
@@ -112,6 +114,13 @@ class Provisioner(Protocol):
 
     def ready(self) -> None:
         """Raises NotReady when it cannot be asked now."""
+        ...
+
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What it is going to work from, such as the commit of its directory; what was decided before stays. May be nothing.
+
+        Raises NotReady. An order has it as its `source`.
+        """
         ...
 
     def commands(self, node: str, address: str) -> list[list[str]]:

@@ -29,6 +29,9 @@ class Hook:
         if not program.is_file() or not os.access(program, os.X_OK):
             raise NotReady("hook_absent", path=str(program))
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def commands(self, node: str, address: str) -> list[list[str]]:
         return [list(self.argv)]
 

@@ -138,6 +138,9 @@ class InPlace:
         if found.status:
             raise NotReady("in_place_away", said=(found.err or found.out)[:SAID_CHARS])
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def commands(self, node: str, address: str) -> list[list[str]]:
         loads = ["kexec", "--load", self.live.kernel, f"--initrd={self.live.initramfs}"]
         return [[*loads, f"--command-line={self.command_line('CONFIG', node, address)}"], ["systemctl", "kexec"]]

@@ -37,7 +37,7 @@ class Jobs:
     """The jobs below one folder, which is made when it is needed. `env` is what every command gets."""
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
-        self.folder, self._env = folder, env
+        self.folder, self.env = folder, env
 
     def place(self) -> str:
         """Which folder this is, of whatever machine: jobs of another one are not seen from here."""
@@ -76,7 +76,7 @@ class Jobs:
             (at / "job.json").write_text(json.dumps({"argv": list(argv), "cwd": cwd, "limit_s": limit_s}))
             subprocess.Popen(
                 [sys.executable, "-I", "-S", str(RUNNER), str(at), str(lock)],
-                env={**self._env, **(env or {})},
+                env={**self.env, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

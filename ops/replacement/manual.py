@@ -18,6 +18,9 @@ class Manual:
     def ready(self) -> None:
         return None
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def commands(self, node: str, address: str) -> list[list[str]]:
         return []
 

@@ -1,7 +1,8 @@
 """Terraform or OpenTofu: one resource of a working directory is replaced, by a plan that is held to exactly that resource.
 
-The plan is made and saved, read as JSON, and applied as it was read; Terraform itself refuses it when the state has changed
-meanwhile. Format of plans and messages: developer.hashicorp.com, "JSON Output Format" and "Machine-Readable UI".
+Out of Git, the tree of one commit is written for this operation alone and initialised first. The plan is made and saved,
+read as JSON, and applied as it was read; Terraform itself refuses it when the state has changed meanwhile. Format of plans
+and messages: developer.hashicorp.com, "JSON Output Format" and "Machine-Readable UI".
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress, below
 from ops.replacement.jobs import Job, Jobs, whole_lines
+from ops.replacement.repository import Repository
+from ops.replacement.tree import LOCK_FILE, Tree, check_code, check_state
 
 PROGRAMS = ("terraform", "tofu")
 #: Stands for the name of the node in the address of its resource.
@@ -25,13 +28,15 @@ PLAN_LIMIT_S = 900
 LOCK_TIMEOUT_S = 60
 MOST_PLAN = 64 * 1024 * 1024
 MOST_NAMED = 5
+_WORKS = {"init": "tf_inits", "plan": "tf_plans", "apply": "tf_applies"}
 #: Messages that say nothing of this replacement.
 _SILENT = ("version", "outputs", "refresh_start", "refresh_complete")
 
 
 @dataclass(frozen=True)
 class Terraform:
-    """Implements ops.replacement.base.Provisioner. `directory` lies in `folder`, which is set on the machine itself.
+    """Implements ops.replacement.base.Provisioner. `directory` lies in `folder`, which is set on the machine itself, or in
+    the repository.
 
     `address` is that of a resource, with {node} in it. `limit_s` is for the apply.
     """
@@ -42,24 +47,35 @@ class Terraform:
     limit_s: int
     folder: Path | None
     jobs: Jobs
+    repository: Repository | None = None
     #: Until the plan is applied, the machine is there.
     at_once: bool = False
 
     def ready(self) -> None:
-        where = self._where()
-        if not where.is_dir():
+        if self.repository is None and not (where := below(self.folder, self.directory)).is_dir():
             raise NotReady("tf_folder_absent", path=str(where))
         if shutil.which(self.program) is None:
             raise NotReady("tf_absent", program=self.program)
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.repository is None:
+            return {}
+        found = self.repository.decide(str(decided.get("commit", "")))
+        check_code(self.repository, found)
+        return found
+
     def commands(self, node: str, address: str) -> list[list[str]]:
-        return [self._plan(self.directory, self._address(node), "PLAN"), self._apply(self.directory, "PLAN")]
+        init = [] if self.repository is None else [self._init(self.directory, is_locked=False)]
+        where = self.directory
+        return [*init, self._plan(where, self._address(node), "PLAN"), self._apply(where, "PLAN")]
 
     def start(self, order: Order, attempt: int) -> Mapping[str, Any]:
-        return self._begin(order, {"attempt": attempt, "asked": 1}, "plan")
+        return self._anew(order, {"attempt": attempt, "asked": 1})
 
     def look(self, order: Order, handle: Mapping[str, Any]) -> Progress:
         phase = handle["phase"]
+        if phase == "tree":
+            return self._written(order, handle)
         if phase == "agreed":
             return Progress("works", "tf_applies", handle=self._begin(order, handle, "apply"), again_s=1.0)
         job = self.jobs.look(_name(order, handle, phase))
@@ -72,12 +88,13 @@ class Terraform:
         seen = {**handle, "read": int(handle["read"]) + taken}
         lines = [words for line in printed if (words := _worded(line))]
         if job.state == "runs":
-            code = "tf_plans" if phase == "plan" else "tf_applies"
-            return Progress("works", code, handle=seen, lines=lines, again_s=1.0)
+            return Progress("works", _WORKS[phase], handle=seen, lines=lines, again_s=1.0)
         if job.status:
             lines += self.jobs.printed(_name(order, handle, phase), "err").decode("utf-8", "replace").splitlines()
-            said = self._error(order, handle) or " ".join(lines[-2:])
+            said = self._error(order, handle) or _last_error(lines) or " ".join(lines[-2:])
             return Progress("failed", f"tf_{phase}_failed", {"status": job.status}, said=said[:SAID_CHARS], lines=lines)
+        if phase == "init":
+            return self._initialised(order, seen, lines)
         if phase == "plan":
             return Progress("works", "tf_plans", handle=self._begin(order, seen, "show"), lines=lines, again_s=1.0)
         return Progress("replaced", "replaced", lines=lines, address=self._new_address(order, handle))
@@ -91,8 +108,38 @@ class Terraform:
             return Progress("works", "runs_elsewhere", handle=handle, again_s=5.0)
         if handle["phase"] == "apply":
             return Progress("failed", "tf_cut_off", by_itself=False)
-        fresh = {"attempt": handle["attempt"], "asked": int(handle["asked"]) + 1}
-        return Progress("works", "asked_again", handle=self._begin(order, fresh, "plan"))
+        if tree := self._tree(order, handle):
+            tree.forget()
+        # Of the same commit.
+        fresh = {**handle, "asked": int(handle["asked"]) + 1}
+        return Progress("works", "asked_again", handle=self._anew(order, fresh))
+
+    def _anew(self, order: Order, handle: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.repository is None:
+            return self._begin(order, handle, "plan")
+        source = handle.get("source") or dict(order.source)
+        return {**handle, "source": source, "phase": "tree", "read": 0, "place": self.jobs.place()}
+
+    def _written(self, order: Order, handle: Mapping[str, Any]) -> Progress:
+        """The tree of the commit, before anything of it is run."""
+        tree = self._tree(order, handle)
+        if handle["place"] != self.jobs.place():
+            return Progress("works", "runs_elsewhere", handle=handle, again_s=5.0)
+        if tree is None or self.repository is None:
+            raise NotReady("source_changed")
+        commit = str(handle["source"]["commit"])
+        files = tree.write(self.repository, commit)
+        lines = [f"commit {commit}: its tree is written out" + (f", {files} files" if files else "")]
+        return Progress("works", "tf_inits", handle=self._begin(order, handle, "init"), lines=lines, again_s=1.0)
+
+    def _initialised(self, order: Order, handle: Mapping[str, Any], lines: list[str]) -> Progress:
+        """Where the state is, Terraform itself says now."""
+        try:
+            if tree := self._tree(order, handle):
+                check_state(tree, handle["source"], self.jobs)
+        except NotReady as error:
+            return Progress("failed", error.code, error.params, lines=lines)
+        return Progress("works", "tf_plans", handle=self._begin(order, handle, "plan"), lines=lines, again_s=1.0)
 
     def _shown(self, order: Order, handle: Mapping[str, Any], job: Job) -> Progress:
         if job.state == "runs":
@@ -124,19 +171,27 @@ class Terraform:
             raise Broken("tf_no_variable")
 
     def _begin(self, order: Order, handle: Mapping[str, Any], phase: str) -> Mapping[str, Any]:
-        where, plan = self._where(), str(self.jobs.folder / _name(order, handle, "plan") / "plan")
+        tree, plan = self._tree(order, handle), str(self.jobs.folder / _name(order, handle, "plan") / "plan")
+        where = below(self.folder, self.directory) if tree is None else tree.directory
         argv = {
+            "init": self._init(str(where), is_locked=(where / LOCK_FILE).is_file()),
             "plan": self._plan(str(where), self._address(order.node), plan),
             "show": [self.program, f"-chdir={where}", "show", "-json", "-no-color", plan],
             "apply": self._apply(str(where), plan),
         }[phase]
         told = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+        if tree is not None:
+            told["TF_DATA_DIR"] = str(tree.data)
         if phase == "plan":
             # What is applied is in the saved plan.
             told[f"TF_VAR_{VARIABLE}"] = json.dumps(_given(order))
         limit_s = self.limit_s if phase == "apply" else PLAN_LIMIT_S
         self.jobs.start(_name(order, handle, phase), argv, cwd=str(where), limit_s=limit_s, env=told)
         return {**handle, "phase": phase, "read": 0, "place": self.jobs.place()}
+
+    def _init(self, where: str, *, is_locked: bool) -> list[str]:
+        options = ["-input=false", "-no-color", "-reconfigure", *(["-lockfile=readonly"] if is_locked else [])]
+        return [self.program, f"-chdir={where}", "init", *options]
 
     def _plan(self, where: str, address: str, plan: str) -> list[str]:
         options = [f"-replace={address}", f"-target={address}", f"-out={plan}", f"-lock-timeout={LOCK_TIMEOUT_S}s"]
@@ -149,8 +204,10 @@ class Terraform:
     def _address(self, node: str) -> str:
         return self.address.replace(NODE, node)
 
-    def _where(self) -> Path:
-        return below(self.folder, self.directory)
+    def _tree(self, order: Order, handle: Mapping[str, Any]) -> Tree | None:
+        if not handle.get("source"):
+            return None
+        return Tree(self.jobs.folder / _name(order, handle, "tree"), str(handle["source"]["directory"]))
 
     def _messages(self, order: Order, handle: Mapping[str, Any]) -> list[dict[str, Any]]:
         raw = self.jobs.printed(_name(order, handle, handle["phase"]), "out", most=MOST_PLAN)
@@ -184,6 +241,12 @@ def _given(order: Order) -> dict[str, Any]:
 
 def _name(order: Order, handle: Mapping[str, Any], phase: str) -> str:
     return f"{order.id}-{handle['attempt']}-{handle['asked']}-{phase}"
+
+
+def _last_error(lines: Sequence[str]) -> str:
+    """Of what init prints for people: that it met errors is the first one, and the last one is which."""
+    _before, found, error = "\n".join(lines).rpartition("Error: ")
+    return " ".join(error.split()) if found else ""
 
 
 def _message(line: str) -> dict[str, Any] | None:

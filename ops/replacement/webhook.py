@@ -42,6 +42,9 @@ class Webhook:
         except NotSent as error:
             raise NotReady("webhook_silent", url=self.url, said=str(error)) from error
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def commands(self, node: str, address: str) -> list[list[str]]:
         return [["POST", self.url]]
 

@@ -67,6 +67,9 @@ class Site:
     def ready(self) -> None:
         return None
 
+    def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
     def commands(self, node: str, address: str) -> list[list[str]]:
         return [["make", node]]
 

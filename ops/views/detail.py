@@ -22,10 +22,12 @@ from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
 from ops.services.control import RETRIED
 from ops.services.replacing.confirming import STEP, may_all
+from ops.services.replacing.repositories import works_from
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
 from ops.views.trail import trail
 from ops.views.words import decisions_on, differences, shown, time_word
+from ops.wording.replacement import worded
 
 LINES_AT_ONCE = 500
 #: htmx ends a poll on this status.
@@ -62,6 +64,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         **_ahead(principal_of(request), operation),
         **findings(operation),
         **machine_shown(principal_of(request), operation),
+        "works_from": worded(works_from(operation)) if operation.kind == "replace" else None,
     }
     if request.htmx:  # type: ignore[attr-defined]
         response = render(request, "ops/partials/operation_body.html", context)

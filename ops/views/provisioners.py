@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings as installation
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -21,11 +26,14 @@ from fleetui.access.settings_tabs import settings_tabs
 from fleetui.core import clock
 from fleetui.core.errors import FleetError, NotFound
 from fleetui.core.form_errors import sentence, submitted
+from nodes.git_form import SourceForm
+from nodes.hosts.ssh import HostKey
 from nodes.models import Pool
 from nodes.views.subject import principal_of
-from ops.models import PoolProvisioner, Provisioner
+from ops.models import PoolProvisioner, Provisioner, ProvisionerSource
 from ops.services.replacing import provisioners as services
-from ops.wording.replacement import KINDS
+from ops.services.replacing import repositories
+from ops.wording.replacement import KINDS, worded
 
 _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off", "class": "form-control ui-mono"}
 
@@ -163,6 +171,43 @@ class ProvisionerForm(forms.Form):
             raise forms.ValidationError(_("A quotation mark is not closed.")) from None
 
 
+class RepositoryForm(SourceForm, ProvisionerForm):
+    """Terraform in a directory out of Git."""
+
+    ref_kind = forms.ChoiceField(
+        label=gettext_lazy("Which commit"),
+        choices=[
+            ("branch", gettext_lazy("the newest of a branch")),
+            ("tag", gettext_lazy("that of a tag")),
+            ("commit", gettext_lazy("always the same one")),
+        ],
+        help_text=gettext_lazy("It is decided when an operation begins, and stays the same to its end."),
+    )
+    ref = forms.CharField(
+        label=gettext_lazy("Branch, tag or commit"),
+        max_length=200,
+        initial="main",
+        widget=forms.TextInput(attrs=_PLAIN),
+        help_text=gettext_lazy("Of a commit the whole id, 40 characters."),
+    )
+    field_order = (
+        *("name", "program", "url", "ref_kind", "ref", "directory", "address", "auth", "username", "secret"),
+        *("require_signed", "allowed_signers", "allowed_keys", "limit_s", "base_url", "pools"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kept = {name: self.base_fields[name] for name in ("url", "secret")}
+        super().__init__(*args, **kwargs)
+        # Those of a webhook are others.
+        self.fields |= {name: deepcopy(field) for name, field in kept.items()}
+        directory = self.fields["directory"]
+        directory.label, directory.required = _("Directory in the repository"), False
+        directory.help_text = _(
+            "From its top. Empty: the top itself. The code there declares the backend of the state."
+        )
+        self.order_fields(self.field_order)
+
+
 def _admin(request: HttpRequest) -> Principal:
     principal: Principal = principal_of(request)
     if not principal.may(services.PERMISSION):
@@ -192,7 +237,9 @@ def provisioner_list(request: HttpRequest) -> HttpResponse:
 
 def _what(one: Provisioner) -> str:
     if one.kind == "terraform":
-        return f"{one.settings['directory']}: {one.settings['address']}"
+        source = repositories.chosen(one)
+        place = f"{source['url']} {worded(source)['what']} " if source else ""
+        return f"{place}{one.settings['directory']}: {one.settings['address']}"
     if one.kind == "in_place":
         return f"{one.settings['install_dev']}: {one.settings['kernel_url']}"
     if one.kind == "webhook":
@@ -209,14 +256,23 @@ def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = No
     kind = provisioner.kind if provisioner else request.GET.get("kind", "hook")
     if kind not in Provisioner.KINDS:
         raise Http404(kind)
+    is_in_git = kind == "terraform" and _is_in_git(request, provisioner)
     given = request.POST if request.method == "POST" else None
-    form = ProvisionerForm(given, kind=kind, principal=principal, initial=_initial(request, provisioner, kind))
+    made = RepositoryForm if is_in_git else ProvisionerForm
+    form = made(
+        given, kind=kind, principal=principal, initial=_initial(request, provisioner, kind, is_in_git=is_in_git)
+    )
 
     def save(values: dict[str, Any]) -> HttpResponse:
+        settings = {name: values[name] for name in services.SETTINGS[kind]}
+        if is_in_git:
+            # The host key is trusted by a button, and stays.
+            names = set(repositories.FIELDS) - {"host_key"}
+            settings[services.GIT] = {name: value for name, value in values.items() if name in names}
         saved = services.set_provisioner(
             name=values["name"],
             kind=kind,
-            settings={name: values[name] for name in services.SETTINGS[kind]},
+            settings=settings,
             base_url=values["base_url"],
             secret=values.get("secret", ""),
             pools=values["pools"],
@@ -226,19 +282,47 @@ def provisioner_edit(request: HttpRequest, provisioner_id: uuid.UUID | None = No
             now=clock.now(),
         )
         messages.info(request, _("%(name)s is saved.") % {"name": saved.name})
-        return redirect("provisioners")
+        # There the deploy key is, and a button that tries it.
+        return redirect("provisioner", saved.pk) if is_in_git else redirect("provisioners")
 
     answer, status = submitted(request, form, save)
     if answer is not None:
         return answer
-    context = {"form": form, "provisioner": provisioner, "kind": KINDS[kind], "kind_code": kind}
+    context = {
+        "form": form,
+        "provisioner": provisioner,
+        "kind": KINDS[kind],
+        "kind_code": kind,
+        "is_in_git": is_in_git,
+        **_repository(request, provisioner, is_in_git=is_in_git),
+    }
     return render(request, "ops/provisioner.html", context, status=status)
 
 
-def _initial(request: HttpRequest, provisioner: Provisioner | None, kind: str) -> dict[str, Any]:
+def _is_in_git(request: HttpRequest, provisioner: Provisioner | None) -> bool:
+    """As it is, unless the address of the page says otherwise."""
+    asked = request.GET.get("from", "")
+    return asked == "git" or (asked != "folder" and provisioner is not None and bool(repositories.chosen(provisioner)))
+
+
+def _repository(request: HttpRequest, provisioner: Provisioner | None, *, is_in_git: bool) -> dict[str, Any]:
+    """What of its repository is no field of the form: the keys, as they are stored."""
+    source = ProvisionerSource.objects.filter(provisioner=provisioner).first() if provisioner and is_in_git else None
+    return {
+        "source": source,
+        "fingerprint": HostKey.parse(source.host_key).fingerprint if source and source.host_key else "",
+        "offered": request.GET.get("host_key", "")[:100] if source else "",
+        "permitted": installation.PROVISIONERS_GIT,
+    }
+
+
+def _initial(request: HttpRequest, provisioner: Provisioner | None, kind: str, *, is_in_git: bool) -> dict[str, Any]:
     if provisioner is None:
         return {"base_url": request.build_absolute_uri("/").rstrip("/"), "limit_s": services.DEFAULT_LIMIT_S.get(kind)}
     found = {**provisioner.settings, "name": provisioner.name, "base_url": provisioner.base_url}
+    source = repositories.source_of(provisioner)
+    if is_in_git and source is not None:
+        found |= repositories.told(source)
     if "command" in found:
         found["command"] = shlex.join(found["command"])
     if "keep_partitions" in found:
@@ -250,17 +334,42 @@ def _initial(request: HttpRequest, provisioner: Provisioner | None, kind: str) -
 @require_POST
 @needs("settings.write")
 def provisioner_do(request: HttpRequest, provisioner_id: uuid.UUID) -> HttpResponse:
-    """The buttons: look whether it could be asked, delete."""
+    """The buttons: look whether it could be asked, trust a host key, make another deploy key, delete."""
     principal = _admin(request)
     provisioner, what = _provisioner(principal, provisioner_id), request.POST.get("do", "")
+    page = redirect("provisioner", provisioner.pk) if "page" in request.POST else redirect("provisioners")
     try:
         if what == "test":
-            services.try_provisioner(provisioner=provisioner, actor=principal)
-            messages.success(request, _("%(name)s is there and can be asked.") % {"name": provisioner.name})
+            found = services.try_provisioner(provisioner=provisioner, actor=principal)
+            messages.success(request, _tried(provisioner, found))
+        elif what == "trust":
+            fingerprint = request.POST.get("fingerprint", "")
+            repositories.trust_host_key(provisioner=provisioner, fingerprint=fingerprint, actor=principal)
+            messages.info(request, _("The host key is trusted."))
+        elif what == "new-key":
+            services.new_deploy_key(provisioner=provisioner, actor=principal, now=clock.now())
+            messages.info(request, _("There is a new deploy key. Put its public half into the repository."))
         elif what == "delete":
             services.delete_provisioner(provisioner=provisioner, actor=principal)
         else:
             raise Http404(what)
+    except services.CannotBeAsked as error:
+        messages.error(request, sentence(error))
+        if error.fingerprint:
+            return redirect(
+                f"{reverse('provisioner', args=[provisioner.pk])}?{urlencode({'host_key': error.fingerprint})}"
+            )
     except FleetError as error:
         messages.error(request, sentence(error))
-    return redirect("provisioners")
+    return page
+
+
+def _tried(provisioner: Provisioner, source: Mapping[str, Any]) -> str:
+    told = {"name": provisioner.name, **source, "commit": str(source.get("commit", ""))[:10]}
+    if source.get("signer"):
+        said = _("%(name)s is there and can be asked: commit %(commit)s, signed by %(signer)s: %(message)s")
+    elif source:
+        said = _("%(name)s is there and can be asked: commit %(commit)s by %(author)s: %(message)s")
+    else:
+        said = _("%(name)s is there and can be asked.")
+    return said % told

@@ -65,7 +65,7 @@ def step_word(step: str) -> str:
 
 def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
     """What it waits for."""
-    known = _contact_in_words(backups.worded(params or {}))
+    known = _contact_in_words(_worded(params or {}))
     if "until" in known:
         known["until"] = _moment(str(known["until"]))
     if reason == "stopped" and "by" in known:
@@ -90,7 +90,7 @@ def _moment(text: str) -> str:
 
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
     """How it ended, and why."""
-    known = _contact_in_words(backups.worded(params or {}))
+    known = _contact_in_words(_worded(params or {}))
     if result.startswith("target_") and (code := result.removeprefix("target_")) in backups.TARGETS:
         return " ".join(backups.target_problem(code, str(known.get("said", ""))))
     if result in ("preflight", "unhealthy", "went_back", "back_failed"):
@@ -139,6 +139,10 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     if result == "contact_refused" and (known.get("what") or not known.get("restarts")):
         asked = []
     return _joined(fill(RESULTS[result], known), *asked, *_so_now(known))
+
+
+def _worded(params: Mapping[str, Any]) -> dict[str, Any]:
+    return replacement.worded(backups.worded(params))
 
 
 def _contact_in_words(known: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def _leftovers(names: Sequence[str]) -> str:
 
 def check_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """What a check found."""
-    known = dict(params or {})
+    known = replacement.worded(params or {})
     if code == "cluster_silent":
         known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
     if code == "not_replaceable":
@@ -256,7 +260,7 @@ def hold_sentence(why: str) -> str:
 
 def note_sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """A line of the log that FleetUI itself says."""
-    known = backups.worded(params or {})
+    known = _worded(params or {})
     if code.startswith("check_"):
         return check_sentence(str(known.get("check", "")), known)
     if code == "step_started":

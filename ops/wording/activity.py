@@ -119,6 +119,7 @@ DEEDS: dict[str, Promise] = {
     "operations.reveal_config": _("looked at the address of the config for the operation"),
     "provisioners.add": _("added the provisioner"),
     "provisioners.edit": _("changed the provisioner"),
+    "provisioners.trust": _("trusted the host key for the repository of the provisioner"),
     "provisioners.delete": _("deleted the provisioner"),
     "schedules.add": _("added the schedule"),
     "schedules.edit": _("changed the schedule"),

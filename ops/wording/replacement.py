@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from nodes.wording.git import BY_ITSELF, mend_of, sentence_of
 from nodes.wording.sentences import Forms, fill
 
 KINDS: dict[str, Promise] = {
@@ -19,7 +20,7 @@ KINDS: dict[str, Promise] = {
     "in_place": _("In place, by the installer"),
 }
 #: code -> (why a provisioner cannot be asked, the mend).
-NOT_READY: dict[str, tuple[Forms, Promise]] = {
+NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
     "no_folder": (
         (_("FleetUI was not told where commands of provisioners are."),),
         _("Set FLEETUI_PROVISIONERS_DIR where its workers run, and start them again."),
@@ -75,6 +76,45 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
         (_("The host has %(value)s KiB free in /var/tmp, and the installer needs 400 MB there."),),
         _("Make room there."),
     ),
+    # What it says is put in by `worded`.
+    "git_refused": (("%(git)s",), ""),
+    "git_busy": (
+        (_("Others have been at work on the copy of %(url)s for too long."),),
+        _("Try it again in a minute."),
+    ),
+    "git_not_permitted": (
+        (_("Provisioners may not take directories out of %(url)s any more."),),
+        _("Have the operator name it in FLEETUI_PROVISIONERS_GIT, where the workers and the web process run."),
+    ),
+    "tf_no_code": (
+        (_("%(directory)s has no configuration of Terraform at commit %(commit)s."),),
+        _("Name the directory in which the .tf files are."),
+    ),
+    "tf_no_backend": (
+        (
+            _(
+                "The configuration in %(directory)s at commit %(commit)s declares no backend: its state would be lost with "
+                "the files of the operation."
+            ),
+        ),
+        _("Declare one in the code, such as s3, pg, http or remote, or local with an absolute path, and push it."),
+    ),
+    "tf_state_in_tree": (
+        (
+            _(
+                "The backend of %(directory)s at commit %(commit)s would keep the state in %(path)s, which goes with the files "
+                "of the operation."
+            ),
+        ),
+        _("Give the backend local an absolute path outside of FleetUI's data folder, or use another one, and push it."),
+    ),
+    "source_changed": (
+        (
+            _("The provisioner %(name)s takes its directory out of another place by now."),
+            _("The provisioner takes its directory out of another place by now."),
+        ),
+        _("Ask again: the plan says what it is made for then."),
+    ),
     "provisioner_gone": (
         (_("The provisioner %(name)s was deleted."), _("The provisioner was deleted.")),
         _("Give the pool a provisioner, and ask again."),
@@ -111,6 +151,7 @@ WAITS: dict[str, Forms] = {
         _("The webhook did not answer as it should, and is asked again."),
     ),
     "asked_again": (_("The command of %(name)s was cut off; it is asked again under the same id."),),
+    "tf_inits": (_("%(name)s initialises its directory."), _("The directory is initialised.")),
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
     "tf_agreed": (_("The plan of %(name)s replaces this machine only; it is applied."),),
     "tf_applies": (_("%(name)s applies the plan."), _("The plan is applied.")),
@@ -162,7 +203,14 @@ WAITS: dict[str, Forms] = {
         _("The old machine still answers with its host key."),
     ),
 }
+#: What an operation works from: decided by the step that looks, and again before each attempt that follows a failed one.
+_DECIDED: Forms = (
+    _("It is made from commit %(commit)s of %(url)s (%(what)s), signed by %(signer)s: %(message)s"),
+    _("It is made from commit %(commit)s of %(url)s (%(what)s), by %(author)s: %(message)s"),
+    _("It is made from commit %(commit)s of %(url)s."),
+)
 NOTES: dict[str, Forms] = {
+    "source_decided": _DECIDED,
     "offered": (_("%(version)s was rendered for it, with a host key of its own."),),
     "offer_taken_back": (_("The config of the new machine was taken back: its address leads nowhere any more."),),
     "provisioner_asked": (_("The provisioner is asked: %(command)s"),),
@@ -181,6 +229,11 @@ CHECKS: dict[str, Forms] = {
         _("Its resource is replaced. A plan that changes anything else is not applied."),
     ),
     "by_in_place": (_("The host starts an installer, which writes the new system to its disk (%(name)s)."),),
+    "source_chosen": (
+        _("Its directory %(directory)s comes from %(url)s: %(what)s. The commit is decided when the operation begins."),
+    ),
+    "source_fixed": (_("Its directory %(directory)s comes from %(url)s, commit %(ref)s."),),
+    "source_decided": _DECIDED,
     "by_hook": (_("A command of this installation deletes and makes the machine (%(name)s)."),),
     "by_webhook": (_("A webhook deletes and makes the machine (%(name)s)."),),
     "node_stays": (
@@ -221,14 +274,14 @@ CHECKS: dict[str, Forms] = {
 }
 #: What to do about it, where the sentence alone does not say so.
 MENDS: dict[str, Promise] = {
-    **{code: mend for code, (_forms, mend) in NOT_READY.items()},
+    **{code: mend for code, (_forms, mend) in NOT_READY.items() if not isinstance(mend, str)},
     "pool_none_left": _(
         "Mend the others first, or ask again with “Also when no other node of its pool works” (ignore_pool)."
     ),
 }
 #: What to do about a result.
 RESULT_MENDS: dict[str, Promise] = {
-    **{code: mend for code, (_forms, mend) in NOT_READY.items()},
+    **{code: mend for code, (_forms, mend) in NOT_READY.items() if not isinstance(mend, str)},
     "not_fetched": _("Look at its console, and whether it reaches FleetUI. Go on gives it as much time again."),
     "not_arrived": _("Look at its console. Go on gives it as much time again."),
     "note_unread": _("Go on asks it again."),
@@ -298,6 +351,10 @@ RESULTS: dict[str, Forms] = {
     ),
     "in_place_came_back": (_("The host was to start the installer, and its old system came back."),),
     "in_place_stayed": (_("The host was told to start the installer, and goes on with its old system."),),
+    "tf_init_failed": (
+        _("Nothing was changed, since %(name)s could not initialise its directory: %(said)s"),
+        _("Nothing was changed, since the directory could not be initialised."),
+    ),
     "tf_plan_failed": (
         _("Nothing was changed, since %(name)s could not make the plan: %(said)s"),
         _("Nothing was changed, since the plan could not be made."),
@@ -408,7 +465,41 @@ REFUSALS: dict[str, Forms] = {
 LEFTOVERS: dict[str, Promise] = {"offer": _("the config that was made ready for the new machine")}
 
 
+#: What of a repository is used, in a few words.
+REF_KINDS: dict[str, Promise] = {
+    "branch": _("branch %(ref)s"),
+    "tag": _("tag %(ref)s"),
+    "commit": _("that commit"),
+}
+#: What to do about a repository, where that is another thing than for a config that follows one.
+_GIT_MENDS: dict[str, Promise] = {
+    "no_branch.gone": _("Push it, or name another one."),
+    "refused.key": _("Copy its public key into the deploy keys of the repository, for reading."),
+    "refused.not_allowed": _("Use a repository over https or ssh."),
+}
+
+
 def not_ready(code: str, params: Mapping[str, Any]) -> tuple[str, str]:
     """Why a provisioner cannot be asked, and the mend."""
+    if code == "git_refused":
+        return _repository(params["git"])
     forms, mend = NOT_READY[code]
-    return fill(forms, params), str(mend)
+    return fill(forms, worded(params)), str(mend)
+
+
+def worded(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with what only words can say: what is wrong with a repository, and what of it is used."""
+    found = dict(params)
+    if isinstance(found.get("git"), dict):
+        found["git"] = " ".join(filter(None, _repository(found["git"])))
+    if found.get("ref_kind") in REF_KINDS:
+        found["what"] = str(REF_KINDS[found["ref_kind"]]) % {"ref": found.get("ref", "")}
+    return found
+
+
+def _repository(detail: dict[str, object]) -> tuple[str, str]:
+    """What is wrong with it, and the mend. Nothing is looked at again by itself here."""
+    kind, reason = str(detail.get("kind", "")), str(detail.get("reason", ""))
+    own = _GIT_MENDS.get(f"{kind}.{reason}")
+    mend = mend_of(kind, reason, detail) if own is None else str(own)
+    return sentence_of(kind, reason, detail), "" if mend == str(BY_ITSELF) else mend

@@ -19,14 +19,13 @@ from fleetui.core import clock
 from fleetui.core.errors import FleetError
 from fleetui.core.form_errors import sentence, submitted
 from nodes.forms import PLAIN
-from nodes.git.openpgp import MOST_TEXT
+from nodes.git_form import AUTH_WORDS, NEVER_SHOWN, SourceForm
 from nodes.hosts.ssh import HostKey
 from nodes.models import GitFollow, IgnitionConfig
 from nodes.models.git import FORGES
-from nodes.models.git_source import AUTHS
 from nodes.services.git import following
 from nodes.services.git.secrets import SECRETS
-from nodes.services.git.signers import MOST_SIGNERS, trusted_of
+from nodes.services.git.signers import trusted_of
 from nodes.services.git.syncing import newest_commits
 from nodes.services.git.trying import try_follow
 from nodes.services.git.webhook import KEEP_DELIVERIES, webhook_path
@@ -50,12 +49,6 @@ _LEVELS = {"new": "none", "following": "ok", "broken": "warn", "unreachable": "w
 _OUTCOME_LEVELS = {"stored": "ok", "same": "none", "broken": "bad", "unsigned": "warn", "skipped": "none"}
 _STATUS_LEVELS = {"waiting": "warn", "sent": "ok", "dead": "bad"}
 _DELIVERY_LEVELS = {"due": "ok", "ping": "ok", "other_branch": "none", "other_event": "none", "paused": "none"}
-_AUTH_WORDS = {
-    "none": gettext_lazy("none: anybody may read it"),
-    "token": gettext_lazy("an access token"),
-    "basic": gettext_lazy("user name and password"),
-    "key": gettext_lazy("a deploy key, over SSH"),
-}
 _FORGE_WORDS = {"none": gettext_lazy("another"), "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
 _FORGE_WORDS |= {"forgejo": "Forgejo"}
 _TRUST_WORDS = {
@@ -66,18 +59,11 @@ _TRUST_WORDS = {
 }
 #: Seconds between live refreshes: while a look is due or under way, and else.
 _LIVE_SOON_S, _LIVE_S = 3, 15
-_NEVER_SHOWN = {**PLAIN, "autocomplete": "new-password"}
 
 
-class FollowForm(forms.Form):
+class FollowForm(SourceForm):
     """What is followed. Secrets are never filled in: an empty one stays as it is."""
 
-    url = forms.CharField(
-        label=gettext_lazy("Repository"),
-        max_length=500,
-        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "https://git.example.org/team/configs.git"}),
-        help_text=gettext_lazy("As git clone takes it: https, or ssh with a deploy key."),
-    )
     branch = forms.CharField(label=gettext_lazy("Branch"), max_length=200, initial="main")
     path = forms.CharField(
         label=gettext_lazy("Main file"),
@@ -99,16 +85,6 @@ class FollowForm(forms.Form):
         widget=forms.TextInput(attrs={**PLAIN, "placeholder": "*.conf"}),
         help_text=gettext_lazy("A pattern for paths in that folder. Empty: all of them."),
     )
-    auth = forms.ChoiceField(label=gettext_lazy("Sign-in"), choices=[(name, _AUTH_WORDS[name]) for name in AUTHS])
-    username = forms.CharField(label=gettext_lazy("User name"), max_length=100, required=False)
-    secret = forms.CharField(
-        label=gettext_lazy("Token or password"),
-        required=False,
-        strip=False,
-        max_length=20_000,
-        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
-        help_text=gettext_lazy("Sealed, and never shown. Empty: the one that is stored. A deploy key is made here."),
-    )
     interval_s = forms.IntegerField(
         label=gettext_lazy("Looked at every"),
         initial=300,
@@ -121,33 +97,10 @@ class FollowForm(forms.Form):
         label=gettext_lazy("Token for commit statuses"),
         required=False,
         max_length=2000,
-        widget=forms.PasswordInput(attrs=_NEVER_SHOWN),
+        widget=forms.PasswordInput(attrs=NEVER_SHOWN),
         help_text=gettext_lazy(
             "With one the forge shows at each commit whether it converts. Empty: the one that is stored. "
             "The forge “another” takes it away."
-        ),
-    )
-    require_signed = forms.BooleanField(label=gettext_lazy("Signed commits only"), required=False)
-    allowed_signers = forms.CharField(
-        label=gettext_lazy("Allowed signers"),
-        required=False,
-        strip=False,
-        max_length=MOST_SIGNERS,
-        widget=forms.Textarea(attrs={**PLAIN, "rows": 4, "placeholder": "anna@example.org ssh-ed25519 AAAA…"}),
-        help_text=gettext_lazy(
-            "SSH keys, one a line: whose it is, options such as valid-before, and the line of the .pub file. "
-            "Lines with # are comments."
-        ),
-    )
-    allowed_keys = forms.CharField(
-        label=gettext_lazy("OpenPGP keys"),
-        required=False,
-        strip=False,
-        max_length=MOST_TEXT,
-        widget=forms.Textarea(attrs={**PLAIN, "rows": 4, "placeholder": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}),
-        help_text=gettext_lazy(
-            "Public keys as gpg --armor --export prints them, one block after the other. They count until they expire "
-            "or are revoked; for a revoked one, give its new export."
         ),
     )
 
@@ -211,7 +164,7 @@ def _shown(found: GitFollow) -> dict[str, Any]:
         "mend": mend_of(found.state, reason, found.detail),
         "tells_forge": any(one["commit"].status != "none" for one in commits) or bool(found.sealed_status_token),
         "forge_word": _FORGE_WORDS[found.forge],
-        "auth_word": _AUTH_WORDS[found.auth],
+        "auth_word": AUTH_WORDS[found.auth],
         "fingerprint": HostKey.parse(found.host_key).fingerprint if found.host_key else "",
         "offered": found.detail.get("fingerprint", "") if found.state == "host_key" else "",
         "new_head": found.detail.get("new_head", "") if found.state == "rewritten" else "",

@@ -13,7 +13,9 @@ from nodes.models import IgnitionVersion, Node, Pool
 from nodes.models.ignition import ReviewState
 from ops.models import PoolProvisioner, Provisioner
 from ops.preflight import Check, gate_check
+from ops.replacement import NotReady
 from ops.services.backups.gates import Gate, gates_on
+from ops.services.replacing import repositories
 from ops.services.replacing.provisioners import opened
 
 
@@ -32,7 +34,7 @@ class Replacing:
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Replacing:
         ids = {node.pool_id for node in nodes if node.pool_id}
-        given = PoolProvisioner.objects.filter(pool__in=ids).select_related("provisioner")
+        given = PoolProvisioner.objects.filter(pool__in=ids).select_related("provisioner__source")
         pools = Pool.objects.filter(pk__in=ids).select_related("intended_version__config")
         pools = pools.defer("intended_version__source", "intended_version__rendered")
         versions = IgnitionVersion.objects.light().select_related("config")
@@ -69,7 +71,7 @@ class Replacing:
     def target(self, node: Node) -> dict[str, Any]:
         pool, provisioner = self.pools[node.pool_id], self.provisioners[node.pool_id]
         version = pool.intended_version
-        return {
+        found = {
             "node": node.name,
             "version": str(version),
             "ignition": str(version.pk) if version else "",
@@ -79,19 +81,32 @@ class Replacing:
             "provisioner_kind": provisioner.kind,
             "generation": node.generation + 1,
         }
+        source = repositories.chosen(provisioner)
+        return {**found, "source": source} if source else found
 
     def commands(self, node: Node) -> list[list[str]]:
-        return opened(self.provisioners[node.pool_id]).commands(node.name, node.address)
+        try:
+            return opened(self.provisioners[node.pool_id]).commands(node.name, node.address)
+        except NotReady:
+            # The checks say why.
+            return []
 
     def checks(self, node: Node, params: Mapping[str, Any]) -> list[Check]:
         provisioner = self.provisioners[node.pool_id]
         told = {"name": provisioner.name}
+        source = repositories.chosen(provisioner)
         whole, good = self.counts.get(node.pool_id, (0, 0))
         others = whole - (node.lifecycle == "active")
         good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
         found = [Check(f"by_{provisioner.kind}", params=told)]
         if provisioner.kind == "in_place" and node.reachability == "unreachable":
             found.append(Check("in_place_away", "block"))
+        if source:
+            found.append(Check("source_fixed" if source["ref_kind"] == "commit" else "source_chosen", params=source))
+        try:
+            opened(provisioner)
+        except NotReady as error:
+            found.append(Check(error.code, "block", error.params))
         found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
         if params.get("only_unreachable") and node.reachability != "unreachable":

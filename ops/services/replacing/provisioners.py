@@ -31,7 +31,7 @@ from ops.replacement.in_place import Machine
 from ops.replacement.manual import Manual
 from ops.replacement.terraform import NODE, PROGRAMS, Terraform
 from ops.replacement.webhook import Webhook
-from ops.services.replacing import in_place
+from ops.services.replacing import in_place, repositories
 from ops.states import STARTED
 from ops.wording.replacement import not_ready
 
@@ -44,6 +44,8 @@ SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     "in_place": in_place.SETTINGS,
 }
 DEFAULT_LIMIT_S: Final = {"hook": 900, "webhook": 3600, "terraform": 3600, "in_place": 1800}
+#: Beside these, the repository that a directory is taken out of; without it that is a folder of the machine itself.
+GIT: Final = "git"
 LEAST_SECRET, MOST_SECRET = 16, 500
 LEAST_LIMIT_S, MOST_LIMIT_S = 10, 24 * 3600
 MOST_WORDS, MOST_WORD_CHARS = 40, 1000
@@ -54,10 +56,18 @@ _HERE: Final = ("127.0.0.1", "localhost", "::1")
 _OURS = re.compile(r"FLEETUI_|DJANGO_|DATABASE_URL$|CELERY_BROKER_URL$|CACHE_URL$|PYTHON")
 
 
+class CannotBeAsked(InvalidInput):
+    """`fingerprint`: a host key that the server of its repository shows, and that nobody has trusted."""
+
+    def __init__(self, message: str, name: str, mend: str, fingerprint: str = "") -> None:
+        super().__init__(message, field="settings", value=name, mend=mend)
+        self.fingerprint = fingerprint
+
+
 def provisioners_of(principal: Principal) -> QuerySet[ProvisionerRow]:
     """All of them, for admins of everything: they name commands of this machine."""
     require(principal, PERMISSION)
-    return ProvisionerRow.objects.all()
+    return ProvisionerRow.objects.select_related("source")
 
 
 def provisioner_at(principal: Principal, provisioner_id: uuid.UUID) -> ProvisionerRow:
@@ -70,6 +80,11 @@ def provisioner_at(principal: Principal, provisioner_id: uuid.UUID) -> Provision
 def passed_on() -> dict[str, str]:
     """The environment that commands get: this process' own, without what is meant for FleetUI alone."""
     return {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+
+
+def jobs() -> Jobs:
+    """The commands of this data folder."""
+    return Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
 
 
 def opened(row: ProvisionerRow, machine: Machine | None = None) -> Provisioner:
@@ -86,10 +101,10 @@ def opened(row: ProvisionerRow, machine: Machine | None = None) -> Provisioner:
             raise NotReady("secret_sealed", name=row.name, said=error.message) from error
         return Webhook(given["url"], secret, given["limit_s"], clock.now)
     folder = Path(installation.PROVISIONERS_DIR) if installation.PROVISIONERS_DIR else None
-    jobs = Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
     if row.kind == "terraform":
-        return Terraform(given["program"], given["directory"], given["address"], given["limit_s"], folder, jobs)
-    return Hook(tuple(given["command"]), given["limit_s"], folder, jobs)
+        words = given["program"], given["directory"], given["address"], given["limit_s"]
+        return Terraform(*words, folder, jobs(), repositories.opened(row))
+    return Hook(tuple(given["command"]), given["limit_s"], folder, jobs())
 
 
 def set_provisioner(
@@ -107,7 +122,8 @@ def set_provisioner(
 ) -> ProvisionerRow:
     """Add one, or (with `provisioner`) change it. `pools` are all of its pools; one that has another is refused.
 
-    `secret` is that of a webhook; without it the one that is there is kept, as long as the address is.
+    `secret` is that of a webhook, or of the sign-in to a repository; without it the one that is there is kept, as long as
+    the address is.
     """
     require(actor, PERMISSION)
     name = name.strip()
@@ -118,6 +134,9 @@ def set_provisioner(
         mend = _("Use %(known)s.") % {"known": any_of(ProvisionerRow.KINDS)}
         raise InvalidInput(_("This is no kind of provisioner."), field="kind", value=kind, mend=mend)
     row, shown = provisioner or ProvisionerRow(), _checked(kind, settings)
+    before = told(provisioner) if provisioner else None
+    given = settings.get(GIT) if kind == "terraform" else None
+    source = repositories.filled(row, name, given, secret) if given is not None else None
     columns: dict[str, Any] = {
         "name": name,
         "kind": kind,
@@ -130,11 +149,11 @@ def set_provisioner(
     try:
         # No command is started here: whether this machine has it is asked before each replacement, where it runs.
         with transaction.atomic():
-            before = _told(provisioner) if provisioner else None
             found = _stored(row, columns, expected_revision)
+            repositories.store(source, found)
             _give(found, pools)
             action = "provisioners.edit" if provisioner else "provisioners.add"
-            append([_entry(action, found, actor, before=before, after=_told(found))])
+            append([_entry(action, found, actor, before=before, after=told(found))])
     except IntegrityError as error:
         raise Conflict(
             _("There is a provisioner %(name)s already.") % {"name": name},
@@ -143,6 +162,25 @@ def set_provisioner(
             mend=_("Choose another name."),
         ) from error
     return found
+
+
+def new_deploy_key(*, provisioner: ProvisionerRow, actor: Principal, now: datetime) -> None:
+    """Another key for the server of its repository, which has to know it before the next operation."""
+    given = settings_of(provisioner)
+    if (git := given.get(GIT)) is None:
+        raise NotFound(_("This provisioner takes its directory out of no repository."), mend=_("Read it again."))
+    given[GIT] = {**git, "new_key": True}
+    pools = [one.pool for one in PoolProvisioner.objects.filter(provisioner=provisioner).select_related("pool")]
+    set_provisioner(
+        name=provisioner.name,
+        kind=provisioner.kind,
+        settings=given,
+        base_url=provisioner.base_url,
+        pools=pools,
+        provisioner=provisioner,
+        actor=actor,
+        now=now,
+    )
 
 
 def _stored(row: ProvisionerRow, columns: Mapping[str, Any], expected_revision: int | None) -> ProvisionerRow:
@@ -193,24 +231,32 @@ def delete_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> None
                 _("It is replacing %(name)s.") % {"name": busy.operation.node_name},
                 mend=_("Wait for the end of that operation, or cancel it."),
             )
-        before = _told(provisioner)
+        before = told(provisioner)
         if ProvisionerRow.objects.filter(pk=provisioner.pk).delete()[0]:
             append([_entry("provisioners.delete", provisioner, actor, before=before)])
 
 
-def try_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> None:
-    """Whether it could be asked, from the process that is asked this; raises InvalidInput with what stands against it."""
+def try_provisioner(*, provisioner: ProvisionerRow, actor: Principal) -> Mapping[str, Any]:
+    """Whether it could be asked, from the process that is asked this, and what it would work from.
+
+    Raises CannotBeAsked with what stands against it.
+    """
     require(actor, PERMISSION)
     try:
-        opened(provisioner).ready()
+        found = opened(provisioner)
+        found.ready()
+        return found.decide({})
     except NotReady as error:
         message, mend = not_ready(error.code, error.params)
-        raise InvalidInput(message, field="settings", value=provisioner.name, mend=mend) from error
+        git = error.params.get("git")
+        shown = str(git.get("fingerprint", "")) if isinstance(git, dict) and git.get("kind") == "host_key" else ""
+        raise CannotBeAsked(message, provisioner.name, mend, shown) from error
 
 
 def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := sorted(set(given) - set(SETTINGS[kind])):
-        mend = _("Use %(known)s.") % {"known": any_of(SETTINGS[kind])}
+    names = (*SETTINGS[kind], GIT) if kind == "terraform" else SETTINGS[kind]
+    if unknown := sorted(set(given) - set(names)):
+        mend = _("Use %(known)s.") % {"known": any_of(names)}
         message = _("A provisioner of this kind has no such setting.")
         raise InvalidInput(message, field=unknown[0], value=None, mend=mend)
     if kind == "manual":
@@ -222,7 +268,7 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "terraform":
         return {
             "program": _program(given.get("program")),
-            "directory": _directory(given.get("directory")),
+            "directory": _directory(given.get("directory"), is_in_git=given.get(GIT) is not None),
             "address": _address(given.get("address")),
             "limit_s": _limit(kind, given),
         }
@@ -284,9 +330,21 @@ def _program(found: object) -> str:
     return str(found)
 
 
-def _directory(found: object) -> str:
+def _directory(found: object, *, is_in_git: bool) -> str:
+    found = found or ("." if is_in_git else "")
     good = isinstance(found, str) and found.strip() and found.isprintable() and len(found) <= MOST_WORD_CHARS
-    parts = Path(str(found)).parts
+    parts = Path(str(found).strip()).parts
+    if is_in_git and good and not str(found).strip().startswith("/") and ".." not in parts:
+        return "/".join(parts) or "."
+    if is_in_git:
+        raise InvalidInput(
+            _("This is no directory of a repository."),
+            field="directory",
+            value=str(found)[:200],
+            mend=_(
+                "Give its path from the top of the repository, such as production/workers; a dot is the top itself."
+            ),
+        )
     if not good or str(found).startswith("/") or ".." in parts:
         raise InvalidInput(
             _("This is no directory below the folder of provisioners."),
@@ -336,12 +394,20 @@ def _base_url(text: str) -> str:
     return found
 
 
-def _told(row: ProvisionerRow) -> dict[str, Any]:
+def settings_of(row: ProvisionerRow) -> dict[str, Any]:
+    """As they are given: those of the kind, and the repository."""
+    source = repositories.source_of(row)
+    return {**row.settings, GIT: repositories.told(source)} if source else dict(row.settings)
+
+
+def told(row: ProvisionerRow) -> dict[str, Any]:
+    """What the audit log says of it."""
     pools = PoolProvisioner.objects.filter(provisioner=row).order_by("pool__name").values_list("pool__name", flat=True)
+    source = repositories.source_of(row)
     return {
         "name": row.name,
         "kind": row.kind,
-        "settings": row.settings,
+        "settings": {**row.settings, GIT: repositories.audited(source)} if source else row.settings,
         "base_url": row.base_url,
         "pools": list(pools),
     }
@@ -360,7 +426,7 @@ def _entry(
 
 def rotate_seals() -> int:
     """Seal every token of a replacement under way, and every secret, with the newest key; returns how many changed."""
-    changed = 0
+    changed = repositories.rotate_seals()
     for one in ProvisionerRow.objects.exclude(sealed_secret=""):
         if not sealed_with_newest(one.sealed_secret):
             fresh = seal(unseal(one.sealed_secret, place=one.seal_place), place=one.seal_place)
