@@ -4,11 +4,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from nodes.ignition.gotext import quote
 from nodes.ignition.limits import DEFAULT, Limits, Refused
 from nodes.ignition.report import Position
 from nodes.ignition.source.failure import YamlFailure
+from nodes.ignition.variables.masking import Masking
 from nodes.ignition.variables.model import NAME, Declaration, Values, VariableProblem, VariablesRefused, VariableType
 from nodes.ignition.variables.scalars import Scalar, Scalars, in_double_quotes, in_single_quotes, read_scalars
 from nodes.ignition.variables.values import value_problem
@@ -17,7 +18,6 @@ _REFERENCE = re.compile(r"\$\{fleetui:([^}\r\n]*)(\}?)")
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _COMMENT = re.compile(r"(?:^|[ \t])#")
 _BARE = (VariableType.INTEGER, VariableType.BOOLEAN)
-_MASK, _BUTANE_CUTS_AT, _SHORTEST_MASKED_LINE = "[secret]", 7, 6
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,10 @@ class Substituted:
             shift += len(edit.text) - (edit.end - edit.start)
         return _Lines(self._source).position(min(max(index - shift, 0), len(self._source)))
 
-    def masked(self, text: str) -> str:
-        """A report about `text` without the secrets that it quotes, whole, by line, or cut as butane cuts values."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            parts = {secret, *(line for line in secret.split("\n") if len(line) >= _SHORTEST_MASKED_LINE)}
-            told = {form for part in parts for form in (part, quote(part)[1:-1], in_double_quotes(part))}
-            cut = {secret.encode()[:_BUTANE_CUTS_AT].decode("utf-8", "ignore") + "..."}
-            for form in sorted(told | cut, key=len, reverse=True):
-                text = text.replace(form, _MASK)
-        return text
+    @cached_property
+    def masked(self) -> Masking:
+        """Takes the secrets out of a report about `text`."""
+        return Masking(self._secrets)
 
 
 def references(source: str) -> list[Reference]:

@@ -1,5 +1,6 @@
 """Variables: strict, typed, and never more than a value."""
 
+import time
 from textwrap import dedent
 from typing import Any
 
@@ -241,3 +242,31 @@ def test_a_value_never_changes_the_structure(source: str, value: str, secret: bo
         assert after == with_value(yaml.safe_load(source), value)
     for line in range(1, done.text.count("\n") + 1):
         assert done.to_source(Position(line, 1)).line <= source.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "told", "shown"),
+    [
+        # Whoever reads a value quotes it without the spaces round it, or only the part that was no address.
+        ("ab: hush-hush ", "The image ab: hush-hush has no tag.", "The image [secret] has no tag."),
+        ("192.0.2.1;hush-hush", "The name server hush-hush is no address.", "The name server [secret] is no address."),
+        ("http://[hush-hush", "open files/http:/[hush-hush: no such file", "open files/http:/[secret]: no such file"),
+        # Cut off behind seven bytes, of which the source wrote the first.
+        ("hush-hush", "cannot unmarshal !!str `x-hush-...` into int", "cannot unmarshal !!str `x-[secret]` into int"),
+        ("hu", "cannot unmarshal !!str `hu` into int", "cannot unmarshal !!str `[secret]` into int"),
+        # One line begins where another ends: neither is left in part.
+        ("abcdefgh\nefghijkl", "abcdefghijkl", "[secret]"),
+        ('say "hush-hush"\n', '"say \\"hush-hush\\"\\n"', '"[secret]\\n"'),
+    ],
+)
+def test_a_secret_is_masked_in_parts_too(secret: str, told: str, shown: str) -> None:
+    assert put("a: |\n  ${fleetui:v}\n", secret, VariableType.SECRET).masked(told) == shown
+
+
+def test_a_secret_of_many_lines_is_masked_at_once() -> None:
+    secret = "\n".join(f"{number:06}" for number in range(9_000))
+    done = put("a: |\n  ${fleetui:v}\n", secret, VariableType.SECRET)
+    begun = time.process_time()
+    assert {done.masked(f"line {number:06} of it") for number in range(2_000)} == {"line [secret] of it"}
+    # Seconds for each text where every line is tried on it.
+    assert time.process_time() - begun < 5
