@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from typing import Any
 
 from nodes.ignition.effect import Effect, effect
@@ -13,6 +14,9 @@ from nodes.models import IgnitionVersion
 CONTEXT_LINES = 3
 #: Beyond this the comparison of lines would take too long.
 MOST_LINES = 20_000
+#: In long texts a line that stands there more often is matched only beside another one: each of its places would be looked
+#: at for each of its places.
+MANY_LINES, OFTEN = 5_000, 50
 
 
 def read_sections(rendered: str) -> Sections | None:
@@ -53,7 +57,7 @@ def line_hunks(before: str, after: str) -> list[list[dict[str, Any]]] | None:
     if max(len(old), len(new)) > MOST_LINES:
         return None
     hunks = []
-    for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES):
+    for group in _matcher(old, new).get_grouped_opcodes(CONTEXT_LINES):
         rows: list[dict[str, Any]] = []
         for tag, from_old, to_old, from_new, to_new in group:
             if tag == "equal":
@@ -67,3 +71,10 @@ def line_hunks(before: str, after: str) -> list[list[dict[str, Any]]] | None:
             rows += [{"kind": "added", "old": None, "new": at, "text": text} for at, text in come]
         hunks.append(rows)
     return hunks
+
+
+def _matcher(old: list[str], new: list[str]) -> difflib.SequenceMatcher[str]:
+    if len(new) <= MANY_LINES:
+        return difflib.SequenceMatcher(None, old, new)
+    times = Counter(new)
+    return difflib.SequenceMatcher(lambda line: times[line] > OFTEN, old, new, autojunk=False)
