@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ class TestPoolAndNode:
         refused = browser.post(url("pool_ignition_choose", "web"), {"version": "edge/2"}, follow=True)
         assert "not approved" in text_of(refused)
         assert "edge version 1" in text_of(browser.get(url("pool", "web")))
-        assert browser.post(url("pool_ignition_choose", "web"), {"version": "none/9"}).status_code == 403
+        gone = browser.post(url("pool_ignition_choose", "web"), {"version": "none/9"}, follow=True)
+        assert "There is no version none/9" in text_of(gone), "it may be gone since the page was read"
+        assert Pool.objects.get(pk=cast.web.pk).intended_version == IgnitionVersion.objects.get(number=1)
         browser.post(url("pool_ignition_choose", "web"), {"version": ""})
         assert Pool.objects.get(pk=cast.web.pk).intended_version is None
         assert signed_in(cast.viewer).post(url("pool_ignition_choose", "web"), {"version": ""}).status_code == 403
@@ -68,6 +71,19 @@ class TestPoolAndNode:
         )
         assert signed_in(cast.viewer).post(url("pool_ignition_value", "web"), given).status_code == 403
         assert "no node" in text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=rendered&node=db-1"))
+
+    def test_a_secret_keeps_its_lines(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), source=self.SOURCE, state="approved")
+        intent.intend(pool=cast.web, version=version, actor=SYSTEM, now=NOW)
+        browser = signed_in(cast.operator)
+        for place in ("pool_ignition", "node_ignition"):
+            page = text_of(browser.get(url(place, "web" if place.startswith("pool") else "web-1")))
+            field = re.search(r'name="secret" value="1"><(\w+)[^>]* name="value"', page)
+            assert field, place
+            assert field[1] == "textarea", "browsers take the line ends out of what is pasted into a field of one line"
+        for sent, kept in (("BEGIN\r\nkey\r\nEND\r\n", "BEGIN\nkey\nEND\n"), ("one-line\r\n", "one-line")):
+            browser.post(url("pool_ignition_value", "web"), {"name": "join", "value": sent, "secret": "1"})
+            assert values.values_of(cast.web)["join"].text == kept
 
     def test_a_node_says_what_it_was_born_with(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fleetui.access.guards import needs
 from fleetui.core import clock
-from fleetui.core.errors import FleetError
+from fleetui.core.errors import FleetError, InvalidInput
 from fleetui.core.form_errors import sentence
 from nodes.models import IgnitionValue, IgnitionVersion, Node, Pool
 from nodes.models.ignition import ReviewState
@@ -170,7 +169,7 @@ def _values(intended: IgnitionVersion | None, *, pool: Pool | None = None, node:
 
 
 def _version(request: HttpRequest) -> IgnitionVersion | None:
-    """The version that a form names as name/number; None for none of them. Raises PermissionDenied for what is not there."""
+    """The version that a form names as name/number; None for none of them. Raises InvalidInput for what is not there."""
     asked = request.POST.get("version", "")
     if not asked:
         return None
@@ -180,7 +179,11 @@ def _version(request: HttpRequest) -> IgnitionVersion | None:
         versions = IgnitionVersion.objects.visible_to(principal_of(request)).light().select_related("config")
         found = versions.filter(config__name=name.replace("\0", ""), number=int(number)).first()
     if found is None:
-        raise PermissionDenied(asked)
+        raise InvalidInput(
+            _("There is no version %(version)s that you may see.") % {"version": asked[:120]},
+            field="version",
+            mend=_("Choose another one: it may have been deleted meanwhile."),
+        )
     return found
 
 
@@ -214,8 +217,12 @@ def pool_choose(request: HttpRequest, name: str) -> HttpResponse:
 def node_choose(request: HttpRequest, name: str) -> HttpResponse:
     """Note with which version the machine was provisioned."""
     node = node_for(request, name, "nodes.write")
-    intent.set_applied(node=node, version=_version(request), actor=principal_of(request), now=clock.now())
-    messages.info(request, _("It was noted with which version %(name)s was provisioned.") % {"name": node.name})
+    try:
+        intent.set_applied(node=node, version=_version(request), actor=principal_of(request), now=clock.now())
+    except FleetError as error:
+        messages.error(request, sentence(error))
+    else:
+        messages.info(request, _("It was noted with which version %(name)s was provisioned.") % {"name": node.name})
     return redirect("nodes:node_ignition", name=name)
 
 
@@ -243,6 +250,8 @@ def _set_value(request: HttpRequest, place: Pool | Node) -> None:
             messages.info(request, _("The value of %(name)s was taken away.") % {"name": name})
         else:
             text, is_secret = sent.get("value", "").replace("\r\n", "\n"), bool(sent.get("secret"))
+            if text.find("\n") == len(text) - 1:
+                text = text.removesuffix("\n")  # copied with its line, as from a terminal
             values.set_value(place=place, name=name, value=text, is_secret=is_secret, actor=principal, now=now)
             messages.info(request, _("The value of %(name)s was set.") % {"name": name})
     except FleetError as error:
