@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from fleetui.access.principals import SYSTEM
 from nodes.ignition.effect.model import WEIGHTS
 from nodes.models import IgnitionConfig, IgnitionVersion, Node
 from nodes.services.ignition import intent
+from nodes.services.ignition.comparing import line_hunks
 from nodes.services.ignition.embedded import file_of
 from nodes.tests.cast import Cast
 from nodes.tests.make import BUTANE, NOW, make_config, make_node, make_pool, make_user, make_version
@@ -165,6 +167,21 @@ class TestVersion:
             assert "does not convert" in page
             assert "Submit for review" not in page
         assert 'data-level="bad"' in text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=source"))
+        assert "It writes no files" not in text_of(browser.get(f"{url('ignition_version', 'edge', 1)}?tab=files"))
+
+    def test_an_example_is_not_taken_for_a_value(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config)
+        with_default = SOURCE.replace("hello", "${fleetui:motd}")
+        make_version(config, source=f'# fleetui:variable motd string = "hi"\n{with_default}')
+        make_version(config, source=f"# fleetui:variable motd string\n{with_default}")
+        browser = signed_in(cast.viewer)
+        for tab in ("parts", "files"):
+            said = [
+                "Examples stand" in text_of(browser.get(f"{url('ignition_version', 'edge', n)}?tab={tab}"))
+                for n in (1, 2, 3)
+            ]
+            assert said == [False, False, True], tab
 
     def test_buttons_are_those_that_work(self, cast: Cast) -> None:
         config = make_config("edge", cast.web)
@@ -252,6 +269,26 @@ class TestDiff:
         assert "Version 2 does not convert" in text_of(browser.get(f"{url('ignition_diff', 'edge', 3)}?against=2"))
         assert "version: 1.6.0" in text_of(browser.get(f"{url('ignition_diff', 'edge', 3)}?against=2&view=source"))
         assert browser.get(f"{url('ignition_diff', 'edge', 3)}?against=77").status_code == 404
+
+    def test_the_effect_says_whom_it_concerns(self, cast: Cast) -> None:
+        config = make_config("edge", cast.web)
+        make_version(config)
+        make_version(config, source=SOURCE)
+        browser, page = signed_in(cast.viewer), url("ignition_diff", "edge", 2)
+        assert "Machines that run stay as they are" in text_of(browser.get(page))
+        assert "Machines that run stay as they are" not in text_of(browser.get(f"{page}?view=source"))
+
+    def test_long_texts_are_compared_in_time(self) -> None:
+        before, after = ("\n".join(f"line {n % every}" for n in range(19_000)) for every in (150, 149))
+        begun = time.process_time()
+        assert line_hunks(before, after)
+        assert time.process_time() - begun < 4, "12 s where each place of a line is looked at for each"
+
+    def test_one_change_in_a_long_text_is_one_hunk(self) -> None:
+        before = [f"line {n % 150}" for n in range(6_000)]
+        after = [*before[:3_000], "new", *before[3_000:]]
+        (hunk,) = line_hunks("\n".join(before), "\n".join(after)) or ()
+        assert [row["text"] for row in hunk if row["kind"] != "same"] == ["new"]
 
     def test_every_weight_has_words(self) -> None:
         assert set(WEIGHTS) == set(WEIGHT_WORDS) == set(WEIGHT_LEVELS)

@@ -67,6 +67,7 @@ def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "others": list(versions_light(config).exclude(number=number).order_by("-number")[:MOST_VERSIONS]),
         "diff_url": version_url(version, "ignition_diff"),
         "approve_effect": _approve_effect(version),
+        "has_examples": any(one["default"] is None for one in version.declarations),
         **_rights(principal, version),
     }
     context |= _nodes(born, version, born_count) if tab == "nodes" else _TAB_CONTEXT[tab](request, version)

@@ -24,7 +24,13 @@ _PEOPLE: dict[str, Forms] = {
 }
 
 _FILES: dict[str, Forms] = {
-    "file_written": (_("Writes %(size)s bytes to %(path)s, mode %(mode)s."),),
+    "file_written": (
+        ngettext_lazy(
+            "Writes %(size)d byte to %(path)s, mode %(mode)s.",
+            "Writes %(size)d bytes to %(path)s, mode %(mode)s.",
+            "size",
+        ),
+    ),
     "file_empty": (_("Makes the empty file %(path)s."),),
     "file_touched": (_("Makes %(path)s if it is not there, and sets its mode and owner."),),
     "file_appended": (
