@@ -69,23 +69,36 @@ class Substituted:
 
     def to_source(self, position: Position) -> Position:
         """The position in the source of a position in `text`; of a value, where its reference begins."""
-        return self._back(position, self.text, self._edits)
+        return self._back(position, self._text_lines, self._edits)
 
     def redacted_to_source(self, position: Position) -> Position:
         """The same for a position in `redacted`."""
-        return self._back(position, self.redacted, self._shown_edits)
+        return self._back(position, self._redacted_lines, self._shown_edits)
 
-    def _back(self, position: Position, text: str, edits: tuple[_Edit, ...]) -> Position:
-        index = _Lines(text).index(position)
+    # A report has hundreds of positions, and a text thousands of lines: they are counted once.
+    @cached_property
+    def _source_lines(self) -> _Lines:
+        return _Lines(self._source)
+
+    @cached_property
+    def _text_lines(self) -> _Lines:
+        return _Lines(self.text)
+
+    @cached_property
+    def _redacted_lines(self) -> _Lines:
+        return _Lines(self.redacted)
+
+    def _back(self, position: Position, lines: _Lines, edits: tuple[_Edit, ...]) -> Position:
+        index = lines.index(position)
         shift = 0
         for edit in edits:
             begins = edit.start + shift
             if index < begins:
                 break
             if index < begins + len(edit.text):
-                return _Lines(self._source).position(edit.start)
+                return self._source_lines.position(edit.start)
             shift += len(edit.text) - (edit.end - edit.start)
-        return _Lines(self._source).position(min(max(index - shift, 0), len(self._source)))
+        return self._source_lines.position(min(max(index - shift, 0), len(self._source)))
 
     @cached_property
     def masked(self) -> Masking:

@@ -270,3 +270,11 @@ def test_a_secret_of_many_lines_is_masked_at_once() -> None:
     assert {done.masked(f"line {number:06} of it") for number in range(2_000)} == {"line [secret] of it"}
     # Seconds for each text where every line is tried on it.
     assert time.process_time() - begun < 5
+
+
+def test_many_positions_of_a_long_source_lead_back_at_once() -> None:
+    done = put("# line\n" * 50_000 + "a: ${fleetui:v}\nb: 1\n", "x\ny", VariableType.SECRET)
+    begun = time.process_time()
+    assert {done.to_source(Position(50_002, 1)) for _ in range(500)} == {Position(50_002, 1)}
+    assert {done.redacted_to_source(Position(50_001, 6)) for _ in range(500)} == {Position(50_001, 4)}
+    assert time.process_time() - begun < 2, "10 s and more where the lines are counted for each"
