@@ -241,6 +241,19 @@ class TestReview:
             cursor.execute(put)
         assert IgnitionVersion.objects.get(pk=version.pk).source == version.source
 
+    def test_the_database_swaps_no_version_for_another(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), state="approved")
+        with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
+            IgnitionVersion.objects.filter(pk=version.pk).update(id=uuid.uuid4())
+
+    def test_the_database_brings_nothing_back_that_is_withdrawn(self, cast: Cast) -> None:
+        version = make_version(make_config("edge", cast.web), state="approved")
+        review.withdraw(version=version, actor=principal(cast.owner), now=NOW)
+        for state in ("approved", "in_review", "draft", "superseded"):
+            with pytest.raises(IntegrityError, match="stays withdrawn"), transaction.atomic():
+                IgnitionVersion.objects.filter(pk=version.pk).update(state=state)
+        IgnitionVersion.objects.filter(pk=version.pk).update(state_by="user:owner")
+
     def test_the_database_approves_nothing_without_a_review_by_somebody_else(self, cast: Cast) -> None:
         version = make_version(make_config("edge", cast.web), author="user:owner", state="in_review")
         with pytest.raises(IntegrityError, match="review of somebody"), transaction.atomic():

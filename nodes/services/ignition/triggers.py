@@ -14,12 +14,13 @@ from django.db import connections, transaction
 from nodes.models import IgnitionVersion
 
 #: Goes up when what the triggers do changes: those of another name are taken away.
-VERSION = 5
+VERSION = 6
 _PREFIX = "nodes_ignition_"
-_TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "replaced", "kept", "approved", "approved_new")}
+_TABLES = {what: "nodes_ignitionversion" for what in ("fixed", "replaced", "kept", "gone", "approved", "approved_new")}
 _TABLES |= {"intended_new": "nodes_pool", "intended_change": "nodes_pool"}
 _FIXED = "an Ignition version is never changed"
 _KEPT = "a pool intends this Ignition version: it stays approved"
+_GONE = "a withdrawn Ignition version stays withdrawn"
 _UNREVIEWED = "an Ignition version is approved by a review of somebody who did not write it"
 _INTENDED = "a pool intends an approved Ignition version only"
 _USED = "EXISTS (SELECT 1 FROM nodes_pool WHERE intended_version_id = OLD.id)"
@@ -47,7 +48,8 @@ def _name(what: str) -> str:
 
 def _heads(strpos: str) -> dict[str, tuple[str, str, str, str]]:
     """What each trigger watches, on what condition, when it refuses, and with which sentence."""
-    fixed = IgnitionVersion.FIXED
+    # With its id a version would take over the reviews of another one.
+    fixed = ("id", *IgnitionVersion.FIXED)
     old, new = (", ".join(f"{row}.{column}" for column in fixed) for row in ("OLD", "NEW"))
     differs = f"({old}) IS DISTINCT FROM ({new})"
     left = "OLD.state = 'approved' AND NEW.state <> 'approved'"
@@ -58,6 +60,7 @@ def _heads(strpos: str) -> dict[str, tuple[str, str, str, str]]:
         # SQLite's INSERT OR REPLACE is no UPDATE.
         "replaced": ("INSERT", "NEW.id IS NOT NULL", _THERE, _FIXED),
         "kept": ("UPDATE OF state", left, _USED, _KEPT),
+        "gone": ("UPDATE OF state", "OLD.state = 'withdrawn' AND NEW.state <> 'withdrawn'", "", _GONE),
         "approved": ("UPDATE OF state", comes, f"NOT {_reviewed(strpos)}", _UNREVIEWED),
         # An archive of another database brings the reviews first: their table comes first by name.
         "approved_new": ("INSERT", "NEW.state = 'approved'", f"NOT {_reviewed(strpos)}", _UNREVIEWED),
