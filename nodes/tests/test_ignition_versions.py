@@ -229,7 +229,7 @@ class TestReview:
 
     def test_the_database_puts_nothing_in_the_place_of_a_version(self, cast: Cast) -> None:
         version = make_version(make_config("edge", cast.web), state="approved")
-        columns = [field.column for field in IgnitionVersion._meta.concrete_fields]
+        columns = [str(field.column) for field in IgnitionVersion._meta.concrete_fields]
         taken = ", ".join(f"'{SOURCE}'" if name == "source" else name for name in columns)
         put = f"INTO nodes_ignitionversion ({', '.join(columns)}) SELECT {taken} FROM nodes_ignitionversion"
         put = f"INSERT OR REPLACE {put}" if connection.vendor == "sqlite" else f"INSERT {put}"

@@ -287,7 +287,9 @@ class TestDiff:
     def test_one_change_in_a_long_text_is_one_hunk(self) -> None:
         before = [f"line {n % 150}" for n in range(6_000)]
         after = [*before[:3_000], "new", *before[3_000:]]
-        (hunk,) = line_hunks("\n".join(before), "\n".join(after)) or ()
+        hunks = line_hunks("\n".join(before), "\n".join(after))
+        assert hunks is not None
+        (hunk,) = hunks
         assert [row["text"] for row in hunk if row["kind"] != "same"] == ["new"]
 
     def test_every_weight_has_words(self) -> None:
