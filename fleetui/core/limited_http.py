@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import urllib3
@@ -16,10 +17,20 @@ class _Plain(HTTPConnection):
         super().__init__(*args, **settings)
         self._limit = limit
 
+    def _new_conn(self) -> socket.socket:
+        # Before TLS begins, which would be the first that is said there.
+        connection = super()._new_conn()
+        self._limit.watch(connection)
+        try:
+            refuse_link_local(connection.getpeername()[0])
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
     def connect(self) -> None:
         super().connect()
         self._limit.watch(self.sock)
-        refuse_link_local(self.sock.getpeername()[0])
 
 
 class _Secured(_Plain, HTTPSConnection):

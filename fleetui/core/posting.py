@@ -134,7 +134,14 @@ def refuse_link_local(peer: str) -> None:
 
 
 def _dial(limit: TimeLimit, address: tuple[str, int], timeout_s: float, _source: object = None) -> socket.socket:
-    return limit.connect(address, timeout_s)
+    connection = limit.connect(address, timeout_s)
+    try:
+        # Before TLS begins, which would be the first that is said there.
+        refuse_link_local(connection.getpeername()[0])
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class _PlainConnection(http.client.HTTPConnection):
@@ -146,7 +153,6 @@ class _PlainConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self._limit.watch(self.sock)
-        refuse_link_local(self.sock.getpeername()[0])
 
 
 class _SecuredConnection(_PlainConnection, http.client.HTTPSConnection):
