@@ -210,6 +210,6 @@ def _hung_up(client: GitClient, error: Exception) -> GitProblem:
         if any(word in lowered for word in ("not found", "does not appear", "denied", "not exist", "permission")):
             return GitProblem("refused", "not_found", said=said)
         return GitProblem("unreachable", "hung_up", said=said)
-    if isinstance(error, HangupException):
+    if isinstance(error, HangupException) or (isinstance(client, HttpsClient) and client.is_cut):
         return GitProblem("unreachable", "broke_off")
     return GitProblem("hostile", "protocol")

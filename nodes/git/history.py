@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
 
 from nodes.git.errors import GitProblem
 from nodes.git.mirror import Mirror, taken_apart
+
+#: Encodings of text that a commit may name (i18n.commitEncoding). Python has others by which bytes are no text of a person.
+_ENCODINGS: Final = re.compile(
+    r"(iso-?8859-\d{1,2}|latin-?1|(windows-|cp)125\d|cp874|tis-620|koi8-[ru]|euc-(jp|kr)|shift_jis|gbk|gb2312|gb18030|big5)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ def new_commits(mirror: Mirror, seen: str, head: str) -> list[str] | None:
     return found[::-1]
 
 
-def reachable(mirror: Mirror, start: str, without: frozenset[str]) -> set[str]:
+def reachable(mirror: Mirror, start: str, without: AbstractSet[str]) -> set[str]:
     """The commit and all that it comes from, without these and what is behind them."""
     found, todo = {start}, [start]
     while todo:
@@ -67,16 +76,23 @@ def info_of(mirror: Mirror, sha: str) -> CommitInfo:
     with taken_apart():
         return CommitInfo(
             sha=sha,
-            author=_text(commit.author, 200),
-            committer=_text(commit.committer, 200),
-            message=_text(commit.message, 2000),
+            author=_text(commit.author, 200, commit.encoding),
+            committer=_text(commit.committer, 200, commit.encoding),
+            message=_text(commit.message, 2000, commit.encoding),
             committed_at=_time(commit.commit_time, commit.commit_timezone),
             raw=commit.as_raw_string(),
         )
 
 
-def _text(raw: bytes, most: int) -> str:
-    return bytes(raw)[: 4 * most].decode("utf-8", "replace").replace("\0", " ").strip()[:most]
+def _text(raw: bytes, most: int, encoding: bytes | None) -> str:
+    named = (encoding or b"").decode("ascii", "replace")
+    codec = named if _ENCODINGS.fullmatch(named) else "utf-8"
+    begin = bytes(raw)[: 4 * most]
+    try:
+        text = begin.decode(codec, "replace")
+    except LookupError:
+        text = begin.decode("utf-8", "replace")
+    return text.replace("\0", " ").strip()[:most]
 
 
 def _time(seconds: float, offset_s: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ _MOST_REDIRECTS = 3
 _CONNECT_S = 10.0
 _READ_S = 20.0
 _PIECE = 65536
+#: What OpenSSL finds wrong with a certificate, as far as something else is to be done about it.
+_CERTIFICATE = {10: "certificate_over", 62: "certificate_name", 64: "certificate_name"}
 
 
 class HttpsClient(Urllib3HttpGitClient):
@@ -30,6 +33,8 @@ class HttpsClient(Urllib3HttpGitClient):
         self._meter = meter
         self._limit = TimeLimit(meter.remaining_s)
         self._root = _origin(url)
+        #: The answer ended within what was read of it.
+        self.is_cut = False
         headers = {"User-Agent": "git/fleetui", "Accept-Encoding": "identity"}
         if password:
             headers["Authorization"] = f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
@@ -55,7 +60,7 @@ class HttpsClient(Urllib3HttpGitClient):
         asked = url
         for _ in range(_MOST_REDIRECTS):
             if _origin(url) != self._root:
-                raise GitProblem("unreachable", "redirected", host=urlsplit(url).hostname or "")
+                raise GitProblem("unreachable", "redirected", place=_place(url))
             response = self._ask(url, headers or {}, data)
             if response.status not in (301, 302, 303, 307, 308):
                 break
@@ -111,6 +116,7 @@ class HttpsClient(Urllib3HttpGitClient):
                 held.extend(piece)
             found = bytes(held[:size])
             del held[:size]
+            self.is_cut |= 0 < len(found) < size
             return found
 
         return read
@@ -125,6 +131,12 @@ def _origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port or (443 if parts.scheme == "https" else 80)
 
 
+def _place(url: str) -> str:
+    """Scheme and server, without what else a redirect may hold."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:200]
+
+
 def _check_status(response: urllib3.BaseHTTPResponse) -> None:
     status = response.status
     if status == 200:
@@ -137,13 +149,19 @@ def _check_status(response: urllib3.BaseHTTPResponse) -> None:
     raise GitProblem("unreachable", "status", status=status)
 
 
+def _verify_code(error: BaseException) -> int:
+    """Why OpenSSL does not accept a certificate; 0 where it does not say."""
+    found = next((one for one in error.args if isinstance(one, ssl.SSLCertVerificationError)), None)
+    return found.verify_code if found is not None else 0
+
+
 def _unreachable(error: Exception) -> GitProblem:
     """By kind alone: the text of an error may hold what a server made up."""
     reason = error
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         reason = error.reason
     if isinstance(reason, urllib3.exceptions.SSLError):
-        return GitProblem("unreachable", "certificate")
+        return GitProblem("unreachable", _CERTIFICATE.get(_verify_code(reason), "certificate"))
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
         return GitProblem("unreachable", "name")
     if isinstance(reason, urllib3.exceptions.NewConnectionError):

@@ -46,7 +46,7 @@ class Arrivals:
 
     def add(self, sha: str) -> None:
         if self._known is not None:
-            found = reachable(self.mirror, sha, frozenset(self._known))
+            found = reachable(self.mirror, sha, self._known)
             self._known |= found
             self._new |= found
 

@@ -120,6 +120,8 @@ def verify(
         return Signature(Verdict.BAD)
     if not found[0].startswith(b"-----BEGIN SSH SIGNATURE-----"):
         if not found[0].startswith(b"-----BEGIN PGP "):
+            if not found[0].startswith(b"-----BEGIN SIGNED MESSAGE-----"):
+                return Signature(Verdict.BAD)
             return Signature(Verdict.UNSUPPORTED, detail="X.509")
         return openpgp(payload, found[0]) if openpgp else Signature(Verdict.UNSUPPORTED, detail="OpenPGP")
     try:

@@ -80,6 +80,7 @@ _CONVERTS = _("Push a commit that converts. It is looked at by itself.")
 _SMALLER = _("Follow a smaller repository, or have the operator raise FLEETUI_GIT_MAX_MIB.")
 #: Of what is looked at again and again; where it is not, this mend is left out.
 BY_ITSELF = _("It is tried again by itself.")
+_FIXED = _("Follow a smaller repository: this bound is the same everywhere.")
 _RIGHTS = _("Check that the repository exists and that the sign-in may read it.")
 _ADDRESS = _("Give https://host/path, ssh://git@host/path or git@host:path.")
 
@@ -114,8 +115,8 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     ),
     "unreachable.slow": (_("The repository did not come within %(seconds)s seconds."), BY_ITSELF),
     "unreachable.redirected": (
-        _("The server leads to another host: %(host)s."),
-        _("Follow the repository there: a sign-in is sent to no other host."),
+        _("The server leads elsewhere: %(place)s."),
+        _("Follow the repository there, over https: a sign-in is sent to no other server, and not in clear."),
     ),
     "unreachable.redirects": (_("The server leads in circles."), _("Check the address in a browser.")),
     "unreachable.no_git": (
@@ -126,6 +127,14 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "unreachable.certificate": (
         _("The certificate of the server is not trusted."),
         _("Have the authority that signed it installed on this machine, or mend the certificate."),
+    ),
+    "unreachable.certificate_over": (
+        _("The certificate of the server has expired."),
+        _("Have it renewed there. It is tried again by itself."),
+    ),
+    "unreachable.certificate_name": (
+        _("The certificate of the server is for another name."),
+        _("Follow the repository under the name that the certificate has, or have this one put into it."),
     ),
     "unreachable.timed_out": (_("The server does not answer in time."), BY_ITSELF),
     "unreachable.name": (_("The name of the server is not known."), _("Check the address, and DNS.")),
@@ -191,12 +200,15 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("Ask who did it and why. If that is right, follow the new history. Until then the last good version stays."),
     ),
     "too_large.received": (_("The server sends more than %(limit)s MiB."), _SMALLER),
-    "too_large.refs": (_("The server names branches and tags for more than %(limit)s MiB."), _SMALLER),
-    "too_large.branches": (_("The repository has more than %(limit)s branches and tags."), _SMALLER),
-    "too_large.objects": (_("The repository has more than %(limit)s objects."), _SMALLER),
-    "too_large.object": (_("A file in the history has more than %(limit)s MiB."), _SMALLER),
+    "too_large.refs": (_("The server names branches and tags for more than %(limit)s MiB."), _FIXED),
+    "too_large.branches": (_("The repository has more than %(limit)s branches and tags."), _FIXED),
+    "too_large.objects": (_("The repository has more than %(limit)s objects."), _FIXED),
+    "too_large.object": (
+        _("A file in the history has more than %(limit)s MiB."),
+        _("Take it out of the history, or follow another repository: this bound is the same everywhere."),
+    ),
     "too_large.inflated": (_("Unpacked, the repository has more than %(limit)s MiB."), _SMALLER),
-    "too_large.commits": (_("The history has more than %(limit)s commits."), _SMALLER),
+    "too_large.commits": (_("The history has more than %(limit)s commits."), _FIXED),
     "too_large.depth": (_("Folders are nested deeper than %(limit)s."), _("Name a folder with fewer below it.")),
     "too_large.entries": (_("A folder has more than %(limit)s entries."), _("Name a smaller folder.")),
     "too_large.file_count": (_("More than %(limit)s files would be embedded."), _("Narrow the pattern.")),
@@ -225,6 +237,7 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
     "hostile.missing": (_("Objects of the repository are missing."), BY_ITSELF),
     "hostile.names": (_("A folder holds a name that leads out of it."), _("Rename it in the repository.")),
     "hostile.elsewhere": (_("The repository leads to another place on this machine."), _("Give the place itself.")),
+    "content.error": (_("line %(line)s: %(message)s"), ""),
     "content.no_text": (_("%(path)s holds bytes that are no text."), _("Save it as UTF-8.")),
     "content.nul": (_("%(path)s holds a NUL character."), _("Take it out.")),
     "content.path": (

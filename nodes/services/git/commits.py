@@ -45,10 +45,20 @@ def store_commit(
             raise
         return _note(follow, commit, vouched, "broken", None, problem.as_detail())
     if not version.is_valid:
-        return _note(follow, commit, vouched, "broken", version, {}, version.failure)
+        return _note(follow, commit, vouched, "broken", version, _first_error(version), version.failure)
     if version.state == ReviewState.DRAFT and is_new:
         _submit(version)
     return _note(follow, commit, vouched, "stored" if version.commit_id == commit.sha else "same", version)
+
+
+def _first_error(version: IgnitionVersion) -> Detail:
+    """Where the first error stands and what it is: that is what somebody looks for, at the forge too. Empty where no line
+    is known."""
+    errors = (one for one in version.report if one.get("kind") == "error" and one.get("line"))
+    first = next(errors, None)
+    if first is None:
+        return {}
+    return {"kind": "content", "reason": "error", "line": first["line"], "message": clean(first["message"])[:300]}
 
 
 def skip_commits(follow: GitFollow, commits: Sequence[CommitInfo]) -> None:
