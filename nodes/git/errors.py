@@ -9,6 +9,8 @@ class GitProblem(Exception):
     def __init__(self, kind: str, reason: str, **params: object) -> None:
         super().__init__(f"{kind}: {reason}")
         self.kind, self.reason = kind, reason
+        #: Bytes that had come by then, where something was fetched.
+        self.received = 0
         self.params = {name: str(value)[:300] for name, value in params.items()}
 
     def as_detail(self) -> dict[str, object]:

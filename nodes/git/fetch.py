@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -25,6 +26,7 @@ from nodes.git.refs import Ref, commit_at, sha_of
 from nodes.hosts.ssh import HostKey, Identity
 
 log = logging.getLogger(__name__)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # What goes over the wire is nobody's business, at any level.
 logging.getLogger("dulwich").setLevel(logging.ERROR)
 
@@ -65,15 +67,23 @@ def fetch(
     """
     meter = Meter(limits)
     ref = Ref("branch", ref) if isinstance(ref, str) else ref
-    with closing(Mirror(folder, limits)) as mirror, mirror.incoming() as file:
-        asked = _Asked(ref, mirror, limits, meter)
-        _talk(address, sign_in, meter, asked, file)
-        if not asked.is_new:
-            return Fetched(asked.head, meter.received)
-        mirror.take(file, meter.check_time)
-        head = commit_at(mirror, ref, asked.head)
-        mirror.set_head(head)
-        return Fetched(head, meter.received)
+    try:
+        with closing(Mirror(folder, limits)) as mirror, mirror.incoming() as file:
+            asked = _Asked(ref, mirror, limits, meter)
+            _talk(address, sign_in, meter, asked, file)
+            if not asked.is_new:
+                return Fetched(asked.head, meter.received)
+            mirror.take(file, meter.check_time)
+            head = commit_at(mirror, ref, asked.head)
+            mirror.set_head(head)
+            return Fetched(head, meter.received)
+    except GitProblem as problem:
+        problem.received = meter.received
+        raise
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise GitProblem("failed", "no_room") from None
 
 
 def look(address: Address, branch: str, sign_in: SignIn = SignIn(), limits: GitLimits = DEFAULT) -> Branches:
@@ -148,6 +158,8 @@ def _talk(address: Address, sign_in: SignIn, meter: Meter, asked: _Seen | _Asked
         meter.check_time()
         raise _hung_up(client, error) from None
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise
         raise GitProblem("unreachable", "system", said=error.strerror or type(error).__name__) from None
     except (AssertionError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError) as error:
         # dulwich takes what a server says apart without asking; what falls over there is not Git.

@@ -284,6 +284,10 @@ _SENTENCES: dict[str, tuple[Promise, Promise | str]] = {
         _("The token for commit statuses holds characters that no header may."),
         _("Copy it anew from the forge: letters, digits and signs, without spaces."),
     ),
+    "failed.no_room": (
+        _("There is no room left on the disk that the copy of the repository stands on."),
+        _("Have the operator make room in the data folder. It is tried again by itself."),
+    ),
     "failed.no_gpgv": (
         _("A commit has an OpenPGP signature, and the program gpgv is not there to verify it."),
         _("Have the operator install the package gpgv where the worker runs. It is tried again by itself."),

@@ -116,6 +116,7 @@ def sync(follow_id: uuid.UUID, lease: uuid.UUID) -> None:
             _look(done)
     except GitProblem as problem:
         done.state, done.detail = FollowState(problem.kind), {"reason": problem.reason, **problem.params}
+        done.received = max(done.received, problem.received)
         if done.state in (FollowState.HOSTILE, FollowState.TOO_LARGE):
             # Nothing of it is built upon: the next look begins anew.
             Mirror(access.mirror_of(follow), access.limits()).forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from nodes.git.errors import GitProblem
 from nodes.git.fetch import fetch
 from nodes.git.history import info_of
 from nodes.git.limits import DEFAULT
+from nodes.git.meter import Meter
 from nodes.git.mirror import Mirror
 from nodes.git.people import Arrivals
 from nodes.tests.certificates.making import Made, ca, make
@@ -129,6 +131,7 @@ def test_an_answer_that_ends_within_a_line_broke_off_and_is_not_called_hostile(t
     with answering(status=200, headers=headers, body=b"001e# service=git-upload-pack\n0000003fcafe") as base:
         problem = problem_at(base, tmp_path)
     assert (problem.kind, problem.reason) == ("unreachable", "broke_off")
+    assert problem.received == 42, "what came is counted, for the list of looks"
 
 
 @pytest.mark.parametrize(
@@ -191,3 +194,27 @@ def test_a_commit_may_be_written_in_an_encoding_that_it_names(
     found = info_of(mirror, sha)
     mirror.close()
     assert (found.message, found.author) == (read, f"{read} <a@example.org>")
+
+
+@pytest.mark.parametrize("place", ["write", "take"])
+def test_a_full_disk_is_told_as_such_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    work = make_work(tmp_path)
+    head = work.commit(host_bu=GOOD)
+    work.push()
+    address = parse(str(work.bare), Allowed(local_root=tmp_path))
+
+    def full(*_given: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if place == "write":
+            patched.setattr(Meter, "count", full)
+        else:
+            patched.setattr("nodes.git.mirror.shutil.copyfileobj", full)
+        with pytest.raises(GitProblem) as problem:
+            fetch(address, "main", tmp_path / "mirror")
+    assert (problem.value.kind, problem.value.reason) == ("failed", "no_room")
+    assert [one for one in (tmp_path / "mirror").rglob("*") if one.is_file()] == []
+    assert fetch(address, "main", tmp_path / "mirror").head == head
