@@ -22,6 +22,7 @@ from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import Check, blocked, booted_of, named
 from ops.replacement import NotReady, Progress
+from ops.replacement.repository import place_of
 
 DEFAULT_ARRIVAL_S = 3600
 LEAST_ARRIVAL_S, MOST_ARRIVAL_S = 30, 24 * 3600
@@ -124,6 +125,9 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     provisioner.ready()
     # At first what the checks found, before anything was drained. Who asks again has mended something, maybe there.
     source = provisioner.decide(ctx.memory.get("source") or {} if attempt == 1 else {})
+    if place_of(source) != _target(ctx).get("source"):
+        # What was agreed on is not what an admin made of it since.
+        raise NotReady("source_changed", name=_target(ctx)["provisioner"])
     commands = provisioner.commands(order.node, order.address)
     machine.record(commands, source)
     if source:

@@ -79,7 +79,7 @@ class StepReplacement:
         if now["provisioner_id"] != self._target.get("provisioner_id"):
             told = {"before": self._target.get("provisioner"), "now": now["provisioner"]}
             found.append(Check("provisioner_changed", "block", told))
-        elif self._target.get("source") and now.get("source") != self._target["source"]:
+        elif now.get("source") != self._target.get("source"):
             found.append(Check("source_changed", "block", {"name": now["provisioner"]}))
         try:
             provisioner = self.provisioner()

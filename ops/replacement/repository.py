@@ -32,11 +32,12 @@ _MESSAGE_CHARS: Final = 200
 
 @dataclass(frozen=True)
 class Repository:
-    """`mirror` is a folder of this repository alone; whoever works on it holds a lock beside it.
+    """`url` as a person gave it. `mirror` is a folder of this repository alone; whoever works on it holds a lock beside it.
 
     `vouch` names who signed a commit, and raises GitProblem for one that is not to be taken.
     """
 
+    url: str
     address: Address
     ref: Ref
     directory: str
@@ -52,7 +53,7 @@ class Repository:
             signer = self.vouch(info)
             names_in(mirror, head, self.directory)
         return {
-            "url": str(self.address),
+            "url": self.url,
             "ref_kind": self.ref.kind,
             "ref": self.ref.name,
             "directory": self.directory,
@@ -106,7 +107,7 @@ class Repository:
                     break
                 except BlockingIOError:
                     if time.monotonic() > end:
-                        raise NotReady("git_busy", url=str(self.address)) from None
+                        raise NotReady("git_busy", url=self.url) from None
                     time.sleep(0.1)
             yield
         finally:
@@ -118,6 +119,6 @@ def refused(problem: GitProblem) -> NotReady:
     return NotReady("git_refused", git=problem.as_detail())
 
 
-def same_place(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what was decided what a person chose: where it comes from, whatever commit that is by now."""
-    return {name: source.get(name, "") for name in ("url", "ref_kind", "ref", "directory")}
+def place_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of what was decided what a person chose: where it comes from, whatever commit that is by now. None of nothing."""
+    return {name: source[name] for name in ("url", "ref_kind", "ref", "directory")} if source else None

@@ -104,7 +104,7 @@ def out_of_git(
     vouch: Callable[[CommitInfo], str] = nobody,
 ) -> Terraform:
     address = Address("file", "", None, "", str(site / "bare.git"))
-    repository = Repository(address, ref, directory, SignIn(), DEFAULT, site / "mirror", vouch)
+    repository = Repository(str(address), address, ref, directory, SignIn(), DEFAULT, site / "mirror", vouch)
     return Terraform("terraform", directory, ADDRESS, 60, None, Jobs(site / "jobs", ENV), repository)
 
 
@@ -346,6 +346,26 @@ def test_a_worker_may_die_at_each_step_and_the_planned_commit_is_applied(
     assert [one.name for one in (site / "data/replacements").iterdir()] == ["place"]
     lines = LogLine.objects.filter(operation=run.operation, text="source_decided")
     assert "signed by anna@example.org: machines of 2026" in wording.note_sentence("source_decided", lines[0].params)
+
+
+def test_what_an_admin_changes_after_the_look_is_not_run(
+    site: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.commit("another directory", other__main_tf=code(site))
+    work.push()
+    git = {"url": str(work.bare)}
+    service = Service({"address": ADDRESS, "directory": "workers", "limit_s": 600, "git": git})
+    run = Run(monkeypatch, "terraform", service)
+    run.rounds(until="offers")
+    changed: dict[str, Any] = {"settings": {**service.settings, "directory": "other"}, "kind": "terraform"}
+    row = Provisioner.objects.get()
+    set_provisioner(**changed, name="site", base_url="https://f.example", provisioner=row, actor=SYSTEM, now=run.now)
+    found = run.rounds()
+    assert (found.state, found.result) == ("failed", "source_changed"), found.result_params
+    assert "takes its directory out of another place by now. Ask again" in wording.result_sentence(
+        found.result, found.result_params
+    )
+    assert did(site) == []
 
 
 def saved(work: Work, provisioner: Provisioner | None = None, secret: str = "", **over: Any) -> Provisioner:

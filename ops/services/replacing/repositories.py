@@ -181,6 +181,7 @@ def opened(provisioner: Provisioner) -> Repository | None:
     except SealBroken as error:
         raise NotReady("secret_sealed", name=provisioner.name, said=error.message) from error
     return Repository(
+        source.url,
         address,
         Ref(source.ref_kind, source.ref),  # type: ignore[arg-type]
         provisioner.settings["directory"],
