@@ -25,7 +25,7 @@ def url_problem(text: str, spec: Spec) -> str | None:
     if url.scheme in ("http", "https", "tftp") or (url.scheme == "gs" and spec.minor >= 2):
         return None
     if url.scheme == "s3":
-        return _object_version_problem(url) if spec.minor >= 4 else None
+        return _object_version_problem(url)
     if url.scheme == "arn" and spec.minor >= 4:
         return _arn_problem(url)
     if url.scheme == "data":
