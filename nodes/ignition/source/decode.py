@@ -72,7 +72,7 @@ class _Decoder:
 
     def _fail(self, node: Node, tag: str, target: Target) -> None:
         tag = node.full_tag or tag
-        value = ""
+        value = node.value  # as it is behind !!seq and !!map, which is how the real tool prints it
         if tag not in (SEQ, MAP):
             raw = node.value.encode("utf-8", "surrogateescape")
             shown = raw if len(raw) <= 10 else raw[:7] + b"..."

@@ -73,6 +73,7 @@ def test_all_type_errors_are_told() -> None:
             - name: a.service
               enabled: "true"
               dropins: !!str x
+              mask: !!map x
         """
     )
     assert error == (
@@ -83,7 +84,8 @@ def test_all_type_errors_are_told() -> None:
         "  line 9: cannot unmarshal !!seq into string\n"
         "  line 10: cannot unmarshal !!map into []v0_5.Link\n"
         "  line 14: cannot unmarshal !!str `true` into bool\n"
-        "  line 15: cannot unmarshal !!str `x` into []v0_5.Dropin"
+        "  line 15: cannot unmarshal !!str `x` into []v0_5.Dropin\n"
+        "  line 16: cannot unmarshal !!mapx into bool"
     )
 
 
