@@ -11,7 +11,7 @@ from nodes.ignition.deflate import LONGEST_BODY, Looks, TooSlow, deflate
 from nodes.ignition.limits import DEFAULT
 
 _ESCAPE_KEEPS = "!*'()"
-_ZLIB_BEST = 9
+_ZLIB_BEST, _ZLIB_QUICK = 9, 6
 _GZIP_FRAME_BYTES = 18
 _NEAR_CHARACTERS = 24
 _MEDIA_CHARACTERS = r"!#$%&'*+\-.^_`{|}~0-9A-Za-z"
@@ -72,11 +72,13 @@ class Encoder:
 
     def _gzip(self, body: bytes, most: int) -> bytes | None:
         """A gzip file as Go writes it; None where it is far from being shorter than `most` characters of base64."""
-        quick = zlib.compressobj(_ZLIB_BEST, zlib.DEFLATED, -zlib.MAX_WBITS)
+        as_go = len(body) <= LONGEST_BODY and self._looks.left >= 0
+        # The best level takes seconds for a megabyte of few different characters.
+        quick = zlib.compressobj(_ZLIB_BEST if as_go else _ZLIB_QUICK, zlib.DEFLATED, -zlib.MAX_WBITS)
         stream = quick.compress(body) + quick.flush()
         if _base64_length(_GZIP_FRAME_BYTES + len(stream)) > most + max(_NEAR_CHARACTERS, most // 8):
             return None
-        if len(body) <= LONGEST_BODY:
+        if as_go:
             with contextlib.suppress(TooSlow):
                 stream = deflate(body, self._looks)
         # Of no time and an unknown system.

@@ -6,6 +6,7 @@ because a config that someone else wrote is converted on a server.
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nodes.ignition.limits import DEFAULT, Limits, Refused
 
 NO_DIRECTORY = "local file paths are relative to a files directory that must be specified with -d/--files-dir"
 OUTSIDE = "local file path traverses outside the files directory"
+_LINE_END = re.compile("\r?\n")
 
 
 class LocalFailure(Exception):
@@ -64,10 +66,19 @@ class FilesDirectory:
         self._limits = limits
         self._read_bytes = 0
         self._nodes = 0
+        self._keys = 0
 
     def read(self, local: str) -> bytes:
         """The content of a file that a config names."""
         return self._read(self._inside(local))
+
+    def read_keys(self, local: str) -> list[str]:
+        """The lines of a file of SSH keys, without empty ones."""
+        keys = [key for key in _LINE_END.split(self.read(local).decode("utf-8", "surrogateescape")) if key]
+        self._keys += len(keys)
+        if self._keys > self._limits.local_keys:
+            raise Refused(f"the local files have more than {self._limits.local_keys} SSH keys together")
+        return keys
 
     def tree(self, local: str) -> Iterator[LocalNode | LocalFailure]:
         """What is in a directory, names in byte order, a directory before its content."""

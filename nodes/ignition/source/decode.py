@@ -35,6 +35,7 @@ class _Decoder:
         self._limits = limits
         self._count = 0
         self._alias_count = 0
+        self._alias_characters = 0
         self._alias_depth = 0
         self._depth = 0
         self._expanding: set[int] = set()
@@ -96,6 +97,12 @@ class _Decoder:
 
     def _scalar(self, node: Node, target: Target, current: Value) -> tuple[bool, Value]:
         resolved: Resolved
+        if self._alias_depth:
+            self._alias_characters += len(node.value)
+            if self._alias_characters > self._limits.source_bytes:
+                raise Refused(
+                    f"the config has more than {self._limits.source_bytes} characters in what its aliases repeat"
+                )
         if not node.tag and (node.is_quoted or target.scalar == "string"):
             tag, resolved = STR, node.value
             if not node.is_quoted and node.is_null:

@@ -76,6 +76,19 @@ class Node:
         return self.form is Form.SCALAR and self.value == "<<" and self.full_tag == MERGE
 
 
+class _Text:
+    """The characters of a source, decoded when one is first asked for."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._text: str | None = None
+
+    def at(self, index: int) -> str:
+        if self._text is None:
+            self._text = self._source.decode("utf-8", "surrogateescape")
+        return self._text[index : index + 1]
+
+
 class _Chunks:
     """Gives the scanner as little at once as yaml.v3 takes: what is wrong farther on is not seen before."""
 
@@ -94,7 +107,9 @@ def read(source: bytes, limits: Limits) -> Node | None:
     if len(source) > limits.source_bytes:
         raise Refused(f"the config is longer than {limits.source_bytes} bytes")
     source = source.removeprefix(_BOM) or b"\n"
+    _check_directives(source, limits)
     stand_in = ""
+    scanned_bytes = 0
     for _ in range(_MOST_REPLACEMENTS):
         loader = _Loader(_Chunks(source))
         try:
@@ -103,6 +118,7 @@ def read(source: bytes, limits: Limits) -> Node | None:
             raise YamlFailure(str(error.reason)) from error
         except yaml.MarkedYAMLError as error:
             index = error.problem_mark.index if error.problem_mark else -1
+            scanned_bytes += max(index, 0)
             if error.problem == _COLON_REFUSED:
                 stand_in = stand_in or _unused_character(source)
                 source = _replaced(source, index, stand_in)
@@ -112,7 +128,25 @@ def read(source: bytes, limits: Limits) -> Node | None:
                 raise _failure(error, source) from error
         finally:
             loader.dispose()
+        if scanned_bytes > 4 * len(source) + limits.rescanned_bytes:
+            break
     raise Refused("the config has too many places that scanners read differently")
+
+
+def _check_directives(source: bytes, limits: Limits) -> None:
+    """Refuse very many: the parser compares each with all before it."""
+    loader = _Loader(_Chunks(source))
+    count = 0
+    try:
+        loader.get_token()
+        while isinstance(loader.get_token(), yaml.DirectiveToken):
+            count += 1
+            if count > limits.directives:
+                raise Refused(f"the config has more than {limits.directives} directives")
+    except yaml.YAMLError:
+        return  # reading tells it
+    finally:
+        loader.dispose()
 
 
 def _replaced(source: bytes, index: int, character: str) -> bytes:
@@ -189,6 +223,7 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
     anchors: dict[str, Node] = {}
     open_nodes: list[Node] = []
     root: Node | None = None
+    text = _Text(source)
     count = 0
     while True:
         event = loader.get_event()
@@ -198,7 +233,7 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
             node.value = event.value.replace(stand_in, ":") if stand_in else event.value
             node.is_quoted = event.style in ("'", '"', "|", ">")
             if open_nodes and open_nodes[-1].is_flow and not node.is_quoted:
-                _check_flow_scalar(open_nodes[-1], node, event, source)
+                _check_flow_scalar(open_nodes[-1], node, event, text)
         elif kind is yaml.MappingStartEvent:
             node = _node(Form.MAPPING, event)
             node.is_flow = event.flow_style
@@ -244,17 +279,13 @@ def _compose(loader: Any, source: bytes, stand_in: str, limits: Limits) -> Node 
                 raise Refused(f"line {node.line}: the config is nested more than {limits.depth} levels deep")
 
 
-def _check_flow_scalar(collection: Node, node: Node, event: Any, source: bytes) -> None:
+def _check_flow_scalar(collection: Node, node: Node, event: Any, text: _Text) -> None:
     """What libyaml takes in a flow collection and yaml.v3 does not.
 
     A plain scalar ends before a question mark, which then begins a key where none may be; and behind a tag
     a comma is no end.
     """
-    if (
-        node.tag
-        and not node.value
-        and source.decode("utf-8", "surrogateescape")[event.end_mark.index :].startswith(",")
-    ):
+    if node.tag and not node.value and text.at(event.end_mark.index) == ",":
         raise yaml.scanner.ScannerError(
             "while scanning a tag", event.start_mark, "did not find expected whitespace or line break", event.end_mark
         )

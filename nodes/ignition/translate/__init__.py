@@ -47,7 +47,7 @@ def translate(config: Record, dialect: Dialect, files: FilesDirectory | None, li
     if level is None:
         return Translation(translated, report, of_result)
     if level >= _BOOT_DEVICE_LEVEL:
-        rendered = render_boot_device(config, dialect)
+        rendered = render_boot_device(config, dialect, limits)
         if rendered is not None:
             translated = merge_translated(rendered, translated)
     check_partitions(translated.config, of_result, warns_of_root=level >= _BOOT_DEVICE_LEVEL)

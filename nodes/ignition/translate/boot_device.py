@@ -4,6 +4,7 @@ The partitions replicate the image of Fedora CoreOS; their sizes and types must 
 """
 
 from nodes.ignition.dialects import Dialect
+from nodes.ignition.limits import Limits, Refused
 from nodes.ignition.paths import Path
 from nodes.ignition.record import Item, Record
 from nodes.ignition.translate.merge import Translated
@@ -21,7 +22,7 @@ _DEVICES: Path = ("boot_device", "mirror", "devices")
 _LUKS: Path = ("boot_device", "luks")
 
 
-def render_boot_device(config: Record, dialect: Dialect) -> Translated | None:
+def render_boot_device(config: Record, dialect: Dialect, limits: Limits) -> Translated | None:
     """A config of disks, RAID, encryption and filesystems alone; None when none is wanted."""
     boot_device = config.record("boot_device")
     luks = boot_device.record("luks")
@@ -30,6 +31,8 @@ def render_boot_device(config: Record, dialect: Dialect) -> Translated | None:
     devices = boot_device.record("mirror").texts("devices")
     if not has_luks and not devices:
         return None
+    if len(devices) > limits.mirror_devices:
+        raise Refused(f"the mirror of the boot device has more than {limits.mirror_devices} devices")
     rendering = _Rendering(dialect, boot_device.text("layout"))
     if devices:
         rendering.add_mirror(devices)

@@ -1,7 +1,5 @@
 """What is the same in both: field by field, and the sugar that stands within one record."""
 
-import re
-
 from nodes.ignition.dataurl import Encoder
 from nodes.ignition.dialects import Dialect
 from nodes.ignition.files import NO_DIRECTORY, FilesDirectory, LocalFailure
@@ -25,7 +23,6 @@ _MAPPED_WHEN_FILLED = frozenset(
     ("Ignition", "File", "Directory", "Link", "Resource", "FileContents", "PasswdUser", "Unit", "Dropin")
 )
 _MAPPED_BEFORE_1_5 = frozenset(("PasswdUser", "Unit", "Dropin"))
-_LINE_END = re.compile("\r?\n")
 
 
 def translate_plain(
@@ -147,13 +144,13 @@ class _Translation:
         keys: list[Item] = list(result.items("sshAuthorizedKeys"))
         for index, name in enumerate(names):
             try:
-                content = self._files.read(name)
+                added = self._files.read_keys(name)
             except LocalFailure as error:
                 self._report.error((*from_, index), str(error))
                 continue
-            for line in filter(None, _LINE_END.split(local_text(content))):
+            for key in added:
                 self._sources[(*to, len(keys))] = (*from_, index)
-                keys.append(line)
+                keys.append(key)
         if keys:
             result.values["sshAuthorizedKeys"] = keys
 

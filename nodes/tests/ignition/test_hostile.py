@@ -1,6 +1,9 @@
 """Inputs that are meant to hurt: refused with a sentence, in little memory."""
 
+import gzip
 import os
+import random
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodes.ignition.butane import Conversion, convert
+from nodes.ignition.dataurl import Encoder, decode
 from nodes.ignition.files import FilesDirectory
 from nodes.ignition.ignition import validate_document
 from nodes.ignition.limits import DEFAULT, Limits
@@ -97,6 +101,55 @@ def test_an_anchor_that_contains_itself() -> None:
         "yaml: anchor 'f' value contains itself"
     )
     assert convert(butane("x: &x [*x, {y: *x}]\n")).error is None
+
+
+def test_a_bomb_of_texts() -> None:
+    """A long text that many aliases repeat: few values, many gigabytes."""
+    users = "\n".join(f"    - {{name: u{number}, gecos: *t}}" for number in range(5_000))
+    body = f"x: &t {'x' * _MIB}\npasswd:\n  users:\n{users}\n"
+    assert error_of(butane(body)) == (
+        f"refused: the config has more than {DEFAULT.source_bytes} characters in what its aliases repeat"
+    )
+
+
+def test_a_mirror_of_very_many_devices() -> None:
+    """Each device makes twenty values of its own."""
+    devices = ", ".join(f"/dev/d{number}" for number in range(20_000))
+    error = error_of(butane(f"boot_device: {{layout: x86_64, mirror: {{devices: [{devices}]}}}}\n"))
+    assert error == f"refused: the mirror of the boot device has more than {DEFAULT.mirror_devices} devices"
+
+
+@pytest.mark.parametrize(
+    "places",
+    [pytest.param("x: [{values} {colons}]\n", id="colons"), pytest.param("x: [{values}]\n{comments}", id="tabs")],
+)
+def test_many_places_that_scanners_read_differently(places: str) -> None:
+    """Each makes the source be scanned again, so a long source may have few."""
+
+    def error(values: int) -> str | None:
+        body = places.format(values="a, " * values, colons="a:, " * 60, comments="# a\n\t# b\n" * 60)
+        return convert(butane(body)).error
+
+    assert error(10) is None
+    assert error(90_000) == "refused: the config has too many places that scanners read differently"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_many_directives(encoding: str) -> None:
+    def error(count: int) -> str | None:
+        directives = "".join(f"%TAG !a{number}! b\n" for number in range(count))
+        return convert(f"{directives}---\n{butane()}".encode(encoding)).error
+
+    assert error(DEFAULT.directives) is None
+    assert error(50_000) == f"refused: the config has more than {DEFAULT.directives} directives"
+
+
+def test_many_tags_in_a_long_source() -> None:
+    """The source is decoded once, not at each tag."""
+    body = butane(f"x: [{'!a , ' * 60_000}]\n#{'x' * 6 * _MIB}\n")
+    before = time.process_time()
+    assert convert(body).error is None
+    assert time.process_time() - before < 8
 
 
 def test_many_duplicate_keys() -> None:
@@ -221,6 +274,29 @@ def test_sizes_of_local_files(outside: Path) -> None:
     with sparse.open("wb") as file:
         file.truncate(10 * 1024 * _MIB)
     assert local("sparse", outside) == f"refused: files/sparse has more than {DEFAULT.local_file_bytes} bytes"
+
+
+def test_local_keys(outside: Path) -> None:
+    (outside / "keys").write_text("a\n\nb\r\n" * 60)
+
+    def error(limits: Limits, names: str) -> str | None:
+        source = butane(f"passwd: {{users: [{{name: core, ssh_authorized_keys_local: [{names}]}}]}}\n")
+        return convert(source, files=FilesDirectory(outside, shown_as="files", limits=limits)).error
+
+    assert error(Limits(local_keys=120), "keys") == "config generated was invalid"  # of keys that repeat
+    refused = "refused: the local files have more than {} SSH keys together"
+    assert error(Limits(local_keys=119), "keys") == refused.format(119)
+    assert error(Limits(local_keys=120), "keys, keys") == refused.format(120)
+
+
+def test_long_bodies_of_few_characters() -> None:
+    """zlib's best level takes 2.6 seconds for each megabyte of these."""
+    body = "".join(random.Random(1).choices("ab", k=4 * _MIB))
+    before = time.process_time()
+    packed = Encoder().encode(body.encode(), None)
+    assert packed.compression == "gzip"
+    assert time.process_time() - before < 5
+    assert gzip.decompress(decode(packed.url)).decode() == body
 
 
 def test_sizes_of_trees(outside: Path) -> None:
