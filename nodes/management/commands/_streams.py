@@ -14,10 +14,15 @@ def read_input(name: str | None, limit: int) -> bytes:
         return file.read(limit + 1)
 
 
-def open_failure(name: str, error: OSError) -> str:
+def read_action(error: OSError) -> str:
+    """What failed. The real tools can open a directory, and fail when they read it."""
+    return "read" if isinstance(error, IsADirectoryError) else "open"
+
+
+def failure(action: str, name: str, error: OSError) -> str:
     """`open x: no such file or directory`."""
     reason = error.strerror or str(error)
-    return f"open {name}: {reason[:1].lower()}{reason[1:]}"
+    return f"{action} {name}: {reason[:1].lower()}{reason[1:]}"
 
 
 def write_text(stream: Any, text: str) -> None:

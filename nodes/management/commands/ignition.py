@@ -5,12 +5,13 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
+import fleetui
 from nodes.ignition.files import FilesDirectory
 from nodes.ignition.ignition import validate_document
 from nodes.ignition.limits import DEFAULT
 from nodes.ignition.lint import PLATFORMS, RULES, Finding, Linted, Severity, lint
 from nodes.ignition.paths import path_text
-from nodes.management.commands._streams import open_failure, read_input, write_text
+from nodes.management.commands._streams import failure, read_action, read_input, write_text
 from nodes.wording.configs import finding_sentence, rule_fix, rule_reason
 from nodes.wording.configs.rules_page import rules_page
 
@@ -18,6 +19,9 @@ from nodes.wording.configs.rules_page import rules_page
 class Command(BaseCommand):
     help = "Check Ignition documents and Butane configs: whether they are valid, and what hurts in production."
     requires_system_checks: list[str] = []
+
+    def get_version(self) -> str:
+        return f"FleetUI {fleetui.__version__}, validates as Ignition v2.26.0"
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -49,7 +53,7 @@ class Command(BaseCommand):
         try:
             source = read_input(None if name == "-" else name, DEFAULT.source_bytes)
         except OSError as error:
-            self._fail(f"couldn't read config: {open_failure(name, error)}")
+            self._fail(f"couldn't read config: {failure(read_action(error), name, error)}")
         if options["action"] == "lint":
             self._lint(source, "<stdin>" if name == "-" else name, options)
         else:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+import fleetui
+from nodes.management.commands.butane import Command as Butane
+from nodes.management.commands.ignition import Command as Ignition
 from nodes.tests.ignition.sources import butane
 
 WARNS = butane("bogus: 1\n")
@@ -75,6 +78,33 @@ def test_butane_with_errors(source: Any) -> None:
         "",
         "failed to open /nowhere/a: open /nowhere/a: no such file or directory\n",
     )
+
+
+def test_a_directory_instead_of_a_file(tmp_path: Path) -> None:
+    assert run("butane", str(tmp_path)) == (1, "", f"failed to read {tmp_path}: read {tmp_path}: is a directory\n")
+    assert run("ignition", "validate", str(tmp_path)) == (
+        1,
+        "",
+        f"couldn't read config: read {tmp_path}: is a directory\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "is_colored"), [(["--color"], True), (["--color", "never"], False), (["--color=always"], True)]
+)
+def test_color_may_stand_alone(source: Any, capsysbinary: Any, given: list[str], is_colored: bool) -> None:
+    Butane().run_from_argv(["manage.py", "butane", *given, source(WARNS)])
+    assert (b"\033[1;33mwarning" in capsysbinary.readouterr().err) is is_colored
+
+
+@pytest.mark.parametrize("command", [["butane", "-V"], ["butane", "--version"], ["ignition", "--version"]])
+def test_versions(command: list[str], capsys: Any) -> None:
+    """Which release of the real tool is followed, not Django's own version."""
+    with pytest.raises(SystemExit) as ended:
+        {"butane": Butane, "ignition": Ignition}[command[0]]().run_from_argv(["manage.py", *command])
+    assert ended.value.code == 0
+    followed = {"butane": "converts as Butane v0.29.0", "ignition": "validates as Ignition v2.26.0"}[command[0]]
+    assert capsys.readouterr().out == f"FleetUI {fleetui.__version__}, {followed}\n"
 
 
 def test_butane_with_files_and_output(source: Any, tmp_path: Path) -> None:
