@@ -18,6 +18,8 @@ _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
 _BOM = b"\xef\xbb\xbf"
 _NO_TOKEN = "found character that cannot start any token"  # noqa: S105
 _COLON_REFUSED, _COLON_MISSING = "found unexpected ':'", "could not find expected ':'"
+_NO_SPACE = "did not find expected whitespace or line break"
+_OF_TAGS = ";"
 _MOST_REPLACEMENTS = 100
 _LOOKAHEAD_TOKENS = 2
 _NEVER_WRONG = (yaml.StreamStartToken, yaml.BlockEndToken)
@@ -124,6 +126,8 @@ def read(source: bytes, limits: Limits) -> Node | None:
                 source = _replaced(source, index, stand_in)
             elif error.problem == _NO_TOKEN and _is_tab_of_comment(source, index):
                 source = _replaced(source, index, " ")
+            elif error.problem == _NO_SPACE and _belongs_to_tag(source, error.context_mark, index):
+                source = _replaced(source, index, _OF_TAGS)
             else:
                 raise _failure(error, source) from error
         finally:
@@ -164,6 +168,14 @@ def _is_tab_of_comment(source: bytes, index: int) -> bool:
     before, after = text[:index].rpartition("\n")[0], text[index:].partition("\n")[0]
     is_comment = after.startswith("\t") and after.lstrip(" \t").startswith("#")
     return is_comment and before.rstrip().rpartition("\n")[2].lstrip(" \t").startswith("#")
+
+
+def _belongs_to_tag(source: bytes, start: Any, index: int) -> bool:
+    """Whether the character ends a tag for libyaml only: yaml.v3 takes `,`, `[` and `]` for a part of it."""
+    if start is None:
+        return False
+    text = source.decode("utf-8", "surrogateescape")
+    return text[index : index + 1] in (",", "[", "]") and not text.startswith("!<", start.index)
 
 
 def _unused_character(source: bytes) -> str:
@@ -283,12 +295,10 @@ def _check_flow_scalar(collection: Node, node: Node, event: Any, text: _Text) ->
     """What libyaml takes in a flow collection and yaml.v3 does not.
 
     A plain scalar ends before a question mark, which then begins a key where none may be; and behind a tag
-    a comma is no end.
+    a comma is no end, but a part of it.
     """
     if node.tag and not node.value and text.at(event.end_mark.index) == ",":
-        raise yaml.scanner.ScannerError(
-            "while scanning a tag", event.start_mark, "did not find expected whitespace or line break", event.end_mark
-        )
+        raise yaml.scanner.ScannerError("while scanning a tag", event.start_mark, _NO_SPACE, event.end_mark)
     if "?" not in node.value:
         return
     closing = "]" if collection.form is Form.SEQUENCE else "}"

@@ -27,7 +27,7 @@ _WORDS: dict[str, tuple[str, "Resolved"]] = {
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"))
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF"))
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_DOTTED_FLOAT = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?\Z")
+_DOTTED_FLOAT = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?\Z")
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:(?P<t>[Tt ])(\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,]\d+)?(?P<zone>Z|[-+]\d\d:\d\d)?)?\Z",
@@ -89,7 +89,7 @@ def _resolve_plain(tag: str, text: str) -> tuple[str, Resolved]:
 
 def _number_or_text(text: str, pattern: re.Pattern[str]) -> tuple[str, Resolved]:
     if pattern.match(text):
-        value = float(text)
+        value = float(text.replace("_", ""))
         if not math.isinf(value):
             return FLOAT, value
     return STR, text

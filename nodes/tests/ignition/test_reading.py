@@ -187,10 +187,26 @@ def test_flow_collections_are_scanned_as_the_real_tool_does() -> None:
     head = "Error unmarshaling yaml: yaml: "
     assert error_of("x:\n  y: {source: http://x/a?b=c}\n") == head + "line 3: did not find expected ',' or '}'"
     assert error_of("x: [a?]\n") == head + "line 2: did not find expected ',' or ']'"
-    assert error_of("x: [!a, b]\n") == head + "line 3: did not find expected whitespace or line break"
     assert error_of("x: [!a , b, !c d]\n") is None
     assert error_of("x: {a:{b: c}}\n") == head + "line 2: did not find expected ',' or '}'"
     assert error_of("x: ['a?', \"b?\"]\ny: a?\n") is None
+
+
+@pytest.mark.parametrize(
+    ("flow", "error"),
+    [
+        ("[!a, b]", None),
+        ("[!!str, b, !!int, c]", None),
+        ("{a: !t, b}", None),
+        ("{a: !t, b: c}", "line 2: did not find expected ',' or '}'"),
+        ("[!a,b]", "line 2: did not find expected ',' or ']'"),
+        ("[!a]", "line 2: did not find expected ',' or ']'"),
+        ("[!<a>, b]", "line 3: did not find expected whitespace or line break"),
+        ("{a: !t}", "line 3: did not find expected whitespace or line break"),
+    ],
+)
+def test_commas_and_brackets_are_part_of_a_tag(flow: str, error: str | None) -> None:
+    assert error_of(f"x: {flow}\n") == (f"Error unmarshaling yaml: yaml: {error}" if error else None)
 
 
 def test_tabs_before_a_comment_that_goes_on() -> None:

@@ -28,6 +28,7 @@ from nodes.ignition.source.scalars import as_bool, as_int, decode_binary, resolv
         ("-10.9", -10),
         ("1e3", 1000),
         (".5", 0),
+        (".5_2e0_2", 52),
         ("9223372036854775807", 2**63 - 1),
         ("-9223372036854775808", -(2**63)),
         ("-.inf", -(2**63)),
@@ -52,6 +53,8 @@ def test_whole_numbers(text: str, number: int) -> None:
         ".nan",
         ".inf",
         "1e400",
+        ".5_",
+        ".5__2",
     ],
 )
 def test_no_whole_numbers(text: str) -> None:
