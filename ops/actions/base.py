@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Driver
 from nodes.hosts.facts import Facts, Measurement
@@ -28,6 +28,9 @@ from ops.kubernetes.volumes import Volume
 from ops.outcomes import Fail, Outcome
 from ops.preflight import Check
 from ops.replacement import Order, Provisioner
+
+if TYPE_CHECKING:
+    from ops.actions.members import Planes
 
 #: How soon a long command on a host is looked at again.
 LOOK_AGAIN = timedelta(seconds=3)
@@ -344,6 +347,7 @@ class Context:
     certificates: Certificates
     machine: NewMachine
     own_state: OwnState
+    planes: Planes
     family: str = ""
     #: Where the plan names a node of a cluster.
     cluster: Cluster | None = None

@@ -1,7 +1,8 @@
 """Replace the machine behind a node: drained, deleted, made anew with the Ignition version that its pool intends, and proven.
 
 From the moment when the old machine may be gone there is no way back: what fails from there on needs a person, who is told
-what is there now. Until then nothing has changed that is not taken back.
+what is there now. Until then nothing has changed that is not taken back; of a control plane that moment is when its etcd
+member is removed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from nodes.services.provisioning.offer import NEEDED
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
 from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains, the_cluster
 from ops.actions.health import DEFAULT_SOAK_S, READY_WITHIN, SOAK
+from ops.actions.members import await_member, etcd_checks, is_plane
+from ops.actions.members import leave_etcd as remove_member
 from ops.actions.snapshot import snapshot
 from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
@@ -65,6 +68,10 @@ def preflight(ctx: Context) -> Outcome:
     if answers := _answers(ctx):
         return answers
     found, old = list(ctx.machine.checks()), ""
+    seen: dict[str, Any] = {}
+    if is_plane(ctx.plan):
+        checks_of_etcd, seen = etcd_checks(ctx)
+        found += checks_of_etcd
     if drains(ctx.plan):
         found += drain_checks(ctx)
         old = the_cluster(ctx).node().machine_id
@@ -73,10 +80,10 @@ def preflight(ctx: Context) -> Outcome:
     for check in found:
         ctx.log.note(f"check_{check.level}", check=check.code, **check.params)
     if stops := blocked(found):
-        return Fail("preflight", {"checks": [check.as_json() for check in stops]})
+        return Fail("preflight", {"checks": [check.as_json() for check in stops]}, seen)
     checks = [check.as_json() for check in found]
-    source = dict(ctx.machine.source)
-    return Done("ready", memory={"checks": checks, "failed_before": [], "old_machine": old, "source": source})
+    known = {"failed_before": [], "old_machine": old, "source": dict(ctx.machine.source)}
+    return Done("ready", memory={"checks": checks, **known, **seen})
 
 
 def offer(ctx: Context) -> Outcome:
@@ -89,6 +96,13 @@ def offer(ctx: Context) -> Outcome:
         return Fail("not_offered", {"said": why})
     ctx.log.note("offered", version=_target(ctx)["version"])
     return Done("offered")
+
+
+def leave_etcd(ctx: Context) -> Outcome:
+    """Here is the last moment at which nothing is lost: a machine that answers by now keeps its member too."""
+    if not ctx.memory.get("member_leaves") and (answers := _answers(ctx)):
+        return answers
+    return remove_member(ctx)
 
 
 def provision(ctx: Context) -> Outcome:
@@ -104,7 +118,7 @@ def provision(ctx: Context) -> Outcome:
             return _start(ctx, job)
         found = provisioner.look(order, job["handle"])
     except NotReady as error:
-        return Fail(error.code, {**error.params, **_there(ctx)}, attention=bool(ctx.memory.get("busy")), again=True)
+        return Fail(error.code, {**error.params, **_there(ctx)}, attention=_is_lost(ctx), again=True)
     for line in found.lines:
         ctx.log.output("out", line)
     return _went(ctx, job, found)
@@ -116,7 +130,7 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     attempt = int(job.get("attempt", 0))
     if not job.get("starts"):
         # Draining may have taken its time, and here is the last moment at which nothing is lost.
-        if not ctx.memory.get("busy") and (answers := _answers(ctx)):
+        if not _is_lost(ctx) and (answers := _answers(ctx)):
             return answers
         # Written before the effect. From here on the old machine may be gone: a cancel waits for what becomes of it.
         busy = provisioner.at_once or bool(ctx.memory.get("busy"))
@@ -143,8 +157,7 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
     if found.state == "failed":
         again = {"job": {"attempt": job["attempt"]}}
         # Before the machine may be gone, nothing has happened that a person would have to look at.
-        gone = bool(ctx.memory.get("busy"))
-        return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=gone)
+        return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=_is_lost(ctx))
     if found.state == "replaced":
         if found.address and not ctx.machine.moved(found.address):
             return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)
@@ -249,6 +262,8 @@ def soak(ctx: Context) -> Outcome:
         "seconds": int(ctx.params.get("soak_s", DEFAULT_SOAK_S)),
         "booted": (ctx.memory.get("after") or {}).get("version"),
     }
+    if is_plane(ctx.plan):
+        return Done("healthy", told, {**found.memory, "replaced": told})
     return Done("replaced", told, found.memory, finish=True)
 
 
@@ -268,7 +283,12 @@ def _over(ctx: Context) -> Fail | None:
     standing = ctx.machine.standing()
     if standing not in _OVER:
         return None
-    return Fail("offer_over", {"ending": standing, **_there(ctx)}, attention=bool(ctx.memory.get("busy")))
+    return Fail("offer_over", {"ending": standing, **_there(ctx)}, attention=_is_lost(ctx))
+
+
+def _is_lost(ctx: Context) -> bool:
+    """Whether something is gone that is not put back: the machine, or may be, or its etcd member."""
+    return bool(ctx.memory.get("busy") or ctx.memory.get("member_gone"))
 
 
 def _late(ctx: Context, reason: str, told: Mapping[str, Any] | None = None) -> Fail | None:
@@ -325,6 +345,7 @@ REPLACE = Action(
         Step("preflight", preflight),
         *DRAIN_STEPS,
         Step("offer", offer),
+        Step("leave_etcd", leave_etcd, offline_ok=True, when=is_plane),
         Step("provision", provision, offline_ok=True),
         Step("leave_cluster", leave_cluster, offline_ok=True, when=drains),
         Step("await_fetch", await_fetch, offline_ok=True),
@@ -332,6 +353,7 @@ REPLACE = Action(
         Step("read_machine", read_machine),
         Step("verify_machine", verify),
         Step("soak", soak),
+        Step("await_member", await_member, when=is_plane),
     ),
     on="machine",
     is_disruptive=True,

@@ -31,8 +31,19 @@ class AuditedHost:
     never an effect without its event.
     """
 
-    def __init__(self, host: Host, row: Operation, lease: uuid.UUID, step: str, span: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        row: Operation,
+        lease: uuid.UUID,
+        step: str,
+        span: timedelta | None = None,
+        *,
+        on: str = "",
+    ) -> None:
+        """`on` names the host where it is not that of the operation."""
         self._host, self._row, self._lease, self._step, self._span = host, row, lease, step, span
+        self._on = {"on": on} if on else {}
 
     def look(self) -> tuple[Facts, Measurement]:
         return self._host.look()
@@ -64,7 +75,13 @@ class AuditedHost:
                         actor=row.request.requester,
                         action="operations.effect" if command.changes else "operations.health_check",
                         subject=f"operation:{row.pk}",
-                        after={"kind": row.kind, "node": row.node_name, "step": self._step, "command": words},
+                        after={
+                            "kind": row.kind,
+                            "node": row.node_name,
+                            **self._on,
+                            "step": self._step,
+                            "command": words,
+                        },
                         reason=row.request.reason,
                     )
                 ]

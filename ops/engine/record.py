@@ -11,6 +11,7 @@ from django.db import transaction
 from fleetui.audit.log import Entry, append
 from nodes.models import Node, TimelineEvent
 from ops.actions.base import Action
+from ops.actions.members import lost
 from ops.actions.tidy import TIDY, leftovers, serious
 from ops.models import Operation, StepRun
 from ops.outcomes import Done, Fail, Outcome, Wait
@@ -116,10 +117,10 @@ def _failed(row: Operation, outcome: Fail, memory: dict[str, Any], now: datetime
             "state": State.NEEDS_ATTENTION,
             "due_at": None,
             "result": outcome.reason,
-            "result_params": dict(outcome.params),
+            "result_params": {**outcome.params, **lost(memory)},
             **_NOT_WAITING,
         }
-    params = dict(outcome.params)
+    params = {**outcome.params, **lost(memory)}
     if (memory.get("failure") or {}).get("checks") and outcome.reason != "went_back":
         # It failed on the way back: without this the sentence would not say from what.
         params["failure"] = memory["failure"]

@@ -34,6 +34,7 @@ from ops.preflight import Check
 from ops.replacement import NotReady, Order, Provisioner
 from ops.replacement.in_place import Away, Ran
 from ops.services.replacing import repositories
+from ops.services.replacing.planes import is_plane_now
 from ops.services.replacing.plans import Replacing
 from ops.services.replacing.provisioners import jobs, opened
 
@@ -68,10 +69,12 @@ class StepReplacement:
     def checks(self) -> list[Check]:
         node = self._node
         known = Replacing.of([node])
-        code, params = known.refusal(node, is_control_plane=self._row.is_control_plane)
+        code, params = known.refusal(node)
         if code:
             return [Check("not_replaceable", "block", {"refused": code, **params})]
-        found = known.checks(node, self._row.params)
+        found = known.checks(node, self._row.params, is_control_plane=self._row.is_control_plane)
+        if not self._row.is_control_plane and is_plane_now(node):
+            found.append(Check("plane_since", "block"))
         now = known.target(node)
         if now["ignition"] != self._target.get("ignition"):
             told = {"before": self._target.get("version"), "now": now["version"]}

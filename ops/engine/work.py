@@ -22,6 +22,7 @@ from nodes.models import HostKey, Node
 from nodes.services.polling.targets import target_of
 from ops import actions
 from ops.actions.base import LOOK_AGAIN, Context, LeaseLost, Step
+from ops.actions.members import lost
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
 from ops.engine.certificates import StepCertificates
 from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
@@ -32,6 +33,7 @@ from ops.engine.inventory import StoredNode
 from ops.engine.ledger import Ledger
 from ops.engine.log import StepLog
 from ops.engine.own_state import StepOwnState
+from ops.engine.planes import StepPlanes
 from ops.engine.record import record, void
 from ops.engine.replacing import StepReplacement
 from ops.engine.standing import standing
@@ -175,7 +177,17 @@ def _so_far(row: Operation) -> dict[str, Any]:
     untouched = {"untouched": True} if row.step == PREFLIGHT else {}
     # Of a change of kernel arguments the version says nothing.
     runs_with = {"runs_with": row.kind} if runs and row.kind == "kargs" else {}
-    return {"runs": runs, **runs_with, "taken_back": left, "rolls_out": str(memory.get("rolls_out") or ""), **untouched}
+    gone = lost(memory)
+    # A cancel and a deadline wait while the machine may be gone: before the new one was met, it is not.
+    etcd = {**gone, "machine_stays": True} if gone and not memory.get("met") else gone
+    return {
+        **etcd,
+        "runs": runs,
+        **runs_with,
+        "taken_back": left,
+        "rolls_out": str(memory.get("rolls_out") or ""),
+        **untouched,
+    }
 
 
 def _ends(state: State, result: str, params: dict[str, Any]) -> Outcome:
@@ -231,6 +243,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node if row.is_on_node else None, now),
             machine=StepReplacement(row, node, own, step.name, host),
+            planes=StepPlanes(row, node, own, step.name, meanwhile, span),
             own_state=StepOwnState(row, own, is_unwanted=meanwhile.is_unwanted, until=row.deadline),
             family=family,
             cluster=cluster,

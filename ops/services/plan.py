@@ -20,6 +20,7 @@ from ops.services.backups.gates import GATED, Gate, gates_on
 from ops.services.clusters.nodes import InCluster, InClusters, in_clusters
 from ops.services.durations import Expected, expected
 from ops.services.holds import held_on
+from ops.services.replacing.planes import whom_to_ask
 from ops.services.replacing.plans import Replacing
 from ops.services.target import upgrade_target
 
@@ -178,15 +179,18 @@ def _plan_of_machine(
     """Another machine takes the place of the node's: whether that one answers is told, and is no matter."""
     role = text(known.facts.get(node.pk) or {}, "kubernetes", "role")
     is_control_plane = role == "control-plane" or there.is_control_plane
-    refused, why = known.replacing.refusal(node, is_control_plane=is_control_plane)
+    refused, why = known.replacing.refusal(node)
     if refused:
         return NodePlan(node, refused, why)
-    checks = [contact(node.reachability, node.last_seen_at, now), *known.replacing.checks(node, params)]
+    found = known.replacing.checks(node, params, is_control_plane=is_control_plane)
+    checks = [contact(node.reachability, node.last_seen_at, now), *found]
+    if is_control_plane:
+        checks.append(whom_to_ask(node))
     return NodePlan(
         node,
         checks=[*checks, *_drain_checks(action, params, there)],
         frozen={"generation": node.generation, "booted_version": node.booted_version},
-        target=known.replacing.target(node),
+        target=known.replacing.target(node, is_control_plane=is_control_plane),
         commands=known.replacing.commands(node),
         is_control_plane=is_control_plane,
         expected=known.expected.get(node.pool_id),

@@ -181,9 +181,12 @@ def _so_now(known: Mapping[str, Any]) -> list[str]:
         "asks": {} if known.get("asks") else None,
         "went_no_further": {} if known.get("asks") is False else None,
         "cordon_goes": {} if known.get("cordon_goes") else None,
+        "machine_stays": {} if known.get("machine_stays") else None,
     }
     told = [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
-    return [*told, str(replacement.THERE[known["there"]])] if known.get("there") in replacement.THERE else told
+    if known.get("there") in replacement.THERE:
+        told.append(str(replacement.THERE[known["there"]]))
+    return [*told, fill((SO_NOW["etcd_gone"],), known)] if known.get("etcd_gone") else told
 
 
 def _sentences(params: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext_lazy
 
 from nodes.wording.git import BY_ITSELF, mend_of, sentence_of
 from nodes.wording.sentences import Forms, fill
+from ops.wording import etcd
 
 KINDS: dict[str, Promise] = {
     "manual": _("By hand"),
@@ -129,6 +130,7 @@ NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
     ),
 }
 STEPS: dict[str, Promise] = {
+    **etcd.STEPS,
     "offer": _("Make the config of the new machine ready"),
     "provision": _("Delete the machine and make the new one"),
     "leave_cluster": _("Delete the node of the old machine in its cluster"),
@@ -138,6 +140,7 @@ STEPS: dict[str, Promise] = {
     "verify_machine": _("Compare the version of its config"),
 }
 WAITS: dict[str, Forms] = {
+    **etcd.WAITS,
     "offers": (_("The config of the new machine is being made ready."),),
     "provisioner_starts": (_("%(name)s is about to be asked."), _("The provisioner is about to be asked.")),
     "provisioner_works": (_("%(name)s is at work."), _("The provisioner is at work.")),
@@ -211,6 +214,7 @@ _DECIDED: Forms = (
 )
 NOTES: dict[str, Forms] = {
     "source_decided": _DECIDED,
+    **etcd.NOTES,
     "offered": (_("%(version)s was rendered for it, with a host key of its own."),),
     "offer_taken_back": (_("The config of the new machine was taken back: its address leads nowhere any more."),),
     "provisioner_asked": (_("The provisioner is asked: %(command)s"),),
@@ -222,6 +226,7 @@ NOTES: dict[str, Forms] = {
     ),
 }
 CHECKS: dict[str, Forms] = {
+    **etcd.CHECKS,
     **{code: forms for code, (forms, _mend) in NOT_READY.items()},
     "by_manual": (_("A person deletes and makes the machine, and confirms it (%(name)s)."),),
     "by_terraform": (
@@ -281,6 +286,7 @@ MENDS: dict[str, Promise] = {
 }
 #: What to do about a result.
 RESULT_MENDS: dict[str, Promise] = {
+    **etcd.RESULT_MENDS,
     **{code: mend for code, (_forms, mend) in NOT_READY.items() if not isinstance(mend, str)},
     "not_fetched": _("Look at its console, and whether it reaches FleetUI. Go on gives it as much time again."),
     "not_arrived": _("Look at its console. Go on gives it as much time again."),
@@ -303,6 +309,7 @@ ENDINGS: dict[str, Promise] = {
     "expired": _("its time is over"),
 }
 RESULTS: dict[str, Forms] = {
+    **etcd.RESULTS,
     "replaced": (
         _(
             "Replaced: generation %(generation)s was made with %(version)s, showed its host key, runs %(booted)s, and was "
@@ -454,12 +461,6 @@ REFUSALS: dict[str, Forms] = {
     "intended_not_approved": (
         _("%(version)s, which the pool %(pool)s intends, is not approved."),
         _("The version that its pool intends is not approved."),
-    ),
-    "control_plane_etcd": (
-        _(
-            "It is a control plane: its etcd member would have to be taken out of the quorum first, which FleetUI does "
-            "not do. Replace it by hand."
-        ),
     ),
 }
 LEFTOVERS: dict[str, Promise] = {"offer": _("the config that was made ready for the new machine")}

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups, deployments, replacement
+from ops.wording import backups, deployments, etcd, replacement
 from ops.wording.certificates import CERTIFICATE_RESULTS
 from ops.wording.containers import CONTAINER_RESULTS
 
@@ -335,6 +335,7 @@ ASKED: dict[str, Promise] = {
 #: What is so now on a host when the operation did not go to its end.
 SO_NOW: dict[str, Promise] = {
     **deployments.SO_NOW,
+    **etcd.SO_NOW,
     "untouched": _("Nothing was changed."),
     "runs": _("The host had restarted already, and runs %(version)s."),
     "runs_arguments": _("The host had restarted already with the new kernel arguments, and keeps them."),

@@ -50,7 +50,7 @@ class Replacing:
             gates=gates_on(nodes, clock.now()),
         )
 
-    def refusal(self, node: Node, *, is_control_plane: bool) -> tuple[str, dict[str, Any]]:
+    def refusal(self, node: Node) -> tuple[str, dict[str, Any]]:
         """The code why it cannot be replaced; empty when it can."""
         if node.last_seen_at is None:
             return "nothing_there", {}
@@ -64,11 +64,9 @@ class Replacing:
             return "nothing_intended", {"pool": pool.name}
         if version.state != ReviewState.APPROVED:
             return "intended_not_approved", {"pool": pool.name, "version": str(version)}
-        if is_control_plane:
-            return "control_plane_etcd", {}
         return "", {}
 
-    def target(self, node: Node) -> dict[str, Any]:
+    def target(self, node: Node, *, is_control_plane: bool = False) -> dict[str, Any]:
         pool, provisioner = self.pools[node.pool_id], self.provisioners[node.pool_id]
         version = pool.intended_version
         found = {
@@ -80,6 +78,7 @@ class Replacing:
             "provisioner_id": str(provisioner.pk),
             "provisioner_kind": provisioner.kind,
             "generation": node.generation + 1,
+            **({"control_plane": True} if is_control_plane else {}),
         }
         source = repositories.chosen(provisioner)
         return {**found, "source": source} if source else found
@@ -91,7 +90,7 @@ class Replacing:
             # The checks say why.
             return []
 
-    def checks(self, node: Node, params: Mapping[str, Any]) -> list[Check]:
+    def checks(self, node: Node, params: Mapping[str, Any], *, is_control_plane: bool = False) -> list[Check]:
         provisioner = self.provisioners[node.pool_id]
         told = {"name": provisioner.name}
         source = repositories.chosen(provisioner)
@@ -108,6 +107,8 @@ class Replacing:
         except NotReady as error:
             found.append(Check(error.code, "block", error.params))
         found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
+        if is_control_plane and not self.gates.get(node.pk):
+            found.append(Check("etcd_no_gate", "warn"))
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
         if params.get("only_unreachable") and node.reachability != "unreachable":
             found.append(Check("answers_again", "block"))
