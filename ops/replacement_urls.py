@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from ops.api import etcd as etcd_api
 from ops.api import provisioners as api
 from ops.api import replace_policy as policy_api
-from ops.views import provisioner_told, provisioners, replace_policy, replacing
+from ops.views import etcd, provisioner_told, provisioners, replace_policy, replacing
 
 pages: list[URLPattern] = [
     path("settings/provisioners/", provisioners.provisioner_list, name="provisioners"),
@@ -16,6 +17,7 @@ pages: list[URLPattern] = [
     path("pools/<str:name>/replace-policy/", replace_policy.policy_edit, name="replace_policy"),
     path("pools/<str:name>/replace-policy/off/", replace_policy.policy_off, name="replace_policy_off"),
     path("operations/<uuid:operation_id>/machine/", replacing.machine_page, name="operation_machine"),
+    path("nodes/<str:name>/etcd/", etcd.etcd_now, name="node_etcd"),
     path("hooks/replacement/<uuid:operation_id>/", provisioner_told.provisioner_told, name="provisioner_told"),
 ]
 endpoints: list[URLPattern] = [
@@ -27,6 +29,7 @@ endpoints: list[URLPattern] = [
         api.ProvisionerHostKey.as_view(),
         name="provisioner_trust",
     ),
+    path("v1/nodes/<str:name>/etcd/", etcd_api.NodeEtcd.as_view(), name="node-etcd"),
     path("v1/pools/<str:name>/replace-policy/", policy_api.PoolReplacePolicy.as_view(), name="pool-replace-policy"),
     path("v1/operations/<uuid:operation_id>/machine/", api.OperationMachine.as_view(), name="operation-machine"),
     path(

@@ -132,7 +132,9 @@ def _untold(ctx: Context, asked: Asked, *, begun: bool) -> Outcome:
     """Until the removal has begun the deadline ends it, or a cancel; afterwards a person decides."""
     if begun and ctx.now - ctx.since > SILENT_FOR:
         minutes = SILENT_FOR // timedelta(minutes=1)
-        return Fail("planes_silent", {**asked.params, "minutes": minutes}, attention=True)
+        member = ctx.memory["etcd"]["removes"]
+        told = {**asked.params, "member": member["name"] or member["id"], "minutes": minutes}
+        return Fail("removal_unknown", told, attention=True)
     return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params)
 
 

@@ -29,6 +29,7 @@ from fleetui.core.api.views import ApiView
 from fleetui.core.errors import InvalidInput
 from nodes.models import Pool
 from nodes.services.provisioning.standing import STANDINGS, standing
+from ops.api.etcd import ETCD, seen_by
 from ops.api.operations import OneOperation
 from ops.models import Operation, PoolProvisioner, Provisioner
 from ops.services.replacing import confirming, repositories
@@ -58,6 +59,7 @@ _MACHINE = {
     "host_key_fingerprint": nullable(TEXT),
     "confirmed": ANY_OBJECT,
     "source": nullable(_SOURCE),
+    "etcd": nullable(ETCD),
 }
 PROVISIONER = Document("Provisioner", object_of(_PROVISIONER))
 PROVISIONERS = Document("ProvisionerList", object_of({"results": list_of(object_of(_PROVISIONER))}))
@@ -204,6 +206,7 @@ def _machine_json(operation: Operation) -> dict[str, Any]:
         "host_key_fingerprint": offered.fingerprint if offered else None,
         "confirmed": found.confirmed if found else {},
         "source": works_from(operation) or None,
+        "etcd": seen_by(operation),
     }
 
 

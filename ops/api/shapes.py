@@ -113,7 +113,7 @@ REQUESTED = Document(
         }
     ),
 )
-_CHECK = object_of({"code": TEXT, "level": one_of(("ok", "warn", "block")), "sentence": TEXT, "params": ANY_OBJECT})
+CHECK = object_of({"code": TEXT, "level": one_of(("ok", "warn", "block")), "sentence": TEXT, "params": ANY_OBJECT})
 PLAN = Document(
     "OperationPlan",
     object_of(
@@ -129,7 +129,7 @@ PLAN = Document(
                         "node": TEXT,
                         "target": ANY_OBJECT,
                         "commands": list_of(TEXTS),
-                        "checks": list_of(_CHECK),
+                        "checks": list_of(CHECK),
                         "facts_at": nullable(TIME),
                         "seen_at": nullable(TIME),
                         "expected_s": nullable(INTEGER),

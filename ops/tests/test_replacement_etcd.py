@@ -44,20 +44,36 @@ ILL: dict[str, Any] = {"is_healthy": False}
 @pytest.mark.parametrize(
     ("members", "codes", "says"),
     [
-        (some(2), ["etcd_quorum_stays", "etcd_thin"], "Then 1 of 1 members are healthy, and 1 are needed"),
-        (some(2, n1=ILL), ["etcd_no_quorum"], "1 of 2 members with a vote are healthy, and 2 are needed"),
-        (some(3), ["etcd_quorum_stays", "etcd_thin"], "Then 2 of 2 members are healthy, and 2 are needed"),
-        (some(3, n1=ILL), ["etcd_quorum_stays", "etcd_thin"], "Then 2 of 2 members are healthy, and 2 are needed"),
-        (some(3, n3=ILL), ["etcd_quorum_lost"], "2 members with a vote, of which 1 are healthy, and 2 are needed"),
+        (some(2), ["etcd_quorum_stays", "etcd_thin"], "leaves 1 member with a vote (healthy: 1); a quorum needs 1"),
+        (some(2, n1=ILL), ["etcd_no_quorum"], "1 of 2 members with a vote are healthy, and it takes 2"),
+        (some(3), ["etcd_quorum_stays", "etcd_thin"], "leaves 2 members with a vote (healthy: 2); a quorum needs 2"),
+        (
+            some(3, n1=ILL),
+            ["etcd_quorum_stays", "etcd_thin"],
+            "leaves 2 members with a vote (healthy: 2); a quorum needs 2",
+        ),
+        (some(3, n3=ILL), ["etcd_quorum_lost"], "2 members with a vote, and 1 of them healthy: a quorum needs 2"),
         (some(3, n3={"name": ""}), ["etcd_quorum_lost"], "Mend first: https://10.0.0.3:2380."),
-        (some(3, n3={"is_learner": True, "is_healthy": False}), ["etcd_quorum_stays", "etcd_thin"], "Then 1 of 1"),
-        (some(4), ["etcd_quorum_stays"], "Then 3 of 3 members are healthy, and 2 are needed"),
-        (some(5), ["etcd_quorum_stays"], "Then 4 of 4 members are healthy, and 3 are needed"),
-        (some(5, n5=ILL), ["etcd_quorum_stays", "etcd_thin"], "Then 3 of 4 members are healthy, and 3 are needed"),
-        (some(5, n4=ILL, n5=ILL), ["etcd_quorum_lost"], "of which 2 are healthy, and 3 are needed"),
-        (some(5, n1=ILL, n5=ILL), ["etcd_quorum_stays", "etcd_thin"], "Then 3 of 4 members"),
+        (
+            some(3, n3={"is_learner": True, "is_healthy": False}),
+            ["etcd_quorum_stays", "etcd_thin"],
+            "leaves 1 member with",
+        ),
+        (some(4), ["etcd_quorum_stays"], "leaves 3 members with a vote (healthy: 3); a quorum needs 2"),
+        (some(5), ["etcd_quorum_stays"], "leaves 4 members with a vote (healthy: 4); a quorum needs 3"),
+        (
+            some(5, n5=ILL),
+            ["etcd_quorum_stays", "etcd_thin"],
+            "leaves 4 members with a vote (healthy: 3); a quorum needs 3",
+        ),
+        (some(5, n4=ILL, n5=ILL), ["etcd_quorum_lost"], "and 2 of them healthy: a quorum needs 3"),
+        (some(5, n1=ILL, n5=ILL), ["etcd_quorum_stays", "etcd_thin"], "(healthy: 3); a quorum needs 3"),
         (some(5, n1=ILL, n4=ILL, n5=ILL), ["etcd_no_quorum"], "2 of 5 members with a vote"),
-        (some(3, n1={"is_learner": True, "is_healthy": False}), ["etcd_quorum_stays", "etcd_thin"], "Then 2 of 2"),
+        (
+            some(3, n1={"is_learner": True, "is_healthy": False}),
+            ["etcd_quorum_stays", "etcd_thin"],
+            "leaves 2 members with",
+        ),
     ],
 )
 def test_a_quorum_has_to_be_left(members: list[Member], codes: list[str], says: str) -> None:
@@ -221,7 +237,7 @@ def test_what_changed_since_the_first_look_stops_it(monkeypatch: pytest.MonkeyPa
     told.turns("n3", is_healthy=False)
     row = run.rounds()
     assert (row.state, row.step, told.removed, run.site.asked) == ("failed", "tidy", [], set())
-    assert "2 members with a vote, of which 1 are healthy, and 2 are needed for a quorum" in sentence(row)
+    assert "2 members with a vote, and 1 of them healthy: a quorum needs 2" in sentence(row)
 
     told = Told()
     run = OfPlanes(monkeypatch, told)
@@ -255,9 +271,26 @@ def test_what_fails_afterwards_says_what_is_there(monkeypatch: pytest.MonkeyPatc
     said = sentence(row)
     assert "The old machine still answers with its host key." in said
     assert said.endswith(
-        "Its etcd member n1 was removed and is not put back: etcd has 2 members with a vote now. "
+        "Its etcd member n1 was removed and is not put back (members with a vote now: 2). "
         "A new machine joins as a new member."
     )
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
+    assert told.removed == ["a1"]
+
+
+@db
+def test_a_removal_whose_end_nobody_tells_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker dies in it, and then no other control plane answers: neither a cancel nor the deadline ends that."""
+    told = Told()
+    run = OfPlanes(monkeypatch, told, joins=told.join)
+    run.rounds(until="member_leaves")
+    told.down |= {"n2", "n3"}
+    row = run.rounds(400)
+    assert (row.state, row.result) == ("needs_attention", "removal_unknown")
+    assert sentence(row).startswith("Whether the etcd member n1 was removed is not known: for 10 min")
+    told.down.clear()
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
     run.rounds()
     run.check()

@@ -105,6 +105,7 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
         and state in RETRIED
         and operation.node_id is not None
         and not operation.retries.exists(),
+        "may_ask_etcd": may_request,
         "may_resolve": may_request and state == State.NEEDS_ATTENTION,
         "may_approve": state == State.AWAITING_APPROVAL
         and OperationRequest.objects.waiting_for(principal).filter(pk=operation.request_id).exists(),

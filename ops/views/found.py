@@ -8,8 +8,11 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from ops import wording
+from ops.actions.members import is_plane
 from ops.models import Operation
 from ops.services.findings import attachments_of, facts_rows, package_counts
+from ops.states import UNTOUCHED
+from ops.views.etcd import drawn
 
 _LEVELS = {"ok": "ok", "warn": "warn", "block": "bad"}
 
@@ -38,7 +41,16 @@ def findings(operation: Operation) -> dict[str, Any]:
             for one in attachments_of(operation)
         ],
         "holds": list(operation.holds.all()),
+        "etcd": drawn(memory["etcd"], memory) if memory.get("etcd") else None,
+        "etcd_url": _etcd_url(operation),
     }
+
+
+def _etcd_url(operation: Operation) -> str:
+    """Where the members are asked for now: as long as it has not looked itself."""
+    if operation.state not in UNTOUCHED or not is_plane(operation.plan) or operation.node is None:
+        return ""
+    return reverse("node_etcd", args=[operation.node.name])
 
 
 def _counted(operation: Operation, counts: dict[str, int]) -> list[dict[str, Any]]:

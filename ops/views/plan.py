@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -46,6 +47,7 @@ _TOLD = frozenset(
         "by_manual",
         "by_terraform",
         "pool_whole",
+        "etcd_is_asked",
         "is_dropped",
         "not_pinned_now",
         "pinned_now",
@@ -244,6 +246,7 @@ def _row(plan: NodePlan) -> dict[str, Any]:
         "runs": plan.expected.runs if plan.expected else 0,
         "differences": differences(plan.target),
         "commands": [shlex.join(command) for command in plan.commands],
+        "etcd_url": reverse("node_etcd", args=[plan.node.name]) if plan.target.get("control_plane") else "",
         "checks": [
             {
                 "level": {"block": "bad", "warn": "warn", "ok": "info"}[check.level],

@@ -59,7 +59,7 @@ CHECKS: dict[str, Forms] = {
     ),
     "etcd_no_quorum": (
         _(
-            "etcd has no quorum now: %(healthy)s of %(voters)s members with a vote are healthy, and %(needed)s are needed. "
+            "etcd has no quorum now: %(healthy)s of %(voters)s members with a vote are healthy, and it takes %(needed)s. "
             "Members cannot be changed (%(by)s said so)."
         ),
     ),
@@ -89,23 +89,24 @@ CHECKS: dict[str, Forms] = {
     ),
     "etcd_quorum_lost": (
         _(
-            "Without %(member)s etcd would have %(left)s members with a vote, of which %(healthy)s are healthy, and "
-            "%(needed)s are needed for a quorum. Mend first: %(ill)s."
+            "Without %(member)s etcd would have %(left)s members with a vote, and %(healthy)s of them healthy: a quorum "
+            "needs %(needed)s. Mend first: %(ill)s."
         ),
         _(
-            "Without %(member)s etcd would have %(left)s members with a vote, of which %(healthy)s are healthy, and "
-            "%(needed)s are needed for a quorum."
+            "Without %(member)s etcd would have %(left)s members with a vote, and %(healthy)s of them healthy: a quorum "
+            "needs %(needed)s."
         ),
     ),
     "etcd_quorum_stays": (
-        _(
-            "The member %(member)s (%(id)s) is removed from etcd by %(by)s. Then %(healthy)s of %(left)s members are "
-            "healthy, and %(needed)s are needed for a quorum."
+        ngettext_lazy(
+            "The member %(member)s (%(id)s) is removed from etcd by %(by)s. That leaves %(left)d member with a vote "
+            "(healthy: %(healthy)s); a quorum needs %(needed)s.",
+            "The member %(member)s (%(id)s) is removed from etcd by %(by)s. That leaves %(left)d members with a vote "
+            "(healthy: %(healthy)s); a quorum needs %(needed)s.",
+            "left",
         ),
     ),
-    "etcd_thin": (
-        _("Until the new machine has joined, etcd bears the loss of no other member: it needs all %(needed)s."),
-    ),
+    "etcd_thin": (_("Until the new machine has joined, etcd bears the loss of no other member."),),
 }
 WAITS: dict[str, Forms] = {
     "member_leaves": (
@@ -171,12 +172,20 @@ RESULTS: dict[str, Forms] = {
         ),
         _("Replaced."),
     ),
+    "removal_unknown": (
+        _(
+            "Whether the etcd member %(member)s was removed is not known: for %(minutes)s min no other control plane told "
+            "(asked: %(names)s)."
+        ),
+    ),
     "member_changed": (
         _("Nothing was removed: the etcd member %(member)s is not what it was at the first look. Ask again."),
     ),
     "member_stays": (
-        _("After %(minutes)s min etcd still did not let the member %(member)s go, and it stays. %(by)s said: %(said)s"),
-        _("After %(minutes)s min etcd still did not let the member %(member)s go, and it stays."),
+        _(
+            "Nothing was deleted: after %(minutes)s min etcd still did not let the member %(member)s go. %(by)s said: %(said)s"
+        ),
+        _("Nothing was deleted: after %(minutes)s min etcd still did not let the member %(member)s go."),
     ),
     "planes_silent": (
         _(
@@ -205,7 +214,9 @@ _JOINS = _(
     "Look there for why “kubeadm join --control-plane” did not end (journalctl). Go on gives it as much time again."
 )
 RESULT_MENDS: dict[str, Promise] = {
-    "planes_silent": _("See whether FleetUI reaches them. Go on asks them again."),
+    **dict.fromkeys(
+        ("planes_silent", "removal_unknown"), _("See whether FleetUI reaches them. Go on asks them again.")
+    ),
     **dict.fromkeys(
         ("member_absent", "member_unclear", "member_unstarted", "member_learner", "member_unhealthy"), _JOINS
     ),
@@ -213,7 +224,7 @@ RESULT_MENDS: dict[str, Promise] = {
 SO_NOW: dict[str, Promise] = {
     "machine_stays": _("The machine itself was not deleted."),
     "etcd_gone": _(
-        "Its etcd member %(etcd_gone)s was removed and is not put back: etcd has %(etcd_left)s members with a vote now. "
+        "Its etcd member %(etcd_gone)s was removed and is not put back (members with a vote now: %(etcd_left)s). "
         "A new machine joins as a new member."
     ),
 }

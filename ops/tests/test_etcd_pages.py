@@ -1,0 +1,102 @@
+"""The members of etcd on the pages and in the API: asked now for a plan, and as an operation saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from fleetui.access.models import RoleBinding
+from nodes.hosts.errors import ConnectionRefused
+from nodes.models import Node
+from nodes.tests.make import make_node, make_user
+from nodes.tests.pages import signed_in
+from ops.services.replacing import planes as service
+from ops.tests.planes import OfPlanes, Told, plane_facts
+
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
+
+
+class Site:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told = told = Told()
+        self.run = OfPlanes(monkeypatch, told, joins=told.join)
+        names = {node.pk: node.name for node in Node.objects.all()}
+
+        @contextmanager
+        def connected(target: Any, **_options: Any) -> Iterator[Any]:
+            name = names[target.node_id]
+            if name in told.down:
+                raise ConnectionRefused(name, 22)
+
+            class Connection:
+                def run(self, argv: Any, **_options: Any) -> Any:
+                    return _Result(*told.run(name, argv))
+
+            yield Connection()
+
+        monkeypatch.setattr(service, "connected", connected)
+
+
+class _Result:
+    def __init__(self, status: int, out: bytes, err: bytes) -> None:
+        self.exit_status, self.stdout, self.stderr = status, out, err
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(monkeypatch)
+
+
+def test_the_members_are_asked_now(site: Site) -> None:
+    client = signed_in(make_user("boss", "admin"))
+    page = client.get("/nodes/n1/etcd/").content.decode()
+    assert "The member n1 (a1) is removed from etcd by n2. That leaves 2 members with a vote (healthy: 2)" in page
+    assert page.count("is removed</span>") == 1
+    site.told.turns("n3", is_healthy=False)
+    found = client.get("/api/v1/nodes/n1/etcd/").json()
+    assert (found["removes"]["id"], found["asked"], found["kind"]) == ("a1", "n2", "stacked")
+    assert found["before"] == {"voters": 3, "healthy": 2, "needed": 2, "spare": 0}
+    assert [(one["code"], one["level"]) for one in found["checks"]] == [("etcd_quorum_lost", "block")]
+    assert "and 1 of them healthy: a quorum needs 2. Mend first: n3." in found["checks"][0]["sentence"]
+    site.told.down |= {"n2", "n3"}
+    found = client.get("/api/v1/nodes/n1/etcd/").json()
+    assert (found["members"], found["checks"][0]["code"]) == ([], "etcd_unread")
+
+
+def test_only_who_may_ask_for_it_has_hosts_asked(site: Site) -> None:
+    viewer = signed_in(make_user("eve", "viewer"))
+    assert viewer.get("/nodes/n1/etcd/").status_code == 403
+    assert viewer.get("/api/v1/nodes/n1/etcd/").status_code == 403
+    assert Client().get("/api/v1/nodes/n1/etcd/").status_code == 401
+    boss = signed_in(make_user("boss", "admin"))
+    make_node("web-9")
+    assert boss.get("/nodes/web-9/etcd/").status_code == 404
+    assert boss.get("/api/v1/nodes/web-9/etcd/").status_code == 404
+    assert RoleBinding.objects.count() == 2
+
+
+def test_the_plan_and_the_operation_show_them(site: Site) -> None:
+    client, run = signed_in(make_user("boss", "admin")), site.run
+    path = f"/operations/{run.operation.pk}/"
+    page = client.get(path).content.decode()
+    assert 'hx-get="/nodes/n1/etcd/"' in page
+    assert "n2, n3 are asked over SSH what etcd consists of" in page
+    run.rounds(until="member_leaves")
+    page = client.get(path).content.decode()
+    assert 'hx-get="/nodes/n1/etcd/"' not in page
+    assert "Members of etcd" in page
+    assert page.count("is removed</span>") == 1
+    run.rounds()
+    run.check()
+    page = client.get(path).content.decode()
+    assert (page.count("was removed</span>"), page.count('"ui-tag">the new one</span>')) == (1, 1)
+    seen = client.get(f"/api/v1/operations/{run.operation.pk}/machine/").json()["etcd"]
+    assert (seen["removes"]["id"], seen["removed"], seen["joined"]) == ("a1", True, "a4")
+    plane_facts(run.node, "10.0.0.4", run.now)
+    form = {"kind": "replace", "ids": str(run.node.pk), "again": "1", "hours": "4"}
+    plan = client.post("/operations/-/plan/", form)
+    assert 'hx-get="/nodes/n1/etcd/"' in plan.content.decode()
