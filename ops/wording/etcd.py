@@ -32,7 +32,7 @@ CHECKS: dict[str, Forms] = {
     "etcd_no_gate": (
         _(
             "No backup of this control plane is set as a gate, so that nothing proves that its etcd could be restored "
-            "(Backups, the policy, “Gate before upgrades”)."
+            "(in its policy: “No upgrade or replacement without a fresh, proven backup”)."
         ),
     ),
     "plane_since": (_("It is a control plane by now, and the plan did not know that. Ask again."),),
