@@ -315,6 +315,10 @@ class Fleet:
             pending.locked = False
             self.reboot(host)
 
+    def beside(self, host: Host) -> list[Host]:
+        """The hosts of its pool, itself among them."""
+        return [one for one in self.hosts.values() if one.plan.pool == host.plan.pool]
+
     def newest(self, host: Host) -> str:
         """The newest version of the host's stream."""
         return self.catalog.tip(host.booted.stream).version

@@ -22,6 +22,10 @@ class World(Protocol):
         """The newest version of the host's stream."""
         ...
 
+    def beside(self, host: Host) -> list[Host]:
+        """The hosts of its pool, itself among them."""
+        ...
+
     def changed(self, host: Host) -> None:
         """Note that the state of a host must be saved."""
         ...

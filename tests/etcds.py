@@ -191,7 +191,8 @@ def etcds(count: int) -> Iterator[Etcds]:
     folder = Path(tempfile.mkdtemp(prefix="fleetui-etcds-"))
     found = Etcds(folder)
     try:
-        _pki(folder / "pki")
+        # Members see each other come from 127.0.0.1.
+        make_pki(folder / "pki", ["127.0.0.1", *(f"127.0.77.{number}" for number in range(1, 30))])
         planes = [found.make(f"n{number}", number) for number in range(1, count + 1)]
         cluster = ",".join(f"{one.name}={one.peer}" for one in planes)
         for one in planes:
@@ -205,12 +206,10 @@ def etcds(count: int) -> Iterator[Etcds]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _pki(folder: Path) -> None:
+def make_pki(folder: Path, addresses: Sequence[str]) -> None:
     """An authority, and one pair for all members that serves and is a client, as kubeadm's server.crt is."""
     folder.mkdir()
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    # Members see each other come from 127.0.0.1.
-    addresses = ["127.0.0.1", *(f"127.0.77.{number}" for number in range(1, 30))]
     names = [x509.IPAddress(ipaddress.ip_address(one)) for one in addresses]
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     ca = _begun("etcd-ca", ca_key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

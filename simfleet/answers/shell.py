@@ -9,6 +9,7 @@ from functools import lru_cache
 from simfleet.answers.base import Answer, Call, answer, command, fail
 from simfleet.answers.certificates import listed, of_certbot
 from simfleet.answers.containers import OF_CONTAINERS, written_units
+from simfleet.answers.etcd import OF_ETCD
 from simfleet.answers.kubeadm import OF_KUBEADM
 from simfleet.answers.machine import nic_drivers
 from simfleet.answers.services import connect
@@ -185,6 +186,8 @@ async def shell(call: Call) -> Answer:
             return listed(call)
         if call.args[2:3] == ("fleetui-certbot",):
             return of_certbot(call)
+        if call.args[2:3] and call.args[2] in OF_ETCD:
+            return await OF_ETCD[call.args[2]](call)
         if call.args[2:3] and call.args[2] in OF_KUBEADM:
             return await OF_KUBEADM[call.args[2]](call)
         if call.args[1].startswith(INVOCATION):

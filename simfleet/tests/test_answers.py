@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ops.replacement.etcd import CHANGED_STATUS, look_command, read, remove_command
 from simfleet.answers.base import COMMANDS
 from simfleet.model import Fault, HostPlan
 from simfleet.tests.world import OneHost
@@ -288,3 +290,24 @@ def test_the_status_has_the_keys_of_recorded_hosts(native: bool) -> None:
         assert {key: type(real[key]) for key in real if key in simulated} == {
             key: type(simulated[key]) for key in real if key in simulated
         }
+
+
+def test_a_member_of_etcd_goes_once_and_a_new_machine_has_another() -> None:
+    world = OneHost(HostPlan("k8s-control-01", "k8s-control", role="k8s-control"))
+
+    def members() -> list[str]:
+        found = read(world.ask(*look_command().argv).out)
+        assert found is not None
+        return [one.id for one in found.members]
+
+    first = read(world.ask(*look_command().argv).out)
+    assert first is not None
+    assert first.is_sure
+    (member,) = first.members
+    assert world.ask(*remove_command(replace(member, peers=("https://10.0.0.9:2380",))).argv).status == CHANGED_STATUS
+    assert members() == [member.id]
+    assert world.ask(*remove_command(member).argv).status == 0
+    assert (members(), world.ask(*remove_command(member).argv).status) == ([], 0)
+    world.host.generation += 1
+    assert len(members()) == 1
+    assert members() != [member.id]

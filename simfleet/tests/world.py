@@ -34,6 +34,9 @@ class OneHost:
     def changed(self, host: Host) -> None:
         self.saves += 1
 
+    def beside(self, host: Host) -> list[Host]:
+        return [self.host]
+
     def newest(self, host: Host) -> str:
         return self.catalog.tip(host.booted.stream).version
 
