@@ -94,6 +94,7 @@ def test_the_plan_and_the_operation_show_them(site: Site) -> None:
     run.check()
     page = client.get(path).content.decode()
     assert (page.count("was removed</span>"), page.count('"ui-tag">the new one</span>')) == (1, 1)
+    assert "on the host n2: <code>sudo -n sh -c … fleetui-etcd-remove a1 https://10.0.0.1:2380</code>" in page
     seen = client.get(f"/api/v1/operations/{run.operation.pk}/machine/").json()["etcd"]
     assert (seen["removes"]["id"], seen["removed"], seen["joined"]) == ("a1", True, "a4")
     plane_facts(run.node, "10.0.0.4", run.now)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -65,11 +66,13 @@ def drawn(document: Mapping[str, Any], memory: Mapping[str, Any] | None = None) 
 
 
 def _row(one: Mapping[str, Any], mark: str, *, is_meant: bool) -> dict[str, Any]:
+    # How it was before says nothing any more.
+    is_gone = is_meant and mark == "gone"
     return {
         "name": one["name"],
         "id": one["id"],
         "peers": ", ".join(one["peers"]),
-        "level": _OF_STATE[one["state"]],
-        "state": STATES[one["state"]],
-        "mark": mark if is_meant else "",
+        "level": "none" if is_gone else _OF_STATE[one["state"]],
+        "state": _("was removed") if is_gone else STATES[one["state"]],
+        "mark": mark if is_meant and not is_gone else "",
     }

@@ -35,7 +35,9 @@ def _row(event: AuditEvent) -> dict[str, Any]:
     return {
         "event": event,
         "actor": event.actor.partition(":")[2],
-        "what": _words(event.action),
+        "what": _words(event.action)
+        if not (on := _after(event).get("on"))
+        else _("on the host %(name)s:") % {"name": on},
         "command": _command(event),
     }
 
@@ -60,7 +62,14 @@ def _words(action: str) -> str:
 
 def _command(event: AuditEvent) -> str:
     """The command of an effect; nothing for other events."""
-    if event.action not in ("operations.effect", "operations.health_check") or not event.after:
+    if event.action not in ("operations.effect", "operations.health_check"):
         return ""
-    words = json.loads(event.after).get("command")
-    return shlex.join(map(str, words)) if isinstance(words, list) else ""
+    words = _after(event).get("command")
+    # Of a script its name says more, which follows it; the event has it whole.
+    shown = words if isinstance(words, list) else []
+    return " ".join("…" if "\n" in str(word) else shlex.quote(str(word)) for word in shown)
+
+
+def _after(event: AuditEvent) -> dict[str, Any]:
+    found = json.loads(event.after) if event.after else {}
+    return found if isinstance(found, dict) else {}
