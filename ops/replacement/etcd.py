@@ -239,13 +239,14 @@ def read(output: bytes) -> Etcd | None:
     if kind != "stacked":
         return Etcd(kind, **told)  # type: ignore[arg-type]
     healthy = {_plain_url(text(one, "endpoint")) for one in _documents(found, "health") if flag(one, "health")}
-    members = objects(_document(found, "members"), "members")[:MOST_MEMBERS]
+    listed = objects(_document(found, "members"), "members")[:MOST_MEMBERS]
+    known = [_member(one, healthy) for one in listed if _hex(one.get("ID"))]
     own = next(iter(objects(_document(found, "status"))), {})
     header = (own.get("Status") or {}).get("header") if isinstance(own.get("Status"), Mapping) else None
     return Etcd(
         kind,
         own=_hex((header or {}).get("member_id")),
-        members=tuple(_member(one, healthy) for one in members if _hex(one.get("ID"))),
+        members=tuple(sorted(known, key=lambda one: (one.title, one.id))),
         **told,  # type: ignore[arg-type]
     )
 

@@ -204,6 +204,7 @@ def _context(form: PlanForm, kind: str, nodes: list[Node], plans: list[NodePlan]
         "confirm": len(applicable) > CONFIRM_ABOVE or (deletes(kind) and len(applicable) > 1),
         "confirm_name": applicable[0].node.name if deletes(kind) and len(applicable) == 1 else "",
         "deletes": deletes(kind),
+        "planes": any(one.target.get("control_plane") for one in applicable),
         "is_planned": bool(plans),
         "seen": fingerprint(plans, form.params()) if plans else "",
         "is_disruptive": actions.get(kind).is_disruptive,
