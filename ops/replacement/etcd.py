@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from fleetui.core.text import clean
 from nodes.axes.reading import flag, objects, text
 from nodes.hosts.drivers.base import Command
 from ops.backups.sources import KUBEADM_ETCD
@@ -224,7 +225,7 @@ def _script(root: str, body: str) -> str:
 
 def read(output: bytes) -> Etcd | None:
     """What the look printed; None for an answer that is not whole."""
-    lines = output.decode("utf-8", "replace").splitlines()
+    lines = clean(output.decode("utf-8", "replace")).splitlines()
     if not lines or lines[-1] != "end":
         return None
     found: dict[str, str] = {}
@@ -255,8 +256,8 @@ def _member(one: Mapping[str, Any], healthy: set[str]) -> Member:
     clients = {_plain_url(url) for url in _texts(one, "clientURLs")}
     return Member(
         id=_hex(one.get("ID")),
-        name=text(one, "name"),
-        peers=tuple(_texts(one, "peerURLs")),
+        name=clean(text(one, "name")),
+        peers=tuple(clean(url) for url in _texts(one, "peerURLs")),
         is_learner=flag(one, "isLearner"),
         is_healthy=bool(clients & healthy),
     )

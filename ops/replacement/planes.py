@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
+from fleetui.core.text import clean
 from nodes.hosts.drivers.base import Command
 from nodes.hosts.errors import HostError
 from nodes.hosts.ssh import CommandResult
@@ -73,7 +74,7 @@ def ask(names: Sequence[str], opened: Callable[[str], AbstractContextManager[Hos
         found = read(result.stdout)
         if found is None:
             last = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-            silent.append((name, " ".join(last[-1:])[:300] or f"status {result.exit_status}"))
+            silent.append((name, clean(" ".join(last[-1:]))[:300] or f"status {result.exit_status}"))
         elif found.is_sure or is_elsewhere(found):
             return Asked(name, found, tuple(silent))
         else:

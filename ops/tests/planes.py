@@ -139,9 +139,12 @@ class OfPlanes(Run):
         *,
         joins: Callable[[], None] = lambda: None,
         addresses: Mapping[str, str] | None = None,
+        cluster: Callable[[Pool, Machine, datetime], object] | None = None,
         **params: Any,
     ) -> None:
         def make(pool: Pool, machine: Machine, now: datetime) -> None:
+            if cluster:
+                cluster(pool, machine, now)
             make_node("n3", pool=pool, health="healthy")
             names = {}
             for node in Node.objects.filter(pool=pool):

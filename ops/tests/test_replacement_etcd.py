@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from ops.services.request import preview
 from ops.tests.onehost import Killed
 from ops.tests.planes import OfPlanes, Told, dying_at, member
 from ops.tests.test_replacement import sentence
+from ops.tests.test_replacement_cluster import DRAINED, InCluster
 from ops.wording import check_sentence
 
 db = pytest.mark.django_db
@@ -142,6 +143,15 @@ def test_what_a_host_prints_never_breaks_the_reading(members: str) -> None:
     assert (found.members, found.is_sure) == ((), False)
 
 
+def test_what_no_database_takes_is_left_out() -> None:
+    name = "n1" + chr(92) + "u0000" + chr(92) + "u001b[2J"
+    members = f'{{"members": [{{"ID": 7, "name": "{name}", "peerURLs": ["https://a{chr(92)}u0000:2380"]}}]}}'
+    found = read(f"etcd stacked\nmembers {members}\nend\n".encode())
+    assert found is not None
+    (one,) = found.members
+    assert (one.name, one.peers) == ("n1", ("https://a:2380",))
+
+
 @db
 def test_it_goes_once_and_the_new_one_has_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
@@ -203,6 +213,38 @@ def test_one_that_was_removed_by_a_worker_who_died_then_is_not_removed_again(mon
     run.check()
     assert told.removed == ["a1"]
     assert sum("fleetui-etcd-remove" in one.after for one in AuditEvent.objects.all()) == 1
+
+
+class InBoth(InCluster, OfPlanes):
+    """And FleetUI reaches the API of the cluster."""
+
+
+@db
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.soak), 21])
+def test_drained_out_of_etcd_deleted_and_then_out_of_the_cluster(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths = 0
+    for call in itertools.count(0, every):
+        told = Told()
+        run = InBoth(monkeypatch, planes=told)
+        run.site.joins = told.join
+        done, removes = run.kube.api.done, told.remove
+
+        def remove(wanted: str, peers: str, done: list[str] = done, removes: Any = removes) -> tuple[int, bytes, bytes]:
+            done.append(f"etcd {wanted}")
+            return cast("tuple[int, bytes, bytes]", removes(wanted, peers))
+
+        monkeypatch.setattr(told, "remove", remove)
+        with dying_at(run, call):
+            run.rounds(400)
+            run.check(call)
+            assert (told.removed, [one for one in done if "pod" not in one]) == (
+                ["a1"],
+                [*DRAINED, "etcd a1", "remove n1"],
+            )
+        deaths += run.machine.deaths
+        if not run.machine.deaths:
+            break
+    assert deaths * every >= 20
 
 
 @db
