@@ -11,7 +11,7 @@ from django.utils.translation import ngettext_lazy
 
 from nodes.wording.git import BY_ITSELF, mend_of, sentence_of
 from nodes.wording.sentences import Forms, fill
-from ops.wording import etcd
+from ops.wording import etcd, in_place
 
 KINDS: dict[str, Promise] = {
     "manual": _("By hand"),
@@ -22,6 +22,7 @@ KINDS: dict[str, Promise] = {
 }
 #: code -> (why a provisioner cannot be asked, the mend).
 NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
+    **in_place.NOT_READY,
     "no_folder": (
         (_("FleetUI was not told where commands of provisioners are."),),
         _("Set FLEETUI_PROVISIONERS_DIR where its workers run, and start them again."),
@@ -49,33 +50,6 @@ NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
     "tf_absent": (
         (_("%(program)s is not installed where the workers run."),),
         _("Install it there, where the PATH of the workers finds it."),
-    ),
-    "in_place_away": (
-        (
-            _("The host does not answer, and it is what has to start the installer: %(said)s"),
-            _("The host does not answer, and it is what has to start the installer."),
-        ),
-        _("Bring it back first, or give the pool another provisioner."),
-    ),
-    "in_place_program": (
-        (_("The host has no %(value)s."),),
-        _("Use hosts that have kexec, curl, sha256sum and systemd-run, as Fedora CoreOS does."),
-    ),
-    "in_place_disabled": (
-        (_("The kernel of the host starts no other one: kernel.kexec_load_disabled is set."),),
-        _("It is taken back by a restart only, without that setting."),
-    ),
-    "in_place_device": (
-        (_("The host has no block device %(value)s."),),
-        _("Name the disk of its system in the provisioner, best below /dev/disk/by-id."),
-    ),
-    "in_place_memory": (
-        (_("The host has %(value)s KiB of memory, and the installer needs 2 GiB."),),
-        _("Give it more memory, or the pool another provisioner."),
-    ),
-    "in_place_free": (
-        (_("The host has %(value)s KiB free in /var/tmp, and the installer needs 400 MB there."),),
-        _("Make room there."),
     ),
     # What it says is put in by `worded`.
     "git_refused": (("%(git)s",), ""),
@@ -140,6 +114,7 @@ STEPS: dict[str, Promise] = {
     "verify_machine": _("Compare the version of its config"),
 }
 WAITS: dict[str, Forms] = {
+    **in_place.WAITS,
     **etcd.WAITS,
     "offers": (_("The config of the new machine is being made ready."),),
     "provisioner_starts": (_("%(name)s is about to be asked."), _("The provisioner is about to be asked.")),
@@ -158,13 +133,6 @@ WAITS: dict[str, Forms] = {
     "tf_plans": (_("%(name)s makes the plan."), _("The plan is made.")),
     "tf_agreed": (_("The plan of %(name)s replaces this machine only; it is applied."),),
     "tf_applies": (_("%(name)s applies the plan."), _("The plan is applied.")),
-    "in_place_fetches": (_("The host fetches the installer."),),
-    "in_place_ready": (_("The installer is on the host, as it should be; it is started."),),
-    "in_place_goes": (_("The host ends what it runs, and starts the installer."),),
-    "in_place_silent": (
-        _("The host does not answer before the installer was started: %(said)s"),
-        _("The host does not answer before the installer was started."),
-    ),
     "runs_elsewhere": (
         _(
             "Waits for the worker that started the command: it has another data folder, and it alone can see how the "
@@ -286,17 +254,13 @@ MENDS: dict[str, Promise] = {
 }
 #: What to do about a result.
 RESULT_MENDS: dict[str, Promise] = {
+    **in_place.RESULT_MENDS,
     **etcd.RESULT_MENDS,
     **{code: mend for code, (_forms, mend) in NOT_READY.items() if not isinstance(mend, str)},
     "not_fetched": _("Look at its console, and whether it reaches FleetUI. Go on gives it as much time again."),
     "not_arrived": _("Look at its console. Go on gives it as much time again."),
     "note_unread": _("Go on asks it again."),
     "webhook_late": _("See there what became of it. Go on asks again under the same id."),
-    "in_place_lost": _("Look at its console. When the old system is back, Go on starts over."),
-    "in_place_came_back": _(
-        "Look at its console: the kernel may refuse kexec, or the installer gave up. Go on starts over."
-    ),
-    "in_place_stayed": _("See what does not end there: systemctl list-jobs. Go on starts over."),
     "other_version": _("End this operation, and ask again."),
     "old_answers": _("Delete it, then choose Go on, which gives the new one as much time again."),
 }
@@ -309,6 +273,7 @@ ENDINGS: dict[str, Promise] = {
     "expired": _("its time is over"),
 }
 RESULTS: dict[str, Forms] = {
+    **in_place.RESULTS,
     **etcd.RESULTS,
     "replaced": (
         _(
@@ -339,25 +304,6 @@ RESULTS: dict[str, Forms] = {
     "webhook_refused": (_("%(name)s refused the question: %(said)s"),),
     "webhook_late": (_("%(name)s did not come to an end within %(minutes)s min. The machine may be gone."),),
     "hook_says_failed": (_("%(name)s says that it failed: %(said)s"), _("%(name)s says that it failed.")),
-    "in_place_failed": (
-        _("The host could not be told to fetch the installer: %(said)s"),
-        _("The host could not be told to fetch the installer."),
-    ),
-    "in_place_not_fetched": (
-        _("The host did not get the installer as it should be: %(said)s"),
-        _("The host did not get the installer in time."),
-    ),
-    "in_place_refused": (
-        _("The host did not start the installer: %(said)s"),
-        _("The host did not start the installer."),
-    ),
-    "in_place_restarted": (_("The host was restarted after it fetched the installer, and was not told to start it."),),
-    "in_place_lost": (
-        _("The host does not answer any more, and nobody knows whether it started the installer: %(said)s"),
-        _("The host does not answer any more, and nobody knows whether it started the installer."),
-    ),
-    "in_place_came_back": (_("The host was to start the installer, and its old system came back."),),
-    "in_place_stayed": (_("The host was told to start the installer, and goes on with its old system."),),
     "tf_init_failed": (
         _("Nothing was changed, since %(name)s could not initialise its directory: %(said)s"),
         _("Nothing was changed, since the directory could not be initialised."),
