@@ -16,6 +16,7 @@ from ops.replacement.jobs import Jobs
 from ops.replacement.repository import Repository
 
 LOCK_FILE: Final = ".terraform.lock.hcl"
+_STATE_FILE: Final = "terraform.tfstate"
 _CODE: Final = (".tf", ".tf.json", ".tofu", ".tofu.json")
 #: Whatever the form of the code, a backend is not declared without one of these words. What it means, init says.
 _NAMES_BACKEND: Final = re.compile(rb"\b(backend|cloud)\b")
@@ -60,7 +61,10 @@ class Tree:
 
 def check_code(repository: Repository, source: Mapping[str, Any]) -> None:
     """Refuse, before anything is drained, what would be refused after init."""
-    texts = repository.texts(source["commit"], _CODE)
+    texts = repository.texts(source["commit"], (*_CODE, _STATE_FILE))
+    if texts.pop(_STATE_FILE, None) is not None:
+        # Init would have it moved into the backend.
+        raise NotReady("tf_state_committed", path=_STATE_FILE, **_named(source))
     if not texts:
         raise NotReady("tf_no_code", **_named(source))
     if not any(_NAMES_BACKEND.search(text) for text in texts.values()):
@@ -70,7 +74,7 @@ def check_code(repository: Repository, source: Mapping[str, Any]) -> None:
 def check_state(tree: Tree, source: Mapping[str, Any], jobs: Jobs) -> None:
     """Refuse a state that would go with the tree; by what init has written down."""
     try:
-        backend = json.loads((tree.data / "terraform.tfstate").read_text())["backend"]
+        backend = json.loads((tree.data / _STATE_FILE).read_text())["backend"]
         kind, config = str(backend["type"]), backend.get("config") or {}
     except (OSError, ValueError, KeyError, TypeError):
         raise NotReady("tf_no_backend", **_named(source)) from None
@@ -78,7 +82,7 @@ def check_state(tree: Tree, source: Mapping[str, Any], jobs: Jobs) -> None:
         raise NotReady("tf_no_backend", **_named(source))
     if kind != "local":
         return
-    paths = [str(config.get("path") or "terraform.tfstate")]
+    paths = [str(config.get("path") or _STATE_FILE)]
     if jobs.env.get("TF_WORKSPACE", "default") not in ("", "default"):
         paths.append(str(config.get("workspace_dir") or "terraform.tfstate.d"))
     for path in paths:

@@ -14,7 +14,6 @@ import pytest
 
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
-from fleetui.core.errors import InvalidInput
 from nodes.git.address import Address
 from nodes.git.errors import GitProblem
 from nodes.git.fetch import SignIn
@@ -32,14 +31,13 @@ from ops.replacement.repository import Repository
 from ops.replacement.terraform import Terraform
 from ops.services.replacing.provisioners import (
     CannotBeAsked,
-    delete_provisioner,
     opened,
     set_provisioner,
     try_provisioner,
 )
 from ops.services.replacing.repositories import trust_host_key
 from ops.tests.onehost import Killed
-from ops.tests.test_replacement import START, Run
+from ops.tests.test_replacement import Run
 from ops.tests.test_terraform import ADDRESS, ENV, MACHINES, ORDER, VARIABLE, terraform
 from tests.conftest import missing
 from tests.sshd import real_sshd
@@ -216,6 +214,8 @@ def test_what_cannot_be_initialised_changes_nothing(site: Path, work: Work) -> N
 
 def test_what_is_not_to_be_taken_is_refused_at_once(site: Path, work: Work) -> None:
     (work.tree / "out").symlink_to("/etc")
+    work.write("stateful/terraform.tfstate", "{}")
+    work.write("stateful/main.tf", code(site))
     work.commit("a link", README="no code here")
     work.push()
 
@@ -225,6 +225,7 @@ def test_what_is_not_to_be_taken_is_refused_at_once(site: Path, work: Work) -> N
     for found, said in (
         (out_of_git(site, directory="."), ". has no configuration of Terraform at commit"),
         (out_of_git(site, directory="shared"), "declares no backend: its state would be lost"),
+        (out_of_git(site, directory="stateful"), "A state is not read out of Git: stateful has a terraform.tfstate at"),
         (out_of_git(site, directory="gone"), "There is no folder gone in the commit. Push it, or name another one."),
         (out_of_git(site, directory="out"), "There is no folder out in the commit."),
         (out_of_git(site, ref=Ref("branch", "x")), "There is no branch x. Push it, or name another one."),
@@ -366,75 +367,3 @@ def test_what_an_admin_changes_after_the_look_is_not_run(
         found.result, found.result_params
     )
     assert did(site) == []
-
-
-def saved(work: Work, provisioner: Provisioner | None = None, secret: str = "", **over: Any) -> Provisioner:
-    given = {"git": {"url": str(work.bare), **over.pop("git", {})}, "directory": "workers", "address": ADDRESS, **over}
-    return set_provisioner(
-        name="tf",
-        kind="terraform",
-        settings={name: value for name, value in given.items() if value is not None},
-        base_url="https://f.example",
-        secret=secret,
-        provisioner=provisioner,
-        actor=SYSTEM,
-        now=START,
-    )
-
-
-def test_settings_of_a_repository_are_checked(work: Work, settings: Any) -> None:
-    token = {"url": "https://git.example.org/infra/a.git", "auth": "token"}
-    settings.PROVISIONERS_GIT = [*settings.PROVISIONERS_GIT, "https://git.example.org/infra/"]
-    for name, over in (
-        ("url", {"git": {"url": "https://git.example.org/other/a.git"}}),
-        ("url", {"git": {"url": "https://git.example.org/infra/../other/a.git"}}),
-        ("url", {"git": {"url": "https://git.example.org/infra/%2e%2e/a.git"}}),
-        ("url", {"git": {"url": "https://git.example.org:8443/infra/a.git"}}),
-        ("url", {"git": {"url": "https://git.example.org/infra"}}),
-        ("url", {"git": {"url": "/etc"}}),
-        ("url", {"git": {"url": 7}}),
-        ("ref", {"git": {"ref": "a b"}}),
-        ("ref", {"git": {"ref_kind": "commit", "ref": "abc"}}),
-        ("ref_kind", {"git": {"ref_kind": "pull"}}),
-        ("secret", {"git": token}),
-        ("auth", {"git": {"auth": "key"}}),
-        ("allowed_signers", {"git": {"require_signed": True}}),
-        ("directory", {"directory": "../x"}),
-        ("directory", {"directory": "/x"}),
-        ("depth", {"git": {"depth": 1}}),
-    ):
-        with pytest.raises(InvalidInput) as refused:
-            saved(work, **over)
-        assert refused.value.field == name, over
-        assert refused.value.mend
-    assert not Provisioner.objects.exists()
-
-
-def test_a_secret_stays_until_the_server_is_another(work: Work, settings: Any) -> None:
-    settings.PROVISIONERS_GIT = ["https://git.example.org/infra/", "https://other.example.org/infra/"]
-    token = {"url": "https://git.example.org/infra/a.git", "auth": "token", "ref_kind": "tag", "ref": "refs/tags/v1"}
-    row = saved(work, git=token, secret="s3cret", directory="")
-    assert (row.source.ref, row.settings["directory"], row.sealed_secret) == ("v1", ".", "")
-    row = saved(work, row, git=token)
-    assert opened(row).repository.sign_in.password == "s3cret"  # type: ignore[attr-defined]
-    with pytest.raises(InvalidInput) as refused:
-        saved(work, row, git={**token, "url": "https://other.example.org/infra/a.git"})
-    assert refused.value.field == "secret"
-    settings.PROVISIONERS_GIT = []
-    row = Provisioner.objects.get()
-    with pytest.raises(CannotBeAsked, match="may not take directories out of https://git"):
-        try_provisioner(provisioner=row, actor=SYSTEM)
-    told = str(list(AuditEvent.objects.values_list("after", flat=True)))
-    assert "refs/tags" not in told
-    assert "s3cret" not in told
-    back = set_provisioner(
-        name="tf",
-        kind="terraform",
-        settings={"directory": "workers", "address": ADDRESS},
-        base_url="https://f.example",
-        provisioner=row,
-        actor=SYSTEM,
-        now=START,
-    )
-    assert not ProvisionerSource.objects.exists()
-    delete_provisioner(provisioner=back, actor=SYSTEM)

@@ -74,6 +74,10 @@ NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
         ),
         _("Declare one in the code, such as s3, pg, http or remote, or local with an absolute path, and push it."),
     ),
+    "tf_state_committed": (
+        (_("A state is not read out of Git: %(directory)s has a %(path)s at commit %(commit)s."),),
+        _("Move the state to the backend that the code declares, and take the file out of the repository."),
+    ),
     "tf_state_in_tree": (
         (
             _(

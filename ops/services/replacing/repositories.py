@@ -154,14 +154,16 @@ def is_permitted(address: Address) -> bool:
     """Whether it is one that the operator names, or lies below one that ends with a slash."""
     for one in installation.PROVISIONERS_GIT:
         try:
-            known = parse(one, access.allowed())
+            # A server alone is no address of a repository.
+            known = parse(f"{one}x" if one.endswith("/") else one, access.allowed())
         except GitProblem:
             continue
         if address == known:
             return True
-        same = replace(address, path="") == replace(known, path="")
-        rest = address.path.removeprefix(f"{known.path.rstrip('/')}/") if one.endswith("/") else address.path
-        if same and rest != address.path and rest and not any(sign in rest for sign in ("..", "//", "%", "\\")):
+        above = known.path[:-1] if one.endswith("/") else ""
+        is_same_server = replace(address, path="") == replace(known, path="")
+        rest = address.path[len(above) :] if above and address.path.startswith(above) else ""
+        if is_same_server and rest and not any(sign in rest for sign in ("..", "//", "%", "\\")):
             return True
     return False
 
