@@ -39,6 +39,8 @@ def _plain_value(value: Value, field: Field) -> Any:
     if value is None:
         if field.target.record is not None:
             return {}
+        if field.target.is_optional:
+            return None
         return {"string": "", "int": 0, "bool": False}.get(field.target.scalar or "")
     if isinstance(value, list):
         return [_plain(item) if isinstance(item, Record) else item for item in value]

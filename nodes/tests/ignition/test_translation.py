@@ -305,3 +305,9 @@ def test_warnings_of_partitions() -> None:
         "$.storage.disks.1.partitions.0.label",
         "$.storage.disks.1.partitions.0.label",
     ]
+
+
+def test_a_merged_config_without_a_source_in_the_first_version() -> None:
+    """Only there is a field that is always written a pointer: unset it is null."""
+    assert '"merge":[{"source":null}]' in output("ignition: {config: {merge: [{}]}}\n", version="1.0.0")
+    assert '"merge":[{"source":""}]' in output("ignition: {config: {merge: [{source: ''}]}}\n", version="1.0.0")
