@@ -22,6 +22,7 @@ from ops.tests.test_replacement import sentence
 from ops.tests.test_replacement_cluster import DRAINED, InCluster
 from ops.wording import check_sentence
 
+pytestmark = pytest.mark.one_database
 db = pytest.mark.django_db
 N1 = Identity.of(["n1", "n1.example.org"], ["10.0.0.1"])
 OTHERS = {name: Identity.of([name], [f"10.0.0.{name[1:]}"]) for name in ("n2", "n3", "n4", "n5")}
