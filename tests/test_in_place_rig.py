@@ -21,7 +21,8 @@ from tests.rig import Rig
 from tests.test_operations_rig import Fleet
 from tests.test_provisioning_rig import approved
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rig]
+#: The same scripts run in ops/tests/test_in_place.py in every run.
+pytestmark = [pytest.mark.e2e, pytest.mark.rig, pytest.mark.soak]
 IMAGES = {"/kernel": b"a live kernel", "/initramfs": b"a live initramfs" * 50_000}
 #: What is loaded is told to the test; what would start it ends the host, as kexec does.
 KEXEC = """#!/bin/sh
