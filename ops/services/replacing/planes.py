@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
 from nodes.axes.reading import objects, text
@@ -105,12 +106,16 @@ class Seen:
 def look_now(node: Node) -> Seen:
     """Ask over SSH, now. Not within a transaction; takes up to half a minute where hosts do not answer."""
     beside = Beside.of(node)
+    targets = {name: beside.target(name) for name in beside.others}
+    if not connection.in_atomic_block:
+        # Others need the connection meanwhile.
+        connection.close()
     deadline = ssh.Deadline.after(LOOK_S)
 
     @contextmanager
     def opened(name: str) -> Iterator[_Reads]:
-        with connected(beside.target(name), deadline=deadline) as connection:
-            yield _Reads(connection, deadline)
+        with connected(targets[name], deadline=deadline) as talk:
+            yield _Reads(talk, deadline)
 
     asked = ask(list(beside.others), opened)
     return Seen(asked, removal(node.name, beside.mine, beside.others, asked), tuple(beside.others))
