@@ -67,6 +67,19 @@ def test_the_members_are_asked_now(site: Site) -> None:
     assert (found["members"], found["checks"][0]["code"]) == ([], "etcd_unread")
 
 
+def test_few_wait_for_hosts_at_once(site: Site) -> None:
+    client = signed_in(make_user("boss", "admin"))
+    for _one in range(service.LOOKS_AT_ONCE):
+        assert service._looks.acquire(blocking=False)
+    try:
+        assert "Others are asking control planes" in client.get("/nodes/n1/etcd/").content.decode()
+        assert client.get("/api/v1/nodes/n1/etcd/").status_code == 409
+    finally:
+        for _one in range(service.LOOKS_AT_ONCE):
+            service._looks.release()
+    assert client.get("/api/v1/nodes/n1/etcd/").status_code == 200
+
+
 def test_only_who_may_ask_for_it_has_hosts_asked(site: Site) -> None:
     viewer = signed_in(make_user("eve", "viewer"))
     assert viewer.get("/nodes/n1/etcd/").status_code == 403

@@ -12,6 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from fleetui.access.guards import needs
+from fleetui.core.errors import Conflict
+from fleetui.core.form_errors import sentence
 from nodes.views.subject import node_for
 from ops import wording
 from ops.services.replacing.planes import is_plane_now, look_now
@@ -29,7 +31,11 @@ def etcd_now(request: HttpRequest, name: str) -> HttpResponse:
     node = node_for(request, name, "operations.request")
     if not is_plane_now(node):
         raise Http404(name)
-    seen = look_now(node)
+    try:
+        seen = look_now(node)
+    except Conflict as error:
+        check = {"level": "warn", "text": sentence(error)}
+        return render(request, "ops/partials/etcd_now.html", {"node": node, "checks": [check]})
     context = {
         "node": node,
         "etcd": drawn(seen.as_json()),

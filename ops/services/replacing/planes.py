@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.db import connection
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
+from fleetui.core.errors import Conflict
 from nodes.axes.reading import objects, text
 from nodes.hosts import ssh
 from nodes.hosts.drivers.base import Command
@@ -24,6 +27,9 @@ from ops.replacement.planes import NAMES_TOLD, Asked, Removal, ask, removal
 _IS_PLANE = Q(facts__document__kubernetes__role="control-plane") | Q(in_cluster__is_control_plane=True)
 #: Of one look for a page or the API.
 LOOK_S = 25.0
+#: So many such looks wait for hosts in one process: each holds a thread that answers people.
+LOOKS_AT_ONCE = 2
+_looks = BoundedSemaphore(LOOKS_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,19 @@ class Seen:
 
 
 def look_now(node: Node) -> Seen:
-    """Ask over SSH, now. Not within a transaction; takes up to half a minute where hosts do not answer."""
+    """Ask over SSH, now. Not within a transaction; takes up to half a minute where hosts do not answer.
+
+    Raises Conflict while others have asked and wait for that.
+    """
+    if not _looks.acquire(blocking=False):
+        raise Conflict(_("Others are asking control planes right now."), mend=_("Ask again in some seconds."))
+    try:
+        return _look_now(node)
+    finally:
+        _looks.release()
+
+
+def _look_now(node: Node) -> Seen:
     beside = Beside.of(node)
     targets = {name: beside.target(name) for name in beside.others}
     if not connection.in_atomic_block:
