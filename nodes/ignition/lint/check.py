@@ -19,6 +19,7 @@ from nodes.ignition.report import Position
 from nodes.ignition.sections import Sections, sections
 from nodes.ignition.source import reader as yaml_reader
 from nodes.ignition.source.failure import YamlFailure
+from nodes.ignition.variables import VariableType, read_declarations, sample_of
 
 _SEVERITIES = tuple(Severity)
 _MOST_FINDINGS = 2_000
@@ -89,6 +90,7 @@ def lint_conversion(
         dialect.version,
         platform,
         conversion.source,
+        _secrets(text),
     )
     try:
         node = yaml_reader.read(raw, limits)
@@ -97,6 +99,11 @@ def lint_conversion(
     lines = SourceLines(text, yaml_reader.places(node) if node is not None else None)
     found, silenced = _run(subject, lines, conversion.source_of, allowed, read_silences(text))
     return Linted(found, silenced, conversion=conversion)
+
+
+def _secrets(text: str) -> frozenset[str]:
+    declared, _problems = read_declarations(text)
+    return frozenset(sample_of(one) for one in declared if one.type is VariableType.SECRET)
 
 
 def lint_document(

@@ -23,9 +23,20 @@ def _at(node: FileNode, key: str) -> tuple[str | int, ...]:
 
 def _secret_mode(subject: Subject) -> Iterator[Found]:
     for node in _files(subject):
+        is_secret = node.is_secret or any(_refers(subject, content.text) for content in node.contents)
         # Keyfiles of NetworkManager have a rule of their own.
-        if node.is_secret and node.mode & _BY_OTHERS and node.purpose != "networkmanager_connection":
+        if is_secret and node.mode & _BY_OTHERS and node.purpose != "networkmanager_connection":
             yield Found(_at(node, "mode"), {"path": node.path, "mode": node.mode_text})
+    for unit in subject.sections.units:
+        for text, at in ((unit.contents, unit.at), *((dropin.contents, dropin.at) for dropin in unit.dropins)):
+            if _refers(subject, text):
+                # Ignition writes units for everybody to read, and so does `systemctl show`.
+                yield Found((*at, "contents"), {"path": unit.name, "mode": "0644"})
+
+
+def _refers(subject: Subject, text: str | None) -> bool:
+    """Whether a variable that is declared as a secret is filled in there."""
+    return text is not None and any(reference in text for reference in subject.secrets)
 
 
 def _secret_in_plain_sight(subject: Subject) -> Iterator[Found]:

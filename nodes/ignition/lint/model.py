@@ -26,7 +26,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """A config as rules see it. `source` is there when it came from Butane; `variant` is None when nothing tells it."""
+    """A config as rules see it. `source` is there when it came from Butane; `variant` is None when nothing tells it.
+
+    `secrets` are the references to variables that it declares as secrets, as they stand in texts.
+    """
 
     config: Record
     sections: Sections
@@ -35,6 +38,7 @@ class Subject:
     version: str | None = None
     platform: str | None = None
     source: Record | None = None
+    secrets: frozenset[str] = frozenset()
 
     @property
     def is_whole(self) -> bool:

@@ -115,6 +115,21 @@ def test_silences(body: str, left: list[str]) -> None:
     assert [rule for rule in found(butane(body)) if rule in wanted] == left
 
 
+def test_a_variable_that_is_a_secret_is_one_where_it_is_filled_in() -> None:
+    declared = "# fleetui:variable join secret\n# fleetui:variable name string\n"
+    body = "storage:\n  files:\n    - path: /etc/app.conf\n      mode: {}\n      contents: {{inline: 'join ${{fleetui:{}}}'}}\n"
+    unit = "systemd:\n  units:\n    - name: app.service\n      contents: |\n        [Service]\n        Environment=TOKEN=${fleetui:join}\n"
+
+    def told(text: str) -> list[str]:
+        return [str(one.params["path"]) for one in lint(declared + text).findings if one.rule == "secret-mode"]
+
+    assert told(butane(body.format("0644", "join"))) == ["/etc/app.conf"]
+    assert told(butane(body.format("0600", "join"))) == []
+    assert told(butane(body.format("0644", "name"))) == []
+    assert told(butane(unit)) == ["app.service"]
+    assert told(butane(unit.replace("${fleetui:join}", "${fleetui:name}"))) == []
+
+
 def test_a_silence_within_a_text() -> None:
     text = "[Container]\n# fleetui: allow image-tag it is ours\nImage=quay.io/a/b:1\n"
     looked = lint(file_example("/etc/containers/systemd/a.container", text))

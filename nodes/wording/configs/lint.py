@@ -85,7 +85,9 @@ _FILES: dict[str, RuleWords] = {
     "secret-mode": RuleWords(
         (_("%(path)s seems to hold a secret, and its mode %(mode)s lets others read it."),),
         _("Every user and many containers of the host can read it."),
-        _("Set mode: 0600."),
+        _(
+            "Set mode: 0600. What a unit needs, keep in such a file, and name it with LoadCredential= or EnvironmentFile=."
+        ),
     ),
     "secret-in-plain-sight": RuleWords(
         (_("%(path)s holds a secret (%(kind)s)."),),
