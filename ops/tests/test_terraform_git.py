@@ -319,7 +319,7 @@ def test_a_worker_may_die_at_each_step_and_the_planned_commit_is_applied(
             try_provisioner(provisioner=row, actor=SYSTEM)
         (sshd.folder / "authorized_keys").write_text(ProvisionerSource.objects.get().public_key + "\n")
         assert try_provisioner(provisioner=row, actor=SYSTEM)["commit"] == planned
-        monkeypatch.setattr(replacing, "opened", lambda row: Dying(opened(row), service.deaths))
+        monkeypatch.setattr(replacing, "opened", lambda row, _host=None: Dying(opened(row), service.deaths))
         goes_on = run.machine.goes_on
 
         def really(seconds: float) -> None:
