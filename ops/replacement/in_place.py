@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from ops.replacement.base import SAID_CHARS, NotReady, Order, Progress
 
-FOLDER = "/var/tmp/fleetui-install"  # noqa: S108
+#: Not in /var/tmp: whoever made the folder there could change the kernel after it was compared.
+FOLDER = "/var/lib/fleetui-install"
 #: The live system runs in memory: its reference asks for 2 GiB; firmware and kernel keep some of that.
 LEAST_MEMORY_KIB = 1_800_000
 #: Kernel and initramfs of the live system have about 120 MB together.
@@ -24,6 +25,8 @@ LEAST_FREE_KIB = 400_000
 #: So often it is looked whether the old system is still there, once it was told to go.
 _LOOKS = 60
 _LOOK_AGAIN_S = 3.0
+#: From here on a status is that of a program which was ended by a signal, as the shutdown does.
+_KILLED = 128
 
 #: Prints what stands against it, a word a line.
 CHECK = """set -u
@@ -233,7 +236,7 @@ class InPlace:
         found = self._run(
             GO, FOLDER, handle["boot"], stdin=self.command_line(order.url, order.node, order.address).encode()
         )
-        if found.status:
+        if found.status and found.status < _KILLED:
             # Loaded or not, it was not told to go.
             return Progress("failed", "in_place_refused", said=(found.err or found.out)[:SAID_CHARS], handle=handle)
         if "restarted" in found.out:
@@ -244,7 +247,8 @@ class InPlace:
     def _went(self, handle: Mapping[str, Any]) -> Progress:
         found = self._run(LOOK, FOLDER, handle["unit"], changes=False)
         looks = int(handle["looks"]) + 1
-        if f"boot {handle['boot']}" not in found.out:
+        # A system that is shutting down may end what it is asked before that has said anything.
+        if found.out.startswith("boot ") and f"boot {handle['boot']}" not in found.out:
             # The old system came back instead of the installer.
             return Progress("failed", "in_place_came_back", handle=handle, by_itself=False)
         if looks > _LOOKS:

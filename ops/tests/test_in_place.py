@@ -197,6 +197,21 @@ def test_an_old_system_that_stays_or_comes_back_needs_a_person(lab: Lab) -> None
     ]
 
 
+def test_what_the_shutdown_ends_says_nothing_of_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = by(lab)
+    handle = until(found, found.start(ORDER, 1), "in_place_ready").handle
+    monkeypatch.setattr(lab, "run", lambda *_argv, **_given: Ran(143, "", ""))
+    goes = found.look(ORDER, handle)
+    assert goes.code == "in_place_goes", "the answer was ended, not the start of the installer"
+    assert found.look(ORDER, goes.handle).code == "in_place_goes"
+    assert found.look(ORDER, {**goes.handle, "looks": 60}).code == "in_place_stayed"
+
+
+def test_nobody_else_may_make_the_folder() -> None:
+    """Whoever owns it could put another kernel into it after the comparison."""
+    assert Path(made.FOLDER).parent.stat().st_mode & 0o022 == 0
+
+
 def test_silence_is_no_installer_before_it_was_started(lab: Lab) -> None:
     found = by(lab)
     handle = found.start(ORDER, 1)

@@ -33,7 +33,7 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
         _("Give it more memory, or the pool another provisioner."),
     ),
     "in_place_free": (
-        (_("The host has %(value)s KiB free in /var/tmp, and the installer needs 400 MB there."),),
+        (_("The host has %(value)s KiB free in /var/lib, and the installer needs 400 MB there."),),
         _("Make room there."),
     ),
 }
