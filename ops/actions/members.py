@@ -88,13 +88,17 @@ def leave_etcd(ctx: Context) -> Outcome:
         if now.gone is None or now.gone.id != was["id"] or list(member.peers) != list(was["peers"]):
             return Fail("member_changed", {"member": member.title, "id": was["id"]})
         # Written before the effect: from here on it may be gone, and a cancel waits for what becomes of it.
-        memory = {"member_leaves": was["id"], "busy": True}
+        memory = {"member_leaves": was["id"], "leaves_from": ctx.now.isoformat(), "busy": True}
         return Wait(ctx.now, "member_leaves", {"member": member.title, "by": asked.by}, memory)
     return _remove(ctx, asked.by, found, member)
 
 
 def _remove(ctx: Context, by: str, found: Etcd, member: Member) -> Outcome:
-    told = {"member": member.title, "id": member.id, "by": by}
+    told: dict[str, Any] = {"member": member.title, "id": member.id, "by": by}
+    if ctx.now - _leaves_from(ctx) > REFUSED_FOR:
+        # By the look of this moment it is still there, whatever became of the last try.
+        told |= {"said": ctx.memory.get("refused", ""), "minutes": REFUSED_FOR // timedelta(minutes=1)}
+        return Fail("member_stays", told, {"member_leaves": "", "busy": False})
     if not votes(found.members, without=member.id).is_quorum:
         # One more has failed since. etcd itself would refuse; so it is waited for, and looked at again.
         return _refused(ctx, told, "")
@@ -106,19 +110,26 @@ def _remove(ctx: Context, by: str, found: Etcd, member: Member) -> Outcome:
             result = effect(there, remove_command(member))
     except HostError as error:
         # Whether it was removed is seen at the next look.
-        return Wait(ctx.now + LOOK_AGAIN, "member_leaves", {**told, "said": error.message})
+        return Wait(ctx.now + LOOK_AGAIN, "member_leaves", {**told, "said": error.message}, _going(ctx))
     if result.exit_status == CHANGED_STATUS:
         return Fail("member_changed", told, {"member_leaves": "", "busy": False})
     if result.exit_status:
         return _refused(ctx, told, said(result))
-    return Wait(ctx.now, "member_leaves", told)
+    return Wait(ctx.now, "member_leaves", told, _going(ctx))
 
 
 def _refused(ctx: Context, told: Mapping[str, Any], why: str) -> Outcome:
-    if ctx.now - ctx.since > REFUSED_FOR:
-        minutes = REFUSED_FOR // timedelta(minutes=1)
-        return Fail("member_stays", {**told, "said": why, "minutes": minutes}, {"member_leaves": "", "busy": False})
-    return Wait(ctx.now + LOOK_AGAIN, "etcd_refuses", {**told, "said": why})
+    return Wait(ctx.now + LOOK_AGAIN, "etcd_refuses", {**told, "said": why}, {**_going(ctx), "refused": why})
+
+
+def _leaves_from(ctx: Context) -> datetime:
+    """Since when it is removed: not since the step began, which may have waited for somebody who tells."""
+    began = ctx.memory.get("leaves_from")
+    return datetime.fromisoformat(began) if began else ctx.now
+
+
+def _going(ctx: Context) -> dict[str, str]:
+    return {"leaves_from": _leaves_from(ctx).isoformat()}
 
 
 def _left(ctx: Context, by: str, found: Etcd, was: Mapping[str, Any]) -> Outcome:
@@ -130,12 +141,13 @@ def _left(ctx: Context, by: str, found: Etcd, was: Mapping[str, Any]) -> Outcome
 
 def _untold(ctx: Context, asked: Asked, *, begun: bool) -> Outcome:
     """Until the removal has begun the deadline ends it, or a cancel; afterwards a person decides."""
-    if begun and ctx.now - ctx.since > SILENT_FOR:
+    if begun and ctx.now - _leaves_from(ctx) > SILENT_FOR:
         minutes = SILENT_FOR // timedelta(minutes=1)
         member = ctx.memory["etcd"]["removes"]
         told = {**asked.params, "member": member["name"] or member["id"], "minutes": minutes}
-        return Fail("removal_unknown", told, attention=True)
-    return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params)
+        # Who lets it go on gives it as much time again.
+        return Fail("removal_unknown", told, {"leaves_from": ""}, attention=True)
+    return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params, _going(ctx) if begun else {})
 
 
 def await_member(ctx: Context) -> Outcome:

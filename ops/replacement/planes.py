@@ -140,6 +140,9 @@ def _of_members(node: str, mine: Identity, others: Mapping[str, Identity], asked
         gone = member_of(found.members, mine)
     except Unclear as error:
         return Removal([Check("etcd_unclear", "block", {"name": node, "members": str(error)})], "stacked")
+    if gone is not None and any(other.owns(gone) for other in others.values()):
+        # Such as one that has the address of a machine that is gone.
+        return Removal([Check("etcd_unclear", "block", {"name": node, "members": gone.title})], "stacked")
     if gone is None:
         return _without_one(node, others, found, told)
     rest = votes(found.members, without=gone.id)

@@ -11,6 +11,7 @@ import pytest
 from fleetui.access.principals import SYSTEM
 from fleetui.audit.models import AuditEvent
 from nodes.models import Node
+from ops.actions.members import SILENT_FOR
 from ops.models import Operation
 from ops.replacement.etcd import Etcd, Identity, Member, Unclear, is_elsewhere, member_of, read, votes
 from ops.replacement.planes import Asked, removal
@@ -108,6 +109,8 @@ def test_whose_member_it_is() -> None:
         member_of(crossed, N1)
     assert verdict(crossed)[0] == ["etcd_unclear"]
     assert member_of(some(3), Identity.of(["web-1"], ["127.0.0.1", "10.9.9.9"])) is None
+    # Its machine is gone, its member too, and another control plane has its address by now.
+    assert verdict([member("n2", peers=("https://10.0.0.1:2380",)), member("n3")])[0] == ["etcd_unclear"]
 
 
 def test_one_that_is_gone_already_is_no_hindrance_and_one_of_nobody_is() -> None:
@@ -338,6 +341,29 @@ def test_a_removal_whose_end_nobody_tells_waits_for_a_person(monkeypatch: pytest
     run.rounds()
     run.check()
     assert told.removed == ["a1"]
+
+
+@db
+def test_its_time_begins_with_the_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long nobody told before, and again after a person let it go on."""
+    told = Told()
+    run = OfPlanes(monkeypatch, told, joins=told.join)
+    run.rounds(until="offers")
+    told.down |= {"n2", "n3"}
+    began, row = run.now, run.rounds(200)
+    assert (row.wait_reason, run.now - began > SILENT_FOR) == ("planes_silent", True)
+    told.down.clear()
+    told.refuses = 2
+    assert run.rounds(until="etcd_refuses").state == "waiting"
+    told.down |= {"n2", "n3"}
+    assert run.rounds(20).state == "waiting"
+    row = run.rounds(400)
+    assert (row.state, row.result) == ("needs_attention", "removal_unknown")
+    told.down.clear()
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
+    assert (told.removed, told.refuses) == (["a1"], 0)
 
 
 @db
