@@ -134,11 +134,11 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
             return answers
         # Written before the effect. From here on the old machine may be gone: a cancel waits for what becomes of it.
         busy = provisioner.at_once or bool(ctx.memory.get("busy"))
-        begun = {"job": {"attempt": attempt + 1, "starts": True}, "busy": busy}
+        begun = {"job": {"attempt": attempt + 1, "starts": True, "anew": _let_go_on(ctx, job)}, "busy": busy}
         return Wait(ctx.now, "provisioner_starts", {"name": _target(ctx)["provisioner"]}, memory=begun)
     provisioner.ready()
-    # At first what the checks found, before anything was drained. Who asks again has mended something, maybe there.
-    source = provisioner.decide(ctx.memory.get("source") or {} if attempt == 1 else {})
+    # What the checks found, before anything was drained. Who lets it go on has mended something, maybe there.
+    source = provisioner.decide({} if job.get("anew") else ctx.memory.get("source") or {})
     if place_of(source) != _target(ctx).get("source"):
         # What was agreed on is not what an admin made of it since.
         raise NotReady("source_changed", name=_target(ctx)["provisioner"])
@@ -149,13 +149,19 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     for command in commands:
         ctx.log.note("provisioner_asked", command=command)
     handle = provisioner.start(replace(order, source=source), attempt)
-    return Wait(ctx.now + LOOK_AGAIN, "provisioner_works", _named(ctx), memory={"job": {**job, "handle": dict(handle)}})
+    memory = {"job": {**job, "handle": dict(handle)}, "source": dict(source)}
+    return Wait(ctx.now + LOOK_AGAIN, "provisioner_works", _named(ctx), memory=memory)
+
+
+def _let_go_on(ctx: Context, job: Mapping[str, Any]) -> bool:
+    """Whether a person asks again after a failure: what is tried again by itself is another attempt of the step."""
+    return job.get("failed_in") == ctx.attempt
 
 
 def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
     told = {**_named(ctx), **found.params, "said": found.said}
     if found.state == "failed":
-        again = {"job": {"attempt": job["attempt"]}}
+        again = {"job": {"attempt": job["attempt"], "failed_in": ctx.attempt}}
         # Before the machine may be gone, nothing has happened that a person would have to look at.
         return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=_is_lost(ctx))
     if found.state == "replaced":

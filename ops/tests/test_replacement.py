@@ -225,6 +225,29 @@ def sentence(row: Operation) -> str:
     return wording.result_sentence(row.result, row.result_params)
 
 
+def test_what_it_works_from_stays_until_a_person_lets_it_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came to the repository between two attempts that nobody asked for was looked at by nobody."""
+    run, used = Run(monkeypatch), list[str]()
+    commits, start = itertools.count(1), run.site.start
+    monkeypatch.setattr(run.site, "decide", lambda known: known or {"commit": f"c{next(commits)}"})
+    monkeypatch.setattr("ops.actions.replace.place_of", lambda _source: None)
+
+    def starts(order: Order, attempt: int) -> Mapping[str, Any]:
+        used.append(order.source["commit"])
+        return start(order, attempt)
+
+    monkeypatch.setattr(run.site, "start", starts)
+    run.site.fails = 4
+    row = run.rounds()
+    assert (row.state, used) == ("needs_attention", ["c1", "c1", "c1"])
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    assert run.rounds().state == "needs_attention"
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
+    assert used[3:] == ["c2", "c3"]
+
+
 def test_a_worker_may_die_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     deaths = 0
     for call in itertools.count():
