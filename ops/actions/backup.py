@@ -74,13 +74,15 @@ def _volumes(ctx: Context, job: Job) -> Source:
     cluster = the_cluster(ctx)
     there = {one.place: one for one in cluster.volumes()}
     claims = chosen_claims(job.settings, there)
-    if not claims:
-        raise NoJob("no_volumes", name=cluster.name, claims=", ".join(job.settings["claims"]))
+    # A backup without what its policy names would count as a whole one.
+    if absent := [one for one in job.settings["claims"] if not chosen_claims({"claims": [one]}, there)]:
+        raise NoJob("no_volumes", name=cluster.name, claims=", ".join(absent))
     for claim in claims:
         one = there[claim]
         if one.is_block or not one.path.startswith("/") or one.path.strip("/") in ("", "."):
             raise NoJob("volume_unreadable", claim=claim, path=one.path)
-        ctx.log.note("backup_volume", claim=claim, path=one.path)
+        if ctx.memory.get("upload"):
+            ctx.log.note("backup_volume", claim=claim, path=one.path)
     return volume_source(job.settings, [Place(claim, there[claim].path, there[claim].is_file) for claim in claims])
 
 

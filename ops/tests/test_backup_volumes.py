@@ -206,6 +206,21 @@ class TestOnAHost:
         assert (done.state, done.result) == ("failed", code)
         assert (BackupRun.objects.get().state, lab.files()) == ("failed", [])
 
+    def test_a_claim_that_is_named_and_not_there_is_no_smaller_backup(self, lab: Lab, kube: Kube) -> None:
+        put(
+            kube,
+            volume("pv-1", "shop/data", lab.node.name, local={"path": str(lab.source)}),
+            volume("pv-2", "shop/db", hostPath={"path": str(lab.source)}),
+        )
+        done = lab.work(lab.ask(self.policy(lab, "shop/*", "shop/db")))
+        assert (done.state, done.result, done.result_params["claims"]) == ("failed", "no_volumes", "shop/db")
+        assert lab.files() == []
+        kube.cluster.add_pod(lab.node.name, "db-0", claim="db")
+        done = lab.work(lab.ask(BackupPolicy.objects.get()))
+        assert done.state == "succeeded"
+        notes = LogLine.objects.filter(operation=done, text="backup_volume")
+        assert [one.params["claim"] for one in notes] == ["shop/data", "shop/db"]
+
     def test_a_right_that_is_missing_is_named(self, lab: Lab, kube: Kube) -> None:
         put(kube, volume("pv-1", "shop/data", lab.node.name, local={"path": str(lab.source)}))
         kube.api.denied.add("list persistentvolumes")
