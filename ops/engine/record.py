@@ -148,6 +148,8 @@ def void(row: Operation, lease: uuid.UUID, now: datetime) -> bool:
     )
     if not was_replaced and (left := [name for name in serious(row.memory) if name != "units"]):
         params["left"] = left
+    if not was_replaced:
+        params |= lost(row.memory)
     columns = {"state": State.VOID, "due_at": None, "result": "void", "result_params": params, **_NOT_WAITING}
     return _write(row, lease, columns, Done("void", params), now)
 

@@ -154,7 +154,7 @@ def _turned(row: Operation, node: Node, now: datetime) -> Outcome | None:
     if row.step == TIDY or row.memory.get("busy"):
         return None
     if node.lifecycle == "retired":
-        return _ends(State.VOID, "void", {})
+        return _ends(State.VOID, "void", lost(row.memory))
     if row.cancel_requested_at is not None:
         asked = {"by": row.cancel_requested_by, "reason": row.cancel_reason}
         return _ends(State.CANCELLED, "cancelled", {**asked, **_so_far(row)})

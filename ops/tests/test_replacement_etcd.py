@@ -383,6 +383,17 @@ def test_a_cancel_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @db
+def test_a_node_that_is_retired_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    run = OfPlanes(monkeypatch, told, kind="manual")
+    run.rounds(until="person_deletes")
+    Node.objects.filter(pk=run.node.pk).update(lifecycle="retired")
+    row = run.rounds()
+    assert (row.state, told.removed) == ("void", ["a1"])
+    assert "Its etcd member n1 was removed and is not put back" in sentence(row)
+
+
+@db
 def test_one_that_does_not_join_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     run = OfPlanes(monkeypatch, told)
