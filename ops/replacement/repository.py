@@ -28,6 +28,8 @@ from ops.replacement.base import NotReady
 FETCH_S: Final = 25.0
 _LOCK_S: Final = 20.0
 _MESSAGE_CHARS: Final = 200
+#: What is wrong with the commit, however sound the copy of it is.
+_OF_THE_COMMIT: Final = ("names", "link_leaves")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Repository:
     def _opened(self, commit: str) -> Iterator[tuple[Mirror, str]]:
         """The mirror with a commit in it. One that is known is not asked for again: whoever has it needs no server."""
         try:
-            with self._locked():
+            with self._locked(), self._forgotten_where_damaged():
                 if commit and self._has(commit):
                     head = commit
                 else:
@@ -88,6 +90,16 @@ class Repository:
                     yield mirror, head
         except GitProblem as problem:
             raise refused(problem) from problem
+
+    @contextmanager
+    def _forgotten_where_damaged(self) -> Iterator[None]:
+        """A copy that is not what it should be is built upon no more: whoever asks next fetches it anew."""
+        try:
+            yield
+        except GitProblem as problem:
+            if problem.kind == "hostile" and problem.reason not in _OF_THE_COMMIT:
+                Mirror(self.mirror, self.limits).forget()
+            raise
 
     def _has(self, commit: str) -> bool:
         if not (self.mirror / "head").exists():

@@ -262,6 +262,18 @@ def test_a_copy_that_was_thrown_away_is_fetched_again(site: Path, work: Work) ->
     assert found.decide(decided) == decided
 
 
+def test_a_copy_that_is_damaged_is_made_anew(site: Path, work: Work) -> None:
+    found = out_of_git(site)
+    decided = found.decide({})
+    for pack in (site / "mirror/objects/pack").glob("*.pack"):
+        pack.chmod(0o600)
+        pack.write_bytes(pack.read_bytes()[:64] + b"x" * (pack.stat().st_size - 64))
+    with pytest.raises(NotReady) as refused:
+        found.decide({})
+    assert refused.value.params["git"]["kind"] == "hostile"
+    assert found.decide({}) == decided
+
+
 @dataclass
 class Service:
     """Settings of a provisioner as ops.tests.test_replacement.Run takes them."""
