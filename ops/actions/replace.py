@@ -161,9 +161,12 @@ def _let_go_on(ctx: Context, job: Mapping[str, Any]) -> bool:
 def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
     told = {**_named(ctx), **found.params, "said": found.said}
     if found.state == "failed":
-        again = {"job": {"attempt": job["attempt"], "failed_in": ctx.attempt}}
+        again: dict[str, Any] = {"job": {"attempt": job["attempt"], "failed_in": ctx.attempt}}
+        is_lost = _is_lost(ctx)
+        if found.untouched and not ctx.memory.get("member_gone"):
+            again["busy"], is_lost = False, False
         # Before the machine may be gone, nothing has happened that a person would have to look at.
-        return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=_is_lost(ctx))
+        return Fail(found.code, {**told, **_there(ctx)}, again, again=found.by_itself, attention=is_lost)
     if found.state == "replaced":
         if found.address and not ctx.machine.moved(found.address):
             return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)

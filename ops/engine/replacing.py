@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.urls import reverse
@@ -18,7 +19,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core import clock
 from fleetui.core.crypto import seal, unseal
 from fleetui.core.errors import FleetError, SealBroken
-from nodes.hosts.drivers.base import Command
+from nodes.hosts.drivers.base import TOO_LATE_STATUS, Command, Fence
 from nodes.hosts.errors import HostError
 from nodes.hosts.ssh import HostKey
 from nodes.models import IgnitionVersion, Node
@@ -42,27 +43,41 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z
 
 
 class OnHost:
-    """Implements ops.replacement.in_place.Machine: what is run on the host that is to be made anew."""
+    """Implements ops.replacement.in_place.Machine: what is run on the host that is to be made anew.
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    What changes it is fenced there as every effect is: a worker that was stopped in here does nothing once its lease is over.
+    """
+
+    def __init__(self, host: Host, fence: Fence) -> None:
+        self._host, self._fence = host, fence
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", changes: bool = True) -> Ran:
+        command = Command(tuple(argv), stdin=stdin, changes=changes)
         try:
-            done = self._host.run(Command(tuple(argv), stdin=stdin, changes=changes))
+            done = self._host.run(self._fenced(command) if changes else command)
         except HostError as error:
             raise Away(error.message, is_new=shown_key(error) is not None) from error
+        if changes and done.exit_status == TOO_LATE_STATUS:
+            raise LeaseLost
         return Ran(
             done.exit_status or 0, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
         )
+
+    def _fenced(self, command: Command) -> Command:
+        """Its lease is renewed after this, when the effect is recorded: the host's end of it is never the later one."""
+        shown = self._host.run(Command(("cat", "/proc/sys/kernel/random/boot_id", "/proc/uptime"), changes=False))
+        boot_id, _newline, up = shown.stdout.decode("ascii", "replace").partition("\n")
+        up_s = up.partition(".")[0]
+        before_s = int(up_s) + settings.OPERATION_LEASE_S if up_s.isdigit() else None
+        return self._fence.guarded(command, boot_id.strip(), before_s)
 
 
 class StepReplacement:
     """Implements ops.actions.base.NewMachine. What it writes holds the lease of the step."""
 
-    def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str, host: Host) -> None:
+    def __init__(self, row: Operation, node: Node, lease: uuid.UUID, step: str, host: OnHost) -> None:
         self._row, self._node, self._lease, self._step = row, node, lease, step
-        self._host = OnHost(host)
+        self._host = host
         self._target: Mapping[str, Any] = row.plan.get("target") or {}
         self.source: Mapping[str, Any] = {}
 

@@ -102,7 +102,7 @@ class _Room:
         self._limits = limits
         self._pools: Counter[Any] = Counter()
         self._clusters: Counter[str] = Counter()
-        self._planes: Counter[str] = Counter()
+        self._planes: Counter[Any] = Counter()
         # Counted here: for a GROUP BY, SQLite reads all that ever ended in the order of its pools.
         running = Operation.objects.disturbing().order_by()
         for pool, cluster, is_control_plane in running.values_list("pool", "cluster_name", "is_control_plane"):
@@ -111,9 +111,9 @@ class _Room:
     def _count(self, pool: Any, cluster: str, is_control_plane: bool) -> None:  # noqa: FBT001
         self._overall -= 1
         self._pools[pool] += 1
+        self._planes[_planes_of(pool, cluster)] += is_control_plane
         if cluster:
             self._clusters[cluster] += 1
-            self._planes[cluster] += is_control_plane
 
     def is_full(self, pool: Any, name: str) -> bool:
         """Whether nothing disruptive can start in a pool, whatever it is."""
@@ -128,10 +128,16 @@ class _Room:
             return False
         if one.cluster_name and self._clusters[one.cluster_name] >= in_cluster:
             return False
-        if one.cluster_name and one.is_control_plane and self._planes[one.cluster_name] >= CONTROL_PLANES_AT_ONCE:
+        beside = self._planes[_planes_of(one.pool_id, one.cluster_name)]
+        if one.is_control_plane and beside >= CONTROL_PLANES_AT_ONCE:
             return False
         self._count(one.pool_id, one.cluster_name, one.is_control_plane)
         return True
+
+
+def _planes_of(pool: Any, cluster: str) -> tuple[str, Any]:
+    """Which control planes stand beside one another: those of a pool that is in no cluster may be of one etcd too."""
+    return (cluster, None) if cluster else ("", pool)
 
 
 def _chosen(room: _Room) -> list[Operation]:

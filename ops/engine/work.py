@@ -35,7 +35,7 @@ from ops.engine.log import StepLog
 from ops.engine.own_state import StepOwnState
 from ops.engine.planes import StepPlanes
 from ops.engine.record import record, void
-from ops.engine.replacing import StepReplacement
+from ops.engine.replacing import OnHost, StepReplacement
 from ops.engine.standing import standing
 from ops.kubernetes import ClusterError
 from ops.models import Operation, StepRun
@@ -222,7 +222,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
     span = max(lease_time(), STREAM_LEASE) if step.is_stream else lease_time()
     meanwhile = _Meanwhile(row, own, span)
     with SshHost(target_of(node, pinned), meanwhile, until=row.deadline) as connection:
-        host = AuditedHost(connection, row, own, step.name, span)
+        host, driver = AuditedHost(connection, row, own, step.name, span), drivers.get(family or UNKNOWN)
         ctx = Context(
             operation_id=row.pk.hex,
             step=step.name,
@@ -230,7 +230,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             params=row.params,
             plan={**row.plan, **standing(row, node)},
             memory=row.memory,
-            driver=drivers.get(family or UNKNOWN),
+            driver=driver,
             host=host,
             log=StepLog(row.pk, own, step.name),
             now=now,
@@ -242,7 +242,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
             certificates=StepCertificates(node if row.is_on_node else None, now),
-            machine=StepReplacement(row, node, own, step.name, host),
+            machine=StepReplacement(row, node, own, step.name, OnHost(host, driver.fence)),
             planes=StepPlanes(row, node, own, step.name, meanwhile, span),
             own_state=StepOwnState(row, own, is_unwanted=meanwhile.is_unwanted, until=row.deadline),
             family=family,

@@ -89,7 +89,7 @@ class Progress:
 
     `code` with `params` is worded by FleetUI, `said` is what the provisioner itself says. `address`: where the new machine
     is, when it is another one. `begins`: from the next look on the old machine may be gone. `by_itself`: whether a try that
-    failed may be followed by another one without a person.
+    failed may be followed by another one without a person; `untouched`: whether the old machine is known to be whole after all.
     """
 
     state: State
@@ -102,6 +102,7 @@ class Progress:
     address: str = ""
     begins: bool = False
     by_itself: bool = True
+    untouched: bool = False
 
 
 class Provisioner(Protocol):

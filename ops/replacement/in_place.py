@@ -34,6 +34,10 @@ device=$1 least_memory=$2 folder=${3%/*} least_free=$4
 for program in kexec curl sha256sum systemd-run; do command -v "$program" >/dev/null || echo "program $program"; done
 [ "$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null || echo 0)" = 0 ] || echo disabled
 [ -b "$device" ] || echo "device $device"
+# The disks below the root file system, where that can be told: the new system belongs onto one of them.
+root=$(findmnt -n -o SOURCE /sysroot 2>/dev/null || findmnt -n -o SOURCE / 2>/dev/null)
+disks=$(lsblk -n -l -s -p -o NAME "${root%%[[]*}" 2>/dev/null)
+[ -z "$disks" ] || printf '%s\n' "$disks" | grep -Fxq -- "$(readlink -f "$device")" || echo "other_disk $device"
 memory=$(awk '$1 == "MemTotal:" { print $2 }' /proc/meminfo)
 [ "$memory" -ge "$least_memory" ] || echo "memory $memory"
 free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
@@ -238,9 +242,11 @@ class InPlace:
         )
         if found.status and found.status < _KILLED:
             # Loaded or not, it was not told to go.
-            return Progress("failed", "in_place_refused", said=(found.err or found.out)[:SAID_CHARS], handle=handle)
+            return Progress(
+                "failed", "in_place_refused", said=(found.err or found.out)[:SAID_CHARS], handle=handle, untouched=True
+            )
         if "restarted" in found.out:
-            return Progress("failed", "in_place_restarted", handle=handle)
+            return Progress("failed", "in_place_restarted", handle=handle, untouched=True)
         gone = {**handle, "phase": "goes", "looks": 0}
         return Progress("works", "in_place_goes", handle=gone, again_s=_LOOK_AGAIN_S)
 

@@ -16,8 +16,13 @@ import pytest
 from fleetui.access.principals import SYSTEM
 from fleetui.core import clock
 from fleetui.core.errors import InvalidInput
+from nodes.hosts import drivers
+from nodes.hosts.drivers.base import Command, unguarded
+from nodes.hosts.ssh import CommandResult
 from nodes.tests.make import make_pool, make_user
 from nodes.tests.pages import signed_in
+from ops.actions.base import LeaseLost
+from ops.engine.replacing import OnHost
 from ops.models import Provisioner
 from ops.replacement import NotReady, Order, Progress
 from ops.replacement import in_place as made
@@ -42,6 +47,8 @@ PROGRAMS = {
     "kexec": 'printf "%s\\n" "$@" >"$LAB/kexec"; [ ! -e "$LAB/refuses" ] || { echo "kexec: locked down" >&2; exit 1; }',
     "systemctl": 'echo "$@" >>"$LAB/systemctl"; case "$*" in *is-active*) [ -e "$LAB/active" ];; esac',
     "systemd-run": 'while [ "$1" != -- ]; do shift; done; shift; echo run >>"$LAB/units"; "$@" || true',
+    "findmnt": "echo /dev/mapper/root[/ostree]",
+    "lsblk": 'cat "$LAB/disks" 2>/dev/null',
     "curl": 'while [ $# -gt 3 ]; do shift; done; cp "$LAB/images/${3##*/}" "$2"',
 }
 ORDER = Order(
@@ -183,6 +190,7 @@ def test_a_kernel_that_refuses_says_so(lab: Lab) -> None:
     found = by(lab)
     done = found.look(ORDER, until(found, found.start(ORDER, 1), "in_place_ready").handle)
     assert (done.state, done.code, done.said.strip()) == ("failed", "in_place_refused", "kexec: locked down")
+    assert done.untouched
     assert "kexec\n" not in lab.read("systemctl").replace("--no-block ", "")
 
 
@@ -312,6 +320,42 @@ class TestSettings:
         assert row.settings == {**SETTINGS, "limit_s": 900}
         page = client.get(f"/settings/provisioners/{row.pk}/").content.decode()
         assert 'value="data, var*"' in page
+
+
+def test_another_disk_than_that_of_the_system_is_named(lab: Lab) -> None:
+    device = next(str(one) for one in Path("/dev").iterdir() if one.is_block_device())
+    (lab.folder / "disks").write_text(f"/dev/mapper/root\n/dev/none3\n/dev/none\n{device}\n")
+    by(lab, install_dev=device).ready()
+    (lab.folder / "disks").write_text("/dev/mapper/root\n/dev/none3\n/dev/none\n")
+    with pytest.raises(NotReady) as refused:
+        by(lab, install_dev=device).ready()
+    assert (refused.value.code, refused.value.params) == ("in_place_other_disk", {"value": device})
+
+
+class Told:
+    """The host of a step: what it is told, and how that ends."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status, self.commands = status, list[Command]()
+
+    def run(self, command: Command) -> CommandResult:
+        self.commands.append(command)
+        shown = b"0a-1b\n120.50 200.00\n" if "/proc/uptime" in command.argv else b"done"
+        return CommandResult(0 if "/proc/uptime" in command.argv else self.status, shown, b"", 0.1)
+
+
+def test_what_changes_the_host_is_fenced_there(settings: Any) -> None:
+    host, fence = Told(), drivers.get("fcos").fence
+    machine = OnHost(host, fence)  # type: ignore[arg-type]
+    machine.run(["sudo", "true"], stdin=b"x")
+    told = host.commands[-1]
+    assert unguarded(told.argv) == ("sudo", "true")
+    assert told.argv[4:6] == ("0a-1b", str(120 + settings.OPERATION_LEASE_S))
+    assert told.stdin == b"x"
+    machine.run(["cat", "x"], changes=False)
+    assert host.commands[-1].argv == ("cat", "x")
+    with pytest.raises(LeaseLost):
+        OnHost(Told(76), fence).run(["sudo", "true"])  # type: ignore[arg-type]
 
 
 def test_orders_of_other_nodes_have_their_own_arguments() -> None:

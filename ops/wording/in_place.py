@@ -16,6 +16,17 @@ NOT_READY: dict[str, tuple[Forms, Promise]] = {
         ),
         _("Bring it back first, or give the pool another provisioner."),
     ),
+    "in_place_family": (
+        (
+            _("It runs %(os)s, and the installer is that of Fedora CoreOS."),
+            _("It does not run Fedora CoreOS, whose installer this is."),
+        ),
+        _("Give its pool another provisioner."),
+    ),
+    "in_place_other_disk": (
+        (_("%(value)s is not the disk of its running system."),),
+        _("Name that disk in the provisioner, best below /dev/disk/by-id: the installer erases what is named."),
+    ),
     "in_place_program": (
         (_("The host has no %(value)s."),),
         _("Use hosts that have kexec, curl, sha256sum and systemd-run, as Fedora CoreOS does."),

@@ -98,8 +98,8 @@ class Replacing:
         others = whole - (node.lifecycle == "active")
         good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
         found = [Check(f"by_{provisioner.kind}", params=told)]
-        if provisioner.kind == "in_place" and node.reachability == "unreachable":
-            found.append(Check("in_place_away", "block"))
+        if provisioner.kind == "in_place":
+            found += _in_place(node)
         if source:
             found.append(Check("source_fixed" if source["ref_kind"] == "commit" else "source_chosen", params=source))
         try:
@@ -122,3 +122,10 @@ class Replacing:
         else:
             found.append(Check("pool_whole", params={"good": good}))
         return found
+
+
+def _in_place(node: Node) -> list[Check]:
+    """What is known to stand against it before the host is asked. It is the installer of Fedora CoreOS."""
+    family = node.os_family_given or node.os_family
+    found = [] if family == "fcos" else [Check("in_place_family", "block", {"os": node.os_name or family})]
+    return [*found, Check("in_place_away", "block")] if node.reachability == "unreachable" else found
