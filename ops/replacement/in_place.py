@@ -166,7 +166,7 @@ class InPlace:
         return " ".join([*words, *own.split()])
 
     def start(self, order: Order, attempt: int) -> Mapping[str, Any]:
-        """A second start finds the unit, or what it left, and changes nothing."""
+        """A second start while its unit runs changes nothing; once that has ended, the parts are fetched anew."""
         live = self.live
         given = (live.kernel, live.kernel_sha256, live.initramfs, live.initramfs_sha256)
         handle = {
