@@ -47,6 +47,17 @@ def is_plane(plan: Mapping[str, Any]) -> bool:
     return bool((plan.get("target") or {}).get("control_plane"))
 
 
+def removes(ctx: Context) -> bool:
+    """Whether a member goes before the machine does, by the first look."""
+    known = ctx.memory.get("etcd") or {}
+    return known.get("kind") == "stacked" and bool(known.get("removes"))
+
+
+def is_begun(ctx: Context) -> bool:
+    """Whether people were quicker, and the machine was gone before its member: then there is no way back from here."""
+    return bool(ctx.memory.get("begun"))
+
+
 def lost(memory: Mapping[str, Any]) -> dict[str, Any]:
     """What whoever reads of an end has to know: the member that is gone, as long as the new machine has none."""
     gone = memory.get("member_gone")
@@ -70,10 +81,9 @@ def _node(ctx: Context) -> str:
 
 def leave_etcd(ctx: Context) -> Outcome:
     """Remove the member, once: it is looked for first, and whether a quorum survives is asked again at this moment."""
-    known = dict(ctx.memory["etcd"])
-    was = known.get("removes")
-    if known["kind"] != "stacked" or not was:
+    if not removes(ctx):
         return Done("no_member_left")
+    was = dict(ctx.memory["etcd"]["removes"])
     asked, begun = _asked(ctx), bool(ctx.memory.get("member_leaves"))
     found = asked.found
     if found is None or not asked.is_told or found.kind != "stacked":
@@ -84,9 +94,9 @@ def leave_etcd(ctx: Context) -> Outcome:
     if not begun:
         now = removal(_node(ctx), ctx.planes.mine, ctx.planes.others, asked)
         if stops := blocked(now.checks):
-            return Fail("preflight", {"checks": [check.as_json() for check in stops]})
+            return Fail("preflight", {"checks": [check.as_json() for check in stops]}, attention=is_begun(ctx))
         if now.gone is None or now.gone.id != was["id"] or list(member.peers) != list(was["peers"]):
-            return Fail("member_changed", {"member": member.title, "id": was["id"]})
+            return Fail("member_changed", {"member": member.title, "id": was["id"]}, attention=is_begun(ctx))
         # Written before the effect: from here on it may be gone, and a cancel waits for what becomes of it.
         memory = {"member_leaves": was["id"], "leaves_from": ctx.now.isoformat(), "busy": True}
         return Wait(ctx.now, "member_leaves", {"member": member.title, "by": asked.by}, memory)
@@ -98,7 +108,7 @@ def _remove(ctx: Context, by: str, found: Etcd, member: Member) -> Outcome:
     if ctx.now - _leaves_from(ctx) > REFUSED_FOR:
         # By the look of this moment it is still there, whatever became of the last try.
         told |= {"said": ctx.memory.get("refused", ""), "minutes": REFUSED_FOR // timedelta(minutes=1)}
-        return Fail("member_stays", told, {"member_leaves": "", "busy": False})
+        return Fail("member_stays", told, _stays(ctx), attention=is_begun(ctx))
     if not votes(found.members, without=member.id).is_quorum:
         # One more has failed since. etcd itself would refuse; so it is waited for, and looked at again.
         return _refused(ctx, told, "")
@@ -112,7 +122,7 @@ def _remove(ctx: Context, by: str, found: Etcd, member: Member) -> Outcome:
         # Whether it was removed is seen at the next look.
         return Wait(ctx.now + LOOK_AGAIN, "member_leaves", {**told, "said": error.message}, _going(ctx))
     if result.exit_status == CHANGED_STATUS:
-        return Fail("member_changed", told, {"member_leaves": "", "busy": False})
+        return Fail("member_changed", told, _stays(ctx), attention=is_begun(ctx))
     if result.exit_status:
         return _refused(ctx, told, said(result))
     return Wait(ctx.now, "member_leaves", told, _going(ctx))
@@ -136,7 +146,12 @@ def _left(ctx: Context, by: str, found: Etcd, was: Mapping[str, Any]) -> Outcome
     now = votes(found.members)
     told = {"member": was["name"] or was["id"], "id": was["id"], "by": by, "left": now.voters}
     ctx.log.note("member_left", **told)
-    return Done("member_left", told, {"member_gone": told, "member_leaves": "", "busy": False})
+    return Done("member_left", told, {"member_gone": told, **_stays(ctx)})
+
+
+def _stays(ctx: Context) -> dict[str, Any]:
+    """No removal is under way any more."""
+    return {"member_leaves": "", "busy": is_begun(ctx)}
 
 
 def _untold(ctx: Context, asked: Asked, *, begun: bool) -> Outcome:
@@ -147,6 +162,9 @@ def _untold(ctx: Context, asked: Asked, *, begun: bool) -> Outcome:
         told = {**asked.params, "member": member["name"] or member["id"], "minutes": minutes}
         # Who lets it go on gives it as much time again.
         return Fail("removal_unknown", told, {"leaves_from": ""}, attention=True)
+    if is_begun(ctx) and ctx.now - ctx.since > SILENT_FOR:
+        # Neither a cancel nor the deadline ends this any more.
+        return Fail("planes_silent", {**asked.params, "minutes": SILENT_FOR // timedelta(minutes=1)}, attention=True)
     return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params, _going(ctx) if begun else {})
 
 

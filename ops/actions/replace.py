@@ -2,7 +2,7 @@
 
 From the moment when the old machine may be gone there is no way back: what fails from there on needs a person, who is told
 what is there now. Until then nothing has changed that is not taken back; of a control plane that moment is when its etcd
-member is removed.
+member is removed: after everything is ready that could still refuse, and right before the machine is deleted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodes.services.provisioning.offer import NEEDED
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
 from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains, the_cluster
 from ops.actions.health import DEFAULT_SOAK_S, READY_WITHIN, SOAK
-from ops.actions.members import await_member, etcd_checks, is_plane
+from ops.actions.members import await_member, etcd_checks, is_begun, is_plane, removes
 from ops.actions.members import leave_etcd as remove_member
 from ops.actions.snapshot import snapshot
 from ops.kubernetes import ClusterError
@@ -33,6 +33,7 @@ MOST_SOAK_S = 3600
 OFFER_HOURS = 24
 #: A person may take a weekend.
 OFFER_HOURS_BY_HAND = 7 * 24
+PREPARE = "prepare"
 _OVER = ("revoked", "replaced", "moved", "absent", "expired")
 
 
@@ -98,9 +99,29 @@ def offer(ctx: Context) -> Outcome:
     return Done("offered")
 
 
+def prepare(ctx: Context) -> Outcome:
+    """Of a control plane: all that the provisioner does before it deletes. What refuses here costs no member of etcd."""
+    if ended := _over(ctx):
+        return ended
+    if not removes(ctx):
+        return Done("prepared")
+    machine = ctx.machine
+    if machine.standing() == "arrived" or machine.confirmed() & {"deleted", "created"}:
+        # People were quicker. Its member has to go all the same.
+        return Done("prepared", memory={"busy": True, "begun": True})
+    try:
+        provisioner = machine.provisioner()
+        if provisioner.at_once:
+            provisioner.ready()
+            return Done("prepared")
+    except NotReady as error:
+        return Fail(error.code, {**error.params, **_there(ctx)}, again=True)
+    return _ask(ctx)
+
+
 def leave_etcd(ctx: Context) -> Outcome:
     """Here is the last moment at which nothing is lost: a machine that answers by now keeps its member too."""
-    if not ctx.memory.get("member_leaves") and (answers := _answers(ctx)):
+    if not ctx.memory.get("member_leaves") and not is_begun(ctx) and (answers := _answers(ctx)):
         return answers
     return remove_member(ctx)
 
@@ -109,14 +130,23 @@ def provision(ctx: Context) -> Outcome:
     """Ask the provisioner, and look how far it is. It is asked under the same id however often this is repeated."""
     if ended := _over(ctx):
         return ended
-    job, machine = dict(ctx.memory.get("job") or {}), ctx.machine
+    machine = ctx.machine
     if machine.standing() == "arrived" or "created" in machine.confirmed():
         return Done("machine_made", memory={"busy": True, "made_at": ctx.now.isoformat()})
+    job = dict(ctx.memory.get("job") or {})
+    if code := job.pop("begins", ""):
+        # What was prepared deletes from the next look on: written before the effect, as in _went.
+        return Wait(ctx.now, code, _named(ctx), {"job": job, "busy": True})
+    return _ask(ctx)
+
+
+def _ask(ctx: Context) -> Outcome:
+    job, machine = dict(ctx.memory.get("job") or {}), ctx.machine
     try:
         provisioner, order = machine.provisioner(), machine.order()
         if not job.get("handle"):
             return _start(ctx, job)
-        found = provisioner.look(order, job["handle"])
+        found = provisioner.look(replace(order, leaves_first=_prepares(ctx)), job["handle"])
     except NotReady as error:
         return Fail(error.code, {**error.params, **_there(ctx)}, attention=_is_lost(ctx), again=True)
     for line in found.lines:
@@ -153,6 +183,10 @@ def _start(ctx: Context, job: Mapping[str, Any]) -> Outcome:
     return Wait(ctx.now + LOOK_AGAIN, "provisioner_works", _named(ctx), memory=memory)
 
 
+def _prepares(ctx: Context) -> bool:
+    return ctx.step == PREPARE
+
+
 def _let_go_on(ctx: Context, job: Mapping[str, Any]) -> bool:
     """Whether a person asks again after a failure: what is tried again by itself is another attempt of the step."""
     return job.get("failed_in") == ctx.attempt
@@ -174,6 +208,9 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
             ctx.log.note("provisioner_said", said=found.said)
         return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat()})
     memory: dict[str, Any] = {"job": {**job, "handle": dict(found.handle)}}
+    if _prepares(ctx) and (found.begins or found.is_ready):
+        memory["job"]["begins"] = found.code if found.begins else ""
+        return Done("prepared", memory=memory)
     if found.begins:
         memory["busy"] = True
     return Wait(ctx.now + timedelta(seconds=found.again_s), found.code, told, memory)
@@ -354,6 +391,7 @@ REPLACE = Action(
         Step("preflight", preflight),
         *DRAIN_STEPS,
         Step("offer", offer),
+        Step(PREPARE, prepare, offline_ok=True, when=is_plane),
         Step("leave_etcd", leave_etcd, offline_ok=True, when=is_plane),
         Step("provision", provision, offline_ok=True),
         Step("leave_cluster", leave_cluster, offline_ok=True, when=drains),

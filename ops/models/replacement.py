@@ -72,7 +72,7 @@ class Replacement(models.Model):
     """What an operation `replace` has made ready: the config of the new machine, and what people confirmed by hand.
 
     `sealed_token` leads to that config; it is emptied when the machine has come, or the operation is over. `confirmed` has
-    deleted and created, each with who said so and when; `told` what a webhook told last by itself: number, body; `source`
+    ready, deleted and created, each with who said so and when; `told` what a webhook told last by itself: number, body; `source`
     the commit that the plan was made from: url, ref_kind, ref, directory, commit, author, message, committed_at, signer.
     """
 

@@ -42,7 +42,7 @@ def below(folder: Path | None, name: str) -> Path:
 class Order:
     """One machine to be replaced. The id is the same however often it is asked for. `url` leads to secrets.
 
-    `confirmed` is what people said that they did: deleted, created. `callback` is where a service tells how far it is, and
+    `confirmed` is what people said: ready, deleted, created. `callback` is where a service tells how far it is, and
     `told` what it told last: number, body.
     """
 
@@ -62,6 +62,8 @@ class Order:
     told: Mapping[str, Any] = field(default_factory=dict)
     #: What the provisioner decided to work from.
     source: Mapping[str, Any] = field(default_factory=dict)
+    #: Something has to go before the machine is deleted, and does so as soon as everything else is ready.
+    leaves_first: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What a hook gets."""
@@ -88,7 +90,8 @@ class Progress:
     """What came of a look. `handle` is what the next look has to be given; `lines` go into the log of the operation.
 
     `code` with `params` is worded by FleetUI, `said` is what the provisioner itself says. `address`: where the new machine
-    is, when it is another one. `begins`: from the next look on the old machine may be gone. `by_itself`: whether a try that
+    is, when it is another one. `begins`: from the next look on the old machine may be gone. `is_ready`: nothing stands against
+    it any more, and it begins when somebody else does. `by_itself`: whether a try that
     failed may be followed by another one without a person; `untouched`: whether the old machine is known to be whole after all.
     """
 
@@ -101,6 +104,7 @@ class Progress:
     again_s: float = 3.0
     address: str = ""
     begins: bool = False
+    is_ready: bool = False
     by_itself: bool = True
     untouched: bool = False
 
@@ -133,7 +137,8 @@ class Provisioner(Protocol):
         ...
 
     def look(self, order: Order, handle: Mapping[str, Any]) -> Progress:
-        """How far it is. It may begin the next part, once."""
+        """How far it is. It may begin the next part, once. Nothing is deleted by a look before one that says `begins`, unless
+        it is `at_once`."""
         ...
 
     def forget(self, order: Order) -> None:

@@ -1,4 +1,4 @@
-"""By hand: a person deletes the machine and makes the new one, and says so."""
+"""By hand: a person deletes the machine and makes the new one, and says so; of a control plane, also before it is deleted."""
 
 from __future__ import annotations
 
@@ -32,8 +32,12 @@ class Manual:
         if "created" in order.confirmed:
             return Progress("replaced", "created_by_hand", handle=handle)
         gone = "deleted" in order.confirmed
+        if order.leaves_first and not order.confirmed:
+            return Progress("asks", "person_readies", {"node": order.node}, handle=handle, again_s=LOOK_AGAIN_S)
         code = "person_creates" if gone else "person_deletes"
-        return Progress("asks", code, {"node": order.node}, handle=handle, again_s=LOOK_AGAIN_S, begins=gone)
+        return Progress(
+            "asks", code, {"node": order.node}, handle=handle, again_s=LOOK_AGAIN_S, begins=gone, is_ready=True
+        )
 
     def forget(self, order: Order) -> None:
         return None

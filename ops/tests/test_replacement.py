@@ -52,6 +52,8 @@ class Site:
     """Where machines are made: a provisioner that can be killed at each call, and the machine that it makes."""
 
     at_once = True
+    #: Of one that is not `at_once`: it says when it is about to delete.
+    says_begins = False
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.key = machine, ""
@@ -85,6 +87,8 @@ class Site:
                 return Progress("failed", "hook_failed", {"status": 3}, said="no quota")
             if not handle["looks"]:
                 return Progress("works", "hook_runs", handle={**handle, "looks": 1}, lines=["deleting"])
+            if self.says_begins and handle["looks"] == 1:
+                return Progress("works", "tf_agreed", handle={**handle, "looks": 2}, begins=True)
             if not self.made:
                 self.make(order.url)
         return Progress("replaced", "replaced")
@@ -333,6 +337,9 @@ def test_by_hand_it_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wording.wait_sentence(row.wait_reason, row.wait_params).startswith(
         "Waits for a person: delete the machine of n1"
     )
+    with pytest.raises(Conflict):
+        # Of control planes only.
+        confirm(operation=run.operation, what="ready", actor=SYSTEM, now=run.now)
     with pytest.raises(Conflict, match="replacing n1"):
         delete_provisioner(provisioner=Provisioner.objects.get(), actor=SYSTEM)
     confirm(operation=row, what="deleted", actor=SYSTEM, now=run.now)

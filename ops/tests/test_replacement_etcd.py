@@ -16,7 +16,6 @@ from ops.models import Operation
 from ops.replacement.etcd import Etcd, Identity, Member, Unclear, is_elsewhere, member_of, read, votes
 from ops.replacement.planes import Asked, removal
 from ops.services import control
-from ops.services.request import preview
 from ops.tests.onehost import Killed
 from ops.tests.planes import OfPlanes, Told, dying_at, member
 from ops.tests.test_replacement import sentence
@@ -186,23 +185,6 @@ def test_it_goes_once_and_the_new_one_has_to_come(monkeypatch: pytest.MonkeyPatc
 
 
 @db
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.soak), 5])
-def test_a_worker_may_die_at_every_call(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    deaths = 0
-    for call in itertools.count(0, every):
-        told = Told(refuses=call % 2)
-        run = OfPlanes(monkeypatch, told, joins=told.join)
-        with dying_at(run, call):
-            run.rounds(300)
-            run.check(call)
-            assert told.removed == ["a1"], call
-        deaths += run.machine.deaths
-        if not run.machine.deaths:
-            break
-    assert deaths * every >= 12
-
-
-@db
 def test_one_that_was_removed_by_a_worker_who_died_then_is_not_removed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     run = OfPlanes(monkeypatch, told, joins=told.join)
@@ -310,7 +292,6 @@ def test_etcd_that_refuses_is_asked_again_and_then_it_stays(monkeypatch: pytest.
 def test_what_fails_afterwards_says_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     run = OfPlanes(monkeypatch, told, joins=told.join)
-    monkeypatch.setattr(run.site, "at_once", False)
     run.site.fails = 3
     row = run.rounds()
     assert (row.state, row.step) == ("needs_attention", "provision")
@@ -364,33 +345,6 @@ def test_its_time_begins_with_the_removal(monkeypatch: pytest.MonkeyPatch) -> No
     run.rounds()
     run.check()
     assert (told.removed, told.refuses) == (["a1"], 0)
-
-
-@db
-def test_a_cancel_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told()
-    run = OfPlanes(monkeypatch, told, kind="manual")
-    run.rounds(until="person_deletes")
-    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
-    row = run.rounds()
-    assert (row.state, told.removed) == ("cancelled", ["a1"])
-    assert "The machine itself was not deleted." in sentence(row)
-    assert "Its etcd member n1 was removed and is not put back" in sentence(row)
-    # Asked for again, there is nothing to remove any more.
-    node = Node.objects.select_related("pool__cluster").get(pk=run.node.pk)
-    (plan,) = preview(nodes=[node], kind="replace", params={}, actor=SYSTEM, now=run.now)
-    assert "n2, n3 are asked over SSH" in " ".join(check_sentence(one.code, one.params) for one in plan.checks)
-
-
-@db
-def test_a_node_that_is_retired_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told()
-    run = OfPlanes(monkeypatch, told, kind="manual")
-    run.rounds(until="person_deletes")
-    Node.objects.filter(pk=run.node.pk).update(lifecycle="retired")
-    row = run.rounds()
-    assert (row.state, told.removed) == ("void", ["a1"])
-    assert "Its etcd member n1 was removed and is not put back" in sentence(row)
 
 
 @db

@@ -21,7 +21,7 @@ from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
 from ops.services.control import RETRIED
-from ops.services.replacing.confirming import STEP, may_all
+from ops.services.replacing.confirming import is_open, may_all
 from ops.services.replacing.repositories import works_from
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
@@ -81,7 +81,7 @@ def machine_shown(principal: Principal, operation: Operation) -> dict[str, Any]:
     """Where a person does by hand what a replacement waits for, for whoever may."""
     if operation.kind != "replace" or operation.state in FINAL or not may_all(principal, operation):
         return {}
-    return {"machine_url": reverse("operation_machine", args=[operation.pk]), "machine_waits": operation.step == STEP}
+    return {"machine_url": reverse("operation_machine", args=[operation.pk]), "machine_waits": is_open(operation)}
 
 
 def _ahead(principal: Principal, operation: Operation) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from nodes.views.subject import principal_of
 from nodes.wording.provisioning import standing_words
 from ops.services.replacing import confirming
 from ops.services.replacing.provisioners import under_way
-from ops.states import FINAL
 from ops.views.detail import visible_operation
 
 
@@ -61,7 +60,8 @@ def machine_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
         "offered": offered,
         "standing": standing_words(standing(offered, clock.now())) if offered else {},
         "instructions": found.provisioner.settings.get("instructions", "") if found and found.provisioner else "",
-        "is_open": found is not None and operation.state not in FINAL and operation.step == confirming.STEP,
+        "is_open": found is not None and confirming.is_open(operation),
+        "asks_ready": found is not None and confirming.asks_ready(operation, found),
         "may_show": found is not None and bool(found.sealed_token) and offered is not None and offered.ended_at is None,
         **shown,
     }

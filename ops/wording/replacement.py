@@ -110,6 +110,7 @@ NOT_READY: dict[str, tuple[Forms, Promise | str]] = {
 STEPS: dict[str, Promise] = {
     **etcd.STEPS,
     "offer": _("Make the config of the new machine ready"),
+    "prepare": _("Make everything ready that comes before the deletion"),
     "provision": _("Delete the machine and make the new one"),
     "leave_cluster": _("Delete the node of the old machine in its cluster"),
     "await_fetch": _("Wait until it has fetched its config"),
@@ -146,6 +147,13 @@ WAITS: dict[str, Forms] = {
     "person_deletes": (
         _("Waits for a person: delete the machine of %(node)s, then confirm it here."),
         _("Waits for a person to delete the machine and to confirm it here."),
+    ),
+    "person_readies": (
+        _(
+            "Waits for a person: say here that you are about to delete the machine of %(node)s. Its etcd member is removed "
+            "then, before the machine is gone."
+        ),
+        _("Waits for a person to say that the machine is about to be deleted."),
     ),
     "person_creates": (
         _(

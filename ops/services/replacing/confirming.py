@@ -1,4 +1,7 @@
-"""What a person does by hand in a replacement: says that the old machine is gone, that the new one was made; reads its config's address."""
+"""What a person does by hand in a replacement: says that it begins, that the old machine is gone, that the new one was made.
+
+And reads the address of the new one's config.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from fleetui.core.crypto import unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from fleetui.core.words import any_of
 from nodes.services.provisioning.offer import NEEDED
+from ops.actions.replace import PREPARE
 from ops.models import Operation, Replacement
 from ops.services.replacing.provisioners import under_way
 from ops.states import FINAL
 
-WHAT: Final = ("deleted", "created")
-#: The step in which a provisioner is at work; only then there is something to confirm.
+WHAT: Final = ("ready", "deleted", "created")
+#: The step in which a provisioner is at work.
 STEP: Final = "provision"
+#: The steps in which there is something to confirm: before those of a control plane it is not made ready yet.
+_STEPS: Final = (PREPARE, "leave_etcd", STEP)
 
 
 def require_all(actor: Principal, operation: Operation) -> None:
@@ -33,6 +39,17 @@ def may_all(actor: Principal, operation: Operation) -> bool:
     return all(actor.may(permission, operation) for permission in ("operations.request", *NEEDED))
 
 
+def is_open(operation: Operation) -> bool:
+    """Whether people have something to confirm now."""
+    return operation.step in _STEPS and operation.state not in FINAL
+
+
+def asks_ready(operation: Operation, held: Replacement) -> bool:
+    """Whether its etcd member goes as soon as a person says that the machine is about to be deleted."""
+    kind = held.provisioner.kind if held.provisioner else ""
+    return kind == "manual" and operation.step == PREPARE and is_open(operation) and not held.confirmed
+
+
 def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime) -> Replacement:
     """Say that it was done; the operation looks at once. A second time changes nothing."""
     require_all(actor, operation)
@@ -42,12 +59,13 @@ def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime)
     with transaction.atomic():
         row = Operation.objects.select_for_update().get(pk=operation.pk)
         held = Replacement.objects.filter(operation=row).first()
-        if held is None or row.step != STEP or row.state in FINAL:
+        is_known = held is not None and what in held.confirmed
+        if held is None or not is_open(row) or (what == "ready" and not is_known and not asks_ready(row, held)):
             raise Conflict(
                 _("The operation does not wait for this now."),
                 mend=_("Read it again: it says what it waits for."),
             )
-        if what in held.confirmed:
+        if is_known:
             return held
         held.confirmed = {**held.confirmed, what: {"by": str(actor), "at": now.isoformat()}}
         held.save(update_fields=["confirmed"])
