@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleetui.access.principals import require
+from fleetui.access.principals import Principal, require
 from fleetui.core.api.actions import Action
 from fleetui.core.api.shapes import (
     FLAG,
@@ -27,7 +27,8 @@ from nodes.api.nodes import OneNode
 from ops import wording
 from ops.api.shapes import CHECK
 from ops.models import Operation
-from ops.services.replacing.planes import is_plane_now, look_now
+from ops.services.replacing.confirming import may_see_planes
+from ops.services.replacing.planes import is_plane_now, look_now, require_all
 from ops.wording.etcd import STATES
 
 _MEMBER = object_of(
@@ -63,7 +64,8 @@ class NodeEtcd(OneNode):
             "nodes_etcd",
             "Read the members of etcd for the replacement of a control plane",
             {200: NOW},
-            note="Asks hosts now, which takes some seconds, and up to half a minute where they do not answer.",
+            note="Needs it on the pools of the other control planes as well. "
+            "Asks hosts now, which takes some seconds, and up to half a minute where they do not answer.",
         )
     }
 
@@ -72,6 +74,7 @@ class NodeEtcd(OneNode):
         require(self.principal, "operations.request", node)
         if not is_plane_now(node):
             raise NotFound(f"{node.name} is no control plane.", mend="Name one of a control plane.")
+        require_all(self.principal, node)
         seen = look_now(node)
         checks = [
             {**check.as_json(), "sentence": wording.check_sentence(check.code, check.params)}
@@ -80,10 +83,10 @@ class NodeEtcd(OneNode):
         return Response({**seen.as_json(), "checks": checks})
 
 
-def seen_by(operation: Operation) -> Mapping[str, Any] | None:
-    """What an operation saw at its first look, and what became of the member."""
+def seen_by(operation: Operation, principal: Principal) -> Mapping[str, Any] | None:
+    """What an operation saw at its first look, and what became of the member; for who may reach all of them."""
     found = operation.memory.get("etcd")
-    if not found:
+    if not found or not may_see_planes(principal, operation):
         return None
     joined = (operation.memory.get("etcd_after") or {}).get("joined")
     return {**found, "removed": bool(operation.memory.get("member_gone")), "joined": joined}

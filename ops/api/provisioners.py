@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleetui.access.principals import Principal
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
 from fleetui.core.api.bodies import Body, Integer, Text, read_body
@@ -197,7 +198,7 @@ class ProvisionerHostKey(_Provisioners):
         return Response(provisioner_json(self.provisioner(provisioner_id)))
 
 
-def _machine_json(operation: Operation) -> dict[str, Any]:
+def _machine_json(operation: Operation, principal: Principal) -> dict[str, Any]:
     found = services.under_way(operation)
     offered = found.provisioning if found else None
     return {
@@ -206,7 +207,7 @@ def _machine_json(operation: Operation) -> dict[str, Any]:
         "host_key_fingerprint": offered.fingerprint if offered else None,
         "confirmed": found.confirmed if found else {},
         "source": works_from(operation) or None,
-        "etcd": seen_by(operation),
+        "etcd": seen_by(operation, principal),
     }
 
 
@@ -226,13 +227,13 @@ class OperationMachine(OneOperation):
     }
 
     def get(self, request: Request, operation_id: uuid.UUID) -> Response:
-        return Response(_machine_json(self.operation(operation_id)))
+        return Response(_machine_json(self.operation(operation_id), self.principal))
 
     def post(self, request: Request, operation_id: uuid.UUID) -> Response:
         operation = self.operation(operation_id)
         what = read_body(ConfirmBody, request)["what"]
         confirming.confirm(operation=operation, what=what, actor=self.principal, now=clock.now())
-        return Response(_machine_json(operation))
+        return Response(_machine_json(operation, self.principal))
 
 
 class OperationMachineConfig(OneOperation):

@@ -24,6 +24,7 @@ from ops.models import Operation, OperationRequest
 from ops.services.approve import approval_waited_for, needed_for
 from ops.services.plan import NodePlan, plan_for
 from ops.services.reasons import checked_reason
+from ops.services.replacing.planes import NOT_ALL, may_all
 from ops.services.telling import tell_approval_wanted
 from ops.services.threshold import checked_stop_after
 from ops.states import State
@@ -131,7 +132,8 @@ def _allowed(plan: NodePlan, actor: Principal, kind: str) -> NodePlan:
     action = actions.get(kind)
     lacking = [one for one in (action.permission, *action.needs) if not actor.may(one, plan.node)]
     if not lacking:
-        return plan
+        is_lost = kind == "replace" and plan.is_control_plane and not may_all(actor, plan.node)
+        return NodePlan(plan.node, NOT_ALL) if is_lost else plan
     # What a kind takes besides is named: who may ask for others wonders.
     code = "not_allowed" if lacking[0] == action.permission else "needs_permissions"
     return NodePlan(plan.node, code, {"permissions": ", ".join(lacking)})

@@ -10,11 +10,14 @@ import pytest
 from django.test import Client
 
 from fleetui.access.models import RoleBinding
+from fleetui.core.errors import NotAllowed
 from nodes.hosts.errors import ConnectionRefused
-from nodes.models import Node
-from nodes.tests.make import make_node, make_user
+from nodes.models import Cluster, Node, Pool
+from nodes.tests.make import make_node, make_user, principal
 from nodes.tests.pages import signed_in
+from ops.models import Operation, PoolProvisioner, Provisioner
 from ops.services.replacing import planes as service
+from ops.services.replacing.policies import set_policy
 from ops.tests.planes import OfPlanes, Told, plane_facts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
@@ -90,6 +93,33 @@ def test_only_who_may_ask_for_it_has_hosts_asked(site: Site) -> None:
     assert boss.get("/nodes/web-9/etcd/").status_code == 404
     assert boss.get("/api/v1/nodes/web-9/etcd/").status_code == 404
     assert RoleBinding.objects.count() == 2
+
+
+def test_who_may_not_reach_the_others_neither_sees_nor_removes_them(site: Site) -> None:
+    """Its own pool is not enough: one of another pool would remove the member, and lose a vote beside it."""
+    cluster = Cluster.objects.create(name="prod")
+    own = Pool.objects.create(name="cp-a", cluster=cluster)
+    Pool.objects.exclude(pk=own.pk).update(cluster=cluster)
+    pool = Pool.objects.get(name="web")
+    Pool.objects.filter(pk=own.pk).update(intended_version=pool.intended_version)
+    user = make_user("ann", ("admin", own))
+    PoolProvisioner.objects.create(pool=own, provisioner=Provisioner.objects.get())
+    Node.objects.filter(name="n1").update(pool=own)
+    Operation.objects.update(state="cancelled", ended_at=site.run.now)
+    ann, boss = signed_in(user), signed_in(make_user("boss", "admin"))
+    for path, status in (("/nodes/n1/etcd/", 403), ("/api/v1/nodes/n1/etcd/", 403)):
+        answer = ann.get(path)
+        assert answer.status_code == status
+        assert "n2" not in answer.content.decode()
+        assert boss.get(path).status_code == 200
+    body = {"kind": "replace", "nodes": ["n1"], "reason": "x", "dry_run": True}
+    (refused,) = ann.post("/api/v1/operations/", body, "application/json").json()["refused"]
+    assert "one of them would remove its etcd member" in str(refused)
+    assert "n2" not in str(refused)
+    with pytest.raises(NotAllowed):
+        set_policy(pool=own, after_minutes=30, reason="x", actor=principal(user), now=site.run.now)
+    RoleBinding.objects.create(user=user, role="operator", pool=pool)
+    assert signed_in(user).get("/api/v1/nodes/n1/etcd/").status_code == 200
 
 
 def test_the_plan_and_the_operation_show_them(site: Site) -> None:

@@ -21,7 +21,7 @@ from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
 from ops.services.control import RETRIED
-from ops.services.replacing.confirming import is_open, may_all
+from ops.services.replacing.confirming import is_open, may_all, may_see_planes
 from ops.services.replacing.repositories import works_from
 from ops.states import FINAL, UNTOUCHED, State
 from ops.views.found import findings
@@ -62,7 +62,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "params": json.dumps(operation.params, indent=2, ensure_ascii=False) if operation.params else "",
         **_rights(principal_of(request), operation),
         **_ahead(principal_of(request), operation),
-        **findings(operation),
+        **findings(operation, may_see_etcd=may_see_planes(principal_of(request), operation)),
         **machine_shown(principal_of(request), operation),
         "works_from": worded(works_from(operation)) if operation.kind == "replace" else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -14,9 +15,9 @@ from django.views.decorators.http import require_safe
 from fleetui.access.guards import needs
 from fleetui.core.errors import Conflict
 from fleetui.core.form_errors import sentence
-from nodes.views.subject import node_for
+from nodes.views.subject import node_for, principal_of
 from ops import wording
-from ops.services.replacing.planes import is_plane_now, look_now
+from ops.services.replacing.planes import NOT_ALL, is_plane_now, look_now, may_all
 from ops.wording.etcd import STATES
 
 _LEVELS = {"ok": "ok", "warn": "warn", "block": "bad"}
@@ -31,6 +32,8 @@ def etcd_now(request: HttpRequest, name: str) -> HttpResponse:
     node = node_for(request, name, "operations.request")
     if not is_plane_now(node):
         raise Http404(name)
+    if not may_all(principal_of(request), node):
+        raise PermissionDenied(NOT_ALL)
     try:
         seen = look_now(node)
     except Conflict as error:

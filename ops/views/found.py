@@ -17,7 +17,7 @@ from ops.views.etcd import drawn
 _LEVELS = {"ok": "ok", "warn": "warn", "block": "bad"}
 
 
-def findings(operation: Operation) -> dict[str, Any]:
+def findings(operation: Operation, *, may_see_etcd: bool) -> dict[str, Any]:
     """What the page of the operation draws: three more queries, however much was kept."""
     memory = operation.memory
     return {
@@ -41,8 +41,8 @@ def findings(operation: Operation) -> dict[str, Any]:
             for one in attachments_of(operation)
         ],
         "holds": list(operation.holds.all()),
-        "etcd": drawn(memory["etcd"], memory) if memory.get("etcd") else None,
-        "etcd_url": _etcd_url(operation),
+        "etcd": drawn(memory["etcd"], memory) if memory.get("etcd") and may_see_etcd else None,
+        "etcd_url": _etcd_url(operation) if may_see_etcd else "",
     }
 
 

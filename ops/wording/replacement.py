@@ -400,6 +400,12 @@ THERE: dict[str, Promise] = {
 #: Results that say themselves what is there.
 SAY_SO = frozenset({("old_answers", "old"), ("other_key", "other_key"), ("not_arrived", "nothing")})
 REFUSALS: dict[str, Forms] = {
+    "needs_planes": (
+        _(
+            "It is a control plane, and there are others of its cluster on which you may not ask for operations: one of "
+            "them would remove its etcd member, and all would bear the loss."
+        ),
+    ),
     "needs_permissions": (
         _("You may not have it replaced: that needs %(permissions)s as well."),
         _("You may not have it replaced."),

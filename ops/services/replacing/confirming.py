@@ -17,8 +17,10 @@ from fleetui.core.crypto import unseal
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from fleetui.core.words import any_of
 from nodes.services.provisioning.offer import NEEDED
+from ops.actions.members import is_plane
 from ops.actions.replace import PREPARE
 from ops.models import Operation, Replacement
+from ops.services.replacing import planes
 from ops.services.replacing.provisioners import under_way
 from ops.states import FINAL
 
@@ -33,10 +35,18 @@ def require_all(actor: Principal, operation: Operation) -> None:
     """Whoever replaces a machine, or sees the address of its config, needs what an offer of a config needs."""
     for permission in ("operations.request", *NEEDED):
         require(actor, permission, operation)
+    if is_plane(operation.plan) and operation.node is not None:
+        planes.require_all(actor, operation.node)
 
 
 def may_all(actor: Principal, operation: Operation) -> bool:
-    return all(actor.may(permission, operation) for permission in ("operations.request", *NEEDED))
+    may = all(actor.may(permission, operation) for permission in ("operations.request", *NEEDED))
+    return may and may_see_planes(actor, operation)
+
+
+def may_see_planes(actor: Principal, operation: Operation) -> bool:
+    """Whether the other control planes that it deals with, if any, are in reach of who looks at it."""
+    return not is_plane(operation.plan) or operation.node is None or planes.may_all(actor, operation.node)
 
 
 def is_open(operation: Operation) -> bool:

@@ -9,22 +9,27 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from fleetui.core.errors import Conflict
+from fleetui.access.principals import Principal
+from fleetui.core.errors import Conflict, NotAllowed
 from nodes.axes.reading import objects, text
 from nodes.hosts import ssh
 from nodes.hosts.drivers.base import Command
-from nodes.models import Facts, HostKey, Node
+from nodes.models import Facts, HostKey, Node, Pool
 from nodes.services.polling.contact import connected
 from nodes.services.polling.targets import target_of
+from ops import wording
+from ops.actions.base import ASKED
 from ops.models import ClusterNode
 from ops.preflight import Check
 from ops.replacement.etcd import Identity
 from ops.replacement.planes import NAMES_TOLD, Asked, Removal, ask, removal
 
 _IS_PLANE = Q(facts__document__kubernetes__role="control-plane") | Q(in_cluster__is_control_plane=True)
+#: The code of a refusal: other control planes are out of somebody's reach.
+NOT_ALL = "needs_planes"
 #: Of one look for a page or the API.
 LOOK_S = 25.0
 #: So many such looks wait for hosts in one process: each holds a thread that answers people.
@@ -43,13 +48,10 @@ class Beside:
     @classmethod
     def of(cls, node: Node) -> Beside:
         """Four queries."""
-        pool = node.pool
-        if pool is None:
+        if node.pool is None:
             return cls(_identities([node])[node.pk])
-        same = Q(pool__cluster=pool.cluster_id) if pool.cluster_id else Q(pool=pool.pk)
-        found = Node.objects.filter(same, _IS_PLANE).exclude(pk=node.pk).exclude(lifecycle="retired")
         # A node is in one cluster at most, and there once.
-        rows = list(found.select_related("pool__cluster").distinct())
+        rows = list(_beside(node).select_related("pool__cluster").distinct())
         rows.sort(key=lambda one: (one.reachability != "reachable", one.name))
         known = _identities([node, *rows])
         return cls(known[node.pk], {one.name: one for one in rows}, {one.name: known[one.pk] for one in rows})
@@ -82,6 +84,37 @@ def _addresses(network: object) -> Iterator[str]:
     for interface in objects(network, "interfaces"):
         for one in objects(interface, "addresses"):
             yield text(one, "address")
+
+
+def _beside(node: Node) -> QuerySet[Node]:
+    pool = node.pool
+    if pool is None:
+        return Node.objects.none()
+    same = Q(pool__cluster=pool.cluster_id) if pool.cluster_id else Q(pool=pool.pk)
+    return Node.objects.filter(same, _IS_PLANE).exclude(pk=node.pk).exclude(lifecycle="retired")
+
+
+def planes_of(pool: Pool) -> QuerySet[Node]:
+    return Node.objects.filter(_IS_PLANE, pool=pool).exclude(lifecycle="retired").select_related("pool")
+
+
+def may_all(actor: Principal, node: Node) -> bool:
+    """Whether somebody may ask for operations on the control planes beside this one too.
+
+    One of them is told to remove its etcd member, and each has one vote less to lose from then on.
+    """
+    if actor.where(ASKED).everywhere:
+        return True
+    pools = _beside(node).order_by().values_list("pool", flat=True).distinct()
+    return all(actor.where(ASKED).covers(pool) for pool in pools)
+
+
+def require_all(actor: Principal, node: Node) -> None:
+    """Raises NotAllowed, which names nothing that the one who asks may not see."""
+    if not may_all(actor, node):
+        raise NotAllowed(
+            wording.refusal_sentence(NOT_ALL, {}), mend=_("Have an admin of the whole cluster ask for it.")
+        )
 
 
 def is_plane_now(node: Node) -> bool:

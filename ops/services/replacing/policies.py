@@ -17,6 +17,7 @@ from nodes.models import Pool
 from ops import actions
 from ops.models import ReplacePolicy
 from ops.services.reasons import checked_reason
+from ops.services.replacing.planes import planes_of, require_all
 from ops.services.request import checked_params
 
 KIND = "replace"
@@ -51,6 +52,9 @@ def set_policy(
     """Turn it on or change it; without `after_minutes` it is off. The time of silence counts from now at the earliest."""
     for permission in permissions():
         require(actor, permission, pool)
+    if after_minutes is not None and (plane := planes_of(pool).first()) is not None:
+        # Its requests are made by FleetUI itself, which may all.
+        require_all(actor, plane)
     reason = clean(reason).strip()
     columns = None if after_minutes is None else _checked(after_minutes, most_per_day, params or {}, reason)
     with transaction.atomic():
