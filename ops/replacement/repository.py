@@ -24,9 +24,12 @@ from nodes.git.refs import Ref
 from nodes.git.writing import names_in, texts_in, write_out
 from ops.replacement.base import NotReady
 
-#: A step holds no worker for longer, and somebody may wait for the page.
+#: A step holds no worker for longer, and somebody may wait for the page. One look waits for both, and nothing renews the
+#: lease of its step meanwhile.
 FETCH_S: Final = 25.0
-_LOCK_S: Final = 20.0
+LOCK_S: Final = 15.0
+#: The parts of a lease that they may take where that is a short one.
+FETCH_OF_LEASE, LOCK_OF_LEASE = 0.45, 0.25
 _MESSAGE_CHARS: Final = 200
 #: What is wrong with the commit, however sound the copy of it is.
 _OF_THE_COMMIT: Final = ("names", "link_leaves")
@@ -47,14 +50,19 @@ class Repository:
     limits: GitLimits
     mirror: Path
     vouch: Callable[[CommitInfo], str]
+    lock_s: float = LOCK_S
 
-    def decide(self, commit: str = "") -> dict[str, Any]:
-        """What the reference leads to now, or that commit; raises NotReady unless it may be taken and has the directory."""
+    def decide(self, commit: str = "", endings: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """What the reference leads to now, or that commit, with the files right in the directory whose names end so.
+
+        Raises NotReady unless it may be taken and has the directory. One look: it waits for others and the server once.
+        """
         with self._opened(commit) as (mirror, head):
             info = info_of(mirror, head)
             signer = self.vouch(info)
             names_in(mirror, head, self.directory)
-        return {
+            texts = texts_in(mirror, head, self.directory, endings) if endings else {}
+        found = {
             "url": self.url,
             "ref_kind": self.ref.kind,
             "ref": self.ref.name,
@@ -65,11 +73,7 @@ class Repository:
             "committed_at": info.committed_at.isoformat(),
             "signer": signer,
         }
-
-    def texts(self, commit: str, endings: tuple[str, ...]) -> dict[str, bytes]:
-        """The files right in the directory whose names end so."""
-        with self._opened(commit) as (mirror, head):
-            return texts_in(mirror, head, self.directory, endings)
+        return found, texts
 
     def write(self, commit: str, into: Path) -> int:
         """The whole tree of the commit, which may need what lies beside the directory; how many files that is."""
@@ -112,7 +116,7 @@ class Repository:
         self.mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.mirror.with_name(f"{self.mirror.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            end = time.monotonic() + _LOCK_S
+            end = time.monotonic() + self.lock_s
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

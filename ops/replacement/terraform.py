@@ -17,7 +17,7 @@ from typing import Any
 from ops.replacement.base import SAID_CHARS, Broken, NotReady, Order, Progress, below
 from ops.replacement.jobs import Job, Jobs, whole_lines
 from ops.replacement.repository import Repository
-from ops.replacement.tree import LOCK_FILE, Tree, check_code, check_state
+from ops.replacement.tree import LOCK_FILE, Tree, check_state, checked_code
 
 PROGRAMS = ("terraform", "tofu")
 #: Stands for the name of the node in the address of its resource.
@@ -60,9 +60,7 @@ class Terraform:
     def decide(self, decided: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.repository is None:
             return {}
-        found = self.repository.decide(str(decided.get("commit", "")))
-        check_code(self.repository, found)
-        return found
+        return checked_code(self.repository, str(decided.get("commit", "")))
 
     def commands(self, node: str, address: str) -> list[list[str]]:
         init = [] if self.repository is None else [self._init(self.directory, is_locked=False)]

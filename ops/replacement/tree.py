@@ -59,9 +59,9 @@ class Tree:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def check_code(repository: Repository, source: Mapping[str, Any]) -> None:
-    """Refuse, before anything is drained, what would be refused after init."""
-    texts = repository.texts(source["commit"], (*_CODE, _STATE_FILE))
+def checked_code(repository: Repository, commit: str) -> dict[str, Any]:
+    """What the repository decides; refuse, before anything is drained, what would be refused after init."""
+    source, texts = repository.decide(commit, (*_CODE, _STATE_FILE))
     if texts.pop(_STATE_FILE, None) is not None:
         # Init would have it moved into the backend.
         raise NotReady("tf_state_committed", path=_STATE_FILE, **_named(source))
@@ -69,6 +69,7 @@ def check_code(repository: Repository, source: Mapping[str, Any]) -> None:
         raise NotReady("tf_no_code", **_named(source))
     if not any(_NAMES_BACKEND.search(text) for text in texts.values()):
         raise NotReady("tf_no_backend", **_named(source))
+    return source
 
 
 def check_state(tree: Tree, source: Mapping[str, Any], jobs: Jobs) -> None:

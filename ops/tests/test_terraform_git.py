@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import time
@@ -29,6 +30,7 @@ from ops.replacement import Jobs, NotReady, Order, Progress
 from ops.replacement import Provisioner as Made
 from ops.replacement.repository import Repository
 from ops.replacement.terraform import Terraform
+from ops.services.replacing import repositories
 from ops.services.replacing.provisioners import (
     CannotBeAsked,
     opened,
@@ -118,6 +120,24 @@ def went(found: Terraform, order: Order = ORDER, until: str = "", handle: Mappin
         handle = now.handle
         time.sleep(0.02)
     raise AssertionError(now)
+
+
+def test_a_look_waits_for_others_and_for_the_server_once(site: Path, settings: Any) -> None:
+    """All that it waits for is shorter than the lease of its step, which nothing renews meanwhile."""
+    (site / "mirror.lock").touch()
+    busy = replace(out_of_git(site).repository, lock_s=0.2)  # type: ignore[type-var]
+    found = replace(out_of_git(site), repository=busy)
+    found.decide({})
+    with (site / "mirror.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(NotReady) as refused:
+            found.decide({})
+        assert (refused.value.code, time.monotonic() - began < 2) == ("git_busy", True)
+    for lease_s in (60, 8):
+        settings.OPERATION_LEASE_S = lease_s
+        assert sum(repositories.waits_s()) < 0.8 * lease_s
+    assert repositories.waits_s() == (8 * 0.25, 8 * 0.45)
 
 
 def did(site: Path) -> list[str]:

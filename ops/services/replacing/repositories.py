@@ -32,7 +32,7 @@ from nodes.services.git.sources import SOURCE_FIELDS, fill_source, ref_name, ref
 from nodes.services.git.vouching import vouch
 from ops.models import Operation, Provisioner, ProvisionerSource, Replacement
 from ops.replacement import NotReady
-from ops.replacement.repository import FETCH_S, Repository
+from ops.replacement.repository import FETCH_OF_LEASE, FETCH_S, LOCK_OF_LEASE, LOCK_S, Repository
 from ops.replacement.repository import refused as not_usable
 
 PERMISSION: Final = "settings.write"
@@ -182,16 +182,24 @@ def opened(provisioner: Provisioner) -> Repository | None:
         raise not_usable(problem) from problem
     except SealBroken as error:
         raise NotReady("secret_sealed", name=provisioner.name, said=error.message) from error
+    lock_s, fetch_s = waits_s()
     return Repository(
         source.url,
         address,
         Ref(source.ref_kind, source.ref),  # type: ignore[arg-type]
         provisioner.settings["directory"],
         sign_in,
-        replace(access.limits(), seconds=FETCH_S),
+        replace(access.limits(), seconds=fetch_s),
         _mirror(source),
         partial(_signer, source),
+        lock_s,
     )
+
+
+def waits_s() -> tuple[float, float]:
+    """So long a look waits for others who work on the copy, and for the server: less than a lease together."""
+    lease_s = installation.OPERATION_LEASE_S
+    return min(LOCK_S, LOCK_OF_LEASE * lease_s), min(FETCH_S, FETCH_OF_LEASE * lease_s)
 
 
 def _signer(source: ProvisionerSource, commit: CommitInfo) -> str:
