@@ -162,9 +162,13 @@ def _untold(ctx: Context, asked: Asked, *, begun: bool) -> Outcome:
         told = {**asked.params, "member": member["name"] or member["id"], "minutes": minutes}
         # Who lets it go on gives it as much time again.
         return Fail("removal_unknown", told, {"leaves_from": ""}, attention=True)
-    if is_begun(ctx) and ctx.now - ctx.since > SILENT_FOR:
+    if is_begun(ctx) and not begun:
         # Neither a cancel nor the deadline ends this any more.
-        return Fail("planes_silent", {**asked.params, "minutes": SILENT_FOR // timedelta(minutes=1)}, attention=True)
+        since = datetime.fromisoformat(ctx.memory.get("silent_from") or ctx.now.isoformat())
+        if ctx.now - since > SILENT_FOR:
+            told = {**asked.params, "minutes": SILENT_FOR // timedelta(minutes=1)}
+            return Fail("planes_silent", told, {"silent_from": ""}, attention=True)
+        return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params, {"silent_from": since.isoformat()})
     return Wait(ctx.now + LOOK_AGAIN, "planes_silent", asked.params, _going(ctx) if begun else {})
 
 

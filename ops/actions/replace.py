@@ -31,6 +31,8 @@ DEFAULT_ARRIVAL_S = 3600
 LEAST_ARRIVAL_S, MOST_ARRIVAL_S = 30, 24 * 3600
 MOST_SOAK_S = 3600
 OFFER_HOURS = 24
+#: So long the first look waits for another control plane that can tell.
+UNREAD_FOR = timedelta(minutes=3)
 #: A person may take a weekend.
 OFFER_HOURS_BY_HAND = 7 * 24
 PREPARE = "prepare"
@@ -78,9 +80,13 @@ def preflight(ctx: Context) -> Outcome:
         old = the_cluster(ctx).node().machine_id
         if any(use == "replace" for _right, use in the_cluster(ctx).missing()):
             found.append(Check("node_stays", "warn"))
+    stops = blocked(found)
+    if [one.code for one in stops] == ["etcd_unread"] and ctx.now - ctx.since < UNREAD_FOR:
+        # One that restarts is no reason to give up what was asked for.
+        return Wait(ctx.now + 2 * LOOK_AGAIN, "planes_silent", stops[0].params)
     for check in found:
         ctx.log.note(f"check_{check.level}", check=check.code, **check.params)
-    if stops := blocked(found):
+    if stops:
         return Fail("preflight", {"checks": [check.as_json() for check in stops]}, seen)
     checks = [check.as_json() for check in found]
     known = {"failed_before": [], "old_machine": old, "source": dict(ctx.machine.source)}
@@ -250,6 +256,8 @@ def await_fetch(ctx: Context) -> Outcome:
         return ended
     if ctx.machine.standing() in ("fetched", "arrived"):
         return Done("config_fetched")
+    if anew := _anew(ctx, "machine_fetches"):
+        return anew
     return _late(ctx, "not_fetched") or Wait(ctx.now + LOOK_AGAIN, "machine_fetches", _until(ctx))
 
 
@@ -260,6 +268,8 @@ def await_machine(ctx: Context) -> Outcome:
     if ctx.machine.standing() == "arrived":
         ctx.log.note("machine_met", name=_named(ctx)["node"])
         return Done("machine_met", memory={"met": True, "busy": False})
+    if anew := _anew(ctx, "machine_boots"):
+        return anew
     try:
         ctx.host.look()
     except HostError as error:
@@ -342,8 +352,19 @@ def _late(ctx: Context, reason: str, told: Mapping[str, Any] | None = None) -> F
     if ctx.now < _deadline(ctx):
         return None
     minutes = max(round(_limit(ctx) / timedelta(minutes=1)), 1)
-    fresh = {"made_at": ctx.now.isoformat()}
-    return Fail(reason, {**(told or {}), "minutes": minutes, **_there(ctx)}, fresh, attention=True)
+    return Fail(reason, {**(told or {}), "minutes": minutes, **_there(ctx)}, {"late": True}, attention=True)
+
+
+def _anew(ctx: Context, reason: str) -> Wait | None:
+    """Somebody let it go on after its time was over, whenever that was: it begins now."""
+    if not ctx.memory.get("late"):
+        return None
+    return Wait(
+        ctx.now,
+        reason,
+        {"until": (ctx.now + _limit(ctx)).isoformat()},
+        {"late": False, "made_at": ctx.now.isoformat()},
+    )
 
 
 def _limit(ctx: Context) -> timedelta:

@@ -37,7 +37,7 @@ from ops.replacement.in_place import Away, Ran
 from ops.services.replacing import repositories
 from ops.services.replacing.planes import is_plane_now
 from ops.services.replacing.plans import Replacing
-from ops.services.replacing.provisioners import jobs, opened
+from ops.services.replacing.provisioners import jobs, opened, sweep_jobs
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 
@@ -245,6 +245,7 @@ class StepReplacement:
                 host = None if self._row.memory.get("met") else self._host
                 opened(made.provisioner, host).forget(self.order())
         jobs().forget(self._row.pk.hex)
+        sweep_jobs()
         repositories.forget_others()
         taken_back = False
         if made.provisioning is not None and made.provisioning.ended_at is None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 RUNNER = Path(__file__).with_name("runner.py")
+#: The id of the operation, with which the name of each of its jobs begins.
+_OWNER = re.compile(r"[0-9a-f]{32}")
 MOST_READ = 256 * 1024
 #: absent: nobody started it here. broken: it was started, does not run, and did not end.
 State: TypeAlias = Literal["absent", "runs", "ended", "broken"]
@@ -122,6 +125,18 @@ class Jobs:
         for one in self.folder.glob(f"{start}*"):
             if one.is_dir():
                 shutil.rmtree(one, ignore_errors=True)
+
+    def sweep(self, going: Callable[[Collection[str]], Collection[str]]) -> None:
+        """Take away what belongs to no operation that goes on: one whose last step never ran leaves its folders.
+
+        `going` is asked after the folders were listed: each is younger than its operation.
+        """
+        if not self.folder.is_dir():
+            return
+        found = [(one.name.partition("-")[0], one) for one in self.folder.iterdir() if one.is_dir()]
+        owners = {owner for owner, _one in found if _OWNER.fullmatch(owner)}
+        for owner in owners - set(going(owners)) if owners else ():
+            self.forget(f"{owner}-")
 
 
 def _status(at: Path) -> Job | None:

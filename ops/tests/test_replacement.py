@@ -33,7 +33,7 @@ from ops.replacement import Jobs, Order, Progress
 from ops.replacement.hook import Hook
 from ops.services import control
 from ops.services.replacing.confirming import confirm, token_of
-from ops.services.replacing.provisioners import delete_provisioner, set_provisioner
+from ops.services.replacing.provisioners import delete_provisioner, set_provisioner, sweep_jobs
 from ops.services.request import preview, request_operations
 from ops.tests.onehost import InProcessHost, Killed, Machine, make_hosted_node
 
@@ -317,12 +317,35 @@ def test_what_fails_before_the_machine_is_touched_ends_as_failed(monkeypatch: py
     assert Replacement.objects.get(operation=row).sealed_token == ""
 
 
+def test_folders_of_operations_that_are_over_or_gone_are_swept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    run = Run(monkeypatch)
+    run.rounds(until="offers")
+    folder = tmp_path / "replacements"
+    mine, gone = run.operation.pk.hex, "0" * 32
+    for name in (f"{mine}-1-1", f"{gone}-1-1-plan", "place-x"):
+        (folder / name).mkdir(parents=True)
+    sweep_jobs()
+    assert sorted(one.name for one in folder.iterdir()) == sorted([f"{mine}-1-1", "place-x"])
+    Operation.objects.update(state="void", ended_at=run.now)
+    sweep_jobs()
+    assert [one.name for one in folder.iterdir()] == ["place-x"]
+
+
 def test_another_key_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch, arrive_within_s=60)
     run.site.shows = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9i"
     row = run.rounds()
     assert (row.state, row.result, row.step) == ("needs_attention", "other_key", "await_machine")
     assert Node.objects.get(pk=run.node.pk).generation == 1
+    # Whoever lets it go on gives it as much time again, however late that is.
+    run.now += timedelta(hours=3)
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    assert run.rounds(4).state == "waiting"
+    row = run.rounds()
+    assert (row.state, row.result) == ("needs_attention", "other_key")
     control.resolve(operation=row, go_on=False, actor=SYSTEM, now=run.now, reason="another machine")
     assert run.rounds().state == "failed"
     assert Replacement.objects.get(operation=row).sealed_token == ""

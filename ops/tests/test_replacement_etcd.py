@@ -234,6 +234,16 @@ def test_drained_out_of_etcd_deleted_and_then_out_of_the_cluster(every: int, mon
 
 
 @db
+def test_the_first_look_waits_for_one_that_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(down={"n2", "n3"})
+    run = OfPlanes(monkeypatch, told)
+    row = run.rounds(until="planes_silent")
+    assert (row.state, row.step) == ("waiting", "preflight")
+    told.down.clear()
+    assert run.rounds(until="offers").wait_reason == "offers"
+
+
+@db
 @pytest.mark.parametrize("down", [{"n2"}, {"n2", "n3"}])
 def test_another_one_is_asked(monkeypatch: pytest.MonkeyPatch, down: set[str]) -> None:
     told = Told(down=down)
