@@ -37,7 +37,8 @@ from ops.replacement.in_place import Away, Ran
 from ops.services.replacing import repositories
 from ops.services.replacing.planes import is_plane_now
 from ops.services.replacing.plans import Replacing
-from ops.services.replacing.provisioners import jobs, opened, sweep_jobs
+from ops.services.replacing.provisioners import jobs, opened
+from ops.services.replacing.sweeping import sweep_jobs
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 

@@ -33,7 +33,8 @@ from ops.replacement import Jobs, Order, Progress
 from ops.replacement.hook import Hook
 from ops.services import control
 from ops.services.replacing.confirming import confirm, token_of
-from ops.services.replacing.provisioners import delete_provisioner, set_provisioner, sweep_jobs
+from ops.services.replacing.provisioners import delete_provisioner, set_provisioner
+from ops.services.replacing.sweeping import sweep_jobs
 from ops.services.request import preview, request_operations
 from ops.tests.onehost import InProcessHost, Killed, Machine, make_hosted_node
 

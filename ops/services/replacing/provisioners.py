@@ -32,7 +32,7 @@ from ops.replacement.manual import Manual
 from ops.replacement.terraform import NODE, PROGRAMS, Terraform
 from ops.replacement.webhook import Webhook
 from ops.services.replacing import in_place, repositories
-from ops.states import FINAL, STARTED
+from ops.states import STARTED
 from ops.wording.replacement import not_ready
 
 PERMISSION = "settings.write"
@@ -85,16 +85,6 @@ def passed_on() -> dict[str, str]:
 def jobs() -> Jobs:
     """The commands of this data folder."""
     return Jobs(Path(installation.DATA_DIR) / "replacements", passed_on())
-
-
-def sweep_jobs() -> None:
-    """What operations left here that are over, or are gone with their nodes, and had no worker for their last step."""
-
-    def going(owners: Collection[str]) -> set[str]:
-        rows = Operation.objects.filter(pk__in=[uuid.UUID(one) for one in owners]).exclude(state__in=sorted(FINAL))
-        return {pk.hex for pk in rows.values_list("pk", flat=True)}
-
-    jobs().sweep(going)
 
 
 def opened(row: ProvisionerRow, machine: Machine | None = None) -> Provisioner:
