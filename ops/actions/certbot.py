@@ -69,7 +69,7 @@ def _shown(ctx: Context) -> dict[str, Any]:
     }
 
 
-def _see(ctx: Context) -> dict[str, Any]:
+def _see(ctx: Context, _facts: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = {"certificate": _shown(ctx)}
     if endpoint := ctx.params.get("endpoint"):
         seen["served"] = ctx.certificates.served(str(endpoint))

@@ -22,6 +22,7 @@ from ops.actions.containers import (
     CAPABILITY,
     DISKS,
     container_of,
+    containers_read,
     image_by_name,
     image_param,
     moved_by_podman,
@@ -106,6 +107,8 @@ def _kept_reference(facts: Mapping[str, Any], unit: str, current: str) -> str:
 def ready_to_update(
     facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
+    if unread := containers_read(facts):
+        return [podman_there(facts), *unread]
     unit = params["unit"]
     return [
         podman_there(facts),
@@ -120,6 +123,8 @@ def ready_to_update(
 def ready_to_roll_back(
     facts: Mapping[str, Any], measured: Mapping[str, Any], params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
+    if unread := containers_read(facts):
+        return [podman_there(facts), *unread]
     unit = params["unit"]
     kept = _kept_reference(facts, unit, str(update_target(facts, params)["before"]))
     there = (
@@ -128,12 +133,10 @@ def ready_to_roll_back(
     return [podman_there(facts), *unit_runs_container(facts, unit), there, *moved_by_podman(facts, unit)]
 
 
-def _see(ctx: Context) -> dict[str, Any]:
+def _see(ctx: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What the unit is, what it runs, and what of it would have to be put back."""
-    facts, _measured = ctx.host.look()
-    document = facts.as_json()
     name = ctx.params["unit"]
-    unit, now = unit_of(document, name), container_of(document, name)
+    unit, now = unit_of(facts, name), container_of(facts, name)
     if not unit:
         return {"box": {}}
     shown = _shown(ctx)
@@ -146,7 +149,7 @@ def _see(ctx: Context) -> dict[str, Any]:
             "image": now.get("image") or unit.get("image") or "",
             "image_id": now.get("image_id") or "",
             "digest": now.get("digest") or "",
-            "kept_id": image_by_name(document, podman_commands.kept_name(name)).get("id") or "",
+            "kept_id": image_by_name(facts, podman_commands.kept_name(name)).get("id") or "",
             "invocation": shown.get("InvocationID", ""),
             "was_active": shown.get("ActiveState", "") == "active",
         }

@@ -9,7 +9,7 @@ from nodes.hosts.drivers.base import Command, Driver
 from nodes.hosts.drivers.podman_commands import LONGEST_FOLLOW_S, MOST_LOG_LINES
 from ops.actions.base import Action, Context, ParamsRefused, Step
 from ops.actions.container_power import container_params
-from ops.actions.containers import CAPABILITY, named_container, podman_there
+from ops.actions.containers import CAPABILITY, containers_read, named_container, podman_there
 from ops.actions.fenced import run_fenced
 from ops.actions.ready import preflight
 from ops.outcomes import Done, Outcome
@@ -35,6 +35,8 @@ def _params(params: Mapping[str, Any]) -> dict[str, Any]:
 def _ready(
     facts: Mapping[str, Any], _measured: Mapping[str, Any], params: Mapping[str, Any], _plan: Mapping[str, Any]
 ) -> Sequence[Check]:
+    if unread := containers_read(facts):
+        return [podman_there(facts), *unread]
     name = str(params.get("container", ""))
     found = named_container(facts, name)
     if not found.get("image_id"):

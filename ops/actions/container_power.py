@@ -11,7 +11,7 @@ from nodes.hosts.drivers import units
 from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS, Command, Driver
 from nodes.hosts.drivers.systemd import parse_show
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
-from ops.actions.containers import CAPABILITY, named_container, podman_there
+from ops.actions.containers import CAPABILITY, containers_read, named_container, podman_there
 from ops.actions.fenced import run_fenced
 from ops.actions.ready import preflight
 from ops.outcomes import Done, Fail, Outcome, Wait
@@ -39,6 +39,8 @@ def _unit_of(facts: Mapping[str, Any], params: Mapping[str, Any]) -> str:
 def _ready(
     facts: Mapping[str, Any], _measured: Mapping[str, Any], params: Mapping[str, Any], _plan: Mapping[str, Any]
 ) -> Sequence[Check]:
+    if unread := containers_read(facts):
+        return [podman_there(facts), *unread]
     found, name = named_container(facts, str(params.get("container", ""))), params.get("container", "")
     if not found:
         return [podman_there(facts), Check("container_absent", "block", {"container": name})]
@@ -53,10 +55,9 @@ def _ready(
     return [*checks, by]
 
 
-def _see(ctx: Context) -> dict[str, Any]:
+def _see(ctx: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The unit where there is one, and by what a repeat finds that it was done."""
-    facts, _measured = ctx.host.look()
-    unit = _unit_of(facts.as_json(), ctx.params)
+    unit = _unit_of(facts, ctx.params)
     return {"power": {"unit": unit, "seen": _seen(ctx, unit)}}
 
 

@@ -17,6 +17,8 @@ QUADLET_DROPINS = 5
 CAPABILITY = "containers"
 #: Where Podman keeps images.
 DISKS = ("/", "/var")
+#: Without these, or with a part of them, nobody knows what runs and what is used.
+_NEEDED = ("podman_root_ps", "podman_root_images", "podman_units")
 Facts = Mapping[str, Any]
 
 
@@ -85,6 +87,19 @@ def podman_there(facts: Facts) -> Check:
     if not found:
         return Check("podman_absent", "block")
     return Check("podman_there", params={"version": found.get("version") or ""})
+
+
+def unread_of(facts: Facts) -> list[str]:
+    """The parts without which nobody knows what Podman runs, as far as this look lacks them."""
+    found = {text(one, "section") for one in objects(facts, "unread")}
+    return [section for section in _NEEDED if section in found]
+
+
+def containers_read(facts: Facts) -> list[Check]:
+    """Empty where all of it was read. What a busy host did not say in time would look as if it were not there: a unit
+    without a container, a container without an image to keep."""
+    unread = unread_of(facts)
+    return [Check("containers_unread", "block", {"sections": ", ".join(unread)})] if unread else []
 
 
 def unit_runs_container(facts: Facts, name: str) -> list[Check]:

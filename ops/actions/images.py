@@ -16,11 +16,13 @@ from ops.actions.container_image import asked_of_registry, pull
 from ops.actions.containers import (
     CAPABILITY,
     DISKS,
+    containers_read,
     image_param,
     podman_of,
     podman_there,
     reference_of,
     said_by_registry,
+    unread_of,
 )
 from ops.actions.fenced import run_fenced
 from ops.actions.ostree import nothing_left
@@ -29,8 +31,6 @@ from ops.outcomes import Done, Fail, Outcome
 from ops.preflight import Check
 
 MOST_REMOVED = 200
-#: Without these, or with a part of them, nobody knows what is used.
-_NEEDED = ("podman_root_ps", "podman_root_images", "podman_units")
 MOST_TOLD = 5
 
 
@@ -61,7 +61,7 @@ def _pull_commands(driver: Driver, params: Mapping[str, Any], plan: Mapping[str,
 
 def unused(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Images that no container uses, no unit names, and that are not kept for the way back."""
-    if _unread(facts):
+    if unread_of(facts):
         return []
     podman = podman_of(facts)
     used = {str(one.get("image_id") or "") for one in objects(podman, "containers")}
@@ -87,11 +87,6 @@ def _at_once(images: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _unread(facts: Mapping[str, Any]) -> list[str]:
-    found = {text(one, "section") for one in objects(facts, "unread")}
-    return [section for section in _NEEDED if section in found]
-
-
 def _names_of(one: Mapping[str, Any]) -> set[str]:
     """How Podman lists the image that a container or a unit names: without a tag it is the latest one."""
     image, reference = str(one.get("image") or ""), one["reference"]
@@ -110,8 +105,8 @@ def _ready_to_prune(
     facts: Mapping[str, Any], _measured: Mapping[str, Any], _params: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Sequence[Check]:
     """What the plan names and is still unused; images that are used meanwhile are left out by the first step."""
-    if unread := _unread(facts):
-        return [podman_there(facts), Check("images_unclear", "block", {"sections": ", ".join(unread)})]
+    if unread := containers_read(facts):
+        return [podman_there(facts), *unread]
     found = _chosen(facts, plan)
     if not found:
         return [podman_there(facts), Check("nothing_unused")]
@@ -137,7 +132,10 @@ def _prune(ctx: Context) -> Outcome:
     """Looked at once more: what is used since, or gone already, is no reason to fail."""
     if "removes" not in ctx.memory:
         facts, _measured = ctx.host.look()
-        chosen = _chosen(facts.as_json(), ctx.plan)
+        document = facts.as_json()
+        if unread := containers_read(document):
+            return Fail("preflight", {"checks": [check.as_json() for check in unread]}, again=True)
+        chosen = _chosen(document, ctx.plan)
         if not chosen:
             return Done("nothing_unused", finish=True)
         removes, count = _words(chosen), len(chosen)

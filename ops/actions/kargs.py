@@ -106,9 +106,9 @@ def _live(ctx: Context) -> tuple[str, ...] | Fail:
     return kernel_arguments.parse(result.stdout.decode("utf-8", "replace"))
 
 
-def _see(ctx: Context) -> dict[str, Any]:
+def _see(ctx: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
     found = _live(ctx)
-    return {**see_managers(ctx), **({} if isinstance(found, Fail) else {"kargs": list(found)})}
+    return {**see_managers(ctx, facts), **({} if isinstance(found, Fail) else {"kargs": list(found)})}
 
 
 def _command(driver: Driver, params: Mapping[str, Any]) -> Command:

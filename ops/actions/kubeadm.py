@@ -54,7 +54,7 @@ def _certificates(ctx: Context) -> dict[str, Any]:
     }
 
 
-def _see(ctx: Context) -> dict[str, Any]:
+def _see(ctx: Context, _facts: Mapping[str, Any]) -> dict[str, Any]:
     result = ctx.host.run(ctx.driver.command("kubeadm_shown"))
     shown = read_shown(result.stdout)
     if shown is None:

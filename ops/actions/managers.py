@@ -28,7 +28,7 @@ _OF_FAMILY = {"fcos": ("locksmithd.service",)}
 _IMAGES = ("/kured", "/system-upgrade-controller", "/machine-config-operator", "/flatcar-linux-update-operator")
 
 
-def see_managers(ctx: Context) -> Mapping[str, Any]:
+def see_managers(ctx: Context, _facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Asks the host for those that are active now."""
     units = (*_UNITS, *_OF_FAMILY.get(ctx.driver.family, ()))
     asked = Command(("systemctl", "show", "--property=Id,ActiveState", *units), changes=False)

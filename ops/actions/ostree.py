@@ -278,7 +278,7 @@ def with_restart(
     *,
     stage: StepFunction,
     verify: StepFunction,
-    see: Callable[[Context], Mapping[str, Any]] | None = None,
+    see: Callable[[Context, Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> tuple[Step, ...]:
     """The way of everything that is staged and then booted: held, compared, watched, and taken back when it is not healthy."""
     return (

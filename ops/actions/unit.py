@@ -133,7 +133,7 @@ UNIT_RESTART = Action(
     checks=ready_to_restart_unit,
     commands=_commands,
     steps=(
-        preflight(ready_to_restart_unit, see=lambda ctx: {"unit": _shown(ctx)}),
+        preflight(ready_to_restart_unit, see=lambda ctx, _facts: {"unit": _shown(ctx)}),
         Step("restart_unit", restart_unit),
         Step("watch_unit", watch_unit),
     ),

@@ -203,7 +203,7 @@ def test_what_a_unit_names_otherwise_is_used_and_what_was_not_read_whole_is_not_
     unread = {**facts, "unread": [{"section": "podman_root_ps", "reason": "cut"}]}
     assert unused(unread) == []
     (_there, check) = actions.get("image_prune").checks(unread, {}, {}, {})
-    assert (check.code, check.level) == ("images_unclear", "block")
+    assert (check.code, check.level) == ("containers_unread", "block")
     assert "podman_root_ps" in wording.check_sentence(check.code, check.params)
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from nodes.hosts.facts import Containers, Unread
+from nodes.hosts.look import Look
+from ops.tests.onehost import InProcessHost
 from ops.tests.test_engine_kills import Run
 from ops.wording import result_sentence
 from simfleet.model import Fault
@@ -55,4 +61,41 @@ def test_a_host_that_does_not_say_it_in_the_middle_is_asked_again(step: str, mon
     assert not [one for one in host.deployments if one.staged]
     assert (host.booted is booted) == (step == "tidy")
     assert run.machine.left_behind() == []
+    run.machine.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "result"),
+    [
+        (
+            "container_update",
+            {"unit": "caddy.service", "image": "docker.io/library/caddy:2.11", "soak_s": 0},
+            "image_runs",
+        ),
+        ("container_rollback", {"unit": "caddy.service", "soak_s": 0}, "image_runs"),
+        ("container_restart", {"container": "caddy"}, "container_restart_done"),
+        ("container_logs", {"container": "caddy", "seconds": 0}, "logs_read"),
+        ("image_prune", {}, "images_removed"),
+    ],
+)
+@pytest.mark.parametrize("look", range(3))
+def test_containers_that_were_not_read_are_not_taken_for_none(
+    kind: str, params: dict[str, Any], result: str, look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy host lacks parts of any one of its looks: what runs has to be kept and known all the same."""
+    run = Run(kind, monkeypatch, **params)
+    looks = iter(range(100))
+    whole = InProcessHost.read
+
+    def read(host: InProcessHost) -> Look:
+        found = whole(host)
+        if next(looks) != look:
+            return found
+        there = tuple(replace(one, containers=()) for one in found.facts.containers.runtimes)
+        unread = (Unread("podman_units", "timeout", "late"), Unread("podman_root_ps", "timeout", "late"))
+        return replace(found, facts=replace(found.facts, containers=Containers(there, ()), unread=unread))
+
+    monkeypatch.setattr(InProcessHost, "read", read)
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", result), done.result_params
     run.machine.loop.close()

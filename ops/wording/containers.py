@@ -182,7 +182,7 @@ CONTAINER_CHECKS: dict[str, Forms] = {
     "container_by_unit": (_("It is done by its unit, %(unit)s."),),
     "container_by_hand": (_("No unit runs it, so that Podman itself is asked."),),
     "nothing_unused": (_("Every image is used, or kept for the way back."),),
-    "images_unclear": (_("Which images are used is not known: %(sections)s could not be read whole."),),
+    "containers_unread": (_("What Podman runs is not known: %(sections)s could not be read whole."),),
     "images_unused": (
         ngettext_lazy(
             "%(count)d image goes, at most %(megabytes)s MB: %(images)s.",
