@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 
 from nodes.views.ignition.actions import approve, submit, withdraw
 from nodes.views.ignition.diff import diff_page
-from nodes.views.ignition.drift import drift_check
+from nodes.views.ignition.drift import drift_check, drift_permanent
 from nodes.views.ignition.editing import check_source, config_add, config_delete, config_edit, write
 from nodes.views.ignition.git import git_act, git_edit, git_page
 from nodes.views.ignition.lists import config_list, config_page
@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path("pools/<str:name>/ignition/value/", pool_value, name="pool_ignition_value"),
     path("nodes/<str:name>/ignition/", node_ignition, name="node_ignition"),
     path("nodes/<str:name>/ignition/check/", drift_check, name="node_drift_check"),
+    path("nodes/<str:name>/ignition/permanent/", drift_permanent, name="node_drift_permanent"),
     path("nodes/<str:name>/ignition/choose/", node_choose, name="node_ignition_choose"),
     path("nodes/<str:name>/ignition/value/", node_value, name="node_ignition_value"),
     # For forges that tell of a push.

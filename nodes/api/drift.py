@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from fleetui.core import clock
 from fleetui.core.api.actions import Action
+from fleetui.core.api.bodies import read_body
 from fleetui.core.api.shapes import (
     FLAG,
     INTEGER,
@@ -21,6 +22,7 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from nodes.api import shapes
+from nodes.api.ignition.bodies import PermanentBody
 from nodes.api.ignition.shapes import EFFECT, effect_shown
 from nodes.api.nodes import OneNode
 from nodes.drift import Sort, What
@@ -29,6 +31,7 @@ from nodes.models import Drift, Facts, Node
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
 from nodes.services.drift.states import changes_of_disks
+from nodes.services.ignition.permanent import make_permanent
 from nodes.tasks import nudge_drift
 from nodes.wording.drift import REASONS, UNLOOKED, failure_words
 
@@ -73,6 +76,11 @@ DRIFT = Document(
     ),
 )
 
+DRAFTED = Document(
+    "NodeDriftPermanent",
+    object_of({"id": TEXT, "config": TEXT, "number": INTEGER, "state": TEXT, "url": TEXT}),
+)
+
 
 class NodeDrift(OneNode):
     """The last comparison. Contents of secrets are never in it."""
@@ -81,6 +89,27 @@ class NodeDrift(OneNode):
 
     def get(self, request: Request, name: str) -> Response:
         return Response(shown(self.node(name)))
+
+
+class NodeDriftPermanent(OneNode):
+    """Write the version of the config that makes an image permanent, as a draft."""
+
+    actions = {
+        "POST": Action(
+            "ignition.edit",
+            "nodes_drift_permanent",
+            "Write an image that FleetUI gave to a unit into the config",
+            {201: DRAFTED},
+            body=PermanentBody,
+        )
+    }
+
+    def post(self, request: Request, name: str) -> Response:
+        path = read_body(PermanentBody, request)["path"]
+        version = make_permanent(node=self.node(name), path=path, actor=self.principal, now=clock.now())
+        url = f"/api/v1/ignition/versions/{version.pk}/"
+        shown = {"id": version.pk, "config": version.config.name, "number": version.number}
+        return Response({**shown, "state": version.state, "url": url}, status=201, headers={"Location": url})
 
 
 class NodeDriftCheck(OneNode):

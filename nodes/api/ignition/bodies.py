@@ -68,6 +68,12 @@ class AppliedBody(Body):
     version = serializers.UUIDField(allow_null=True)
 
 
+class PermanentBody(Body):
+    """The path of a drop-in that FleetUI wrote beside the unit of a container."""
+
+    path = Text(max_length=500)
+
+
 class ValueBody(Body):
     """The value of a variable. A secret goes in and never comes out."""
 

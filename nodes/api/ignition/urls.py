@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     path("v1/nodes/<name:name>/ignition/", places.NodeIgnition.as_view(), name="node-ignition"),
     path("v1/nodes/<name:name>/drift/", drift.NodeDrift.as_view(), name="node-drift"),
     path("v1/nodes/<name:name>/drift/check/", drift.NodeDriftCheck.as_view(), name="node-drift-check"),
+    path("v1/nodes/<name:name>/drift/permanent/", drift.NodeDriftPermanent.as_view(), name="node-drift-permanent"),
     path("v1/nodes/<name:name>/ignition/values/", places.NodeValues.as_view(), name="node-ignition-values"),
     path(
         "v1/nodes/<name:name>/ignition/values/<slug:variable>/", places.NodeValue.as_view(), name="node-ignition-value"

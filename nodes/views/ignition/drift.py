@@ -22,7 +22,10 @@ from nodes.models import Drift, Facts, Node, Pool
 from nodes.models.node import IgnitionState
 from nodes.services.drift.checks import request_check
 from nodes.services.drift.states import changes_of_disks
+from nodes.services.ignition import rights
+from nodes.services.ignition.permanent import config_of, make_permanent
 from nodes.tasks import nudge_drift
+from nodes.views.ignition.subject import version_url
 from nodes.views.links import nodes_url
 from nodes.views.subject import node_for, principal_of
 from nodes.wording.configs import effect_sentence
@@ -57,8 +60,22 @@ def drift_check(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("nodes:node_ignition", name=name)
 
 
+@require_POST
+@needs("ignition.edit")
+def drift_permanent(request: HttpRequest, name: str) -> HttpResponse:
+    """Write the version that makes an image permanent which FleetUI gave to a unit."""
+    node, principal = node_for(request, name, "ignition.edit"), principal_of(request)
+    try:
+        version = make_permanent(node=node, path=request.POST.get("path", ""), actor=principal, now=clock.now())
+    except FleetError as error:
+        messages.error(request, sentence(error))
+        return redirect("nodes:node_ignition", name=name)
+    messages.info(request, _("Version %(number)s was saved as a draft.") % {"number": version.number})
+    return redirect(version_url(version))
+
+
 def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
-    """What the section on the page of a node shows: two queries."""
+    """What the section on the page of a node shows: two queries, and a few more where FleetUI wrote files."""
     rows = Drift.objects.select_related("version__config").defer(*Drift.HEAVY_VERSION)
     row: Drift | None = rows.filter(node=node).first()
     failure = None
@@ -68,6 +85,8 @@ def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
     differences = row.differences if row else []
     kept = len(differences)
     counts = {name: getattr(row, f"{name}_count") if row else 0 for name in _CLASSES}
+    purposes = on_purpose(Facts.objects.container_units(node.facts_id))
+    config = config_of(node, principal) if purposes else None
     return {
         "drift": row,
         "ignition_state": state_words(node.ignition_state),
@@ -78,7 +97,8 @@ def drift_context(node: Node, principal: Principal) -> dict[str, Any]:
             {"subject": one["subject"], "why": UNLOOKED.get(one["why"], one["why"])}
             for one in (row.unlooked if row else [])
         ],
-        "drift_on_purpose": on_purpose(Facts.objects.container_units(node.facts_id)),
+        "drift_on_purpose": purposes,
+        "permanent_in": config if config is not None and rights.may(principal, "ignition.edit", config) else None,
         "drift_failure": failure,
         "may_check": principal.may("nodes.poll", node) and node.lifecycle != "retired" and node.applied_version_id,
     }
