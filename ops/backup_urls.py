@@ -6,7 +6,8 @@ from django.urls import URLPattern, path
 
 from ops.api import backup_targets as targets_api
 from ops.api import backups as api
-from ops.views import backup_targets, backups
+from ops.api import restores as restores_api
+from ops.views import backup_targets, backups, restores
 
 pages: list[URLPattern] = [
     path("backups/", backups.policy_list, name="backups"),
@@ -19,6 +20,8 @@ pages: list[URLPattern] = [
     path("backups/<uuid:policy_id>/edit/", backups.policy_edit, name="backup_policy_edit"),
     path("backups/<uuid:policy_id>/run/", backups.policy_run, name="backup_policy_run"),
     path("backups/<uuid:policy_id>/drill/", backups.policy_drill, name="backup_policy_drill"),
+    path("backups/<uuid:policy_id>/restore/", restores.restore_ask, name="backup_restore"),
+    path("operations/<uuid:operation_id>/restore/", restores.restore_guide, name="operation_restore"),
     path("backups/<uuid:policy_id>/delete/", backups.policy_delete, name="backup_policy_delete"),
 ]
 endpoints: list[URLPattern] = [
@@ -30,6 +33,11 @@ endpoints: list[URLPattern] = [
     path("v1/backups/<uuid:policy_id>/runs/", api.PolicyRuns.as_view(), name="backup-runs"),
     path("v1/backups/<uuid:policy_id>/drills/", api.PolicyDrills.as_view(), name="backup-drills"),
     path("v1/backups/<uuid:policy_id>/plan/", api.PolicyPlan.as_view(), name="backup-plan"),
-    path("v1/backups/<uuid:policy_id>/restore/", api.PolicyRestore.as_view(), name="backup-restore"),
+    path("v1/backups/<uuid:policy_id>/restore/", restores_api.PolicyRestore.as_view(), name="backup-restore"),
+    path(
+        "v1/operations/<uuid:operation_id>/restore/",
+        restores_api.OperationRestore.as_view(),
+        name="operation-restore",
+    ),
     path("v1/backups/<uuid:policy_id>/report/", api.PolicyReport.as_view(), name="backup-report"),
 ]

@@ -30,6 +30,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "backups.read": "See backup policies and what came of them",
     "backups.run": "Make a backup now",
     "backups.report": "Report backups that other jobs made",
+    "backups.restore": "Restore backups on the hosts that they are of",
     "backups.write": "Add, edit and delete backup policies and targets",
     "tokens.own": "Make and revoke one's own tokens",
     "tokens.read": "See everybody's tokens",
@@ -66,6 +67,7 @@ _OPERATE: Final = _READ | {
     "operations.hold",
     "backups.run",
     "backups.report",
+    "backups.restore",
 }
 
 ROLES: Final[dict[str, frozenset[str]]] = {
@@ -90,6 +92,7 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
         "operations.hold",
         "backups.run",
         "backups.report",
+        "backups.restore",
     },
     "backups": frozenset({"backups.read", "backups.run", "backups.report", "operations.read"}),
     "admin": frozenset(PERMISSIONS),

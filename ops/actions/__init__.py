@@ -18,6 +18,7 @@ from ops.actions.kubeadm import KUBEADM_RENEW
 from ops.actions.looking import CHECK, REFRESH
 from ops.actions.ostree import ROLLBACK, UPGRADE
 from ops.actions.replace import REPLACE
+from ops.actions.restore import RESTORE, RESTORE_BESIDE
 from ops.actions.simple import RESTART, SIMPLE
 from ops.actions.unit import UNIT_RESTART
 
@@ -25,7 +26,7 @@ _ALL: dict[str, Action] = {
     action.kind: action
     for action in (
         *(REFRESH, CHECK, UPGRADE, ROLLBACK, RESTART, UNIT_RESTART, KARGS, DRAIN, UNCORDON, REPLACE, *SIMPLE),
-        *(BACKUP, RESTORE_DRILL),
+        *(BACKUP, RESTORE_DRILL, RESTORE, RESTORE_BESIDE),
         *DEPLOYMENTS,
         *(
             CONTAINER_UPDATE,

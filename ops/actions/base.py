@@ -20,7 +20,8 @@ from nodes.hosts.ssh import CommandResult, HostKey
 from ops.backups.age import Envelope
 from ops.backups.base import Target as BackupTarget
 from ops.backups.drill import Chosen
-from ops.backups.job import Job, Passed, Record, Stream
+from ops.backups.guide import Guide
+from ops.backups.job import Job, Passed, Record, Stream, Talk
 from ops.kubernetes import Budget, ClusterNode, Pod
 from ops.kubernetes.deployments import Deployment, ReplicaSet
 from ops.kubernetes.issued import Issued, Signed
@@ -49,8 +50,8 @@ class Host(Protocol):
 
     def run(self, command: Command) -> CommandResult: ...
 
-    def stream(self, command: Command) -> AbstractContextManager[Stream]:
-        """A command that prints more than is kept: its output is read as it comes, until the operation's deadline."""
+    def stream(self, command: Command) -> AbstractContextManager[Talk]:
+        """A command that goes on for long, or prints more than is kept: what it says is read as it comes."""
         ...
 
 
@@ -111,6 +112,29 @@ class Vault(Protocol):
 
     def proven(self, run: str, proves: str, found: Mapping[str, Any]) -> None:
         """From here on the proof counts."""
+        ...
+
+
+class Restoring(Protocol):
+    """What a guided restore goes by: its guide, the hosts of it, and what people said."""
+
+    @property
+    def guide(self) -> Guide: ...
+
+    def confirmed(self) -> frozenset[str]:
+        """The steps that people let go on, or did by hand; `go_back`."""
+        ...
+
+    def opened(self, name: str) -> AbstractContextManager[Host]:
+        """A host of the guide. Raises ops.backups.job.NoJob when it is another machine by now."""
+        ...
+
+    def has_places(self) -> bool:
+        """Whether all its hosts are still kept from other work."""
+        ...
+
+    def is_over(self) -> bool:
+        """Of what keeps a host from other work: whether the restore is over."""
         ...
 
 
@@ -344,6 +368,7 @@ class Context:
     return_within: timedelta
     inventory: Inventory
     vault: Vault
+    restoring: Restoring
     certificates: Certificates
     machine: NewMachine
     own_state: OwnState

@@ -6,7 +6,8 @@ likewise), `manifests` (static pods may lack their manifests, which lie aside), 
 still), `units` (transient units that ran our commands), `cordon` (the name of the cluster node that we cordoned, or were
 about to; a drain that went well keeps it, and says so in `cordon_kept`), `offer` (the config that was made ready for a new
 machine), `upload` (a backup was begun at its target), `on_host` (files of a backup that its script takes away itself, unless
-the host restarts in the middle of it). Cordon and offer go first: they need no host that answers.
+the host restarts in the middle of it), `folders` (the hosts with the private folder of a restore; they stay where a person
+goes on by hand). Cordon and offer go first: they need no host that answers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ops.actions.backup import forgotten_at_target, forgotten_on_host
 from ops.actions.base import LOOK_AGAIN, Context, effect, said
 from ops.actions.container_image import back_command
 from ops.actions.deployments import look_at_deployments
+from ops.actions.restoring import folder_left
 from ops.kubernetes import ClusterError
 from ops.outcomes import Done, Fail, Outcome, Wait
 from ops.preflight import key_of
@@ -61,6 +63,8 @@ def leftovers(memory: Mapping[str, Any]) -> list[str]:
         found.append("upload")
     if memory.get("on_host"):
         found.append("on_host")
+    if memory.get("folders") and not (memory.get("given_up") and memory.get("changed")):
+        found.append("folders")
     return [*found, "units"] if memory.get("units") else found
 
 
@@ -93,7 +97,7 @@ def tidy(ctx: Context) -> Outcome:
         "hold": _hold,
         "units": _units,
     }
-    found = (undo | {"upload": forgotten_at_target, "on_host": forgotten_on_host})[left[0]](ctx)
+    found = (undo | {"upload": forgotten_at_target, "on_host": forgotten_on_host, "folders": folder_left})[left[0]](ctx)
     if isinstance(found, Wait) and found.until > ctx.now and ctx.now - ctx.since > patience(ctx.memory, STUCK_AFTER):
         # It keeps its place among the operations of its pool: a person decides, and may let it try again.
         return Fail(

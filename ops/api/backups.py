@@ -38,9 +38,7 @@ from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import GATES, gate_of
 from ops.services.backups.keeping import planned
 from ops.services.backups.reading import overdue_at, policy_at, standing, unproven_at
-from ops.services.backups.restoring import restore_of
 from ops.services.backups.runs import report, request_backup
-from ops.wording.restore import STEPS
 
 RUNS_SHOWN = 200
 STANDINGS = ("good", "waits", "overdue", "never")
@@ -105,9 +103,6 @@ _DRILL = {
     "operation_id": nullable(TEXT),
 }
 _PLANNED = {"run_id": TEXT, "started_at": TIME, "location": TEXT, "stays": FLAG, "reasons": TEXTS}
-_RESTORE_STEP = {"step": TEXT, "sentence": TEXT, "on": TEXTS, "commands": TEXTS}
-_RESTORE = {"run_id": TEXT, "location": TEXT, "steps": list_of(object_of(_RESTORE_STEP))}
-RESTORE = Document("BackupRestorePlan", object_of(_RESTORE))
 RUN = Document("BackupRun", object_of(_RUN))
 RUNS = Document("BackupRunList", object_of({"results": list_of(object_of(_RUN))}))
 POLICY = Document("BackupPolicy", object_of(_POLICY))
@@ -232,7 +227,7 @@ def policy_json(one: BackupPolicy) -> dict[str, Any]:
     }
 
 
-class _Policies(ApiView):
+class OfPolicies(ApiView):
     def policy(self, policy_id: uuid.UUID) -> BackupPolicy:
         return policy_at(self.principal, policy_id)
 
@@ -256,7 +251,7 @@ class _Policies(ApiView):
         )
 
 
-class PolicyList(_Policies):
+class PolicyList(OfPolicies):
     """Backup policies that one may see, by name."""
 
     actions = {
@@ -273,7 +268,7 @@ class PolicyList(_Policies):
         return Response(policy_json(self.saved(request, None)), status=201)
 
 
-class PolicyDetail(_Policies):
+class PolicyDetail(OfPolicies):
     """One backup policy. PUT writes all of it, and makes the writer the owner of its schedule."""
 
     actions = {
@@ -300,7 +295,7 @@ class PolicyDetail(_Policies):
         return Response(status=204)
 
 
-class PolicyRuns(_Policies):
+class PolicyRuns(OfPolicies):
     """The ledger: the newest 200 runs. POST backs up now; the operation says how it goes."""
 
     actions = {
@@ -331,7 +326,7 @@ class PolicyRuns(_Policies):
         )
 
 
-class PolicyDrills(_Policies):
+class PolicyDrills(OfPolicies):
     """Restore drills: the newest 200. POST tries the newest good backup now; the operation says how it goes."""
 
     actions = {
@@ -362,7 +357,7 @@ class PolicyDrills(_Policies):
         )
 
 
-class PolicyPlan(_Policies):
+class PolicyPlan(OfPolicies):
     """What stays and why, and what goes at the end of the next run."""
 
     actions = {"GET": Action("backups.read", "backup_plan", "Read what retention will delete", {200: PLAN})}
@@ -381,42 +376,7 @@ class PolicyPlan(_Policies):
         return Response({"results": found})
 
 
-class PolicyRestore(_Policies):
-    """How a backup is brought back, step by step, with the commands as they are typed. Nothing is done."""
-
-    actions = {
-        "GET": Action(
-            "backups.read",
-            "backup_restore_plan",
-            "Read how a backup is brought back",
-            {200: RESTORE},
-            query=(Param("run", TEXT, "The run; without it the newest good one."),),
-        )
-    }
-
-    def get(self, request: Request, policy_id: uuid.UUID) -> Response:
-        found = restore_of(self.policy(policy_id), _run_id(request.query_params.get("run", "")))
-        steps = [
-            {
-                "step": one.code.removeprefix("restore_"),
-                "sentence": str(STEPS[one.code]),
-                "on": one.on,
-                "commands": one.lines,
-            }
-            for one in found.steps
-        ]
-        return Response({"run_id": found.run.pk, "location": found.run.location, "steps": steps})
-
-
-def _run_id(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text) if text else None
-    except ValueError as error:
-        mend = "Give the id of a run, as the ledger has it."
-        raise InvalidInput(f"{text[:40]} is no id of a run.", field="run", value=text[:40], mend=mend) from error
-
-
-class PolicyReport(_Policies):
+class PolicyReport(OfPolicies):
     """A job that made the backup itself says so. A token of the scope backups is enough."""
 
     actions = {"POST": Action("backups.report", "backup_report", "Report a backup", {201: RUN}, body=ReportBody)}

@@ -29,6 +29,14 @@ class Stream(Protocol):
     def said(self) -> str: ...
 
 
+class Talk(Stream, Protocol):
+    """A command on a host that also takes bytes in. `read` waits for so many, or for its end."""
+
+    def read(self, size: int) -> bytes: ...
+
+    def write(self, data: bytes) -> None: ...
+
+
 class NoJob(Exception):
     """There is nothing left to go by: the policy was deleted, or its target cannot be used; `code` says which."""
 

@@ -1,5 +1,8 @@
 """How a backup is brought back, as a person does it: steps with the commands as they are typed. Pure.
 
+ops.backups.guide has the same steps as FleetUI itself carries them out, which go by more than a person reads: what shows
+that a step is done, and what has to hold before it.
+
 Sources: etcd.io, "Disaster recovery" (--bump-revision since 3.5.10); kubernetes.io, "Operating etcd clusters": API servers
 stand still meanwhile, and all that read from them starts anew. What was there is put aside, never overwritten, where that can be.
 """
@@ -26,13 +29,18 @@ _DATA: Final = '"${DATA_DIR:?}"'
 
 @dataclass(frozen=True)
 class Host:
-    """A node that takes part. Members of an etcd find each other at `address`; `jumps` are as ssh -J takes them."""
+    """A node that takes part. `jumps` are as ssh -J takes them.
+
+    `member` and `peer` are what etcd itself calls it, where that is known; otherwise its own name, and its address.
+    """
 
     name: str
     login: str
     address: str
     port: int = 22
     jumps: tuple[str, ...] = ()
+    member: str = ""
+    peer: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,22 @@ class Lies:
 
 @dataclass(frozen=True)
 class Step:
-    """`code` is worded where it is shown; `on` are the names of the hosts where the lines are typed, none: where one sits."""
+    """`code` is worded where it is shown; `on` are the names of the hosts where the lines are typed, none: where one sits.
+
+    The rest is for whoever carries it out unseen, as shell. `asks`: it changes what runs. `reads`: it changes nothing.
+    `holds` has to be true before, and prints why not; `is_done` shows that it was done; `again` comes first where an
+    earlier attempt was cut off; `then` comes at its end.
+    """
 
     code: str
     lines: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
+    asks: bool = False
+    reads: bool = False
+    holds: str = ""
+    is_done: str = ""
+    again: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
 
 
 def restore_steps(lies: Lies, hosts: Sequence[Host]) -> list[Step]:
@@ -69,13 +88,41 @@ def restore_steps(lies: Lies, hosts: Sequence[Host]) -> list[Step]:
     steps = [_fetch(lies, stored), Step("restore_compare", (check,))]
     if stored != name:
         steps.append(Step("restore_open", (_line("age", "--decrypt", "-i", KEY_FILE, "-o", name, stored),)))
-    makers = {"path": _path, "volume": _volume, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}
     if hosts:
         steps.append(Step("restore_send", tuple(_send(host, name) for host in hosts)))
-    steps += makers[lies.kind](lies, name, hosts)
+    steps += steps_on_hosts(lies, hosts)
     if hosts:
         steps.append(Step("restore_rid", (_line("rm", "-f", "--", name),), tuple(host.name for host in hosts)))
     return [*steps, Step("restore_rid_here", (_line("rm", "-f", "--", *dict.fromkeys((name, stored))),))]
+
+
+def steps_on_hosts(lies: Lies, hosts: Sequence[Host]) -> list[Step]:
+    """Those between the file that lies there and what runs again. The file has its name without `.age`."""
+    name = PurePosixPath(lies.key).name.removesuffix(SUFFIX)
+    makers = {"path": _path, "volume": _volume, "postgresql": _postgresql, "etcd": _etcd, "fleetui": _fleetui}
+    return list(makers[lies.kind](lies, name, hosts))
+
+
+def way_back(lies: Lies, hosts: Sequence[Host]) -> Step | None:
+    """From any of these steps to what ran before; None where what was there is written over."""
+    on = tuple(host.name for host in hosts)
+    if lies.kind == "etcd":
+        parts = _parts(lies.settings)
+        back = f"sudo rm -rf -- {_DATA} && sudo mv -T {_DATA}.before {_DATA}"
+        return Step("back_restore", (*parts.halt, f"! sudo test -d {_DATA}.before || {{ {back}; }}", *parts.start), on)
+    if lies.kind == "postgresql":
+        sql = _Sql(lies.settings)
+        swapped = sql.swapped((sql.name, sql.fresh), (sql.old, sql.name))
+        return Step("back_restore", (f"! {sql.there(sql.old)} || {swapped}",), on)
+    return None
+
+
+def leavings(lies: Lies) -> tuple[str, ...]:
+    """What goes at the end on each host, whatever became of it: nothing of what ran before."""
+    if lies.kind != "postgresql":
+        return ()
+    sql = _Sql(lies.settings)
+    return (sql.line("dropdb", "--if-exists", sql.fresh),)
 
 
 def _line(*words: str) -> str:
@@ -123,31 +170,58 @@ def _volume(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
 
 def _unpacked(name: str, hosts: Sequence[Host], paths: Sequence[str], code: str) -> Iterator[Step]:
     on = tuple(host.name for host in hosts)
-    yield Step("restore_list", (_line("tar", "--list", "--verbose", "--gzip", "--file", name),), on)
+    yield Step("restore_list", (_line("tar", "--list", "--verbose", "--gzip", "--file", name),), on, reads=True)
     unpack = _line(
         "sudo", "tar", "--extract", "--gzip", "--file", name, "--directory=/", "--numeric-owner", "--same-permissions"
     )
     labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-RF', '--', *paths)}"
-    yield Step(code, (unpack, labels), on)
+    yield Step(code, (unpack, labels), on, asks=True)
+    yield Step("restore_see", (_line("sudo", "ls", "-ld", "--", *paths),), on, reads=True)
 
 
 def _postgresql(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     """Into a database of its own, so that what is there stays until somebody has looked."""
-    given, on = lies.settings, tuple(host.name for host in hosts)
-    options = [f"--username={given['user']}", f"--port={given['port']}"]
-    options += [f"--host={given['host']}"] if given["host"] else []
-    as_user, where = given["run_as"], given["runs_in"]
-    if where == "host":
-        before = ("sudo", *(("-u", as_user) if as_user else ()))
-    else:
-        before = ("sudo", where, "exec", "--interactive", *(("--user", as_user) if as_user else ()), given["container"])
-    database, fresh, old = given["database"], f"{given['database']}_restored", f"{given['database']}_before"
-    load = _line(*before, "pg_restore", "--exit-on-error", *options, f"--dbname={fresh}")
-    make = _line(*before, "createdb", *options, "--template=template0", fresh)
-    yield Step("restore_load", (make, f"{load} < {shlex.quote(name)}"), on)
-    renames = [f'ALTER DATABASE "{one}" RENAME TO "{other}"' for one, other in ((database, old), (fresh, database))]
-    swap = [word for sql in renames for word in ("--command", sql)]
-    yield Step("restore_swap", (_line(*before, "psql", *options, "--dbname=postgres", *swap),), on)
+    on, sql = tuple(host.name for host in hosts), _Sql(lies.settings)
+    taken = f"! {sql.there(sql.fresh)} && ! {sql.there(sql.old)} && echo free"
+    yield Step("restore_look_database", (taken,), on, reads=True)
+    make = sql.line("createdb", "--template=template0", sql.fresh)
+    load = f"{sql.line('pg_restore', '--exit-on-error', f'--dbname={sql.fresh}')} < {shlex.quote(name)}"
+    count = "SELECT count(*) AS tables FROM pg_stat_user_tables"
+    look = [sql.line("psql", f"--dbname={one}", "--command", count) for one in (sql.name, sql.fresh)]
+    begun = (sql.line("dropdb", "--if-exists", sql.fresh),)
+    yield Step("restore_load", (make, load, *look), on, again=begun)
+    done = f"{sql.there(sql.old)} && ! {sql.there(sql.fresh)}"
+    swap = sql.swapped((sql.name, sql.old), (sql.fresh, sql.name))
+    yield Step("restore_swap", (swap,), on, asks=True, is_done=done)
+
+
+class _Sql:
+    """The programs of PostgreSQL as a policy reaches its server; `old` and `fresh` are what stood there, and what comes."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.name = given["database"]
+        self.fresh, self.old = f"{self.name}_restored", f"{self.name}_before"
+        options = [f"--username={given['user']}", f"--port={given['port']}"]
+        self._options = [*options, *([f"--host={given['host']}"] if given["host"] else [])]
+        as_user, where = given["run_as"], given["runs_in"]
+        self._before: tuple[str, ...] = ("sudo", *(("-u", as_user) if as_user else ()))
+        if where != "host":
+            run_as = ("--user", as_user) if as_user else ()
+            self._before = ("sudo", where, "exec", "--interactive", *run_as, given["container"])
+
+    def line(self, program: str, *words: str) -> str:
+        return _line(*self._before, program, *self._options, *words)
+
+    def there(self, database: str) -> str:
+        """Whether it is there, as a command."""
+        asked = f"SELECT 'there' FROM pg_database WHERE datname = '{database}'"  # noqa: S608  (its name has no quotes)
+        return f"{self.line('psql', '--dbname=postgres', '--tuples-only', '--command', asked)} | grep -q there"
+
+    def swapped(self, *renames: tuple[str, str]) -> str:
+        """All of them, or none."""
+        sql = [f'ALTER DATABASE "{one}" RENAME TO "{other}"' for one, other in renames]
+        words = [word for one in sql for word in ("--command", one)]
+        return self.line("psql", "--dbname=postgres", "--single-transaction", *words)
 
 
 def _fleetui(_lies: Lies, name: str, _hosts: Sequence[Host]) -> Iterator[Step]:
@@ -159,15 +233,26 @@ def _etcd(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     """Every member from the same snapshot, as a cluster of a new token: none of them goes on with what it had."""
     given, on = lies.settings, tuple(host.name for host in hosts)
     parts = _parts(given)
-    yield Step("restore_members", (parts.ctl("member", "list", "--write-out=table"),), on[:1])
-    yield Step(parts.look_code, parts.look, on)
-    yield Step(parts.halt_code, parts.halt, on)
-    yield Step("restore_aside", (f"sudo mv -T {_DATA} {_DATA}.before",), on)
+    yield Step("restore_members", (parts.ctl("member", "list", "--write-out=table"),), on[:1], reads=True)
+    # What lies aside already would stand in the way, and is not ours to delete.
+    free = f'if sudo test -e {_DATA}.before; then echo "there is a {_DATA}.before already" >&2; exit 1; fi'
+    yield Step(parts.look_code, parts.look, on, reads=True, then=(f"sudo test -d {_DATA}/member", parts.able, free))
+    yield Step(parts.halt_code, parts.halt, on, asks=True)
+    halted = f'{parts.halted} || {{ echo "etcd runs here" >&2; exit 1; }}'
+    aside, gone = f"sudo mv -T {_DATA} {_DATA}.before", f"sudo test -d {_DATA}.before && ! sudo test -e {_DATA}"
+    yield Step("restore_aside", (aside,), on, asks=True, holds=halted, is_done=gone)
     for host in hosts:
-        yield Step("restore_member", (parts.restore(_member(lies, name, host, hosts)),), (host.name,))
+        restore = parts.restore(_member(lies, name, host, hosts))
+        begun = (f"sudo test -d {_DATA}.before && sudo rm -rf -- {_DATA}",)
+        yield Step("restore_member", (restore,), (host.name,), holds=halted, again=begun)
     labels = f"! command -v selinuxenabled >/dev/null || ! selinuxenabled || sudo chcon -R --reference={_DATA}.before {_DATA}"
     yield Step("restore_start", (f"sudo chown -R --reference={_DATA}.before {_DATA}", labels, *parts.start), on)
-    yield Step(parts.well_code, (parts.ctl("endpoint", "health", "--cluster"), *parts.well), on[:1])
+    yield Step(parts.well_code, (parts.ctl("endpoint", "health", "--cluster"), *parts.well), on[:1], reads=True)
+
+
+def asked_of_etcd(settings: Mapping[str, Any], *words: str) -> str:
+    """A line that asks the member of a host."""
+    return _parts(settings).ctl(*words)
 
 
 def _parts(given: Mapping[str, Any]) -> _Kubeadm | _Unit | _Container:
@@ -178,12 +263,12 @@ def _parts(given: Mapping[str, Any]) -> _Kubeadm | _Unit | _Container:
 
 def _member(lies: Lies, name: str, host: Host, hosts: Sequence[Host]) -> str:
     given = lies.settings
-    peers = ",".join(f"{one.name}={_peer(given, one)}" for one in hosts)
+    peers = ",".join(f"{one.member or one.name}={_peer(given, one)}" for one in hosts)
     return _line(
         "snapshot",
         "restore",
         name,
-        f"--name={host.name}",
+        f"--name={host.member or host.name}",
         f"--initial-cluster={peers}",
         f"--initial-cluster-token=restored-{lies.sha256[:8]}",
         f"--initial-advertise-peer-urls={_peer(given, host)}",
@@ -191,7 +276,7 @@ def _member(lies: Lies, name: str, host: Host, hosts: Sequence[Host]) -> str:
 
 
 def _peer(given: Mapping[str, Any], host: Host) -> str:
-    return f"{'https' if given['cert'] else 'http'}://{_bracketed(host.address)}:2380"
+    return host.peer or f"{'https' if given['cert'] else 'http'}://{_bracketed(host.address)}:2380"
 
 
 def _etcdctl(given: Mapping[str, Any], *words: str) -> str:
@@ -219,13 +304,15 @@ class _Kubeadm:
             f"{self._run} \"$IMAGE\" snapshot restore --help 2>&1 | grep -q 'bump-revision' || BUMP=",
             'echo "$DATA_DIR $IMAGE $TOOL $BUMP"',
         )
-        away = " ".join(f"{_MANIFESTS}/{pod}.yaml" for pod in _PODS)
-        running = "|".join(_PODS)
+        self.able = f'{self._run} "$IMAGE" version >/dev/null'
+        running = f"sudo crictl ps --quiet --name '^({'|'.join(_PODS)})$' | grep -q ."
         self.halt = (
-            f"sudo mkdir -p {_HALTED} && sudo mv {away} {_HALTED}/",
-            f"while sudo crictl ps --quiet --name '^({running})$' | grep -q .; do sleep 2; done",
+            f"sudo mkdir -p {_HALTED}",
+            _moved(_MANIFESTS, _HALTED),
+            f"while {running}; do sleep 2; done",
         )
-        self.start = (f"sudo mv {_HALTED}/*.yaml {_MANIFESTS}/", "sudo systemctl restart kubelet")
+        self.halted = f"! {running}"
+        self.start = (_moved(_HALTED, _MANIFESTS), "sudo systemctl restart kubelet")
         self.well = ("sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes",)
 
     def restore(self, words: str) -> str:
@@ -237,18 +324,30 @@ class _Kubeadm:
         return f"sudo crictl exec \"$(sudo crictl ps --quiet --name '^etcd$' | head -n 1)\" {_etcdctl(self._given, *words)}"
 
 
+def _moved(here: str, there: str) -> str:
+    """One file after the other, those that are still here: typed again it goes on."""
+    move = f"! sudo test -e {here}/$pod.yaml || sudo mv {here}/$pod.yaml {there}/"
+    return f"for pod in {' '.join(_PODS)}; do {move}; done"
+
+
 class _Unit:
-    """A service of systemd, with its programs on the host."""
+    """A service of systemd, with its programs on the host. Its data lies where the process says, or else its unit."""
 
     look_code, halt_code, well_code = "restore_look_unit", "restore_halt_unit", "restore_well"
     look = (
-        "DATA_DIR=/var/lib/etcd",
+        "PID=$(systemctl show --property=MainPID --value etcd.service || echo 0)",
+        "DATA_DIR=$({ sudo cat /proc/$PID/cmdline /proc/$PID/environ | tr '\\0' '\\n'; "
+        "systemctl show --property=Environment --value etcd.service | tr ' ' '\\n'; echo ETCD_DATA_DIR=/var/lib/etcd; } "
+        "2>/dev/null | sed -n 's/^--data-dir=//p; s/^ETCD_DATA_DIR=//p; /^--data-dir$/{n;p;}' | head -n 1)",
         "TOOL=etcdutl",
         "command -v etcdutl || TOOL=etcdctl",
-        f"sudo test -d {_DATA}/member && echo found",
+        f"sudo test -d {_DATA}/member && echo found {_DATA}",
     )
+    able = 'command -v "$TOOL" >/dev/null'
     halt = ("sudo systemctl stop etcd.service",)
-    start = ("sudo systemctl start etcd.service",)
+    halted = "! systemctl is-active --quiet etcd.service"
+    #: The first of several members is not ready before the others are there.
+    start = ("sudo systemctl start --no-block etcd.service",)
     well: tuple[str, ...] = ()
 
     def __init__(self, given: Mapping[str, Any]) -> None:
@@ -280,11 +379,15 @@ class _Container:
             f'{self._run} "$IMAGE" version || TOOL=etcdctl',
             f"sudo test -d {_DATA}/member && echo found",
         )
-        self.halt = (self._by("stop", container),)
-        self.start = (self._by("start", container),)
+        self.able = f'{self._run} "$IMAGE" version >/dev/null'
+        self.halt = (self._by("stop", "stop", container),)
+        self.halted = f"! sudo {self._engine} ps --quiet --filter name=^{container}$ | grep -q ."
+        self.start = (self._by("start --no-block", "start", container),)
 
-    def _by(self, verb: str, container: str) -> str:
-        return f'if [ -n "$UNIT" ]; then sudo systemctl {verb} "$UNIT"; else sudo {self._engine} {verb} {container}; fi'
+    def _by(self, verb: str, alone: str, container: str) -> str:
+        return (
+            f'if [ -n "$UNIT" ]; then sudo systemctl {verb} "$UNIT"; else sudo {self._engine} {alone} {container}; fi'
+        )
 
     def restore(self, words: str) -> str:
         parent = f'"$(dirname {_DATA})"'

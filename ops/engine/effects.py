@@ -16,7 +16,7 @@ from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look
 from nodes.hosts.ssh import CommandResult
 from ops.actions.base import Host, LeaseLost
-from ops.backups.job import Stream
+from ops.backups.job import Talk
 from ops.engine.claim import hold
 from ops.engine.log import masked
 from ops.models import Operation
@@ -57,8 +57,8 @@ class AuditedHost:
         return self._host.run(command)
 
     @contextmanager
-    def stream(self, command: Command) -> Iterator[Stream]:
-        """What leaves a host is recorded as what changes it is."""
+    def stream(self, command: Command) -> Iterator[Talk]:
+        """What leaves a host, or comes to it, is recorded as what changes it is."""
         self._record(command)
         with self._host.stream(command) as talk:
             yield talk

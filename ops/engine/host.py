@@ -16,7 +16,7 @@ from nodes.hosts.drivers.base import Command
 from nodes.hosts.facts import Facts, Measurement
 from nodes.hosts.look import Look, look
 from nodes.services.polling.contact import Target, connected
-from ops.backups.job import Stream
+from ops.backups.job import Talk
 
 #: No step holds a worker for longer.
 STEP_TIMEOUT_S = 30.0
@@ -74,7 +74,7 @@ class SshHost:
         )
 
     @contextmanager
-    def stream(self, command: Command) -> Iterator[Stream]:
+    def stream(self, command: Command) -> Iterator[Talk]:
         """Over a connection of its own, for as long as the operation may go on."""
         remaining_s = (self._until - clock.now()).total_seconds()
         deadline = ssh.Deadline.after(max(remaining_s, STEP_TIMEOUT_S), self._reads.is_unwanted)

@@ -36,6 +36,7 @@ from ops.engine.own_state import StepOwnState
 from ops.engine.planes import StepPlanes
 from ops.engine.record import record, void
 from ops.engine.replacing import OnHost, StepReplacement
+from ops.engine.restoring import StepRestore
 from ops.engine.standing import standing
 from ops.kubernetes import ClusterError
 from ops.models import Operation, StepRun
@@ -241,6 +242,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),
             vault=Ledger(row, own, node.name),
+            restoring=StepRestore(row, own, step.name, meanwhile, span),
             certificates=StepCertificates(node if row.is_on_node else None, now),
             machine=StepReplacement(row, node, own, step.name, OnHost(host, driver.fence)),
             planes=StepPlanes(row, node, own, step.name, meanwhile, span),

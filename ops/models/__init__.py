@@ -1,7 +1,7 @@
 """What we do about it: requests, the operations that carry them out, their logs, approvals and limits."""
 
 from ops.models.attachment import Attachment
-from ops.models.backup import BackupDrill, BackupPolicy, BackupRun, BackupTarget
+from ops.models.backup import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Restore
 from ops.models.cluster import ClusterAccess, ClusterCertificate, ClusterDeployment, ClusterNode, Cordon
 from ops.models.hold import VersionHold
 from ops.models.limits import ApprovalRule, Limit, Stop
@@ -38,6 +38,7 @@ __all__ = [
     "ProvisionerSource",
     "ReplacePolicy",
     "Replacement",
+    "Restore",
     "RunbookEntry",
     "Schedule",
     "ScheduleRun",

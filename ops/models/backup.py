@@ -188,3 +188,22 @@ class BackupDrill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy_id} at {self.started_at:%Y-%m-%dT%H:%M}"
+
+
+class Restore(models.Model):
+    """What a guided restore goes by beside its operation: of which backup it is, and what people said.
+
+    `confirmed` has the steps that a person let go on or did by hand, and go_back, each with who said so and when.
+    """
+
+    operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="restore")
+    policy = models.ForeignKey(BackupPolicy, on_delete=models.SET_NULL, null=True, related_name="restores")
+    run = models.ForeignKey(BackupRun, on_delete=models.SET_NULL, null=True, related_name="restores")
+    confirmed = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"restore of {self.run_id}"

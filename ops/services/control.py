@@ -13,6 +13,8 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from nodes.models import Node
+from ops.actions.restore import PERMISSION as RESTORES
+from ops.actions.restore import RESTORE, RESTORE_BESIDE
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
 from ops.services.request import Answer, request_operations
@@ -26,7 +28,8 @@ CANCELLED_AT_ONCE = 100
 
 def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str = "") -> Operation:
     """Cancel: at once where nothing began, else between two steps, taking back what can be taken back."""
-    require(actor, "operations.request", operation)
+    _require(actor, operation)
+    _require_loose(operation)
     with transaction.atomic():
         mine = Operation.objects.filter(pk=operation.pk)
         asked, ended = _columns(actor, now, reason)
@@ -47,25 +50,72 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
     return operation
 
 
+def _require(actor: Principal, operation: Operation) -> None:
+    """Whoever ends or lets go on what restores a backup may restore."""
+    require(actor, "operations.request", operation)
+    if operation.kind in (RESTORE.kind, RESTORE_BESIDE.kind):
+        require(actor, RESTORES, operation)
+
+
+def _may(actor: Principal, operation: Operation) -> bool:
+    is_restore = operation.kind in (RESTORE.kind, RESTORE_BESIDE.kind)
+    return actor.may("operations.request", operation) and (not is_restore or actor.may(RESTORES, operation))
+
+
+def _is_bound(operation: Operation) -> bool:
+    """Of a restore: what has changed something ends by its guide, and with it what keeps the other hosts."""
+    if operation.kind == RESTORE_BESIDE.kind:
+        return True
+    return operation.kind == RESTORE.kind and bool(operation.memory.get("changed"))
+
+
+def may_cancel(actor: Principal, operation: Operation) -> bool:
+    """Whether there is something to cancel, and who asks may."""
+    is_open = operation.state in {State.RUNNING, State.WAITING, *UNTOUCHED} and operation.cancel_requested_at is None
+    return is_open and not _is_bound(operation) and _may(actor, operation)
+
+
+def may_resolve(actor: Principal, operation: Operation) -> bool:
+    return operation.state == State.NEEDS_ATTENTION and _may(actor, operation)
+
+
+def _require_loose(operation: Operation) -> None:
+    if operation.kind == RESTORE_BESIDE.kind:
+        raise Conflict(
+            _("It keeps this host from other work while a backup is restored."), mend=_("Cancel the restore itself.")
+        )
+    if _is_bound(operation) and operation.state not in FINAL:
+        raise Conflict(
+            _("The restore has begun to change hosts: it does not end in the middle by itself."),
+            mend=_("Let it go on, or go back, in its guide."),
+        )
+
+
 def cancel_all(*, operations: Iterable[Operation], actor: Principal, now: datetime, reason: str = "") -> int:
     """Cancel those that have not ended and may be cancelled by this principal; returns how many.
 
     So many at once share a transaction: hundreds of their own keep all others from writing for many seconds.
     """
-    wanted = [one.pk for one in operations if _may_end(one) and actor.may("operations.request", one)]
+    wanted = [one.pk for one in operations if _may_end(one) and _may(actor, one)]
     batches = (wanted[start : start + CANCELLED_AT_ONCE] for start in range(0, len(wanted), CANCELLED_AT_ONCE))
     return sum(_cancel_batch(batch, actor, now, reason) for batch in batches)
 
 
 def _may_end(operation: Operation) -> bool:
-    return operation.state not in FINAL and operation.state != State.NEEDS_ATTENTION
+    is_open = operation.state not in FINAL and operation.state != State.NEEDS_ATTENTION
+    # What has not begun goes with the rest of its request.
+    return is_open and (operation.state in UNTOUCHED or not _is_bound(operation))
 
 
 def _cancel_batch(keys: Sequence[Any], actor: Principal, now: datetime, reason: str) -> int:
     asked, ended = _columns(actor, now, reason)
     with transaction.atomic():
         # As they are now, and nobody else moves them until all are written.
-        found = Operation.objects.filter(pk__in=keys).only("kind", "node_name", "state", "cancel_requested_at").held()
+        found = (
+            Operation.objects.filter(pk__in=keys)
+            .only("kind", "node_name", "state", "cancel_requested_at", "memory")
+            .held()
+        )
         rows = [row for row in found if _may_end(row)]
         untouched = [row for row in rows if row.state in UNTOUCHED]
         working = [
@@ -102,7 +152,7 @@ def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetim
 
     Before it ends, what it left on the host is taken back as far as the host lets it.
     """
-    require(actor, "operations.request", operation)
+    _require(actor, operation)
     with transaction.atomic():
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
         row = waiting.select_for_update().first()
@@ -154,7 +204,13 @@ def retry(
     again = set(Operation.objects.filter(retry_of__in=operations).values_list("retry_of", flat=True))
     if idempotency_key:
         again -= set(_retried_under(idempotency_key, actor))
-    wanted = [one for one in operations if one.state in RETRIED and one.node_id and one.pk not in again]
+    # A restore is asked for with its guide: which backup, on which hosts, is looked at anew.
+    restores = (RESTORE.kind, RESTORE_BESIDE.kind)
+    wanted = [
+        one
+        for one in operations
+        if one.state in RETRIED and one.node_id and one.pk not in again and one.kind not in restores
+    ]
     if not wanted:
         raise Conflict(
             _("None of these can be retried."),

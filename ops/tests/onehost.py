@@ -147,6 +147,12 @@ class Printed:
     def status(self) -> int:
         return self._result.exit_status or 0
 
+    def read(self, size: int) -> bytes:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
 
 class InProcessHost:
     """Takes the place of ops.engine.host.SshHost."""

@@ -571,4 +571,4 @@ class TestPages:
         assert page.count("2.0") >= 8 or page.count("2 K") >= 8, page
         BackupRun.objects.update(target=target, key="p/1.tar.gz", location="/kept/p/1.tar.gz", sha256="ab" * 32)
         with django_assert_max_num_queries(20):
-            assert "Show the 7 steps" in client.get(f"/backups/{policy.pk}/").content.decode()
+            assert "Show the 8 steps" in client.get(f"/backups/{policy.pk}/").content.decode()

@@ -202,7 +202,7 @@ def test_an_etcd_runs_on_what_was_brought_back(tmp_path: Path) -> None:
     look = [line.replace("/var/lib/etcd", str(tmp_path / "data")) for line in found["restore_look_unit"].lines]
     made = [line for code in ("aside", "member") for line in found[f"restore_{code}"].lines]
     owner = found["restore_start"].lines[:2]
-    assert "found" in typed([*look, *made, *owner], tmp_path).splitlines()
+    assert f"found {tmp_path / 'data'}" in typed([*look, *made, *owner], tmp_path).splitlines()
     assert (tmp_path / "data.before" / "member").is_dir()
     with etcd(data=tmp_path / "data", name="cp-1") as again:
         assert "as it was" in again.ctl("get", "/registry/1")

@@ -35,10 +35,12 @@ from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import gate_of
 from ops.services.backups.keeping import planned
 from ops.services.backups.reading import newest_good, overdue_at, policy_at, standing, unproven_at
+from ops.services.backups.restores import may_restore
 from ops.services.backups.restoring import newest_restore
 from ops.services.backups.runs import request_backup
 from ops.views.backup_forms import PolicyForm, initial_of, settings_of, settings_shown
 from ops.views.backup_targets import backup_tabs, where
+from ops.views.restores import restores_of
 from ops.wording.backups import KINDS, REASONS
 from ops.wording.restore import STEPS
 
@@ -116,6 +118,7 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
             "lasted": (run.ended_at - run.started_at) if run.ended_at else None,
             "why": ", ".join(str(REASONS[one]) for one in stays[run.pk].reasons) if run.pk in stays else "",
             "goes": run.pk in stays and stays[run.pk].goes,
+            "is_there": run.state == "good" and not run.deleted_at and bool(run.target_id),
         }
         for run in policy.runs.all()[:RUNS_SHOWN]
     ]
@@ -140,6 +143,8 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
         "report_command": _REPORT % request.build_absolute_uri(reverse("api:backup-report", args=[policy.pk])),
         "may_run": policy.kind != "reported" and principal.may("backups.run", policy.subject),
         "may_change": services.may_set(principal, policy.kind, policy.subject),
+        "may_restore": may_restore(principal, policy),
+        "restores": restores_of(policy),
         "keys_folder": key_folder(settings.DATA_DIR) if policy.kind == "fleetui" else "",
     }
     if found := newest_restore(policy):

@@ -17,13 +17,14 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from nodes.views.subject import principal_of
 from ops import actions, wording
+from ops.actions.restore import RESTORE, RESTORE_BESIDE
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
-from ops.services.control import RETRIED
+from ops.services.control import RETRIED, may_cancel, may_resolve
 from ops.services.replacing.confirming import is_open, may_all, may_see_planes
 from ops.services.replacing.repositories import works_from
-from ops.states import FINAL, UNTOUCHED, State
+from ops.states import FINAL, State
 from ops.views.found import findings
 from ops.views.trail import trail
 from ops.views.words import decisions_on, differences, shown, time_word
@@ -64,6 +65,7 @@ def operation_page(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         **_ahead(principal_of(request), operation),
         **findings(operation, may_see_etcd=may_see_planes(principal_of(request), operation)),
         **machine_shown(principal_of(request), operation),
+        **guide_shown(operation),
         "works_from": worded(works_from(operation)) if operation.kind == "replace" else None,
     }
     if request.htmx:  # type: ignore[attr-defined]
@@ -84,6 +86,13 @@ def machine_shown(principal: Principal, operation: Operation) -> dict[str, Any]:
     return {"machine_url": reverse("operation_machine", args=[operation.pk]), "machine_waits": is_open(operation)}
 
 
+def guide_shown(operation: Operation) -> dict[str, Any]:
+    """Where a person leads a restore on."""
+    if operation.kind not in (RESTORE.kind, RESTORE_BESIDE.kind):
+        return {}
+    return {"guide_url": reverse("operation_restore", args=[operation.pk]), "guide_waits": operation.state not in FINAL}
+
+
 def _ahead(principal: Principal, operation: Operation) -> dict[str, Any]:
     """What runs in the place that it waits for."""
     found = ahead_of(operation, principal)
@@ -98,15 +107,14 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
     may_request = principal.may("operations.request", operation)
     state = operation.state
     return {
-        "may_cancel": may_request
-        and state in {State.RUNNING, State.WAITING, *UNTOUCHED}
-        and operation.cancel_requested_at is None,
+        "may_cancel": may_cancel(principal, operation),
         "may_retry": may_request
         and state in RETRIED
+        and operation.kind not in (RESTORE.kind, RESTORE_BESIDE.kind)
         and operation.node_id is not None
         and not operation.retries.exists(),
         "may_ask_etcd": may_request,
-        "may_resolve": may_request and state == State.NEEDS_ATTENTION,
+        "may_resolve": may_resolve(principal, operation),
         "may_approve": state == State.AWAITING_APPROVAL
         and OperationRequest.objects.waiting_for(principal).filter(pk=operation.request_id).exists(),
     }

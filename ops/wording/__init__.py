@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from nodes.wording import error_mend, error_sentence, timeline_sentence
 from nodes.wording.sentences import fill
 from ops.actions.base import ParamsRefused
-from ops.wording import backups, kubernetes, pool_checks, replacement
+from ops.wording import backups, kubernetes, pool_checks, replacement, restoring
 from ops.wording.checks import CHECKS
 from ops.wording.refusals import MISSING_PARAM, PARAM_PROBLEMS, REFUSALS
 from ops.wording.replace_policy import STANDINGS
@@ -60,7 +60,8 @@ def ended_in_words(params: Mapping[str, Any]) -> dict[str, str]:
 
 def step_word(step: str) -> str:
     """What a step does."""
-    return str(STEPS.get(step.removeprefix("back_"), step))
+    known = step if step in STEPS else step.removeprefix("back_")
+    return str(STEPS[known]) if known in STEPS else step
 
 
 def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
@@ -142,7 +143,7 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
 
 
 def _worded(params: Mapping[str, Any]) -> dict[str, Any]:
-    return replacement.worded(backups.worded(params))
+    return restoring.worded(replacement.worded(backups.worded(params)))
 
 
 def _contact_in_words(known: dict[str, Any]) -> dict[str, Any]:
@@ -242,6 +243,9 @@ def policy_sentence(code: str, params: Mapping[str, Any]) -> str:
 
 def attachment_word(kind: str, title: str = "") -> str:
     """What was kept of a host."""
+    if kind == "restore_said":
+        host, _colon, task = title.partition(": ")
+        title = f"{host}: {step_word(task)}"
     return fill(ATTACHMENTS[kind], {"title": title}) if kind in ATTACHMENTS else kind
 
 

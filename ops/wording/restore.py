@@ -13,6 +13,11 @@ STEPS: dict[str, Promise] = {
     "restore_send": _("Send it to the home directory there. Keep one shell on each host for all that follows."),
     "restore_list": _("Look at what it holds: files of the same name are overwritten, all others stay."),
     "restore_unpack": _("Halt what uses these files, and unpack them."),
+    "restore_see": _("See that it is there, with its owners and rights."),
+    "restore_look_database": _(
+        "See that neither the new name nor the one for the old database is taken. It has to say free; otherwise look at what is left of "
+        "an earlier restore, and drop or rename it."
+    ),
     "restore_volume_users": _(
         "See which pods use the claims, and scale what made them to 0. Write down how many there were."
     ),

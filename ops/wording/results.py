@@ -5,13 +5,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups, deployments, etcd, replacement
+from ops.wording import backups, deployments, etcd, replacement, restoring
 from ops.wording.certificates import CERTIFICATE_RESULTS
 from ops.wording.containers import CONTAINER_RESULTS
 
 RESULTS: dict[str, Forms] = {
     **backups.RESULTS,
     **replacement.RESULTS,
+    **restoring.RESULTS,
     "done": (_("Done."),),
     "command_done": (_("Done. The host said: %(said)s"), _("Done.")),
     "updates_paused": (_("Automatic updates are paused on the host, also after a restart, until they are resumed."),),
@@ -368,6 +369,7 @@ LEFTOVERS: dict[str, Promise] = {
     "cordon": _("the cordon of its node in the cluster"),
     **backups.LEFTOVERS,
     **replacement.LEFTOVERS,
+    **restoring.LEFTOVERS,
     "staged": _("a staged deployment"),
     "order": _("the changed boot order"),
     "image": _("the changed image of a container"),

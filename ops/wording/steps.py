@@ -5,12 +5,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from nodes.wording.sentences import Forms
-from ops.wording import backups, deployments, replacement
+from ops.wording import backups, deployments, replacement, restoring
 
 STEPS: dict[str, Promise] = {
     **backups.STEPS,
     **deployments.STEPS,
     **replacement.STEPS,
+    **restoring.STEPS,
     "preflight": _("Look before anything changes"),
     "hold": _("Hold the update agent"),
     "hold_again": _("Hold the update agent after the restart"),
@@ -58,6 +59,7 @@ WAITS: dict[str, Forms] = {
     **backups.WAITS,
     **deployments.WAITS,
     **replacement.WAITS,
+    **restoring.WAITS,
     "turn": (_("Waits for its turn: the limits let no more run now."),),
     "stopped": (
         _("Waits: all starts are stopped by %(by)s (%(reason)s). It has its turn when that is lifted."),
@@ -161,6 +163,7 @@ NOTES: dict[str, Forms] = {
     **backups.NOTES,
     **deployments.NOTES,
     **replacement.NOTES,
+    **restoring.NOTES,
     "started": (_("Started. The first step begins as soon as a worker is free."),),
     "step_started": (_("%(step)s"),),
     "command_started": (_("Started on the host: %(command)s"),),

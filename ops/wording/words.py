@@ -4,10 +4,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from nodes.wording.sentences import Forms
-from ops.wording import deployments
+from ops.wording import deployments, restoring
 
 KINDS: dict[str, Promise] = {
     **deployments.KINDS,
+    **restoring.KINDS,
     "refresh": _("Refresh"),
     "check": _("Check for an update"),
     "upgrade": _("Upgrade"),
@@ -66,6 +67,7 @@ HOLDS: dict[str, Promise] = {
 }
 #: What is kept of a host with an operation.
 ATTACHMENTS: dict[str, Forms] = {
+    **restoring.ATTACHMENTS,
     "unit_status": (_("Status of %(title)s"),),
     "unit_journal": (_("Journal of %(title)s"),),
     "boot_journal": (_("Boot journal"),),

@@ -22,6 +22,9 @@ class Restore:
 
     run: BackupRun
     steps: list[Step]
+    lies: Lies
+    hosts: list[Host]
+    nodes: list[Node]
 
 
 def restore_of(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Restore:
@@ -43,7 +46,8 @@ def newest_restore(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Res
     run = (there.filter(pk=run_id) if run_id else there).order_by("-ended_at").first()
     if run is None or run.target is None:
         return None
-    hosts = [_host(node) for node in _nodes(policy)]
+    nodes = _nodes(policy)
+    hosts = [_host(node) for node in nodes]
     if not hosts and policy.kind != "fleetui":
         return None
     lies = Lies(
@@ -56,7 +60,7 @@ def newest_restore(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Res
         target_settings=run.target.settings,
         checks=run.checks,
     )
-    return Restore(run, restore_steps(lies, hosts))
+    return Restore(run, restore_steps(lies, hosts), lies, hosts, nodes)
 
 
 def _nodes(policy: BackupPolicy) -> list[Node]:
