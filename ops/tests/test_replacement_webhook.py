@@ -20,7 +20,8 @@ from fleetui.core.errors import InvalidInput
 from fleetui.core.posting import is_proven, signature
 from ops import wording
 from ops.models import Provisioner, Replacement
-from ops.replacement import NotReady, Order
+from ops.replacement import Broken, NotReady, Order
+from ops.replacement.answers import read_answer
 from ops.replacement.webhook import SIGNATURE, Webhook
 from ops.services import control
 from ops.services.replacing.provisioners import opened, set_provisioner, try_provisioner
@@ -177,6 +178,28 @@ def test_a_bad_answer_ends_the_attempt(service: Service, status: int, body: byte
     found = webhook.look(ORDER, webhook.start(ORDER, 1))
     assert (found.state, found.code) == ("failed", code)
     assert wording.result_sentence(code, {"name": "site", "said": found.said, **found.params})
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"[" * 200_000, "hook_no_json"),
+        (b'{"state": "working", "again_s": NaN}', "hook_no_json"),
+        (b'{"state": ["working"]}', "hook_no_state"),
+        (rb'{"state": "working", "handle": {"vm": "a\u0000"}}', "hook_handle"),
+        (rb'{"state": "working", "handle": {"vm": "\ud800"}}', "hook_handle"),
+    ],
+)
+def test_an_answer_that_nobody_can_keep_is_a_bad_one(raw: bytes, code: str) -> None:
+    with pytest.raises(Broken) as refused:
+        read_answer(raw)
+    assert refused.value.code == code
+
+
+def test_text_of_an_answer_is_cleaned() -> None:
+    raw = rb'{"state": "working", "again_s": 1%s, "sentence": "\ud800a\u0000", "log": ["\u001b[1mb"], "handle": {"p": "\\u0000"}}'
+    found = read_answer(raw % (b"0" * 400))
+    assert (found.said, found.lines, found.again_s, found.handle) == ("?a", ["b"], 600, {"p": "\\u0000"})
 
 
 def test_settings_and_secret_of_a_webhook() -> None:
