@@ -15,7 +15,7 @@ from typing import Any
 from nodes.hosts.drivers.base import Command
 from ops.actions.base import Action, Context, LeaseLost, ParamsRefused, Step
 from ops.actions.drain import the_cluster
-from ops.backups.base import TargetError, read_back
+from ops.backups.base import WITHHELD, TargetError, read_back
 from ops.backups.job import Job, NoJob, SourceFailed, pass_on
 from ops.backups.sources import Place, Source, chosen_claims, removal, source_of, volume_source
 from ops.outcomes import Done, Fail, Outcome, Wait
@@ -24,7 +24,6 @@ from ops.outcomes import Done, Fail, Outcome, Wait
 RENEWED_PER_LEASE = 4
 #: A target that does not answer is waited for that long before what was begun there is left to the next run.
 TARGET_PATIENCE = timedelta(minutes=10)
-LOCKED = frozenset({"denied", "refused"})
 
 
 def backup_params(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +115,7 @@ def keep(ctx: Context) -> Outcome:
             try:
                 target.delete(key)
             except TargetError as error:
-                if error.code not in LOCKED:
+                if error.code not in WITHHELD:
                     raise
                 ctx.log.note("backup_locked", location=target.location(key), said=error.said)
                 continue

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 READ_BYTES = 1024 * 1024
+#: Codes of what a target does not allow, or not before a lock ends.
+WITHHELD = frozenset({"denied", "refused"})
 
 
 class TargetError(Exception):
@@ -92,8 +94,8 @@ def try_out(target: Target, key: str) -> None:
     """Write, read back, compare and delete; raises TargetError."""
     target.put(key, [TRIED], lambda: None)
     if b"".join(target.read(key)) != TRIED:
-        target.delete(key)
+        target.forget(key)
         raise TargetError("reads_differently")
     if not any(entry.key == key for entry in target.entries(key)):
         raise TargetError("does_not_list")
-    target.delete(key)
+    target.forget(key)  # under a lock it cannot be deleted yet

@@ -171,10 +171,10 @@ def _volume(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
 def _unpacked(name: str, hosts: Sequence[Host], paths: Sequence[str], code: str) -> Iterator[Step]:
     on = tuple(host.name for host in hosts)
     yield Step("restore_list", (_line("tar", "--list", "--verbose", "--gzip", "--file", name),), on, reads=True)
-    unpack = _line(
-        "sudo", "tar", "--extract", "--gzip", "--file", name, "--directory=/", "--numeric-owner", "--same-permissions"
-    )
-    labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-RF', '--', *paths)}"
+    as_it_was = ("--numeric-owner", "--same-permissions", "--xattrs", "--xattrs-include=*", "--acls", "--selinux")
+    unpack = _line("sudo", "tar", "--extract", "--gzip", "--file", name, "--directory=/", *as_it_was)
+    # Not forced: the labels of containers' files came with them. Archives of before have none.
+    labels = f"! command -v restorecon >/dev/null || sudo {_line('restorecon', '-R', '--', *paths)}"
     yield Step(code, (unpack, labels), on, asks=True)
     yield Step("restore_see", (_line("sudo", "ls", "-ld", "--", *paths),), on, reads=True)
 

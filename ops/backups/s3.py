@@ -5,13 +5,15 @@ An object of S3 appears when its upload is completed; one that is aborted, or wh
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops.backups.base import READ_BYTES, Counted, Entry, Stored, TargetError
+from ops.backups.base import READ_BYTES, WITHHELD, Counted, Entry, Stored, TargetError
 
 MIB = 1024 * 1024
 #: S3 takes 10,000 parts of at least 5 MiB: the first ones are small, so that little is lost, later ones larger. 560 GiB.
@@ -82,7 +84,7 @@ class S3Target:
         # Nothing of the machine's own profiles: the keys are those of the target.
         self._s3: Any = boto3.session.Session(
             aws_access_key_id=place.access_key, aws_secret_access_key=place.secret_key, region_name=place.region
-        ).client("s3", endpoint_url=place.endpoint or None, config=config)
+        ).client("s3", endpoint_url=place.endpoint or None, config=config, verify=_trusted())
 
     def put(self, key: str, chunks: Iterable[bytes], held: Callable[[], None]) -> Stored:
         name = self._name(key)
@@ -127,8 +129,30 @@ class S3Target:
                     yield Entry(key, int(one["Size"]), one["LastModified"])
 
     def delete(self, key: str) -> None:
+        """Every version of it: in a bucket that keeps versions, as one with locks does, deleting the name alone frees nothing."""
+        name, bucket = self._name(key), self._place.bucket
+        try:
+            with _told():
+                found = [one["VersionId"] for one in self._versions(name)]
+        except TargetError as error:
+            # Keys without that right, or a server without versions. With a lock there are versions.
+            if self._place.lock or error.code not in WITHHELD:
+                raise
+            found = []
         with _told():
-            self._s3.delete_object(Bucket=self._place.bucket, Key=self._name(key))
+            for version in found:
+                self._s3.delete_object(Bucket=bucket, Key=name, VersionId=version)
+            if not found:
+                self._s3.delete_object(Bucket=bucket, Key=name)
+
+    def _versions(self, name: str) -> Iterator[dict[str, Any]]:
+        """The backups under this name first: where a lock holds them, the marks that hide them stay too."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._place.bucket, Prefix=name)
+        marks = []
+        for page in pages:
+            yield from (one for one in page.get("Versions", ()) if one["Key"] == name)
+            marks += [one for one in page.get("DeleteMarkers", ()) if one["Key"] == name]
+        yield from marks
 
     def forget(self, key: str) -> None:
         name = self._name(key)
@@ -137,7 +161,14 @@ class S3Target:
         for one in found.get("Uploads", ()):
             if one["Key"] == name:
                 self._abort(name, one["UploadId"])
-        self.delete(key)
+        try:
+            self.delete(key)
+        except TargetError as error:
+            if error.code not in WITHHELD:
+                raise
+            # Locked already: it is hidden, so that nobody takes it for a backup. Without the right to that, this raises too.
+            with _told():
+                self._s3.delete_object(Bucket=self._place.bucket, Key=name)
 
     def location(self, key: str) -> str:
         return f"s3://{self._place.bucket}/{self._name(key)}"
@@ -166,6 +197,11 @@ class S3Target:
             found["ObjectLockMode"] = place.lock
             found["ObjectLockRetainUntilDate"] = self._now() + timedelta(days=place.lock_days)
         return found
+
+
+def _trusted() -> str | None:
+    """The authorities that this machine trusts, as in all else; boto has a list of its own. None: that list."""
+    return os.environ.get("AWS_CA_BUNDLE") or ssl.get_default_verify_paths().cafile
 
 
 def _parts(chunks: Iterable[bytes], held: Callable[[], None]) -> Iterator[bytes]:

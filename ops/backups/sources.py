@@ -266,11 +266,15 @@ def _fleetui(_settings: Mapping[str, Any], _operation: str) -> Source:
     return Source((), ".zip", begins_with=b"PK\x03\x04")
 
 
+#: Capabilities of programs, access lists and labels too; holes stay holes. A tar that cannot do one of them says so, and goes on.
+_AS_IT_WAS: Final = ("--numeric-owner", "--sparse", "--xattrs", "--acls", "--selinux")
+
+
 def _path(settings: Mapping[str, Any], _operation: str) -> Source:
     options = [f"--exclude={pattern}" for pattern in settings["exclude"]]
     options += ["--one-file-system"] if settings["one_file_system"] else []
     below = [path.lstrip("/") or "." for path in settings["paths"]]
-    argv = ("sudo", "-n", "tar", "--create", "--gzip", "--numeric-owner", *options, "--directory=/", "--", *below)
+    argv = ("sudo", "-n", "tar", "--create", "--gzip", *_AS_IT_WAS, *options, "--directory=/", "--", *below)
     return Source(argv, ".tar.gz", begins_with=b"\x1f\x8b", changed_statuses=frozenset({1}))
 
 

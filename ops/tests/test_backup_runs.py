@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import shutil
+import ssl as ssl_module
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -28,9 +29,9 @@ from nodes.services.credentials import add_credential
 from nodes.tests.make import NOW, make_node, make_pool
 from ops import wording
 from ops.actions import backup as action
-from ops.backups.base import TargetError
+from ops.backups.base import WITHHELD, TargetError, try_out
 from ops.backups.local import LocalTarget
-from ops.backups.s3 import S3Target
+from ops.backups.s3 import S3Place, S3Target
 from ops.engine import claim_due, run_step, start_queued
 from ops.models import BackupPolicy, BackupRun, LogLine, Operation
 from ops.services.backups.policies import set_policy
@@ -155,6 +156,7 @@ def uploads(target: Any) -> list[Any]:
 
 def test_files_of_a_host_lie_in_a_directory(lab: Lab) -> None:
     policy = lab.policy()
+    os.setxattr(lab.source / "data.bin", "user.kept", b"with it")
     operation = lab.work(lab.ask(policy))
     assert operation.state == State.SUCCEEDED, said(operation)
     run = BackupRun.objects.get()
@@ -167,6 +169,8 @@ def test_files_of_a_host_lie_in_a_directory(lab: Lab) -> None:
         member = archive.extractfile(str(lab.source / "data.bin").lstrip("/"))
         assert member is not None
         assert member.read() == CONTENT
+        pax = archive.getmember(str(lab.source / "data.bin").lstrip("/")).pax_headers
+        assert pax["SCHILY.xattr.user.kept"] == "with it"
     assert not any(name.endswith(".tmp") for name in names)
     policy.refresh_from_db()
     assert policy.last_good_at == run.ended_at
@@ -174,6 +178,34 @@ def test_files_of_a_host_lie_in_a_directory(lab: Lab) -> None:
     effect = AuditEvent.objects.get(action="operations.effect")
     assert '"tar"' in effect.after
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_lock_holds_stays_and_versions_go_too(s3: S3Server) -> None:
+    """A bucket with locks keeps versions: deleting a name alone would leave every backup there, hidden."""
+    locked = S3Target(s3.place(bucket="locked", lock="GOVERNANCE", lock_days=1))
+    locked._s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    try_out(locked, ".try/1")
+    locked.put("a/1", [b"held"], lambda: None)
+    with pytest.raises(TargetError) as refused:
+        locked.delete("a/1")
+    assert refused.value.code in WITHHELD
+    assert b"".join(locked.read("a/1")) == b"held"
+    locked.forget("a/1")
+    assert list(locked.entries("")) == []
+
+    free = S3Target(s3.place(bucket="locked"))
+    free.put("a/2", [b"free"], lambda: None)
+    free.delete("a/2")
+    assert list(free._versions("a/2")) == []
+
+
+def test_s3_is_trusted_as_the_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = S3Place("bucket", "key", "secret", endpoint="https://s3.example.com")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    seen = S3Target(place)._s3._endpoint.http_session._verify
+    assert seen == (ssl_module.get_default_verify_paths().cafile or True)
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/own/ca.pem")
+    assert S3Target(place)._s3._endpoint.http_session._verify == "/own/ca.pem"
 
 
 @pytest.mark.parametrize("place", ["directory", "s3"])

@@ -164,7 +164,7 @@ class TestOnAHost:
         steps = restore_of(policy).steps
         typed = "\n".join(line for step in steps for line in step.lines)
         assert "kubectl --namespace shop get pods" in typed
-        assert f"restorecon -RF -- {lab.folder / 'link'} {used}" in typed
+        assert f"restorecon -R -- {lab.folder / 'link'} {used}" in typed
 
     def test_killed_in_mid_stream_it_asks_the_cluster_anew(
         self, lab: Lab, kube: Kube, monkeypatch: pytest.MonkeyPatch
