@@ -201,7 +201,8 @@ def test_what_a_lock_holds_stays_and_versions_go_too(s3: S3Server) -> None:
 
 def test_s3_is_trusted_as_the_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
     place = S3Place("bucket", "key", "secret", endpoint="https://s3.example.com")
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     seen = S3Target(place)._s3._endpoint.http_session._verify
     assert seen == (ssl_module.get_default_verify_paths().cafile or True)
     monkeypatch.setenv("AWS_CA_BUNDLE", "/own/ca.pem")
