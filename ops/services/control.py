@@ -17,6 +17,7 @@ from ops.actions.restore import PERMISSION as RESTORES
 from ops.actions.restore import RESTORE, RESTORE_BESIDE
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
+from ops.services.replacing.confirming import may_see_planes, require_planes
 from ops.services.request import Answer, request_operations
 from ops.services.stopped import say_lifted, say_stopped
 from ops.states import FINAL, UNTOUCHED, State
@@ -77,6 +78,11 @@ def may_cancel(actor: Principal, operation: Operation) -> bool:
 
 def may_resolve(actor: Principal, operation: Operation) -> bool:
     return operation.state == State.NEEDS_ATTENTION and _may(actor, operation)
+
+
+def may_go_on(actor: Principal, operation: Operation) -> bool:
+    """Of a control plane it takes what asking for it takes: the next step may remove a member of etcd."""
+    return may_resolve(actor, operation) and may_see_planes(actor, operation)
 
 
 def _require_loose(operation: Operation) -> None:
@@ -153,6 +159,9 @@ def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetim
     Before it ends, what it left on the host is taken back as far as the host lets it.
     """
     _require(actor, operation)
+    if go_on:
+        # Its end as failed takes nothing away from anybody, and neither does a cancel.
+        require_planes(actor, operation)
     with transaction.atomic():
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
         row = waiting.select_for_update().first()

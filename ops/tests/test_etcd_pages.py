@@ -95,16 +95,22 @@ def test_only_who_may_ask_for_it_has_hosts_asked(site: Site) -> None:
     assert RoleBinding.objects.count() == 2
 
 
-def test_who_may_not_reach_the_others_neither_sees_nor_removes_them(site: Site) -> None:
-    """Its own pool is not enough: one of another pool would remove the member, and lose a vote beside it."""
+def in_two_pools() -> tuple[Pool, Pool]:
+    """n1 has a pool of its own now; it and that of the others are of one cluster."""
     cluster = Cluster.objects.create(name="prod")
     own = Pool.objects.create(name="cp-a", cluster=cluster)
     Pool.objects.exclude(pk=own.pk).update(cluster=cluster)
     pool = Pool.objects.get(name="web")
     Pool.objects.filter(pk=own.pk).update(intended_version=pool.intended_version)
-    user = make_user("ann", ("admin", own))
     PoolProvisioner.objects.create(pool=own, provisioner=Provisioner.objects.get())
     Node.objects.filter(name="n1").update(pool=own)
+    return own, pool
+
+
+def test_who_may_not_reach_the_others_neither_sees_nor_removes_them(site: Site) -> None:
+    """Its own pool is not enough: one of another pool would remove the member, and lose a vote beside it."""
+    own, pool = in_two_pools()
+    user = make_user("ann", ("admin", own))
     Operation.objects.update(state="cancelled", ended_at=site.run.now)
     ann, boss = signed_in(user), signed_in(make_user("boss", "admin"))
     for path, status in (("/nodes/n1/etcd/", 403), ("/api/v1/nodes/n1/etcd/", 403)):
@@ -120,6 +126,26 @@ def test_who_may_not_reach_the_others_neither_sees_nor_removes_them(site: Site) 
         set_policy(pool=own, after_minutes=30, reason="x", actor=principal(user), now=site.run.now)
     RoleBinding.objects.create(user=user, role="operator", pool=pool)
     assert signed_in(user).get("/api/v1/nodes/n1/etcd/").status_code == 200
+
+
+def test_who_may_not_reach_the_others_ends_it_but_does_not_let_it_go_on(site: Site) -> None:
+    """The next step may remove the member; an end removes nothing."""
+    own, pool = in_two_pools()
+    user = make_user("ann", ("operator", own))
+    row = site.run.operation
+    Operation.objects.filter(pk=row.pk).update(pool=own, state="needs_attention", step="leave_etcd")
+    ann, path = signed_in(user), f"/api/v1/operations/{row.pk}/"
+    assert ann.post(f"{path}go-on/", {"reason": "x"}, "application/json").status_code == 403
+    page = ann.get(f"/operations/{row.pk}/").content.decode()
+    assert ('name="go_on"' in page, "End as failed" in page) == (False, True)
+    ann.post(f"/operations/{row.pk}/resolve/", {"go_on": "1"})
+    row.refresh_from_db()
+    assert row.state == "needs_attention"
+    assert ann.post(f"{path}resolve/", {"reason": "x"}, "application/json").status_code == 200
+    Operation.objects.filter(pk=row.pk).update(state="needs_attention")
+    RoleBinding.objects.create(user=user, role="operator", pool=pool)
+    assert 'name="go_on"' in ann.get(f"/operations/{row.pk}/").content.decode()
+    assert ann.post(f"{path}go-on/", {"reason": "x"}, "application/json").status_code == 200
 
 
 def test_the_plan_and_the_operation_show_them(site: Site) -> None:

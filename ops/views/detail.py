@@ -21,7 +21,7 @@ from ops.actions.restore import RESTORE, RESTORE_BESIDE
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
-from ops.services.control import RETRIED, may_cancel, may_resolve
+from ops.services.control import RETRIED, may_cancel, may_go_on, may_resolve
 from ops.services.replacing.confirming import is_open, may_all, may_see_planes
 from ops.services.replacing.repositories import works_from
 from ops.states import FINAL, State
@@ -115,6 +115,7 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
         and not operation.retries.exists(),
         "may_ask_etcd": may_request,
         "may_resolve": may_resolve(principal, operation),
+        "may_go_on": may_go_on(principal, operation),
         "may_approve": state == State.AWAITING_APPROVAL
         and OperationRequest.objects.waiting_for(principal).filter(pk=operation.request_id).exists(),
     }

@@ -35,6 +35,11 @@ def require_all(actor: Principal, operation: Operation) -> None:
     """Whoever replaces a machine, or sees the address of its config, needs what an offer of a config needs."""
     for permission in ("operations.request", *NEEDED):
         require(actor, permission, operation)
+    require_planes(actor, operation)
+
+
+def require_planes(actor: Principal, operation: Operation) -> None:
+    """Raises NotAllowed where the other control planes that it deals with are out of reach."""
     if is_plane(operation.plan) and operation.node is not None:
         planes.require_all(actor, operation.node)
 
