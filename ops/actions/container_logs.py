@@ -54,7 +54,9 @@ def _command(driver: Driver, params: Mapping[str, Any]) -> Command:
 
 def _read(ctx: Context) -> Outcome:
     def done(_status: int, memory: Mapping[str, Any]) -> Outcome:
-        return Done("logs_read", {"container": ctx.params["container"]}, memory, finish=True)
+        # `memory` has what the last look found, and what earlier ones found was remembered before it.
+        wrote = {**ctx.memory, **memory}.get("wrote")
+        return Done("logs_read" if wrote else "logs_empty", {"container": ctx.params["container"]}, memory, finish=True)
 
     return run_fenced(ctx, _command(ctx.driver, ctx.params), waits="reads_logs", fails="logs_not_read", done=done)
 

@@ -125,6 +125,8 @@ def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
     own = [line for line in lines if mark not in line]
     if own or (lines and not ctx.memory.get("last_said")):
         found["last_said"] = _why(own or lines)
+    if own:
+        found["wrote"] = _name(ctx)
     return found, body
 
 

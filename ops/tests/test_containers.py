@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -440,6 +441,20 @@ def test_the_page_asks_for_the_image_first_and_then_shows_the_plan(runs: Runs) -
     assert "names no registry" in wrong.content.decode()
     for kind in ("container_update", "container_restart", "image_pull"):
         assert client.post("/operations/-/plan/", {"kind": kind, "id": str(run.node.pk)}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_log_of_which_nothing_came_is_not_said_to_be_there(runs: Runs) -> None:
+    run = runs("container_logs", container="caddy", seconds=5, lines=10)
+    told = run.machine.call
+
+    def call(argv: Sequence[str], stdin: bytes) -> CommandResult:
+        result = told(argv, stdin)
+        return replace(result, stdout=b"") if "journalctl" in argv else result
+
+    run.machine.call = call  # type: ignore[method-assign]
+    done = run.rounds()
+    assert (done.state, done.result) == ("succeeded", "logs_empty")
 
 
 @pytest.mark.django_db

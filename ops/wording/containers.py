@@ -92,6 +92,7 @@ CONTAINER_RESULTS: dict[str, Forms] = {
         _("%(container)s was told to stop, and runs still."),
     ),
     "logs_read": (_("What %(container)s wrote is in the log of this operation."),),
+    "logs_empty": (_("Nothing that %(container)s wrote came in the time given."),),
     "logs_not_read": (
         _("The log could not be read (status %(status)s): %(said)s"),
         _("The log could not be read."),

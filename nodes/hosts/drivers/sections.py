@@ -38,8 +38,9 @@ _READ_UNITS = (
 )
 _PODMAN_UNITS = (
     "command -v podman >/dev/null || exit 127;"
-    " for file in /etc/containers/systemd/*.container.d/*.conf; do"
-    r""" [ -f "$file" ] && printf '%s\tdropin\n' "$file"; done;"""
+    # Quadlet looks into folders below as well, apart from `users`, which are not units of root.
+    " find -L /etc/containers/systemd -path /etc/containers/systemd/users -prune"
+    r""" -o -type f -path '*.container.d/*.conf' -printf '%p\tdropin\n' 2>/dev/null;"""
     " for file in /run/systemd/generator/*.service /usr/local/lib/systemd/system/*.service /etc/systemd/system/*.service"
     ' /etc/systemd/system/*.service.d/*.conf; do [ -f "$file" ] && [ ! -L "$file" ] && set -- "$@" "$file"; done;'
     ' [ $# -gt 0 ] || exit 0; grep -slZ -e podman -- "$@" | xargs -0 -r awk \'' + _READ_UNITS + "'"
