@@ -186,6 +186,22 @@ def test_what_an_endpoint_serves_is_judged_with_authorities_that_hosts_have(pool
     assert (row.place, row.level) == ("10.0.0.2:6443", "bad")
 
 
+def test_what_was_only_shown_is_no_authority(pool: Pool) -> None:
+    root, other, kube = ca("root"), ca("other root"), ca("corporate")
+    middle, kube_ca = ca("middle", issuer=root), ca("kubernetes", issuer=kube)
+    leaf = make("web", issuer=middle)
+    assert stored(source_of(make_node(pool=pool)), found(leaf, middle, root, use=Use.HAPROXY))
+    assert stored(source_of(make_node(pool=pool)), found(kube_ca, use=Use.KUBE_CA))
+    served = endpoints.add_endpoint(host="10.0.0.2", pool=pool, actor=SYSTEM, now=NOW)
+    assert stored(served, found(make("x", issuer=other), other, use=Use.ENDPOINT))
+    shown = [make("a", issuer=one) for one in (middle, other, kube_ca)]
+    asked = found(*shown, middle, use=Use.ENDPOINT).found
+    assert {one.subject for one in reading.authorities_of([each for each, _none in asked])} == {
+        "CN=root",
+        "CN=kubernetes",
+    }
+
+
 @pytest.mark.parametrize(
     ("days", "life", "lead"),
     [(61, 365, None), (60, 365, 60), (29, 365, 30), (14, 365, 14), (6.5, 365, 7), (0.5, 365, 1), (0, 365, 0), (-3, 365, 0),

@@ -61,6 +61,18 @@ FINDINGS: Final[Mapping[str, tuple[Promise, Promise]]] = {
             "An endpoint has to send the certificates between its own and a trusted root; on a host, the CA lies beside it."
         ),
     ),
+    "root_not_known": (
+        gettext_lazy("It is the root of this chain, and neither this machine nor a host trusts it."),
+        gettext_lazy("Use an authority that clients trust, or put this root among the trusted ones of a node."),
+    ),
+    "wrong_order": (
+        gettext_lazy("Its chain is not in order: an issuer stands before what it issued."),
+        gettext_lazy("Put its own certificate first, then the one that issued it, and so on up to the root."),
+    ),
+    "not_in_chain": (
+        gettext_lazy("It is sent with a chain, and has issued nothing in it."),
+        gettext_lazy("Take it out of the file. Where one is missing, that one belongs there."),
+    ),
     "other_issuer_key": (
         gettext_lazy("The authority %(issuer)s that is there has another key than the one that issued it."),
         gettext_lazy("Put the authority that issued it beside it, or issue it anew by the one that is there."),

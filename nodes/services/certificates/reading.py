@@ -12,6 +12,7 @@ from functools import cache
 
 import structlog
 from django.conf import settings
+from django.db.models import F, Q
 
 from nodes import certificates as pure
 from nodes.hosts import ssh, tls
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 HOST_DEADLINE_S = 75.0
 ENDPOINT_DEADLINE_S = 10.0
 MOST_AUTHORITIES = 50
+#: What lies there is trusted on the host, also where somebody else has signed it.
+_TRUSTED = (pure.Use.KUBE_CA, pure.Use.ETCD_CA, pure.Use.FRONT_PROXY_CA, pure.Use.TRUST_ANCHOR)
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,18 @@ def trusted_here() -> tuple[pure.Certificate, ...]:
 
 
 def authorities_of(found: Sequence[pure.Found]) -> list[pure.Certificate]:
-    """Authorities on hosts of ours whose names are those of the issuers."""
-    issuers = {one.certificate.issuer for one in found}
-    rows = Certificate.objects.filter(is_ca=True, der__isnull=False, subject__in=issuers).order_by("-not_after")
+    """Authorities that hosts of ours trust, with the names of the issuers and of what was served.
+
+    What somebody merely sent, or keeps as a part of a chain, is none: an intermediate that an endpoint does not send would be
+    missed by its clients, and found here.
+    """
+    names = {one.certificate.issuer for one in found} | {one.certificate.subject for one in found}
+    rows = Certificate.objects.filter(
+        Q(subject=F("issuer")) | Q(use__in=_TRUSTED), source__kind="host", is_ca=True, der__isnull=False
+    )
     known: dict[str, bytes] = {}
-    for fingerprint, der in rows.values_list("fingerprint", "der")[: MOST_AUTHORITIES * 20]:
+    newest = rows.filter(subject__in=names).order_by("-not_after").values_list("fingerprint", "der")
+    for fingerprint, der in newest[: MOST_AUTHORITIES * 20]:
         if len(known) < MOST_AUTHORITIES:
             known.setdefault(fingerprint, bytes(der))
     return [pure.read_der(der) for der in known.values()]

@@ -42,6 +42,46 @@ def test_a_chain_without_its_middle() -> None:
     assert codes(make("x", issuer=middle, names=("web",)), roots=(root,)) == [["issuer_not_found"]]
 
 
+def test_a_root_that_nobody_knows_and_what_another_file_holds() -> None:
+    root = ca("root")
+    middle = ca("middle", issuer=root)
+    leaf = make("x", issuer=middle, names=("web",))
+    assert codes(leaf, middle, root) == [[], [], ["root_not_known"]]
+    assert codes(leaf, middle) == [[], ["issuer_not_found"]]
+    [one] = found(leaf, use=Use.ETCD_SERVER)
+    in_a_chain = replace(found(leaf, middle, use=Use.HAPROXY)[1], place="/etc/haproxy/site.pem")
+    of_an_authority = replace(in_a_chain, place="/etc/etcd/ca.pem", position=0)
+    first = replace(found(make("other"), use=Use.HAPROXY)[0], place="/etc/haproxy/site.pem")
+    assert [each.code for each in judge([one, first, in_a_chain])[0]] == ["issuer_not_found"]
+    assert judge([one, of_an_authority])[0] == []
+
+
+def test_an_authority_that_was_signed_twice() -> None:
+    root, old = ca("root"), ca("old root", ends=NOW + timedelta(days=10))
+    crossed = make("root", issuer=old, is_ca=True, key=root.key, ends=NOW + timedelta(days=9))
+    middle = ca("middle", issuer=root)
+    leaf = make("x", issuer=middle, names=("web",))
+    assert codes(leaf, middle, crossed, roots=(root,)) == [[], [], []]
+    assert codes(leaf, middle, crossed, root, roots=(root,)) == [[], [], [], []]
+    assert codes(leaf, middle, crossed, old, roots=(root,)) == [[], [], [], ["root_not_known"]]
+    assert codes(leaf, middle, make("root", is_ca=True, key=root.key), roots=(root,)) == [[], [], []]
+
+
+def test_a_chain_in_wrong_order() -> None:
+    root, other = ca("root"), ca("root")
+    middle = ca("middle", issuer=root)
+    leaf = make("x", issuer=middle, names=("web",))
+    roots = (root,)
+    assert codes(leaf, root, middle, roots=roots) == [["wrong_order"], [], []]
+    assert codes(leaf, middle, other, roots=roots) == [[], [], ["not_in_chain"]]
+    assert codes(leaf, other, roots=roots) == [["issuer_not_found"], ["not_in_chain"]]
+    for use in (Use.NGINX, Use.HAPROXY, Use.CERTBOT):
+        assert codes(middle, leaf, use=use) == [[], ["wrong_order"]]
+        assert codes(leaf, middle, root, use=use) == [[], [], []]
+        assert codes(other, middle, root, use=use) == [[], [], []]
+    assert codes(root, leaf, use=Use.KUBECONFIG)[1] == ["issuer_not_found"]
+
+
 def test_signed_by_nobody_else() -> None:
     assert codes(make("web", names=("web",))) == [["self_signed"]]
     assert codes(ca(), use=Use.KUBE_CA) == [[]]
@@ -49,9 +89,9 @@ def test_signed_by_nobody_else() -> None:
 
 def test_names_of_an_endpoint() -> None:
     root = ca()
-    assert codes(make("web", issuer=root, names=("api", "10.0.0.1")), root) == [["wrong_name"], []]
-    assert codes(make("web", issuer=root), root) == [["no_names"], []]
-    assert codes(make("x", issuer=root, names=("10.0.0.1",)), root, name="10.0.0.1") == [[], []]
+    assert codes(make("web", issuer=root, names=("api", "10.0.0.1")), root, roots=(root,)) == [["wrong_name"], []]
+    assert codes(make("web", issuer=root), root, roots=(root,)) == [["no_names"], []]
+    assert codes(make("x", issuer=root, names=("10.0.0.1",)), root, roots=(root,), name="10.0.0.1") == [[], []]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +134,13 @@ def test_the_issuer_is_none() -> None:
 
 def test_a_leaf_that_outlives_its_authority() -> None:
     root = ca(ends=NOW + timedelta(days=100))
-    assert codes(make("x", issuer=root, names=("web",)), root) == [["outlives_issuer"], []]
+    assert codes(make("x", issuer=root, names=("web",)), root, roots=(root,)) == [["outlives_issuer"], []]
 
 
 def test_weak_ones() -> None:
     root = ca()
-    assert codes(make("x", issuer=root, names=("web",), key=rsa_key(1024)), root) == [["weak_key"], []]
+    weak = make("x", issuer=root, names=("web",), key=rsa_key(1024))
+    assert codes(weak, root, roots=(root,)) == [["weak_key"], []]
     [leaf, its_root] = found(make("x", issuer=root), root, use=Use.KUBE_APISERVER)
     old = replace(leaf, certificate=replace(leaf.certificate, signature="sha1"))
     assert [[one.code for one in each] for each in judge([old, its_root])] == [["weak_signature"], []]
