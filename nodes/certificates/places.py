@@ -19,17 +19,32 @@ MOST_OUTPUT_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 60
 _CALM: Final = ("nice", "-n19", "timeout", str(TIMEOUT_S))
 
-#: Whole blocks of certificates, and nothing of what stands before, between or after them, or is no base64.
-BLOCKS: Final = r"""awk '/^-----BEGIN (X509 )?CERTIFICATE-----\r?$/ {on=1; text=$0 "\n"; next}
-    /^-----END (X509 )?CERTIFICATE-----\r?$/ {if (on) printf "%s%s\n", text, $0; on=0; next}
-    on {if ($0 ~ /^[A-Za-z0-9+\/=]*\r?$/) text=text $0 "\n"; else on=0}'"""
+#: Whole blocks of certificates, and nothing of what stands before, between or after them, or is no base64. With `w` in the
+#: shell also a line for each block that is none (#damaged), and for what was cut (#too_large); 1: without any block too.
+BLOCKS: Final = r"""awk -v w="$w" 'function bad() {if (w != "") print "#damaged"}
+    {size += length($0) + 1}
+    /^-----BEGIN (X509 )?CERTIFICATE-----[ \t\r]*$/ {if (on) bad(); on=1; seen=1; text=$0 "\n"; next}
+    /^-----END (X509 )?CERTIFICATE-----[ \t\r]*$/ {if (on) printf "%s%s\n", text, $0; on=0; next}
+    /-----BEGIN ([A-Z0-9]+ )?CERTIFICATE-----/ {bad(); on=0; seen=1; next}
+    /-----BEGIN / {seen=1}
+    on {if ($0 ~ /^[A-Za-z0-9+\/=]*[ \t\r]*$/) text=text $0 "\n"; else {bad(); on=0}}
+    END {if (w != "" && size > 262145) print "#too_large"; else if (on || (w == 1 && !seen)) bad()}'"""
 #: Prints label, path and base64, each ended by NUL, and at the end "end". Only whole blocks of certificates leave the host:
 #: whatever stands before, between or after them in a file, such as a private key, is dropped there.
 _SCRIPT: Final = r"""
 LC_ALL=C; export LC_ALL
 n=0
+w=0
 blocks() {
   @BLOCKS@
+}
+# The length of a certificate in DER, as it says itself, where the first bytes are those of one: version 2 or 3, never a key.
+der() {
+  h=$(head -c 16 -- "$1" | od -An -tx1 | tr -d ' \n')
+  case $h in
+    3082????3082????a003020102*|3082????3081??a003020102*) h=${h#3082}; echo $((0x${h%"${h#????}"} + 4)) ;;
+    3081??3081??a003020102*|3081??30??a003020102*) h=${h#3081}; echo $((0x${h%"${h#??}"} + 3)) ;;
+  esac
 }
 put() {
   printf '%s\0%s\0' "$1" "$2"
@@ -42,12 +57,16 @@ one() {
   [ -r "$2" ] || { printf '%s\0%s\0denied\0' "$1" "$2"; return 0; }
   n=$((n + 1))
   [ "$n" -le @MOST@ ] || return 0
-  head -c 262144 -- "$2" | blocks | put "$1" "$2"
+  size=$(der "$2")
+  [ -z "$size" ] || { head -c "$size" -- "$2" | put "$1" "$2"; return 0; }
+  case "$1 $2" in nginx*|*.crt|*.cert|*.cer|*.der|*.pem) w=1 ;; *) w=0 ;; esac
+  head -c 262146 -- "$2" | blocks | put "$1" "$2"
 }
 each() { label=$1; shift; for f do one "$label" "$f"; done; }
 config() {
   [ -f "$2" ] || return 0
   [ -r "$2" ] || { printf '%s\0%s\0denied\0' "$1" "$2"; return 0; }
+  w=1
   head -c 262144 -- "$2" |
     sed -n -e 's/^ *-\{0,1\} *client-certificate-data: *//p' -e 's/^ *-\{0,1\} *certificate-authority-data: *//p' |
     tr -d "\"'" | while read -r v; do printf '%s' "$v" | base64 -d 2>/dev/null | blocks; done | put "$1" "$2"
@@ -69,14 +88,14 @@ for d in /etc/containers /etc/docker /etc/containerd; do
 done
 cat /etc/haproxy/*.cfg /etc/haproxy/*/*.cfg 2>/dev/null |
   awk '/^[ \t]*#/ {next} $1 == "crt-base" {base=$2 "/"} {for (i=1; i<NF; i++)
-    if ($i == "crt" || $i == "ca-file") {p=$(i+1); print (p ~ /^[\/@]/ ? p : base p)}}' | sort -u | head -n 100 |
+    if ($i == "crt" || $i == "ca-file") {p=$(i+1); print (p ~ /^[\/@]/ ? p : base p)}}' | sort -u | head -n @MOST@ |
   while read -r p; do
-    if [ -d "$p" ]; then find "$p" -maxdepth 1 -type f | sort | head -n 100; elif [ -n "${p%%@*}" ]; then echo "$p"; fi
+    if [ -d "$p" ]; then find "$p" -maxdepth 1 -type f | sort | head -n @MOST@; elif [ -n "${p%%@*}" ]; then echo "$p"; fi
   done | while read -r p; do one haproxy "$p" must; done
 cat /etc/nginx/*.conf /etc/nginx/*/*.conf /etc/nginx/sites-enabled/* 2>/dev/null | sed 's/#.*//' | tr ';{}' '\n\n\n' |
   awk '$1 ~ /^(ssl_certificate|ssl_client_certificate|ssl_trusted_certificate|proxy_ssl_certificate)$/ {
     p=$2; gsub(/["'\'']/, "", p); if (p !~ /\$|^data:/) print (p ~ /^\// ? p : "/etc/nginx/" p)}' | sort -u |
-  head -n 100 | while read -r p; do one nginx "$p" must; done
+  head -n @MOST@ | while read -r p; do one nginx "$p" must; done
 each anchor /etc/pki/ca-trust/source/anchors/* /usr/local/share/ca-certificates/*.crt
 for f in /etc/ssh/*-cert.pub; do signed ssh "$f"; done
 printf 'end\0%s\0\0' "$(id -u)"
@@ -108,6 +127,8 @@ _ETCD: Final = (
     (re.compile(r"peer"), Use.ETCD_PEER),
     (re.compile(r"client"), Use.ETCD_CLIENT),
 )
+#: What the script says of a file beside the certificates in it.
+_MARK: Final = re.compile(rb"^#(damaged|too_large)$", re.M)
 
 
 class NotUnderstood(ValueError):
@@ -162,8 +183,9 @@ def read_answer(output: bytes) -> HostAnswer:
             unread.append(Unread(path, body.decode()))
             continue
         _take(label.decode("ascii", "replace"), path, body, found, unread)
-    if len(files) >= MOST_FILES:
-        unread.append(Unread("", "too_many"))
+    if len(files) >= MOST_FILES or len(found) > MOST_ON_A_HOST:
+        # First, since of many not all are kept.
+        unread.insert(0, Unread("", "too_many"))
     return HostAnswer(tuple(found[:MOST_ON_A_HOST]), tuple(unread), parts[-3] == b"0")
 
 
@@ -174,9 +196,13 @@ def _take(label: str, path: str, body: bytes, found: list[Found], unread: list[U
         raise NotUnderstood("The list of certificates is damaged.") from None
     use = use_of(label, path)
     known: set[str] = set()
+    bad = [] if text[:1] == b"\x30" else [mark.decode() for mark in _MARK.findall(text)]
     for position, one in enumerate(read_all(text)):
         if isinstance(one, Unreadable):
-            unread.append(Unread(path, "damaged"))
+            bad.append("damaged")
         elif one.fingerprint not in known:
             known.add(one.fingerprint)
             found.append(Found(path, position, use, one))
+    if use is Use.SSH_HOST and not known:
+        bad.append("damaged")
+    unread.extend(Unread(path, why) for why in sorted(set(bad)))

@@ -107,7 +107,8 @@ FINDINGS: Final[Mapping[str, tuple[Promise, Promise]]] = {
     ),
 }
 UNREAD: Final[Mapping[str, Promise]] = {
-    "damaged": gettext_lazy("It cannot be read as a certificate."),
+    "damaged": gettext_lazy("It cannot be read as a certificate, or not all of it."),
+    "too_large": gettext_lazy("Only its first 256 KiB are read."),
     "missing": gettext_lazy("The configuration names it, and it is not there."),
     "denied": gettext_lazy("Only root may read it."),
     "too_many": gettext_lazy("There are more places than are read."),

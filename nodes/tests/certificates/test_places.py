@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from nodes.certificates import HostAnswer, NotUnderstood, Use, read_answer, script
+from nodes.certificates import HostAnswer, NotUnderstood, Use, places, read_answer, script
 from nodes.tests.certificates.making import Made, ca, kubeconfig, make, ssh_certificate
 
 
@@ -97,6 +98,49 @@ def test_no_private_key_leaves_the_host_however_it_lies_in_the_file(tmp_path: Pa
             assert body not in base64.b64decode(part)
         except ValueError:
             continue
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, pki: dict[str, Made]) -> None:
+    good, key = pki["apiserver"].pem, pki["apiserver"].key
+    lines = good.splitlines(keepends=True)
+    der_key = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    files = {
+        "cut": b"".join(lines[:4]),
+        "cut-then-good": b"".join(lines[:4]) + good,
+        "broken": lines[0] + b"!" + b"".join(lines[1:]),
+        "no-base64": lines[0] + lines[1] + lines[-1],
+        "bom": b"\xef\xbb\xbf" + good,
+        "trusted": good.replace(b" CERT", b" TRUSTED CERT"),
+        "empty": b"",
+        "text": b"see the wiki\n",
+        "der-cut": pki["apiserver"].der[:200],
+        "der-key": der_key,
+        "large": good + b"#" * 300_000,
+        "key": pki["apiserver"].key_pem,
+        "spaces": good.replace(b"\n", b" \n"),
+        "der": pki["apiserver"].der,
+        "der-and-key": pki["apiserver"].der + der_key,
+    }
+    for name, text in files.items():
+        put(tmp_path, f"/etc/etcd/{name}.pem", text)
+    put(tmp_path, "/etc/pki/ca-trust/source/anchors/README", b"empty but for this\n")
+    put(tmp_path, "/etc/ssh/ssh_host_rsa_key-cert.pub", b"ssh-rsa-cert-v01@openssh.com !\n")
+    put(tmp_path, "/etc/kubernetes/admin.conf", b"    client-certificate-data: bm8=\n")
+    answer, printed = run(tmp_path)
+    unread = {one.place.rpartition("/")[2].removesuffix(".pem"): one.why for one in answer.unread}
+    good_ones = {"key", "spaces", "der", "der-and-key"}
+    told = {name: "damaged" for name in files.keys() - good_ones} | {"large": "too_large"}
+    assert unread == told | {"ssh_host_rsa_key-cert.pub": "damaged", "admin.conf": "damaged"}
+    found = {one.place.rpartition("/")[2].removesuffix(".pem") for one in answer.found}
+    assert found == {"cut-then-good", "large", "spaces", "der", "der-and-key"}
+    assert all(der_key not in base64.b64decode(part) for part in printed.split(b"\0")[2::3])
+
+
+def test_more_than_are_kept_is_told(monkeypatch: pytest.MonkeyPatch, pki: dict[str, Made], tmp_path: Path) -> None:
+    monkeypatch.setattr(places, "MOST_ON_A_HOST", 1)
+    put(tmp_path, "/etc/etcd/a.pem", pki["apiserver"].pem + pki["ca"].pem)
+    answer, _printed = run(tmp_path)
+    assert (len(answer.found), [one.why for one in answer.unread]) == (1, ["too_many"])
 
 
 def test_a_host_without_any(tmp_path: Path) -> None:
