@@ -78,13 +78,13 @@ class CertificateSource(models.Model):
 
     @property
     def title(self) -> str:
-        """As it is called: the name of the node or the cluster, or host and port."""
+        """As it is called: the name of the node or the cluster, or host and port, and the server name where it is another."""
         if self.node is not None:
             return self.node.name
         if self.cluster is not None:
             return self.cluster.name
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{host}:{self.port} ({self.server_name})" if self.server_name else f"{host}:{self.port}"
 
     @property
     def wanted_name(self) -> str:

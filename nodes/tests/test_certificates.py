@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Sequence
@@ -135,7 +136,11 @@ def test_endpoints_are_what_an_admin_says(cast: Cast) -> None:
     with pytest.raises(Conflict):
         endpoints.add_endpoint(host="web.example.org", port=8443, pool=None, actor=owner, now=NOW)
     six = endpoints.add_endpoint(host="[FD00::0:7]", server_name="web.example.org", pool=None, actor=owner, now=NOW)
-    assert (six.title, six.wanted_name) == ("[fd00::7]:443", "web.example.org")
+    assert (six.title, six.wanted_name) == ("[fd00::7]:443 (web.example.org)", "web.example.org")
+    assert endpoints.read_title(six.title) == ("fd00::7", 443, "web.example.org")
+    assert endpoints.read_title(added.title) == ("web.example.org", 8443, "")
+    with pytest.raises(Conflict, match=re.escape(six.title)):
+        endpoints.add_endpoint(host="fd00::7", server_name="web.example.org", pool=None, actor=owner, now=NOW)
     for wrong in ("https://web", "a b", "", "1.2.3", "-x", "x/y"):
         with pytest.raises(InvalidInput):
             endpoints.add_endpoint(host=wrong, pool=None, actor=owner, now=NOW)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -63,9 +64,9 @@ class EndpointForm(forms.Form):
 @require_safe
 @needs("nodes.read")
 def endpoint_list(request: HttpRequest) -> HttpResponse:
-    """Every endpoint with what it serves. Two queries."""
+    """Every endpoint with what it serves, and what is wrong with its chain. Two queries."""
     principal, now = principal_of(request), clock.now()
-    own = Prefetch("certificates", Certificate.objects.filter(position=0))
+    told = Certificate.objects.filter(Q(position=0) | Q(not_after__lte=now) | ~Q(level="")).order_by("position")
     rows = (
         CertificateSource.objects.visible_to(principal).filter(kind__in=CertificateSource.SERVED).select_related("pool")
     )
@@ -74,16 +75,30 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
         "rows": [
             {
                 "source": source,
-                "served": shown(served[0], now) if (served := list(source.certificates.all())) else None,
+                "served": _served(list(source.certificates.all()), now),
                 "failure": failure_of(source),
                 "may_look": principal.may("nodes.poll", source),
                 "may_delete": source.kind == "endpoint" and principal.may(services.PERMISSION, source),
             }
-            for source in rows.prefetch_related(own).order_by("host", "port")[:MOST_SHOWN]
+            for source in rows.prefetch_related(Prefetch("certificates", told)).order_by("host", "port", "server_name")[
+                :MOST_SHOWN
+            ]
         ],
         "may_add": services.may_change(principal),
     }
     return render(request, "nodes/endpoints.html", context)
+
+
+def _served(rows: list[Certificate], now: datetime) -> dict[str, Any] | None:
+    """Its own certificate, with the findings of its chain by name."""
+    if not rows or rows[0].position:
+        return None
+    own = shown(rows[0], now)
+    for one in (shown(row, now) for row in rows[1:]):
+        expired = [{"level": "bad", "said": one["ends_word"], "mend": ""}] if one["ends_level"] == "bad" else []
+        for finding in (*expired, *one["findings"]):
+            own["findings"].append({**finding, "said": f"{one['name']}: {finding['said']}"})
+    return own
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -169,8 +169,13 @@ class Inventory(Protocol):
 class Certificates(Protocol):
     """The endpoints that may be looked at for the node of one step, and the inventory."""
 
-    def served(self, endpoint: str) -> Mapping[str, Any]:
-        """`fingerprint` and `not_after` of what is served at HOST:PORT, or `problem`: unknown, or why it was not read."""
+    def served(self, endpoint: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`fingerprint` and `not_after` of what is served there, or `problem`: unknown, or why it was not read.
+
+        `wanted` has the `fingerprint`, the `names`, and the fingerprints of the `chain` of what should be: of several server
+        names at one HOST:PORT those count for which it holds, and of these one that serves it. `fault`: what is wrong with
+        the chain that is served, where it is another one and does not hold.
+        """
         ...
 
     def read_again(self, endpoint: str = "") -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodes import certificates
 from ops.actions.base import Action, CertManager, Context, ParamsRefused, Step
-from ops.actions.certbot import endpoint_check, endpoint_param, served_as
+from ops.actions.certbot import endpoint_check, endpoint_param, served_as, to_be_served
 from ops.kubernetes.errors import ClusterError
 from ops.kubernetes.issued import Issued
 from ops.outcomes import Done, Fail, Outcome, Wait
@@ -48,7 +48,7 @@ def preflight(ctx: Context) -> Outcome:
     if found.issuing:
         checks.append(Check("issued_already", "warn", {"name": found.place}))
     if endpoint := str(ctx.params.get("endpoint", "")):
-        checks.append(endpoint_check(endpoint, ctx.certificates.served(endpoint), before["fingerprint"]))
+        checks.append(endpoint_check(endpoint, ctx.certificates.served(endpoint, before), before["fingerprint"]))
     else:
         checks.append(Check("renewal_not_proved", "warn"))
     for check in checks:
@@ -60,16 +60,15 @@ def preflight(ctx: Context) -> Outcome:
 
 def _as_memory(cluster: CertManager, found: Issued) -> dict[str, Any]:
     """What tells one certificate of it from the next; the fingerprint where what was signed is kept."""
-    fingerprint = ""
+    chain: list[certificates.Certificate] = []
     for one in cluster.signed(found):
         if one.revision == found.revision:
-            read = next((it for it in certificates.read_all(one.pem) if isinstance(it, certificates.Certificate)), None)
-            fingerprint = read.fingerprint if read else ""
+            chain = [it for it in certificates.read_all(one.pem) if isinstance(it, certificates.Certificate)]
     return {
         "revision": found.revision,
         "not_after": found.not_after,
         "failed_at": found.failed_at,
-        "fingerprint": fingerprint,
+        **to_be_served(chain),
     }
 
 

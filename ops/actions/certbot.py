@@ -9,6 +9,7 @@ from typing import Any
 from nodes import certificates
 from nodes.hosts.drivers import certbot_commands, units
 from nodes.hosts.drivers.base import Command, Driver
+from nodes.services.certificates.endpoints import read_title
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
 from ops.actions.fenced import run_fenced
 from ops.actions.ready import preflight
@@ -20,7 +21,7 @@ SERVED_WITHIN = timedelta(minutes=3)
 
 
 def renew_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`certificate`: its name at Certbot. `endpoint`: a known one, HOST:PORT. `reload`: the service that serves it."""
+    """`certificate`: its name at Certbot. `endpoint`: a known one, HOST:PORT or by its title. `reload`: the service that serves it."""
     given = dict(params)
     name = given.pop("certificate", "")
     if not certbot_commands.is_name(name):
@@ -50,9 +51,10 @@ def endpoint_param(given: dict[str, Any]) -> dict[str, Any]:
     endpoint = given.pop("endpoint", "")
     if not endpoint:
         return {}
-    host, colon, port = str(endpoint).strip().rpartition(":")
-    if not isinstance(endpoint, str) or not colon or not host or not port.isdigit():
-        raise ParamsRefused("endpoint", "not_an_endpoint", value=str(endpoint)[:100])
+    try:
+        read_title(endpoint if isinstance(endpoint, str) else "")
+    except ValueError:
+        raise ParamsRefused("endpoint", "not_an_endpoint", value=str(endpoint)[:100]) from None
     return {"endpoint": endpoint.strip().lower()}
 
 
@@ -61,18 +63,28 @@ def _shown(ctx: Context) -> dict[str, Any]:
     result = ctx.host.run(ctx.driver.command("certbot_shown", certificate=ctx.params["certificate"]))
     first, _newline, rest = result.stdout.partition(b"\n")
     version = first.decode("utf-8", "replace").strip()[:100]
-    found = next((one for one in certificates.read_all(rest) if isinstance(one, certificates.Certificate)), None)
+    lies = [one for one in certificates.read_all(rest) if isinstance(one, certificates.Certificate)]
+    ends = lies[0].not_after if lies else None
     return {
         "certbot": "" if version == certbot_commands.ABSENT else version or "?",
-        "fingerprint": found.fingerprint if found else "",
-        "not_after": found.not_after.isoformat() if found and found.not_after else "",
+        "not_after": ends.isoformat() if ends else "",
+        **to_be_served(lies),
+    }
+
+
+def to_be_served(chain: Sequence[certificates.Certificate]) -> dict[str, Any]:
+    """What an endpoint should serve: the first of them, for its names, with the others but for roots, which clients have."""
+    return {
+        "fingerprint": chain[0].fingerprint if chain else "",
+        "names": list(chain[0].names) if chain else [],
+        "chain": [one.fingerprint for one in chain[1:] if not one.is_self_signed],
     }
 
 
 def _see(ctx: Context, _facts: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = {"certificate": _shown(ctx)}
     if endpoint := ctx.params.get("endpoint"):
-        seen["served"] = ctx.certificates.served(str(endpoint))
+        seen["served"] = ctx.certificates.served(str(endpoint), seen["certificate"])
     return seen
 
 
@@ -104,6 +116,8 @@ def endpoint_check(endpoint: str, served: Mapping[str, Any], fingerprint: str) -
         return Check("endpoint_silent", "warn", {"endpoint": endpoint, "why": served["problem"]})
     if served["fingerprint"] != fingerprint:
         return Check("endpoint_serves_other", "warn", {"endpoint": endpoint})
+    if served.get("fault"):
+        return Check("endpoint_chain_broken", "warn", {"endpoint": endpoint})
     return Check("endpoint_serves_it", params={"endpoint": endpoint})
 
 
@@ -128,7 +142,8 @@ def compare(ctx: Context) -> Outcome:
         served = ctx.memory["seen"].get("served") or {}
         if ctx.params.get("force"):
             return Fail("certificate_not_renewed", {"name": name})
-        if not served.get("fingerprint") or served["fingerprint"] == now["fingerprint"]:
+        is_served = served.get("fingerprint") == now["fingerprint"] and not served.get("fault")
+        if is_served or not served.get("fingerprint"):
             return Done("certificate_not_due", {"name": name, "until": _until(now)}, memory, finish=True)
         return _on(ctx, Done("certificate_was_renewed", {"name": name}, memory))
     if _moment(now) <= _moment(before):
@@ -172,15 +187,17 @@ def see_served(ctx: Context) -> Outcome:
 def served_as(ctx: Context, name: str) -> Outcome:
     """By a handshake from here, as clients make one."""
     endpoint, wanted = str(ctx.params["endpoint"]), dict(ctx.memory["renewed"])
-    served = ctx.certificates.served(endpoint)
+    served = ctx.certificates.served(endpoint, wanted)
     told = {"name": name, "endpoint": endpoint, "until": _until(wanted)}
-    if served["fingerprint"] == wanted["fingerprint"]:
+    is_new = served["fingerprint"] == wanted["fingerprint"]
+    if is_new and not served["fault"]:
         ctx.certificates.read_again(endpoint)
         return Done("certificate_served", told, finish=True)
     if ctx.now - ctx.since > SERVED_WITHIN:
+        ctx.certificates.read_again(endpoint)
         if served["problem"]:
             return Fail("endpoint_not_read", {**told, "why": served["problem"]})
-        return Fail("old_certificate_served", told)
+        return Fail("chain_not_served" if is_new else "old_certificate_served", told)
     return Wait(ctx.now + LOOK_AGAIN, "certificate_taken", {"endpoint": endpoint})
 
 

@@ -10,9 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleetui.core.errors import InvalidInput
+from nodes.certificates import read_der
 from nodes.hosts import tls
 from nodes.models import CertificateSource
-from nodes.tests.make import make_pool
+from nodes.tests.certificates.making import ca, make
+from nodes.tests.make import NOW, make_pool
+from ops.actions.certbot import to_be_served
+from ops.engine.certificates import StepCertificates
 from ops.services.request import checked_params
 from ops.tests.test_engine_kills import Run
 from ops.wording import check_sentence, result_sentence
@@ -130,6 +134,44 @@ def test_an_endpoint_that_does_not_answer_is_waited_for(runs: Any, served: dict[
     assert said(run) == f"{NAME} was renewed, and what {ENDPOINT} serves could not be read (refused)."
 
 
+def test_one_that_is_served_without_its_chain_fails(
+    runs: Any, served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs(endpoint=ENDPOINT, force=True)
+    served["pem"] = on_host(run)
+
+    def broken(_self: object, _endpoint: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"problem": "", "fingerprint": wanted["fingerprint"], "not_after": "", "fault": "issuer_not_found"}
+
+    monkeypatch.setattr(StepCertificates, "served", broken)
+    CertificateSource.objects.update(due_at=run.now.replace(year=2030))
+    assert run.rounds().state == "failed"
+    assert said(run).startswith(f"{NAME} was renewed, and {ENDPOINT} serves it without the chain that belongs to it")
+    assert CertificateSource.objects.get().requested_at is not None
+
+
+def test_of_several_server_names_that_of_the_certificate_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = ca("nobody knows it")
+    middle = ca("middle", issuer=root)
+    shop, blog = (make(name, issuer=middle, names=(name,)) for name in ("shop.example.org", "blog.example.org"))
+    serves = {"shop.example.org": [shop.der, middle.der], "blog.example.org": [blog.der], "": [blog.der]}
+    monkeypatch.setattr(tls, "served_chain", lambda _host, _port, name, _deadline: serves[name])
+    for name in serves:
+        CertificateSource.objects.create(kind="endpoint", host="10.0.0.9", port=8443, server_name=name)
+    step = StepCertificates(None, NOW)
+    wanted, other = (to_be_served([read_der(one.der), read_der(middle.der)]) for one in (shop, blog))
+    assert (wanted["names"], wanted["chain"]) == (["shop.example.org"], [read_der(middle.der).fingerprint])
+    seen = step.served("10.0.0.9:8443", wanted)
+    assert (seen["fingerprint"], seen["fault"]) == (wanted["fingerprint"], "")
+    seen = step.served("10.0.0.9:8443", other)
+    assert (seen["fingerprint"], seen["fault"]) == (other["fingerprint"], "issuer_not_found")
+    seen = step.served("10.0.0.9:8443 (blog.example.org)", wanted)
+    assert seen["fingerprint"] == other["fingerprint"]
+    assert step.served("10.0.0.9:8443 (x)", wanted)["problem"] == "unknown"
+    step.read_again("10.0.0.9:8443")
+    assert CertificateSource.objects.filter(requested_at=NOW).count() == 3
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [
@@ -141,6 +183,7 @@ def test_an_endpoint_that_does_not_answer_is_waited_for(runs: Any, served: dict[
         ({"certificate": "x", "endpoint": "web"}, "endpoint"),
         ({"certificate": "x", "endpoint": ":443"}, "endpoint"),
         ({"certificate": "x", "endpoint": 443}, "endpoint"),
+        ({"certificate": "x", "endpoint": "web:²"}, "endpoint"),
         ({"certificate": "x", "reload": "sshd"}, "reload"),
         ({"certificate": "x", "reload": "a b"}, "reload"),
         ({"certificate": "x", "reload": "x.timer"}, "reload"),

@@ -32,6 +32,11 @@ CERTIFICATE_RESULTS: dict[str, Forms] = {
     "old_certificate_served": (
         _("%(name)s was renewed, and %(endpoint)s still serves another one: reload what serves it."),
     ),
+    "chain_not_served": (
+        _(
+            "%(name)s was renewed, and %(endpoint)s serves it without the chain that belongs to it: have it send all of it."
+        ),
+    ),
     "endpoint_not_read": (_("%(name)s was renewed, and what %(endpoint)s serves could not be read (%(why)s)."),),
     "kubeadm_ran": (_("kubeadm has run."),),
     "kubeadm_failed": (
@@ -111,6 +116,7 @@ CERTIFICATE_CHECKS: dict[str, Forms] = {
     ),
     "endpoint_silent": (_("What %(endpoint)s serves now could not be read (%(why)s)."),),
     "endpoint_serves_other": (_("%(endpoint)s serves another certificate than the one on the host."),),
+    "endpoint_chain_broken": (_("%(endpoint)s serves it without the chain that belongs to it."),),
     "endpoint_serves_it": (_("%(endpoint)s serves it."),),
     "control_plane_node": (_("It is a node of a control plane."),),
     "no_control_plane": (

@@ -107,7 +107,7 @@ PARAM_PROBLEMS: dict[str, tuple[Promise, Promise]] = {
     ),
     "not_an_endpoint": (
         _("%(value)s is not a TLS endpoint."),
-        _("Give HOST:PORT, as it stands in the list of endpoints."),
+        _("Give HOST:PORT, or HOST:PORT (SERVER NAME), as it stands in the list of endpoints."),
     ),
     "not_a_service": (_("%(value)s is no service."), _("Give one such as nginx.service.")),
     "not_a_list": (_("%(value)s is not a list of kernel arguments."), _("Give a list of texts.")),

@@ -20,6 +20,16 @@ from nodes.services.nodes import require_on
 PERMISSION: Final = "pools.write"
 _NAME = re.compile(r"^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$")
 
+_TITLE = re.compile(r"(?P<host>[^\s()]+):(?P<port>[0-9]{1,5})(?: \((?P<name>[^\s()]+)\))?")
+
+
+def read_title(text: str) -> tuple[str, int, str]:
+    """Host, port and server name of an endpoint by its title, HOST:PORT or HOST:PORT (SERVER NAME). Raises ValueError."""
+    found = _TITLE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError("It is no HOST:PORT.")
+    return found["host"].strip("[]"), int(found["port"]), found["name"] or ""
+
 
 def add_endpoint(
     *, host: str, port: int = 443, server_name: str = "", pool: Pool | None, actor: Principal, now: datetime

@@ -142,13 +142,14 @@ def _with_authorities(result: Result) -> Result:
     if result.look.target is not None or not isinstance(result.found, Read):
         return result
     found = [one for one, _none in result.found.found]
-    judged = pure.judge(
-        found,
-        authorities=[*trusted_here(), *authorities_of(found)],
-        wanted_names=(source.wanted_name,),
-        is_served=True,
-    )
+    judged = judge_served(source, found)
     return Result(result.look, Read(list(zip(found, judged, strict=True)), result.found.unread))
+
+
+def judge_served(source: CertificateSource, found: Sequence[pure.Found]) -> list[list[pure.Finding]]:
+    """What is wrong with what an endpoint sent, by all that is trusted. The database is read for it."""
+    authorities = [*trusted_here(), *authorities_of(found)]
+    return pure.judge(found, authorities=authorities, wanted_names=(source.wanted_name,), is_served=True)
 
 
 @cache
