@@ -66,7 +66,9 @@ def judge(
     if is_served:
         shared = trusted
     else:
-        of_authorities = [numbers for numbers in groups.values() if found[numbers[0]].certificate.is_ca]
+        of_authorities = [
+            numbers for numbers in groups.values() if all(found[number].certificate.is_ca for number in numbers)
+        ]
         shared = [*trusted, *(found[number].certificate for numbers in of_authorities for number in numbers)]
     by_subject = _by_subject(shared)
     judged: list[list[Finding]] = [[] for _one in found]

@@ -52,7 +52,8 @@ def test_a_root_that_nobody_knows_and_what_another_file_holds() -> None:
     in_a_chain = replace(found(leaf, middle, use=Use.HAPROXY)[1], place="/etc/haproxy/site.pem")
     of_an_authority = replace(in_a_chain, place="/etc/etcd/ca.pem", position=0)
     first = replace(found(make("other"), use=Use.HAPROXY)[0], place="/etc/haproxy/site.pem")
-    assert [each.code for each in judge([one, first, in_a_chain])[0]] == ["issuer_not_found"]
+    for chain in ([first, in_a_chain], [in_a_chain, first]):
+        assert [each.code for each in judge([one, *chain])[0]] == ["issuer_not_found"]
     assert judge([one, of_an_authority])[0] == []
 
 
