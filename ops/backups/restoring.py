@@ -25,6 +25,8 @@ _PODS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "
 _BUMP: Final = "--bump-revision=1000000000 --mark-compacted"
 #: Set by a step before; a shell in which it is not stops there.
 _DATA: Final = '"${DATA_DIR:?}"'
+#: Lies in the private folder of ops.backups.guide once a database was made by it.
+_BEGAN: Final = "began.restore_load"
 
 
 @dataclass(frozen=True)
@@ -108,21 +110,21 @@ def way_back(lies: Lies, hosts: Sequence[Host]) -> Step | None:
     on = tuple(host.name for host in hosts)
     if lies.kind == "etcd":
         parts = _parts(lies.settings)
-        back = f"sudo rm -rf -- {_DATA} && sudo mv -T {_DATA}.before {_DATA}"
+        back = f"sudo rm -rf -- {_DATA}; sudo mv -T {_DATA}.before {_DATA}"
         return Step("back_restore", (*parts.halt, f"! sudo test -d {_DATA}.before || {{ {back}; }}", *parts.start), on)
     if lies.kind == "postgresql":
         sql = _Sql(lies.settings)
         swapped = sql.swapped((sql.name, sql.fresh), (sql.old, sql.name))
-        return Step("back_restore", (f"! {sql.there(sql.old)} || {swapped}",), on)
+        return Step("back_restore", (sql.answers(), f"! {sql.there(sql.old)} || {swapped}"), on)
     return None
 
 
 def leavings(lies: Lies) -> tuple[str, ...]:
-    """What goes at the end on each host, whatever became of it: nothing of what ran before."""
+    """What goes at the end on each host, whatever became of it: nothing of what ran before, nor what somebody else made."""
     if lies.kind != "postgresql":
         return ()
     sql = _Sql(lies.settings)
-    return (sql.line("dropdb", "--if-exists", sql.fresh),)
+    return (f"[ ! -e {_BEGAN} ] || {sql.line('dropdb', '--if-exists', sql.fresh)}",)
 
 
 def _line(*words: str) -> str:
@@ -183,13 +185,16 @@ def _postgresql(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     """Into a database of its own, so that what is there stays until somebody has looked."""
     on, sql = tuple(host.name for host in hosts), _Sql(lies.settings)
     taken = f"! {sql.there(sql.fresh)} && ! {sql.there(sql.old)} && echo free"
-    yield Step("restore_look_database", (taken,), on, reads=True)
+    free = sql.free(sql.fresh, sql.old)
+    yield Step("restore_look_database", (taken,), on, reads=True, then=free)
     make = sql.line("createdb", "--template=template0", sql.fresh)
     load = f"{sql.line('pg_restore', '--exit-on-error', f'--dbname={sql.fresh}')} < {shlex.quote(name)}"
     count = "SELECT count(*) AS tables FROM pg_stat_user_tables"
     look = [sql.line("psql", f"--dbname={one}", "--command", count) for one in (sql.name, sql.fresh)]
     begun = (sql.line("dropdb", "--if-exists", sql.fresh),)
-    yield Step("restore_load", (make, load, *look), on, again=begun)
+    # Whoever made one since then keeps it: only what was begun here may be dropped.
+    holds = f"[ -e {_BEGAN} ] || {{ {'; '.join(sql.free(sql.fresh))}; }}"
+    yield Step("restore_load", (make, load, *look), on, holds=holds, again=begun)
     done = f"{sql.there(sql.old)} && ! {sql.there(sql.fresh)}"
     swap = sql.swapped((sql.name, sql.old), (sql.fresh, sql.name))
     yield Step("restore_swap", (swap,), on, asks=True, is_done=done)
@@ -216,6 +221,17 @@ class _Sql:
         """Whether it is there, as a command."""
         asked = f"SELECT 'there' FROM pg_database WHERE datname = '{database}'"  # noqa: S608  (its name has no quotes)
         return f"{self.line('psql', '--dbname=postgres', '--tuples-only', '--command', asked)} | grep -q there"
+
+    def answers(self) -> str:
+        """Fails where the server does not: there, nothing is found, which is not that nothing is there."""
+        return f"{self.line('psql', '--dbname=postgres', '--command', 'SELECT 1')} >/dev/null"
+
+    def free(self, *databases: str) -> tuple[str, ...]:
+        """Stops where one of them is there, and says which. In a list joined by && the shell would go on."""
+        tests = [
+            f'if {self.there(one)}; then echo "there is a database {one} already" >&2; exit 1; fi' for one in databases
+        ]
+        return (self.answers(), *tests)
 
     def swapped(self, *renames: tuple[str, str]) -> str:
         """All of them, or none."""

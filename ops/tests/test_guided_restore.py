@@ -297,6 +297,7 @@ def cluster(transactional_db: None, tmp_path: Path, request: pytest.FixtureReque
         yield Cluster(stack, tmp_path, getattr(request, "param", 1))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("cluster", [3], indirect=True)
 def test_all_members_of_an_etcd_come_back(cluster: Cluster) -> None:
     policy = cluster.backed_up()
@@ -342,6 +343,7 @@ def test_it_goes_back_to_what_ran_before(cluster: Cluster) -> None:
     assert folders(operation) == []
 
 
+@pytest.mark.soak
 def test_killed_in_every_step_it_does_nothing_twice(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies after each of its calls to the host, before it has written down what became of it."""
     policy = cluster.backed_up()
