@@ -36,7 +36,7 @@ _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
 )
 #: 29 February on one certain day of the week: in 40 years at the latest, over a century's end without a leap day.
 _LONGEST_DAYS = 41 * 366
-_LONGEST_TEXT = 200
+LONGEST_TEXT = 200
 
 
 class CronRefused(ValueError):
@@ -85,13 +85,18 @@ class Cron:
                         yield found
 
 
-def parse(text: str) -> Cron:
-    """Five fields with lists, ranges, steps and names, or a word such as @daily; raises CronRefused."""
-    plain = " ".join(text[:_LONGEST_TEXT].lower().split())
-    fields = MACROS.get(plain, plain).split()
+def parse(text: str, *, is_stored: bool = False) -> Cron:
+    """Five fields with lists, ranges, steps and names, or a word such as @daily; raises CronRefused.
+
+    What was saved before steps were bounded (`is_stored`) goes on.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise CronRefused("long", "", most=LONGEST_TEXT)
+    plain = " ".join(text.split())
+    fields = MACROS.get(plain.lower(), plain).split()
     if len(fields) != len(_FIELDS):
         raise CronRefused("fields", plain, found=len(fields))
-    found = [_values(field, *known) for field, known in zip(fields, _FIELDS, strict=True)]
+    found = [_values(field, *known, is_stored=is_stored) for field, known in zip(fields, _FIELDS, strict=True)]
     cron = Cron(
         minutes=tuple(sorted(found[0])),
         hours=tuple(sorted(found[1])),
@@ -105,13 +110,19 @@ def parse(text: str) -> Cron:
     return cron
 
 
-def _values(field: str, name: str, least: int, most: int, names: Mapping[str, int]) -> set[int]:
+def _values(field: str, name: str, least: int, most: int, names: Mapping[str, int], *, is_stored: bool) -> set[int]:
     values: set[int] = set()
+    longest = 7 if name == "day of week" else most - least + 1
     for part in field.split(","):
+        if not part:
+            raise CronRefused("value", field, field=name)
         span, slash, step_text = part.partition("/")
         step = _number(step_text, part, name) if slash else 1
         if step < 1:
             raise CronRefused("step", part, field=name)
+        if step > longest and not is_stored:
+            # `*/70` would be each hour, not every 70 minutes.
+            raise CronRefused("long step", part, field=name, most=longest)
         if span == "*":
             first, last = least, most
         else:
@@ -130,7 +141,7 @@ def _values(field: str, name: str, least: int, most: int, names: Mapping[str, in
 
 
 def _value(text: str, part: str, name: str, names: Mapping[str, int]) -> int:
-    return names[text] if text in names else _number(text, part, name)
+    return names[text.lower()] if text.lower() in names else _number(text, part, name)
 
 
 def _number(text: str, part: str, name: str) -> int:

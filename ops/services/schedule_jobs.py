@@ -82,7 +82,7 @@ class OperationJob:
                 value=selector["pool"],
                 mend=_("Name it in pool; leave the filter out."),
             )
-        nodes_of(actor, selector)
+        nodes_of(actor, selector, mend=_("The filters are those of the list of nodes, such as update_state."))
         found = {
             "kind": kind,
             "params": checked_params(kind, params),

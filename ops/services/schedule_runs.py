@@ -59,7 +59,7 @@ def _claim(schedule: Schedule, now: datetime) -> bool:
     if due is None:
         return False
     try:
-        cron, zone = checked_cron(schedule.cron), checked_zone(schedule.zone)
+        cron, zone = checked_cron(schedule.cron, is_stored=True), checked_zone(schedule.zone)
     except FleetError as error:
         return _stopped(schedule, now, error.message)
     following = next_after(cron, zone, now)

@@ -27,9 +27,9 @@ LEAST_LATE_S, MOST_LATE_S = 60, 7 * 86_400
 LONGEST_NAME = 100
 
 
-def checked_cron(text: str, field: str = "cron") -> Cron:
+def checked_cron(text: str, field: str = "cron", *, is_stored: bool = False) -> Cron:
     try:
-        return parse(text)
+        return parse(text, is_stored=is_stored)
     except CronRefused as error:
         message, mend = cron_problem(error)
         raise InvalidInput(message, field=field, value=text, mend=mend) from error
@@ -47,16 +47,16 @@ def checked_zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def upcoming(cron: str, zone: str, now: datetime, count: int = 5) -> list[datetime]:
-    """The next times at which this would be due, in its zone; raises InvalidInput."""
+def upcoming(cron: str, zone: str, now: datetime, *, is_stored: bool = False) -> list[datetime]:
+    """The next five times at which this would be due, in its zone; raises InvalidInput where saving it would."""
     place = checked_zone(zone)
-    return [one.astimezone(place) for one in next_runs(checked_cron(cron), place, now, count)]
+    return [one.astimezone(place) for one in next_runs(checked_cron(cron, is_stored=is_stored), place, now)]
 
 
 def upcoming_of(schedule: Schedule, now: datetime) -> list[datetime]:
     """The next times of one that is stored: none while it is paused, nor in a zone that this machine does not know any more."""
     try:
-        return [] if schedule.paused_at else upcoming(schedule.cron, schedule.zone, now)
+        return [] if schedule.paused_at else upcoming(schedule.cron, schedule.zone, now, is_stored=True)
     except InvalidInput:
         return []
 
@@ -157,7 +157,7 @@ def pause(*, schedule: Schedule, reason: str = "", actor: Principal, now: dateti
 def resume(*, schedule: Schedule, actor: Principal, now: datetime) -> None:
     """It is due from the next time on, still with its owner's rights."""
     _require(actor, schedule)
-    following = next_after(checked_cron(schedule.cron), checked_zone(schedule.zone), now)
+    following = next_after(checked_cron(schedule.cron, is_stored=True), checked_zone(schedule.zone), now)
     columns = {"paused_at": None, "paused_by": "", "paused_why": "", "next_run_at": following}
     with transaction.atomic():
         mine = Schedule.objects.filter(pk=schedule.pk, paused_at__isnull=False)

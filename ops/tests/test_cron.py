@@ -71,8 +71,13 @@ def test_half_an_hour_and_a_whole_day_can_be_skipped_too() -> None:
         ("5-1 * * * *", "backwards", "5-1"),
         ("*/0 * * * *", "step", "*/0"),
         ("x * * * *", "value", "x"),
-        ("1,,2 * * * *", "value", ""),
-        ("* * L * *", "value", "l"),
+        ("1,,2 * * * *", "value", "1,,2"),
+        (", * * * *", "value", ","),
+        ("* * L * *", "value", "L"),
+        ("*/70 * * * *", "long step", "*/70"),
+        ("* * * */13 *", "long step", "*/13"),
+        ("* * * * */8", "long step", "*/8"),
+        ("0 0 * * *" + " " * 200, "long", ""),
         ("* * * * ٣", "value", "٣"),
         ("0 0 30 2 *", "never", "0 0 30 2 *"),
         ("@reboot", "fields", "@reboot"),
@@ -82,6 +87,11 @@ def test_what_is_no_schedule_is_refused_with_its_part(text: str, code: str, part
     with pytest.raises(CronRefused) as refused:
         parse(text)
     assert (refused.value.code, refused.value.part) == (code, part)
+
+
+def test_a_long_step_that_is_stored_goes_on() -> None:
+    assert parse("*/70 * * JAN *", is_stored=True) == parse("0 * * 1 *")
+    assert parse("*/60 */24 */31 */12 */7").minutes == (0,)
 
 
 def test_zones_are_places() -> None:

@@ -19,6 +19,7 @@ from ops.models import Operation, OperationRequest, Schedule, ScheduleRun
 from ops.services import schedule_runs
 from ops.services.schedule_runs import run_due
 from ops.services.schedules import set_schedule
+from ops.views import schedules as views
 
 pytestmark = pytest.mark.django_db
 #: A Wednesday.
@@ -245,6 +246,7 @@ def test_schedules_over_rest(web: Pool, anna: User) -> None:
     [
         ({"cron": "61 * * * *"}, "cron"),
         ({"cron": "0 0 30 2 *"}, "cron"),
+        ({"cron": "*/70 * * * *"}, "cron"),
         ({"zone": "Mars/Base"}, "zone"),
         ({"zone": "../etc/passwd"}, "zone"),
         ({"task": {"kind": "explode"}}, "kind"),
@@ -264,6 +266,15 @@ def test_what_cannot_be_scheduled_is_refused(web: Pool, anna: User, over: dict[s
     body = {"name": "nightly", "task": TASK, "pool": "web", "cron": "@daily", **over}
     answer = Api(anna).post("schedules/", body)
     assert (answer.status_code, answer.json()["field"]) == (400, field), answer.content
+
+
+@pytest.mark.parametrize(("job", "right"), [("operation", "operations.request"), ("backup", "backups.run")])
+def test_the_buttons_ask_for_the_right_of_the_job(job: str, right: str) -> None:
+    class Asked:
+        def may(self, permission: str, subject: object) -> bool:
+            return permission == right
+
+    assert views._may(Asked(), Schedule(job=job))  # type: ignore[arg-type]
 
 
 def test_a_zone_that_is_gone_takes_no_page_away(web: Pool, anna: User) -> None:
@@ -287,6 +298,22 @@ def test_next_runs_are_said_before_it_is_saved(anna: User) -> None:
     api = Api(anna)
     assert len(api.get("schedules/next-runs/?cron=@hourly&zone=Europe/Berlin").json()["next_runs"]) == 5
     assert api.get("schedules/next-runs/?cron=nonsense").json()["field"] == "cron"
+    # What is cut off would look good here, and be refused when it is saved.
+    for text in ("*/70+*+*+*+*", f"0+0+*+*+{'*,' * 120}*"):
+        assert api.get(f"schedules/next-runs/?cron={text}").json()["field"] == "cron"
+
+
+def test_a_stored_step_that_is_not_taken_any_more_goes_on(web: Pool, anna: User) -> None:
+    schedule = weekly(anna, web)
+    Schedule.objects.update(cron="*/70 2 * * sat")
+    assert len(Api(anna).get(f"schedules/{schedule.pk}/").json()["next_runs"]) == 5
+    assert run_due(SATURDAY) == 1
+    assert states(schedule) == [("28 02:00", "started")]
+
+
+def test_a_wrong_filter_names_nothing_that_a_schedule_has_not(web: Pool, anna: User) -> None:
+    body = {"name": "n", "task": {**TASK, "selector": {"colour": "red"}}, "pool": "web", "cron": "@daily"}
+    assert "send nodes" not in Api(anna).post("schedules/", body).json()["mend"]
 
 
 def test_the_pages_add_run_pause_and_delete(web: Pool, anna: User) -> None:

@@ -181,7 +181,8 @@ def _schedule(request: HttpRequest, schedule_id: uuid.UUID) -> Schedule:
 
 
 def _may(principal: Principal, schedule: Schedule) -> bool:
-    return principal.may(services.PERMISSION, schedule)
+    """Its job says which right it takes: that of backups is another one."""
+    return principal.may(job_of(schedule.job).permission, schedule)
 
 
 @require_safe
@@ -296,7 +297,7 @@ def schedule_do(request: HttpRequest, schedule_id: uuid.UUID) -> HttpResponse:
     principal, now = principal_of(request), clock.now()
     schedule = _schedule(request, schedule_id)
     if not _may(principal, schedule):
-        raise PermissionDenied(services.PERMISSION)
+        raise PermissionDenied(job_of(schedule.job).permission)
     what, reason = request.POST.get("do", ""), request.POST.get("reason", "")
     try:
         if what == "run":

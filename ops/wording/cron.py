@@ -15,6 +15,8 @@ def cron_problem(error: CronRefused) -> tuple[str, str]:
             _("This is not a time: it has %(found)s fields and not five.") % told,
             _("Write minute, hour, day of month, month and day of week, such as 0 2 * * sat, or @daily."),
         )
+    if error.code == "long":
+        return _("This text is too long."), _("Give at most %(most)s characters.") % told
     field = str(error.params.get("field", ""))
     words = {
         "minute": _("minute"),
@@ -31,6 +33,11 @@ def cron_problem(error: CronRefused) -> tuple[str, str]:
         )
     if error.code == "step":
         return _("The step in %(part)s is nothing.") % told, _("Give a step of 1 or more, such as */15.")
+    if error.code == "long step":
+        return (
+            _("The step in %(part)s is longer than the field %(field)s.") % told,
+            _("Give a step of at most %(most)s: each field begins anew.") % told,
+        )
     if error.code == "backwards":
         return _("%(part)s runs backwards.") % told, _("Name the smaller value first, or two ranges.")
     if error.code == "never":
