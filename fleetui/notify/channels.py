@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
+from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
@@ -43,6 +44,8 @@ SECURITY: Final = ("none", "starttls", "tls")
 LEAST_SECRET = 16
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
 MOST_RECIPIENTS = 20
+#: Each event looks at each rule.
+MOST_RULES = 50
 _ADDRESS = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
 
 
@@ -87,7 +90,10 @@ def set_channel(
     name = name.strip()
     if not name or len(name) > 100:
         raise InvalidInput(_("A channel needs a name."), field="name", value=name, mend=_("Give 1 to 100 characters."))
-    if kind not in Channel.KINDS or (channel is not None and kind != channel.kind):
+    if channel is not None and kind != channel.kind:
+        mend = _("Add another channel, and delete this one.")
+        raise InvalidInput(_("The kind of a channel stays."), field="kind", value=kind, mend=mend)
+    if kind not in Channel.KINDS:
         mend = _("Use %(known)s.") % {"known": any_of(Channel.KINDS)}
         raise InvalidInput(_("This is no kind of channel."), field="kind", value=kind, mend=mend)
     shown = _settings(kind, settings)
@@ -107,7 +113,7 @@ def set_channel(
         "set_at": now,
     }
     before = _told(channel) if channel else None
-    made = [_rule(one) for one in rules]
+    made = _rules(rules)
     try:
         with transaction.atomic():
             if channel is None:
@@ -241,6 +247,21 @@ def _is_in_clear(kind: str, shown: Mapping[str, Any]) -> bool:
 
 def _is_here(url: str) -> bool:
     return urlsplit(url).hostname in _HERE
+
+
+def _rules(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if len(given) > MOST_RULES:
+        mend = _("Give at most %(most)s; one rule takes several events.") % {"most": MOST_RULES}
+        raise InvalidInput(_("A channel has too many rules."), field="rules", value=len(given), mend=mend)
+    made = [_rule(one) for one in given]
+    wanted = {str(one["pool_id"]) for one in made if one["pool_id"]}
+    known = {
+        str(pk) for pk in apps.get_model("nodes", "Pool").objects.filter(pk__in=wanted).values_list("pk", flat=True)
+    }
+    if gone := sorted(wanted - known):
+        mend = _("Read the list of pools.")
+        raise InvalidInput(_("There is no such pool."), field="rules", value=gone[0], mend=mend)
+    return made
 
 
 def _rule(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import ssl
 import time
 from collections.abc import Mapping
 from email.message import EmailMessage
-from email.utils import make_msgid
 from typing import Any
 
 import orjson
@@ -53,7 +52,9 @@ def _mail(settings: Settings, password: str, message: Message) -> str:
     mail = EmailMessage()
     mail["Subject"], text = formats.mail_text(message)
     mail["From"], mail["To"] = settings["sender"], ", ".join(settings["recipients"])
-    mail["Message-ID"] = make_msgid(idstring=str(message.id), domain=str(settings["sender"]).rpartition("@")[2])
+    # The same at each attempt: a mail that comes twice can be told by it.
+    mail["Message-ID"] = f"<{message.id}@{str(settings['sender']).rpartition('@')[2]}>"
+    mail["Date"] = max(one.at for one in message.items)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text)
     host, port = str(settings["host"]), int(settings["port"])

@@ -31,7 +31,7 @@ from fleetui.notify.channels import (
     delete_channel,
     set_channel,
 )
-from fleetui.notify.events import EVENTS, SEVERITIES
+from fleetui.notify.events import EVENTS
 from fleetui.notify.models import Channel, Delivery
 from fleetui.notify.trying import try_channel
 
@@ -43,7 +43,16 @@ KIND_WORDS = {
     "email": gettext_lazy("E-mail"),
     "alertmanager": gettext_lazy("Alertmanager"),
 }
-_LEVELS = {"waiting": "info", "sent": "ok", "dead": "bad"}
+SEVERITY_WORDS = {
+    "info": gettext_lazy("info"),
+    "warning": gettext_lazy("warning"),
+    "critical": gettext_lazy("critical"),
+}
+_STATES = {
+    "waiting": ("info", gettext_lazy("waiting")),
+    "sent": ("ok", gettext_lazy("sent")),
+    "dead": ("bad", gettext_lazy("given up")),
+}
 _PLAIN = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off", "class": "form-control ui-mono"}
 
 
@@ -81,7 +90,7 @@ class ChannelForm(forms.Form):
     )
     pool = forms.ChoiceField(label=gettext_lazy("Pool"), required=False)
     severity = forms.ChoiceField(
-        label=gettext_lazy("From severity"), initial="warning", choices=[(one, one) for one in SEVERITIES]
+        label=gettext_lazy("From severity"), initial="warning", choices=list(SEVERITY_WORDS.items())
     )
     is_on = forms.BooleanField(label=gettext_lazy("Messages are sent"), required=False, initial=True)
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -127,12 +136,26 @@ def channel_list(request: HttpRequest) -> HttpResponse:
     context = {
         "tabs": settings_tabs(request),
         "rows": [
-            {"channel": one, "kind": KIND_WORDS[one.kind], "where": _where(one)} for one in channels_of(principal)
+            {"channel": one, "kind": KIND_WORDS[one.kind], "where": _where(one), "rules": _rules_shown(one)}
+            for one in channels_of(principal)
         ],
         "kinds": KIND_WORDS.items(),
-        "sent": [{"delivery": one, "level": _LEVELS[one.state]} for one in sent],
+        "sent": [
+            {"delivery": one, "state": _STATES[one.state], "severity": SEVERITY_WORDS[one.severity]} for one in sent
+        ],
     }
     return render(request, "notify/channels.html", context)
+
+
+def _rules_shown(channel: Channel) -> list[dict[str, Any]]:
+    return [
+        {
+            "events": rule.events,
+            "pool": rule.pool.name if rule.pool else "",
+            "severity": SEVERITY_WORDS[rule.severity],
+        }
+        for rule in channel.rules.all()
+    ]
 
 
 def _where(channel: Channel) -> str:
