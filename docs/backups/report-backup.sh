@@ -12,6 +12,9 @@ status=0
 ended=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 cat "$output"
 
+# As it stands in a string of JSON: one line, with quotes and backslashes escaped.
+text() { printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/[\\"]/\\&/g'; }
+
 good=true message=
 if [ "$status" -ne 0 ]; then
     good=false
@@ -22,9 +25,9 @@ if [ "$status" -eq 0 ] && [ -n "${SIZE_FILE:-}" ]; then
     extra=$(printf ', "size_bytes": %s, "sha256": "%s"' "$(stat -c %s "$SIZE_FILE")" "$(sha256sum "$SIZE_FILE" | cut -d ' ' -f 1)")
 fi
 body=$(printf '{"good": %s, "started_at": "%s", "ended_at": "%s", "source": "%s", "location": "%s", "message": "%s"%s}' \
-    "$good" "$started" "$ended" "$(hostname | cut -c 1-100)" "${LOCATION:-}" "$message" "$extra")
+    "$good" "$started" "$ended" "$(text "$(uname -n | cut -c 1-100)")" "$(text "${LOCATION:-}")" "$message" "$extra")
 # The token is not among the arguments, which others may read.
 printf 'header = "Authorization: Bearer %s"\n' "$token" |
-    curl -fsS --retry 5 --max-time 30 --config - -X POST -H 'Content-Type: application/json' -d "$body" \
+    curl -fsS --retry 5 --retry-connrefused --max-time 30 --config - -X POST -H 'Content-Type: application/json' -d "$body" \
         "$FLEETUI_URL/api/v1/backups/$POLICY/report/" >/dev/null || echo "The report did not reach FleetUI." >&2
 exit "$status"

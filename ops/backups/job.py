@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ops.backups.age import Envelope, Pieces
 from ops.backups.base import Counted, Stored, Target
@@ -63,6 +63,10 @@ class Record:
     location: str = ""
 
 
+#: What a shell ends with when a program cannot be started or is not there; no later attempt finds it.
+NO_PROGRAM: Final = frozenset({126, 127})
+
+
 class SourceFailed(Exception):
     """What the source gave is no backup; `code` is worded where it is shown. `again`: another attempt may mend it."""
 
@@ -71,6 +75,8 @@ class SourceFailed(Exception):
     def __init__(self, code: str, **params: object) -> None:
         super().__init__(code)
         self.code, self.params = code, params
+        if params.get("status") in NO_PROGRAM:
+            self.again = False
 
 
 class NoProgram(SourceFailed):

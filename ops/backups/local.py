@@ -12,6 +12,7 @@ from pathlib import Path
 from ops.backups.base import READ_BYTES, Counted, Entry, Stored, TargetError
 
 _HALF = ".half"
+_FSTAB = Path("/etc/fstab")
 
 
 class LocalTarget:
@@ -25,7 +26,7 @@ class LocalTarget:
         half = path.with_name(path.name + _HALF)
         counted = Counted()
         try:
-            self._root.stat()  # a directory that is not mounted is not made anew beside the mount
+            self._there()
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -56,6 +57,7 @@ class LocalTarget:
     def entries(self, prefix: str) -> Iterator[Entry]:
         folder = self._place(prefix).parent
         try:
+            self._there()
             for path in sorted(folder.rglob("*")):
                 key = str(path.relative_to(self._root))
                 if path.is_file() and key.startswith(prefix) and not path.name.endswith(_HALF):
@@ -67,7 +69,7 @@ class LocalTarget:
     def delete(self, key: str) -> None:
         path = self._place(key)
         try:
-            self._root.stat()
+            self._there()  # what lies on a medium that is not mounted is not deleted by finding nothing
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _as_target_error(error) from error
@@ -81,10 +83,29 @@ class LocalTarget:
     def location(self, key: str) -> str:
         return str(self._root / key)
 
+    def _there(self) -> None:
+        """Raises where the directory is missing, or is the empty place of a file system that is not mounted."""
+        real = self._root.resolve(strict=True)
+        mounts = _mount_points()
+        for place in (real, *real.parents):
+            if place in mounts and not place.is_mount():
+                raise TargetError("not_there", f"{place} is in {_FSTAB} and not mounted")
+
     def _place(self, key: str) -> Path:
         if key.startswith("/") or ".." in key.split("/"):
             raise TargetError("bad_key", key)
         return self._root / key
+
+
+def _mount_points() -> set[Path]:
+    """Where this machine mounts something besides its root, by its own table. Not everything that is mounted stands there."""
+    try:
+        lines = _FSTAB.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    fields = (line.split() for line in lines if not line.lstrip().startswith("#"))
+    named = (one[1].replace("\\040", " ") for one in fields if len(one) > 1)  # so the table writes a blank
+    return {Path(one).resolve() for one in named if one.startswith("/")} - {Path("/")}
 
 
 def _sync(folder: Path) -> None:

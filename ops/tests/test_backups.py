@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import uuid
@@ -26,7 +27,9 @@ from nodes.models import Node
 from nodes.tests.api.client import Api as ApiClient
 from nodes.tests.make import make_heartbeat, make_node, make_pool, make_token, make_user, principal
 from nodes.tests.pages import signed_in
-from ops.backups import calendar
+from ops.backups import calendar, local
+from ops.backups.base import TargetError
+from ops.backups.job import SourceFailed
 from ops.backups.retention import plan
 from ops.backups.sources import ETCD_SCRIPT, SettingRefused, checked, source_of
 from ops.models import BackupPolicy, BackupRun, BackupTarget, Operation, Schedule
@@ -311,6 +314,56 @@ class TestRights:
         assert api.post(f"backups/{policy.pk}/report/", {"good": True}, status=201)["state"] == "good"
         api.get("nodes/", status=403)
         api.delete(f"backups/policies/{policy.pk}/", status=403)
+
+
+def test_the_script_of_the_docs_reports_in_json_whatever_the_place_is_named(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "docs/backups/report-backup.sh"
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$ARGUMENTS"\n')
+    curl.chmod(0o755)
+    told = tmp_path / "told"
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "ARGUMENTS": str(told),
+        "FLEETUI_URL": "http://x",
+        "POLICY": "1",
+        "FLEETUI_TOKEN": "t",
+        "LOCATION": 's3://b/"x\\y"\n',
+    }
+    ended = subprocess.run(["/bin/sh", str(script), "sh", "-c", "exit 3"], env=environment, check=False)
+    body = json.loads(next(line for line in told.read_text().splitlines() if line.startswith("{")))
+    assert (ended.returncode, body["good"], body["location"]) == (3, False, 's3://b/"x\\y"')
+    assert "--retry-connrefused" in told.read_text()
+
+
+class TestWhatIsNotMounted:
+    def test_it_is_neither_filled_nor_listed_nor_taken_for_emptied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place, table = tmp_path / "a disk", tmp_path / "fstab"
+        (place / "kept").mkdir(parents=True)
+        table.write_text(f"# UUID=0 {place}\nUUID=1 / ext4\n")
+        monkeypatch.setattr(local, "_FSTAB", table)
+        target = local.LocalTarget(str(place / "kept"))
+        assert target.put("a/1", [b"x"], lambda: None).size_bytes == 1  # a comment mounts nothing
+        table.write_text(f"UUID=1 {str(place).replace(' ', chr(92) + '040')} ext4\nshort\n")
+        for attempt in (
+            lambda: target.put("a/2", [b"x"], lambda: None),
+            lambda: target.delete("a/1"),
+            lambda: list(target.entries("a")),
+        ):
+            with pytest.raises(TargetError, match="not_there") as told:
+                attempt()
+            assert "not mounted" in told.value.said
+        assert [path.name for path in place.rglob("*") if path.is_file()] == ["1"]
+        monkeypatch.setattr(Path, "is_mount", lambda _self: True)
+        target.delete("a/1")
+        assert list(target.entries("a")) == []
+
+
+@pytest.mark.parametrize(("status", "again"), [(1, True), (126, False), (127, False)])
+def test_a_program_that_is_not_there_is_no_passing_fault(status: int, again: bool) -> None:
+    assert SourceFailed("source_failed", status=status, said="").again is again
 
 
 class TestReports:
