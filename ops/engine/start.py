@@ -14,7 +14,7 @@ from fleetui.audit.log import Entry, append
 from nodes.models import Node
 from ops.engine.moves import follow_moves
 from ops.models import Limit, LogLine, Operation, Stop
-from ops.services.stopped import say_stopped
+from ops.services.stopped import say_stopped, say_turns
 from ops.states import State
 
 #: Fixed: two control-plane nodes of one cluster are never disturbed at once, whatever else is allowed.
@@ -37,7 +37,17 @@ def start_queued(now: datetime) -> int:
         is_whole, moves = follow_moves(now)
         append(moves)
     # Before all count where they are, nothing starts: the next tick goes on.
-    return _start(now) if is_whole else 0
+    started = _start(now) if is_whole else 0
+    if is_whole:
+        _say_why()
+    return started
+
+
+def _say_why() -> None:
+    """What did not start says which limit is reached. In a transaction of its own, after the places were taken."""
+    with transaction.atomic():
+        if not _is_stopped():
+            say_turns(_Room().reached)
 
 
 def _is_stopped() -> bool:
@@ -119,17 +129,24 @@ class _Room:
         """Whether nothing disruptive can start in a pool, whatever it is."""
         return self._overall <= 0 or self._pools[pool] >= self._limits.get(("pool", name), Limit.DEFAULTS["pool"])
 
+    def reached(self, pool: Any, name: str, cluster: str, is_control_plane: bool) -> tuple[str, str, int]:  # noqa: FBT001
+        """The limit that lets nothing disruptive start there: scope, name, how many; no scope where there is room."""
+        if self._overall <= 0:
+            return "overall", "", self._limits.get(("overall", ""), Limit.DEFAULTS["overall"])
+        if self.is_full(pool, name):
+            return "pool" if pool else "no_pool", name, self._limits.get(("pool", name), Limit.DEFAULTS["pool"])
+        in_cluster = self._limits.get(("cluster", cluster), Limit.DEFAULTS["cluster"])
+        if cluster and self._clusters[cluster] >= in_cluster:
+            return "cluster", cluster, in_cluster
+        if is_control_plane and self._planes[_planes_of(pool, cluster)] >= CONTROL_PLANES_AT_ONCE:
+            return "planes", cluster or name, CONTROL_PLANES_AT_ONCE
+        return "", "", 0
+
     def take(self, one: Operation) -> bool:
         """Whether it may start; if so its place is taken."""
         if not one.is_disruptive:
             return True
-        in_cluster = self._limits.get(("cluster", one.cluster_name), Limit.DEFAULTS["cluster"])
-        if self.is_full(one.pool_id, one.pool_name):
-            return False
-        if one.cluster_name and self._clusters[one.cluster_name] >= in_cluster:
-            return False
-        beside = self._planes[_planes_of(one.pool_id, one.cluster_name)]
-        if one.is_control_plane and beside >= CONTROL_PLANES_AT_ONCE:
+        if self.reached(one.pool_id, one.pool_name, one.cluster_name, one.is_control_plane)[0]:
             return False
         self._count(one.pool_id, one.cluster_name, one.is_control_plane)
         return True

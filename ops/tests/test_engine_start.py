@@ -129,7 +129,7 @@ def test_stop_all_halts_every_start_and_nothing_that_runs() -> None:
 
 def test_what_is_queued_says_whether_the_limits_hold_it_or_who_stopped_all() -> None:
     now = clock.now()
-    queued(make_pool("web"), 2, now)
+    (first, _second) = queued(make_pool("web"), 2, now)
 
     def said() -> set[str]:
         rows = Operation.objects.filter(state="queued").values_list("wait_reason", "wait_params")
@@ -137,7 +137,12 @@ def test_what_is_queued_says_whether_the_limits_hold_it_or_who_stopped_all() -> 
 
     Operation.objects.update(wait_reason="turn")
     start_queued(now)
-    assert said() == {"Waits for its turn: the limits let no more run now."}
+    by = f"Now it is used by {first.node_name}."
+    assert said() == {f"Waits for its turn: the limit of the pool web lets 1 operation run at once. {by}"}
+    Limit.objects.create(scope="overall", name="", at_once=1, set_by="user:anna", set_at=now)
+    start_queued(now)
+    assert said() == {"Waits for its turn: the limit of the whole installation lets 1 operation run at once."}
+    Limit.objects.all().delete()
     control.stop_all(actor=principal(make_user("anna", "admin")), now=now, reason="storm")
     stopped = "Waits: all starts are stopped by anna (storm). It has its turn when that is lifted."
     assert said() == {stopped}

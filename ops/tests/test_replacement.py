@@ -32,8 +32,9 @@ from ops.models import BackupPolicy, Operation, Provisioner, Replacement
 from ops.replacement import Jobs, Order, Progress
 from ops.replacement.hook import Hook
 from ops.services import control
+from ops.services.replacing import plans
 from ops.services.replacing.confirming import confirm, token_of
-from ops.services.replacing.provisioners import delete_provisioner, set_provisioner
+from ops.services.replacing.provisioners import delete_provisioner, opened, set_provisioner
 from ops.services.replacing.sweeping import sweep_jobs
 from ops.services.request import preview, request_operations
 from ops.tests.onehost import InProcessHost, Killed, Machine, make_hosted_node
@@ -42,6 +43,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 MARKER = "/etc/fleetui/ignition.json"
+DEAD_CLOCK = {"reachability": "reachable", "health": "degraded", "health_reason": "clock_not_synchronized"}
 
 
 def file_in(config: str, path: str) -> str:
@@ -169,6 +171,7 @@ class Run:
         patch.setattr(work, "SshHost", host_at(self.site))
         if kind == "hook":
             patch.setattr(replacing, "opened", lambda _row, _host=None: self.site)
+            patch.setattr(plans, "opened", lambda _row: self.site)
         Node.objects.all().delete()
         Pool.objects.all().delete()
         Provisioner.objects.all().delete()
@@ -396,11 +399,17 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
         return found
 
     found = plan()
-    assert (found.target["provisioner"], found.target["generation"], found.commands) == ("site", 2, [["make"]])
+    assert (found.target["provisioner"], found.target["generation"], found.commands) == ("site", 2, [["make", "n1"]])
     assert [one.code for one in found.checks if one.level != "ok"] == ["machine_deleted"]
     Node.objects.filter(name="n2").update(reachability="unreachable")
     assert "pool_none_left" in [one.code for one in plan().checks if one.level == "block"]
     assert not [one for one in plan(ignore_pool=True).checks if one.level == "block"]
+    Node.objects.filter(name="n2").update(**DEAD_CLOCK)
+    assert [one.code for one in plan().checks if one.code.startswith("pool_")] == ["pool_whole"]
+    full = {"reason": "disk_full", "params": {"mount": "/var", "used_percent": 97}}
+    Node.objects.filter(name="n2").update(health_params={"also": [full]})
+    (none,) = [one for one in plan().checks if one.level == "block"]
+    assert wording.check_sentence(none.code, none.params).endswith("take its place. n2: /var is 97 % full")
     gate = {"name": "etcd", "kind": "etcd", "pool": run.node.pool, "is_gate": True}
     BackupPolicy.objects.create(**gate, overdue_after_s=3600, set_by="user:admin")
     (shut,) = [one for one in plan(ignore_pool=True).checks if one.level == "block"]
@@ -410,6 +419,28 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
     Node.objects.filter(name="n1").update(last_seen_at=run.now)
     Provisioner.objects.all().delete()
     assert plan().refused == "no_provisioner"
+
+
+def test_a_plan_says_that_the_command_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    run = Run(monkeypatch)
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    settings.PROVISIONERS_DIR = str(tmp_path)
+    monkeypatch.setattr(plans, "opened", opened)
+
+    def found() -> list[tuple[str, str]]:
+        node = Node.objects.select_related("pool__cluster").get(pk=run.node.pk)
+        (plan,) = preview(nodes=[node], kind="replace", params={}, actor=SYSTEM, now=run.now)
+        return [(one.code, one.level) for one in plan.checks if one.code == "hook_absent"]
+
+    (tmp_path / "make").write_text("#!/bin/sh\n")
+    settings.CELERY_BROKER_URL = "filesystem://"
+    assert found() == [("hook_absent", "block")], "not executable"
+    settings.CELERY_BROKER_URL = "redis://broker"
+    assert found() == [("hook_absent", "warn")], "workers elsewhere may have it"
+    (tmp_path / "make").chmod(0o755)
+    assert found() == []
 
 
 def silent(monkeypatch: pytest.MonkeyPatch) -> Run:

@@ -18,7 +18,7 @@ from ops.wording.checks import CHECKS
 from ops.wording.refusals import MISSING_PARAM, PARAM_PROBLEMS, REFUSALS
 from ops.wording.replace_policy import STANDINGS
 from ops.wording.results import ASKED, LEFTOVERS, MENDS, RESULTS, SO_NOW
-from ops.wording.steps import NOTES, STEPS, WAITS
+from ops.wording.steps import NOTES, STEPS, TURNS, WAITS
 from ops.wording.words import ATTACHMENTS, CHANGES, FACTS, HOLDS, KINDS, STATES
 
 __all__ = [
@@ -71,6 +71,10 @@ def wait_sentence(reason: str, params: Mapping[str, Any] | None = None) -> str:
         known["until"] = _moment(str(known["until"]))
     if reason == "stopped" and "by" in known:
         known["by"] = _who(known["by"])
+    if reason == "turn" and known.get("scope") in TURNS:
+        known["limit"] = str(TURNS[known["scope"]] % known)
+        if not known.get("nodes"):
+            known.pop("nodes", None)
     if reason == "cluster_silent":
         known["why"] = kubernetes.problem(str(known.get("kind", "")), known)[0]
     if reason == "not_healthy_yet":

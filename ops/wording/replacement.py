@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from nodes.wording import axis_sentence
 from nodes.wording.git import BY_ITSELF, mend_of, sentence_of
 from nodes.wording.sentences import Forms, fill
 from ops.wording import etcd, in_place
@@ -242,12 +243,18 @@ CHECKS: dict[str, Forms] = {
     "pool_alone": (_("It is the only node of its pool: nothing takes its place meanwhile."),),
     "pool_none_left": (
         ngettext_lazy(
+            "The %(others)d other node of its pool does not work either: nothing would take its place. %(ill)s",
+            "None of the %(others)d other nodes of its pool works: nothing would take its place. %(ill)s",
+            "others",
+        ),
+        ngettext_lazy(
             "The %(others)d other node of its pool does not work either: nothing would take its place.",
             "None of the %(others)d other nodes of its pool works: nothing would take its place.",
             "others",
         ),
     ),
     "pool_short": (
+        _("%(good)s of %(others)s other nodes of its pool work. %(ill)s"),
         _("%(good)s of %(others)s other nodes of its pool work."),
         _("Not all other nodes of its pool work."),
     ),
@@ -452,6 +459,10 @@ def not_ready(code: str, params: Mapping[str, Any]) -> tuple[str, str]:
     return fill(forms, worded(params)), str(mend)
 
 
+#: What of a node that does not count is worded.
+_OF_AXIS = ("axis", "value", "reason", "params")
+
+
 def worded(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters with what only words can say: what is wrong with a repository, and what of it is used."""
     found = dict(params)
@@ -459,6 +470,10 @@ def worded(params: Mapping[str, Any]) -> dict[str, Any]:
         found["git"] = " ".join(filter(None, _repository(found["git"])))
     if found.get("ref_kind") in REF_KINDS:
         found["what"] = str(REF_KINDS[found["ref_kind"]]) % {"ref": found.get("ref", "")}
+    if isinstance(found.get("ill"), list):
+        found["ill"] = "; ".join(
+            f"{one['name']}: {axis_sentence(*map(one.get, _OF_AXIS)).rstrip('.')}" for one in found["ill"]
+        )
     return found
 
 

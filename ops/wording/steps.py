@@ -55,12 +55,41 @@ STEPS: dict[str, Promise] = {
     "check": _("Ask whether an update is there"),
     "tidy": _("Leave nothing behind"),
 }
+#: Which limit is reached, by its scope.
+TURNS: dict[str, Promise] = {
+    "overall": ngettext_lazy(
+        "the limit of the whole installation lets %(most)d operation run at once",
+        "the limit of the whole installation lets %(most)d operations run at once",
+        "most",
+    ),
+    "pool": ngettext_lazy(
+        "the limit of the pool %(name)s lets %(most)d operation run at once",
+        "the limit of the pool %(name)s lets %(most)d operations run at once",
+        "most",
+    ),
+    "cluster": ngettext_lazy(
+        "the limit of the cluster %(name)s lets %(most)d operation run at once",
+        "the limit of the cluster %(name)s lets %(most)d operations run at once",
+        "most",
+    ),
+    "no_pool": ngettext_lazy(
+        "the limit of the nodes without a pool lets %(most)d operation run at once",
+        "the limit of the nodes without a pool lets %(most)d operations run at once",
+        "most",
+    ),
+    "planes": _("another control plane of %(name)s is worked on, and never are two at once"),
+}
 WAITS: dict[str, Forms] = {
     **backups.WAITS,
     **deployments.WAITS,
     **replacement.WAITS,
     **restoring.WAITS,
-    "turn": (_("Waits for its turn: the limits let no more run now."),),
+    "turn": (
+        # `limit` is one of TURNS, in words.
+        _("Waits for its turn: %(limit)s. Now it is used by %(nodes)s."),
+        _("Waits for its turn: %(limit)s."),
+        _("Waits for its turn: the limits let no more run now."),
+    ),
     "stopped": (
         _("Waits: all starts are stopped by %(by)s (%(reason)s). It has its turn when that is lifted."),
         _("Waits: all starts are stopped by %(by)s. It has its turn when that is lifted."),

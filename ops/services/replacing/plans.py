@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q
+from django.conf import settings as installation
 
 from fleetui.core import clock
 from nodes.models import IgnitionVersion, Node, Pool
@@ -17,17 +17,21 @@ from ops.replacement import NotReady
 from ops.services.backups.gates import Gate, gates_on
 from ops.services.replacing import repositories
 from ops.services.replacing.provisioners import opened
+from ops.services.replacing.spares import Spares, spare_capacity, spares_of
+
+#: Why it cannot be asked, as far as the machine says it on which this is looked at.
+_FILES = frozenset({"no_folder", "hook_absent", "tf_folder_absent", "tf_absent"})
 
 
 @dataclass(frozen=True)
 class Replacing:
-    """What is known of the nodes of a plan. Five queries, however many nodes."""
+    """What is known of the nodes of a plan. Six queries, however many nodes."""
 
     provisioners: Mapping[Any, Provisioner] = field(default_factory=dict)
     pools: Mapping[Any, Pool] = field(default_factory=dict)
     applied: Mapping[Any, str] = field(default_factory=dict)
-    #: Of each pool: nodes in service, and those of them that answer and are not known to be unwell.
-    counts: Mapping[Any, tuple[int, int]] = field(default_factory=dict)
+    #: What each pool has to take the place of a machine.
+    spares: Mapping[Any, Spares] = field(default_factory=dict)
     #: Backups that have to be fresh and proven before a node is taken away.
     gates: Mapping[Any, Sequence[Gate]] = field(default_factory=dict)
 
@@ -39,14 +43,11 @@ class Replacing:
         pools = pools.defer("intended_version__source", "intended_version__rendered")
         versions = IgnitionVersion.objects.light().select_related("config")
         wanted = {node.applied_version_id for node in nodes if node.applied_version_id}
-        good = Q(reachability="reachable") & ~Q(health="degraded")
-        rows = Node.objects.filter(pool__in=ids, lifecycle="active").order_by().values("pool")
-        counted = rows.annotate(whole=Count("pk"), good=Count("pk", filter=good))
         return cls(
             provisioners={one.pool_id: one.provisioner for one in given},
             pools={pool.pk: pool for pool in pools},
             applied={one.pk: str(one) for one in versions.filter(pk__in=wanted)} if wanted else {},
-            counts={row["pool"]: (row["whole"], row["good"]) for row in counted},
+            spares=spares_of(ids),
             gates=gates_on(nodes, clock.now()),
         )
 
@@ -94,33 +95,29 @@ class Replacing:
         provisioner = self.provisioners[node.pool_id]
         told = {"name": provisioner.name}
         source = repositories.chosen(provisioner)
-        whole, good = self.counts.get(node.pool_id, (0, 0))
-        others = whole - (node.lifecycle == "active")
-        good -= node.lifecycle == "active" and node.reachability == "reachable" and node.health != "degraded"
         found = [Check(f"by_{provisioner.kind}", params=told)]
         if provisioner.kind == "in_place":
             found += _in_place(node)
         if source:
             found.append(Check("source_fixed" if source["ref_kind"] == "commit" else "source_chosen", params=source))
         try:
-            opened(provisioner)
+            asked = opened(provisioner)
+            if provisioner.kind in ("hook", "terraform"):
+                # It reads files for that, and asks nobody.
+                asked.ready()
         except NotReady as error:
-            found.append(Check(error.code, "block", error.params))
+            # Where workers run elsewhere, those have the folder, and the first step asks one of them.
+            is_elsewhere = error.code in _FILES and not installation.CELERY_BROKER_URL.startswith("filesystem")
+            found.append(Check(error.code, "warn" if is_elsewhere else "block", error.params))
         found += [gate_check(gate.as_json()) for gate in self.gates.get(node.pk, ())]
         if is_control_plane and not self.gates.get(node.pk):
             found.append(Check("etcd_no_gate", "warn"))
         found.append(Check("machine_deleted", "warn", {"name": node.name}))
         if params.get("only_unreachable") and node.reachability != "unreachable":
             found.append(Check("answers_again", "block"))
-        if others <= 0:
-            found.append(Check("pool_alone", "warn"))
-        elif good <= 0:
-            level = "warn" if params.get("ignore_pool") else "block"
-            found.append(Check("pool_none_left", level, {"others": others}))
-        elif good < others:
-            found.append(Check("pool_short", "warn", {"good": good, "others": others}))
-        else:
-            found.append(Check("pool_whole", params={"good": good}))
+        found.append(
+            spare_capacity(node, self.spares.get(node.pool_id, Spares()), ignore=bool(params.get("ignore_pool")))
+        )
         return found
 
 
