@@ -297,30 +297,32 @@ def cluster(transactional_db: None, tmp_path: Path, request: pytest.FixtureReque
         yield Cluster(stack, tmp_path, getattr(request, "param", 1))
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("cluster", [3], indirect=True)
+@pytest.mark.parametrize("cluster", [1, pytest.param(3, marks=pytest.mark.soak)], indirect=True)
 def test_all_members_of_an_etcd_come_back(cluster: Cluster) -> None:
+    count = len(cluster.nodes)
+    beside = Operation.objects.filter(kind="restore_beside")
     policy = cluster.backed_up()
     operation = cluster.work(cluster.ask(policy))
     assert operation.step == "restore_halt_unit"
-    assert Operation.objects.filter(kind="restore_beside", state__in=[State.RUNNING, State.WAITING]).count() == 2
-    with pytest.raises(Conflict, match="keeps this host"):
-        cancel(operation=Operation.objects.filter(kind="restore_beside")[0], actor=SYSTEM, now=clock.now())
+    assert beside.filter(state__in=[State.RUNNING, State.WAITING]).count() == count - 1
+    for one in beside:
+        with pytest.raises(Conflict, match="keeps this host"):
+            cancel(operation=one, actor=SYSTEM, now=clock.now())
     cluster.say(operation)
-    assert (operation.step, cluster.before()) == ("restore_aside", [False] * 3)
+    assert (operation.step, cluster.before()) == ("restore_aside", [False] * count)
     with pytest.raises(Conflict, match="begun to change"):
         cancel(operation=operation, actor=SYSTEM, now=clock.now())
     cluster.say(operation)
     assert operation.state == State.SUCCEEDED, (said(operation), operation.memory)
     assert "as it was" in cluster.ctl("get", "/a")
-    assert cluster.before() == [True] * 3
+    assert cluster.before() == [True] * count
     assert "data.before" in said(operation)
     assert folders(operation) == []
-    Operation.objects.filter(kind="restore_beside").update(due_at=NOW)
+    beside.update(due_at=NOW)
     cluster.work(operation)
     for pk, lease in claim_due(clock.now()):
         run_step(pk, lease, clock.now())
-    assert set(Operation.objects.filter(kind="restore_beside").values_list("state", flat=True)) == {State.SUCCEEDED}
+    assert list(beside.values_list("state", flat=True)) == [State.SUCCEEDED] * (count - 1)
 
 
 def test_it_goes_back_to_what_ran_before(cluster: Cluster) -> None:
