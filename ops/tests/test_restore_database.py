@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.actions import restore
+from ops.actions import restore, restoring
 from ops.models import BackupPolicy
 from ops.states import State
 from ops.tests.test_guided_restore import Site, folders, said
@@ -98,7 +98,7 @@ def test_a_database_that_was_there_before_is_never_dropped(site: Site, server: S
 def test_one_that_came_while_the_backup_was_sent_is_not_dropped_either(
     site: Site, server: Server, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = restore.fenced
+    real = restoring.fenced
 
     def comes(*given: Any) -> Any:
         server.sql('CREATE DATABASE "app_restored" TEMPLATE "app"', "postgres")

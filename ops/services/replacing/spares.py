@@ -66,8 +66,8 @@ def spares_of(pools: Collection[Any]) -> dict[Any, Spares]:
     """Two queries, whatever the pools."""
     rows = Node.objects.filter(pool__in=pools, lifecycle="active").order_by()
     whole = dict(rows.values_list("pool").annotate(whole=Count("pk")))
-    wanted = ("pool", "name", "reachability", "reachability_reason", "reachability_params")
-    wanted += ("health", "health_reason", "health_params")
+    reachability = ("reachability", "reachability_reason", "reachability_params")
+    wanted = ("pool", "name", *reachability, "health", "health_reason", "health_params")
     ill: dict[Any, list[Spare]] = defaultdict(list)
     looked_at = rows.exclude(Q(reachability="reachable") & ~Q(health="degraded")).order_by("name")
     for row in looked_at.values(*wanted):
