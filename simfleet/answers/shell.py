@@ -16,7 +16,7 @@ from simfleet.answers.services import connect
 from simfleet.answers.units import unit
 
 NIC_LOOP = "for nic in /sys/class/net/*"
-CONTAINER_UNITS = "for file in /etc/containers/systemd/*.container.d/*.conf"
+CONTAINER_UNITS = "find -L /etc/containers/systemd"
 PARTITION_TABLE = 'exec sudo -n cgpt show "$disk"'
 INVOCATION = "now=$(systemctl show --property=InvocationID"
 GUARD = "</proc/sys/kernel/random/boot_id;"
