@@ -306,3 +306,5 @@ RESTORE_BESIDE = Action(
     permission=PERMISSION,
     check_params=restore_params,
 )
+#: Both of one restore: what carries it out, and what keeps its other hosts.
+RESTORE_KINDS = (RESTORE.kind, RESTORE_BESIDE.kind)

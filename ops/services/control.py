@@ -14,7 +14,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict
 from nodes.models import Node
 from ops.actions.restore import PERMISSION as RESTORES
-from ops.actions.restore import RESTORE, RESTORE_BESIDE
+from ops.actions.restore import RESTORE, RESTORE_BESIDE, RESTORE_KINDS
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
 from ops.services.replacing.confirming import may_see_planes, require_planes
@@ -54,12 +54,12 @@ def cancel(*, operation: Operation, actor: Principal, now: datetime, reason: str
 def _require(actor: Principal, operation: Operation) -> None:
     """Whoever ends or lets go on what restores a backup may restore."""
     require(actor, "operations.request", operation)
-    if operation.kind in (RESTORE.kind, RESTORE_BESIDE.kind):
+    if operation.kind in RESTORE_KINDS:
         require(actor, RESTORES, operation)
 
 
 def _may(actor: Principal, operation: Operation) -> bool:
-    is_restore = operation.kind in (RESTORE.kind, RESTORE_BESIDE.kind)
+    is_restore = operation.kind in RESTORE_KINDS
     return actor.may("operations.request", operation) and (not is_restore or actor.may(RESTORES, operation))
 
 
@@ -214,11 +214,10 @@ def retry(
     if idempotency_key:
         again -= set(_retried_under(idempotency_key, actor))
     # A restore is asked for with its guide: which backup, on which hosts, is looked at anew.
-    restores = (RESTORE.kind, RESTORE_BESIDE.kind)
     wanted = [
         one
         for one in operations
-        if one.state in RETRIED and one.node_id and one.pk not in again and one.kind not in restores
+        if one.state in RETRIED and one.node_id and one.pk not in again and one.kind not in RESTORE_KINDS
     ]
     if not wanted:
         raise Conflict(

@@ -17,7 +17,7 @@ from fleetui.access.guards import needs
 from fleetui.access.principals import Principal
 from nodes.views.subject import principal_of
 from ops import actions, wording
-from ops.actions.restore import RESTORE, RESTORE_BESIDE
+from ops.actions.restore import RESTORE_KINDS
 from ops.actions.tidy import TIDY
 from ops.models import LogLine, Operation, OperationRequest, StepRun
 from ops.services.ahead import ahead_of
@@ -88,7 +88,7 @@ def machine_shown(principal: Principal, operation: Operation) -> dict[str, Any]:
 
 def guide_shown(operation: Operation) -> dict[str, Any]:
     """Where a person leads a restore on."""
-    if operation.kind not in (RESTORE.kind, RESTORE_BESIDE.kind):
+    if operation.kind not in RESTORE_KINDS:
         return {}
     return {"guide_url": reverse("operation_restore", args=[operation.pk]), "guide_waits": operation.state not in FINAL}
 
@@ -110,7 +110,7 @@ def _rights(principal: Principal, operation: Operation) -> dict[str, Any]:
         "may_cancel": may_cancel(principal, operation),
         "may_retry": may_request
         and state in RETRIED
-        and operation.kind not in (RESTORE.kind, RESTORE_BESIDE.kind)
+        and operation.kind not in RESTORE_KINDS
         and operation.node_id is not None
         and not operation.retries.exists(),
         "may_ask_etcd": may_request,

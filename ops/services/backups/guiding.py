@@ -14,7 +14,7 @@ from fleetui.access.principals import Principal, require
 from fleetui.audit.log import Entry, append
 from fleetui.core.errors import Conflict, InvalidInput, NotFound
 from fleetui.core.words import any_of
-from ops.actions.restore import BACK, GO_BACK, PERMISSION, RESTORE, RESTORE_BESIDE, asks
+from ops.actions.restore import BACK, GO_BACK, PERMISSION, RESTORE, RESTORE_KINDS, asks
 from ops.actions.tidy import TIDY
 from ops.backups.guide import BY_HAND, Guide
 from ops.models import Attachment, Operation, Restore
@@ -62,7 +62,7 @@ class Shown:
 def restore_at(operation: Operation) -> Restore:
     """The restore of an operation; of one that only keeps a host, the restore that it does so for."""
     found = Restore.objects.filter(operation__request=operation.request_id).select_related("policy", "run", "operation")
-    row: Restore | None = found.first() if operation.kind in (RESTORE.kind, RESTORE_BESIDE.kind) else None
+    row: Restore | None = found.first() if operation.kind in RESTORE_KINDS else None
     if row is None:
         raise NotFound(_("This operation restores nothing."), mend=_("Look at its kind."))
     return row
