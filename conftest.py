@@ -31,9 +31,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def is_of_pages(path: Path) -> bool:
+    """Pages show what services found, which are tried on both databases; lists ask the database themselves."""
+    return path.name.startswith("test_pages") and path.name != "test_pages_list.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what touches the database, since only that is run again on the other one."""
     for item in items:
+        if is_of_pages(item.path) or item.path.parent.name == "git":
+            item.add_marker("one_database")
         fixtures = getattr(item, "fixturenames", ())
         if item.get_closest_marker("django_db") or {"db", "transactional_db", "live_server"}.intersection(fixtures):
             item.add_marker("database")

@@ -94,7 +94,7 @@ lint() {
     stage "ruff check" ruff check .
     stage "ruff format" ruff format --check .
     stage "shell syntax" shell_check
-    stage "types (mypy)" mypy .
+    stage "types (mypy)" mypy ${CI:+--cache-dir=/dev/null} .
     stage "import contracts" lint-imports
     stage "templates (djade)" templates_check
     stage "migrations complete" migrations_check
@@ -125,7 +125,7 @@ services_tests() { python -m tests.services scripts/test.sh on-services "$@"; }
 
 case "${1:-all}" in
     lint) lint ;;
-    quick) stage "unit and integration, SQLite" tests -m "not ($slow)" "${@:2}" ;;
+    quick) stage "unit and integration, SQLite" tests -m "not ($slow or postgresql)" "${@:2}" ;;
     soak)
         if [ $# -gt 1 ]; then
             stage "soak" pytest -n 0 -v -s -m soak "${@:2}"
@@ -138,13 +138,13 @@ case "${1:-all}" in
     on-services) tests "${@:2}" ;;
     all)
         stage "Debian packages and test hosts" system_packages
-        stage "collecting" compiled
         start_beside hosts real_hosts
+        stage "collecting" compiled
         start_beside installations installations
         # What only computes fills the time in which those wait, and yields to them.
         renice -n 10 -p $$ >/dev/null
         lint
-        stage "unit and integration, SQLite" tests -m "not ($slow)"
+        stage "unit and integration, SQLite" tests -m "not ($slow or postgresql)"
         # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
         stage "end to end, browser, beside the stages above" joined installations

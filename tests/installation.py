@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ def end_all(processes: dict[str, subprocess.Popen[bytes]]) -> None:
             process.kill()
             process.wait()
     processes.clear()
+
+
+#: Folders that are gone when this process ends.
+_kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 class Installation:
@@ -162,26 +167,40 @@ class Installation:
         return code
 
 
+@cache
+def empty_database() -> Path:
+    """An SQLite database with all tables and nothing in them, `db.sqlite3`, made once for this process."""
+    _kept.append(tempfile.TemporaryDirectory(prefix="fleetui-empty-"))
+    folder = Path(_kept[-1].name)
+    keys = ("FLEETUI_SECRET_KEY", "FLEETUI_ENCRYPTION_KEYS", "FLEETUI_TOKEN_PEPPERS", "FLEETUI_AUDIT_KEY")
+    done = manage(folder, "migrate", "--verbosity", "0", **dict.fromkeys(keys, "55" * 32))
+    assert done.returncode == 0, done.stderr
+    return folder / "db.sqlite3"
+
+
 #: What the first installation of this process made, for those that come after it.
-_kept: list[tempfile.TemporaryDirectory[str]] = []
+_first: list[Path] = []
 MADE_ONCE = ("keys", "static")
 
 
 def _keep(folder: Path) -> None:
     # One that is given its keys makes none.
-    if _kept or not (folder / "keys").exists():
+    if _first or not (folder / "keys").exists():
         return
     _kept.append(tempfile.TemporaryDirectory(prefix="fleetui-kept-"))
+    _first.append(Path(_kept[-1].name))
     for name in MADE_ONCE:
-        shutil.copytree(folder / name, Path(_kept[0].name) / name)
+        shutil.copytree(folder / name, _first[0] / name)
 
 
-def _take_over(folder: Path) -> None:
-    if not _kept:
+def _take_over(folder: Path, *, with_tables: bool) -> None:
+    if not _first:
         return
     folder.mkdir(mode=0o700, parents=True)
     for name in MADE_ONCE:
-        shutil.copytree(Path(_kept[0].name) / name, folder / name)
+        shutil.copytree(_first[0] / name, folder / name)
+    if with_tables:
+        shutil.copy(empty_database(), folder)
 
 
 @contextmanager
@@ -190,11 +209,11 @@ def installation(
 ) -> Iterator[Installation]:
     """FleetUI with its first page ready; stopped at the end.
 
-    The first one of a test process makes its keys and static files as a user's does. A later one in a new folder takes
-    over copies of them, which saves some seconds of the processor, unless it is to begin `as_new`.
+    The first one of a test process makes its keys, static files and tables as a user's does. A later one in a new folder
+    takes over copies of them, which saves some seconds of the processor, unless it is to begin `as_new`.
     """
     if not as_new and not folder.exists():
-        _take_over(folder)
+        _take_over(folder, with_tables="DATABASE_URL" not in over)
     started = Installation(folder, *options, port=port, **over)
     try:
         started.wait_ready()

@@ -24,9 +24,9 @@ from tests.workers import Overlaps, Workers
 
 pytestmark = pytest.mark.e2e
 NODES = 30
-LEASE_S = 10
-#: The lease of a dead worker, the tick after it, and the poll.
-RECOVERS_WITHIN_S = LEASE_S + 12
+LEASE_S = 20
+#: The lease of a dead worker, the tick after it, and the poll, on a machine that has much else to do.
+RECOVERS_WITHIN_S = LEASE_S + 60
 #: Claims the due nodes and sends the message of the claim several times.
 REPEAT = """
 import django; django.setup()
@@ -112,7 +112,7 @@ def ready(workers: Workers) -> Workers:
     for name in ("worker", "beat"):
         if name not in workers.processes:
             workers.start(name)
-    workers.wait_for(lambda: workers.count("reachability = 'reachable'") == NODES, 30, "all nodes reachable")
+    workers.wait_for(lambda: workers.count("reachability = 'reachable'") == NODES, 90, "all nodes reachable")
     return workers
 
 
@@ -135,7 +135,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     fault(workers.fleet, names, "slow", on=True)
     try:
-        workers.wait_for(lambda: workers.count("poll_lease IS NOT NULL") >= 5, 10, "a batch under way")
+        workers.wait_for(lambda: workers.count("poll_lease IS NOT NULL") >= 5, 60, "a batch under way")
         workers.kill("worker")
     finally:
         fault(workers.fleet, names, "slow", on=False)
@@ -147,6 +147,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers) -> None:
     no_lease_is_left(workers)
 
 
+@pytest.mark.soak
 def test_a_killed_beat_stops_nothing_for_good(workers: Workers) -> None:
     no_lease_is_left(workers)
     workers.start("beat")
@@ -162,7 +163,7 @@ def test_a_repeated_message_polls_nothing_twice(workers: Workers) -> None:
             since = workers.now()
             told = environment(workers.folder, **workers.over, DJANGO_SETTINGS_MODULE="fleetui.settings")
             subprocess.run([sys.executable, "-c", REPEAT], cwd=ROOT, env=told, check=True, timeout=30)
-            workers.wait_for(lambda: workers.seen_since(since) >= NODES, 15, "the batch stored")
+            workers.wait_for(lambda: workers.seen_since(since) >= NODES, 60, "the batch stored")
     finally:
         fault(workers.fleet, names, "slow", on=False)
     assert overlaps.most_at_once > 1
@@ -170,6 +171,7 @@ def test_a_repeated_message_polls_nothing_twice(workers: Workers) -> None:
     assert workers.count("poll_lease IS NOT NULL") == 0
 
 
+@pytest.mark.soak
 def test_lost_messages_in_the_folder_cost_a_lease_at_most(embedded: Workers) -> None:
     workers = ready(embedded)
     until = time.monotonic() + 4
@@ -179,6 +181,7 @@ def test_lost_messages_in_the_folder_cost_a_lease_at_most(embedded: Workers) -> 
     workers.wait_all_polled(NODES, RECOVERS_WITHIN_S)
 
 
+@pytest.mark.soak
 def test_further_workers_share_the_folder_and_one_may_die(embedded: Workers) -> None:
     workers = ready(embedded)
     workers.start("poll-2", "poll-3")
@@ -198,6 +201,7 @@ def test_further_workers_share_the_folder_and_one_may_die(embedded: Workers) -> 
         workers.kill("poll-2")
 
 
+@pytest.mark.soak
 def test_ticks_that_piled_up_hold_nothing_up(embedded: Workers) -> None:
     workers = ready(embedded)
     workers.kill("worker")

@@ -93,7 +93,13 @@ def new_database(server: str, name: str, like: str = "template1") -> str:
     return f"postgres://owner:a%20secret@127.0.0.1:{urlsplit(server).port}/{name}"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def on(database: str, *, other: bool = True) -> pytest.MarkDecorator:
+    """On this database in each run, and on the other one in the long proofs."""
+    rest = [pytest.param(one, marks=pytest.mark.soak) for one in ("sqlite", "postgresql") if one != database and other]
+    return pytest.mark.parametrize("original", [database, *rest], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Path]:
     folder = tmp_path_factory.mktemp("original")
     is_sqlite = request.param == "sqlite"
@@ -163,6 +169,7 @@ def ran(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("original", ["sqlite", "postgresql"], indirect=True, scope="module")
 def test_it_is_brought_up_elsewhere_as_it_was(places: Places) -> None:
     file, second = places.file, places.second
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -190,6 +197,7 @@ def test_it_is_brought_up_elsewhere_as_it_was(places: Places) -> None:
     assert "exists already" in once.stderr
 
 
+@on("sqlite")
 def test_what_happened_since_is_lost_only_when_that_is_said(places: Places) -> None:
     first, file = places.first, str(places.file)
     ran(first.run(MORE))
@@ -202,6 +210,7 @@ def test_what_happened_since_is_lost_only_when_that_is_said(places: Places) -> N
     assert len(list(first.folder.glob("audit-anchor.jsonl.before-*"))) == 1
 
 
+@on("sqlite")
 def test_what_cannot_be_restored_changes_nothing(places: Places, tmp_path: Path) -> None:
     first, file = places.first, places.file
     damaged, cut, other, newer = (tmp_path / f"{name}.zip" for name in ("damaged", "cut", "other", "newer"))
@@ -254,6 +263,7 @@ restore.restore_from(Path(os.environ["FILE"]), replace=True, say=lambda text: pr
 """
 
 
+@on("postgresql")
 def test_killed_in_the_middle_the_old_database_is_there(places: Places) -> None:
     first, file = places.first, str(places.file)
     ran(first.run(MORE))
@@ -266,6 +276,7 @@ def test_killed_in_the_middle_the_old_database_is_there(places: Places) -> None:
     assert not list(first.folder.glob("*.restoring"))
 
 
+@on("postgresql")
 def test_a_backup_is_of_one_moment_while_others_write(places: Places, tmp_path: Path) -> None:
     writing = (
         "from fleetui.audit.log import Entry, record_alone\n"
@@ -278,18 +289,16 @@ def test_a_backup_is_of_one_moment_while_others_write(places: Places, tmp_path: 
     assert "The audit log is intact" in ran(places.second.manage("restore", str(tmp_path / "fleetui.zip")))
 
 
+@on("postgresql", other=False)
 def test_postgresql_without_its_programs_says_so(places: Places, tmp_path: Path) -> None:
-    if not places.first.url:
-        pytest.skip("SQLite needs none")
     refused = places.first.manage("backup", str(tmp_path / "x.zip"), PATH=str(tmp_path))
     assert refused.returncode == 1
     assert "pg_dump is not on this machine. Install the client programs" in refused.stderr
     assert not list(tmp_path.glob("x.zip*"))
 
 
+@on("sqlite", other=False)
 def test_a_database_that_is_broken_is_replaced(places: Places) -> None:
-    if places.first.url:
-        pytest.skip("of SQLite")
     first, file = places.first, str(places.file)
     (first.folder / "db.sqlite3").write_bytes(b"not a database at all" * 1000)
     assert "it cannot be read" in first.manage("restore", file).stderr

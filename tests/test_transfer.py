@@ -37,7 +37,7 @@ from nodes.tests.make import (
     make_version,
 )
 from tests.fleet import ROOT
-from tests.installation import environment, manage, manage_each
+from tests.installation import empty_database, environment, manage, manage_each
 
 # One process makes the empty database that all of them begin with.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("transfer")]
@@ -77,18 +77,12 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("empty") / "data"
-    folder.mkdir()
-    ran(manage(folder, "migrate", **KEYS))
-    return folder
-
-
 @pytest.fixture
-def target(empty: Path, tmp_path: Path) -> Path:
+def target(tmp_path: Path) -> Path:
     """The data folder of an installation that is new."""
-    return Path(shutil.copytree(empty, tmp_path / "target"))
+    (tmp_path / "target").mkdir()
+    shutil.copy(empty_database(), tmp_path / "target")
+    return tmp_path / "target"
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> str:
@@ -191,6 +185,7 @@ print([node.name for node in Node.objects.search("web-1")], Tally.objects.sums("
 """
 
 
+@pytest.mark.one_database
 def test_what_triggers_keep_is_right_after_an_import(archive: Path, target: Path) -> None:
     ran(manage(target, "import", str(archive), **KEYS))
     told = environment(target, **KEYS, DJANGO_SETTINGS_MODULE="fleetui.settings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ import psycopg
 from fleetui.start import tree
 from fleetui.start.address import Bind
 from tests.fleet import ROOT
-from tests.installation import end_all, environment, manage
+from tests.installation import empty_database, end_all, environment, manage
 
 PORT_HEX = f"{2222:04X}"
 ESTABLISHED = "01"
@@ -47,7 +48,12 @@ class Workers:
 
     def prepare(self) -> None:
         """Make the tables and add the nodes of the simulated fleet, polled at the interval of the settings."""
-        for command in (["migrate", "--verbosity", "0"], ["demo_seed", str(self.fleet / "manifest.json")]):
+        commands = [["demo_seed", str(self.fleet / "manifest.json")]]
+        if self.database_url:
+            commands.insert(0, ["migrate", "--verbosity", "0"])
+        else:
+            shutil.copy(empty_database(), self.folder)
+        for command in commands:
             done = manage(self.folder, *command, **self.over)
             assert done.returncode == 0, done.stderr
         self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")
@@ -101,7 +107,7 @@ class Workers:
             assert time.monotonic() < deadline, f"Not within {timeout_s:g} s: {what}\n{logs}"
             time.sleep(0.1)
 
-    def wait_all_polled(self, nodes: int, timeout_s: float = 20) -> None:
+    def wait_all_polled(self, nodes: int, timeout_s: float = 60) -> None:
         """Every node answers a poll that ends after now."""
         since = self.now() or "0001-01-01"
         self.wait_for(lambda: self.seen_since(since) >= nodes, timeout_s, f"{nodes} nodes polled")

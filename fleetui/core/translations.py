@@ -29,6 +29,9 @@ KEYWORDS: dict[str, Spec] = {
     **dict.fromkeys(("_", "N_", "gettext_noop"), FAMILIES["gettext"]),
 }
 SKIPPED_FOLDERS = {"tests", "migrations", "node_modules", "bench", "build", "var", "static", ".venv", "scripts"}
+SUFFIXES = (".py", ".html", ".txt")
+#: Where a Python file has none of these there is nothing to read in it.
+MARKED = re.compile(rb"\b(?:_|N_|\w*gettext\w*)\(")
 #: templatize turns every translated piece of a template into such a call, on one line.
 TEMPLATE_CALL = re.compile(r"\b(npgettext|ngettext|pgettext|gettext|_)\((?=u?[\"'])")
 LITERAL = re.compile(r"\s*u?((?P<quote>[\"'])(?:\\.|(?!(?P=quote)).)*(?P=quote))\s*,?", re.DOTALL)
@@ -44,23 +47,21 @@ def collect(root: Path) -> Catalog:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for pattern in ("**/*.py", "**/*.html", "**/*.txt"):
-        for path in sorted(root.glob(pattern)):
-            parts = path.relative_to(root).parts
-            if (
-                not SKIPPED_FOLDERS & set(parts)
-                and not parts[0].startswith(".")
-                and (path.suffix == ".py" or "templates" in parts)
-            ):
-                yield path
+    found = []
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if name not in SKIPPED_FOLDERS and not name.startswith(".")]
+        is_templates = "templates" in Path(folder).relative_to(root).parts
+        found += [Path(folder, name) for name in names if name.endswith(".py" if not is_templates else SUFFIXES)]
+    yield from sorted(found, key=lambda path: (SUFFIXES.index(path.suffix), path))
 
 
 def _messages(path: Path) -> Iterator[tuple[int, str | tuple[str, str], str | None]]:
     if path.suffix != ".py":
         yield from _template_messages(path)
         return
-    with path.open("rb") as file:
-        for number, function, arguments, _comments in extract_python(file, dict(KEYWORDS), [], {}):
+    source = path.read_bytes()
+    if MARKED.search(source):
+        for number, function, arguments, _comments in extract_python(io.BytesIO(source), dict(KEYWORDS), [], {}):
             # One argument comes alone, several as a tuple, whatever Babel's annotation says.
             values = list(arguments) if isinstance(arguments, list | tuple) else [arguments]
             yield from _message(number, str(function), values)

@@ -23,8 +23,8 @@ from fleetui.start.address import Bind, require_free
 from fleetui.start.folder import ensure_data_dir, held
 from fleetui.start.supervisor import Supervisor, print_line
 
-MANIFEST_TIMEOUT_S = 60.0
-WEB_TIMEOUT_S = 60.0
+MANIFEST_TIMEOUT_S = 180.0
+WEB_TIMEOUT_S = 180.0
 #: Of the poll threads alone; a few more keep short tasks moving while all of those wait for hosts.
 SPARE_THREADS = 4
 

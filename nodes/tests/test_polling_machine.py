@@ -161,7 +161,7 @@ class Polling(RuleBasedStateMachine):
         Node.objects.all().delete()
 
 
-LIMITS = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+LIMITS = settings(max_examples=6, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.django_db

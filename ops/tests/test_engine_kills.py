@@ -77,8 +77,8 @@ FLATCAR_PARAMS: dict[str, dict[str, Any]] = {
 BOTH = ("upgrade", "refresh")
 #: How often the unit that is named is started: once, whoever dies.
 STARTS = {"unit_restart": 1, "container_update": 1, "container_rollback": 1}
-#: A late worker is tried in each place of these, and in every third one of the others; `make soak` tries all.
-WHOLE = ("upgrade", "refresh")
+#: Deaths and late workers are tried in each place of these, and in some of the others; `make soak` tries all.
+WHOLE = ("upgrade", "refresh", "container_update", "drain")
 #: Calls from one death to the next.
 LIVES = 4
 #: Kinds that work on a node of a cluster; with `in_cluster` the others do too.
@@ -237,18 +237,19 @@ def run_shop(kube: Kube, machine: Machine) -> None:
     kube.cluster.set_status("n1", boot_id=machine.host.boot_id)
 
 
+def of_kind(kind: str, host: HostPlan | None = None, *, in_cluster: bool = False, is_soak: bool = False) -> Any:
+    """A case of a test of all kinds: which of them are for each run, and which for both databases."""
+    mark = pytest.mark.soak if is_soak else pytest.mark.one_database
+    return pytest.param(kind, host, in_cluster, marks=() if kind in BOTH and not host and not in_cluster else mark)
+
+
 @pytest.mark.parametrize(
     ("kind", "host", "in_cluster"),
     [
-        *(pytest.param(kind, None, False, marks=() if kind in BOTH else pytest.mark.one_database) for kind in PARAMS),
+        *(of_kind(kind, is_soak=kind not in WHOLE) for kind in PARAMS),
         # What differs between systems is in their drivers; here it is one of each kind of effect.
-        *(
-            pytest.param(
-                kind, FLATCAR, False, marks=pytest.mark.one_database if kind == "upgrade" else pytest.mark.soak
-            )
-            for kind in FLATCAR_PARAMS
-        ),
-        pytest.param("reboot", None, True, marks=pytest.mark.one_database),
+        *(of_kind(kind, FLATCAR, is_soak=True) for kind in FLATCAR_PARAMS),
+        of_kind("reboot", in_cluster=True, is_soak=True),
     ],
 )
 def test_workers_may_die_at_every_call(
@@ -261,14 +262,38 @@ def test_workers_may_die_at_every_call(
     missing = places_of(kind, monkeypatch, host, in_cluster=in_cluster)
     assert missing
     while missing:
-        run = Run(kind, monkeypatch, host, in_cluster=in_cluster)
-        run.machine.dies_at, run.machine.dies_again_after = missing[0], LIVES
-        run.machine.dies_before_effect = len(missing) % 2 == 0
-        run.rounds()
-        run.check((missing[0], run.machine.died_in))
-        run.machine.loop.close()
-        assert missing[0] in run.machine.died_in
-        missing = [place for place in missing if place not in run.machine.died_in]
+        died_in = run_with_deaths(missing[0], kind, monkeypatch, host, in_cluster, before=len(missing) % 2 == 0)
+        missing = [place for place in missing if place not in died_in]
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "in_cluster"),
+    [
+        *(of_kind(kind) for kind in PARAMS if kind not in WHOLE),
+        of_kind("upgrade", FLATCAR),
+        of_kind("reboot", in_cluster=True),
+    ],
+)
+def test_workers_die_one_after_another(
+    kind: str, host: HostPlan | None, in_cluster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first call that changes something or looks, and in each fourth one after it."""
+    place = places_of(kind, monkeypatch, host, in_cluster=in_cluster)[0]
+    run_with_deaths(place, kind, monkeypatch, host, in_cluster, before=len(kind) % 2 == 0)
+
+
+def run_with_deaths(
+    place: Place, kind: str, patch: pytest.MonkeyPatch, host: HostPlan | None, in_cluster: bool, *, before: bool
+) -> set[Place]:
+    """Where workers died in a run that began with a death at `place`, before its effect or after it."""
+    run = Run(kind, patch, host, in_cluster=in_cluster)
+    run.machine.dies_at, run.machine.dies_again_after = place, LIVES
+    run.machine.dies_before_effect = before
+    run.rounds()
+    run.check((place, run.machine.died_in))
+    run.machine.loop.close()
+    assert place in run.machine.died_in
+    return set(run.machine.died_in)
 
 
 @pytest.mark.soak
@@ -302,7 +327,7 @@ def places_of(kind: str, patch: pytest.MonkeyPatch, host: HostPlan | None = None
 
 @pytest.mark.parametrize(
     "kind",
-    ["upgrade", "unit_restart", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("reboot", "rollback"))],
+    ["unit_restart", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("upgrade", "reboot", "rollback"))],
 )
 def test_the_database_may_fail_at_every_write_of_an_outcome(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = record._write

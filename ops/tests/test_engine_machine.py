@@ -162,10 +162,11 @@ class Engine(RuleBasedStateMachine):
         self.machine.loop.close()
 
 
-LIMITS = settings(max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
-
-
 @pytest.mark.django_db
-def test_nothing_that_happens_to_workers_harms_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.soak)])
+def test_nothing_that_happens_to_workers_harms_a_host(examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = type("PatchedEngine", (Engine,), {"patch": monkeypatch})
-    run_state_machine_as_test(machine, settings=LIMITS)
+    limits = settings(
+        max_examples=examples, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(machine, settings=limits)

@@ -26,7 +26,7 @@ def ages_s(workers: Workers) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("nodes", "interval_s", "watched_s"),
     [
-        pytest.param(150, 15, 35, marks=pytest.mark.e2e, id="150"),
+        pytest.param(150, 15, 35, marks=pytest.mark.soak, id="150"),
         pytest.param(2000, 60, 300, marks=pytest.mark.soak, id="2000"),
     ],
 )

@@ -276,7 +276,16 @@ def test_no_text_of_any_section_escapes(name: str, text: str, status: int) -> No
         json.dumps(reading.measurement.as_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("name", sorted(HEALTHY))
-@pytest.mark.parametrize("unit", ["[", '{"a":', "x=", "\x1b]", "/ \n"])
+UNITS = ("[", '{"a":', "x=", "\x1b]", "/ \n")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        pytest.param(name, unit, marks=[pytest.mark.soak] if (number + turn) % len(UNITS) else [])
+        for number, name in enumerate(sorted(HEALTHY))
+        for turn, unit in enumerate(UNITS)
+    ],
+)
 def test_megabytes_are_read_in_linear_time(name: str, unit: str) -> None:
     read(**{name: HEALTHY[name] + unit * (600_000 // len(unit))})
