@@ -102,6 +102,11 @@ def _start(run: ScheduleRun, now: datetime) -> bool:
     if run.asked_by != schedule.owner:
         told = {"name": schedule.owner.partition(":")[2]}
         return _failed(run, _("%(name)s saved the schedule before it was started.") % told, now, pauses=False)
+    # Whoever wrote it down died, and much may have happened since.
+    if schedule.paused_at is not None:
+        return _missed(run, _("The schedule was paused before it was started."), now)
+    if not schedule.is_late_run and run.due_at < now - timedelta(seconds=schedule.lateness_s):
+        return _missed(run, _missed_words(run.due_at, now), now)
     try:
         actor = _owner(schedule, now)
         return _ended(run, job_of(schedule.job).start(schedule, run.task, key=key, actor=actor, now=now), now)
@@ -149,6 +154,15 @@ def _failed(run: ScheduleRun, why: str, now: datetime, *, pauses: bool) -> bool:
             run.schedule.paused_at = now
         tell_run(run, now=now)
         append([_entry(run, run.asked_by)])
+    return False
+
+
+def _missed(run: ScheduleRun, why: str, now: datetime) -> bool:
+    with transaction.atomic():
+        if ScheduleRun.objects.filter(pk=run.pk, state="due").update(state="missed", ended_at=now, why=why):
+            run.state, run.why = "missed", why
+            tell_run(run, now=now)
+            append([_entry(run, _BY)])
     return False
 
 

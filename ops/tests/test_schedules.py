@@ -18,7 +18,7 @@ from nodes.tests.pages import signed_in
 from ops.models import Operation, OperationRequest, Schedule, ScheduleRun
 from ops.services import schedule_runs
 from ops.services.schedule_runs import run_due
-from ops.services.schedules import set_schedule
+from ops.services.schedules import pause, set_schedule
 from ops.views import schedules as views
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +113,18 @@ def test_a_worker_that_dies_before_the_start_loses_nothing(
     assert states(schedule) == [("28 02:00", "due")]
     assert run_due(SATURDAY + timedelta(minutes=5)) == 1
     assert states(schedule) == [("28 02:00", "started")]
+
+
+@pytest.mark.parametrize("what", ["late", "late and asked for", "paused"])
+def test_what_a_dead_worker_left_is_not_started_too_late_or_while_it_is_paused(
+    web: Pool, anna: User, what: str
+) -> None:
+    schedule = weekly(anna, web, is_late_run=what == "late and asked for")
+    assert schedule_runs._claim(Schedule.objects.get(), SATURDAY)
+    if what == "paused":
+        pause(schedule=schedule, actor=principal(anna), now=SATURDAY)
+    run_due(SATURDAY + timedelta(minutes=5 if what == "paused" else 11))
+    assert states(schedule) == [("28 02:00", "started" if what == "late and asked for" else "missed")]
 
 
 @pytest.mark.parametrize("how", ["deactivated", "right", "pool"])
