@@ -87,6 +87,9 @@ def test_an_access_is_tried_over_tls_kept_sealed_and_never_shown(
         again = page.post("/clusters/prod/access/", {"kubeconfig": text}).content.decode()
         assert "list pods" in again
         assert "client-key-data" not in again
+        server.api.fails = lambda _method, _path: (429, {"message": "too many requests"})
+        (problem,) = api.put("clusters/prod/access/", body).json()["errors"]
+        assert problem["mend"] == "Try it again in a minute."
     access.refresh_from_db()
     assert (access.how, access.revision) == ("token", 2)
     secrets = (TOKEN, server.certificates.client_key.splitlines()[1])

@@ -164,6 +164,9 @@ def _tried(given: Access, before: ClusterAccess | None, field: str) -> Tried:
             _refuse_another(api, before, field)
     except ClusterError as error:
         message, mend = words.problem(error.kind, {**error.params, "server": given.server})
+        if error.kind == "busy":
+            # Looks at a cluster come again by themselves; this one was asked for by a person.
+            mend = _("Try it again in a minute.")
         raise InvalidInput(message, field=field, mend=mend) from error
     lacking = [str(right) for right in found.missing if right.use == "look"]
     if lacking:
