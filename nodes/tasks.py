@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
-from time import monotonic, sleep
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any
 
 import structlog
 from celery import shared_task
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DataError, IntegrityError
 from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock, memory
+from fleetui.core.again import again as _again
 from fleetui.core.ticks import one_at_a_time
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
@@ -37,12 +37,9 @@ from nodes.services.routes import Routes
 from nodes.services.samples import take_samples
 
 log = structlog.get_logger(__name__)
-Result = TypeVar("Result")
 STORE_EVERY_S = 1.0
 #: A message about trials holds a worker's thread for so long; the next tick sends another.
 TRIALS_FOR_S = 25.0
-#: Waits before a write is tried again: a database that is restarted or locked costs no outcome.
-TRY_AGAIN_AFTER_S = (0.2, 1.0, 5.0)
 #: Transactions stay short, so that pages which write are not kept waiting on SQLite.
 STORE_AT_ONCE = 50
 #: SQLite lets waiting writers in by chance; the batches of one process take turns instead.
@@ -315,15 +312,3 @@ def _store_alone(outcome: Outcome, lease: uuid.UUID) -> int:
         log.exception("outcome_not_stored", node=str(outcome.node_id))
     problem = HostError("What the host said could not be stored.", "Report this with the log of the worker.")
     return store([replace(outcome, look=None, error=problem)], lease=lease, now=clock.now())
-
-
-def _again(write: Callable[[], Result]) -> Result:
-    """Write, and try a few times more when the connection breaks or the database is locked."""
-    for wait_s in TRY_AGAIN_AFTER_S:
-        try:
-            return write()
-        except (OperationalError, InterfaceError) as error:
-            log.warning("database_write_failed", error=str(error).strip(), again_after_s=wait_s)
-            connection.close()
-            sleep(wait_s)
-    return write()

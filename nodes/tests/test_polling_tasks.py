@@ -13,6 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from fleetui.access.principals import SYSTEM
+from fleetui.core import again
 from nodes import tasks
 from nodes.hosts.errors import HostError
 from nodes.models import Facts, Node
@@ -54,7 +55,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
     played = Hosts()
     monkeypatch.setattr(batch, "contact", played)
     monkeypatch.setattr(tasks, "STORE_EVERY_S", 0.1)
-    monkeypatch.setattr(tasks, "TRY_AGAIN_AFTER_S", (0.01, 0.01))
+    monkeypatch.setattr(again, "TRY_AGAIN_AFTER_S", (0.01, 0.01))
     yield played
     tasks._stopping.clear()
 

@@ -53,7 +53,7 @@ def copy(ctx: Context) -> Outcome:
         renew = renewing(ctx)
         is_own = job.kind == "fleetui"
         with ctx.own_state.stream(renew) if is_own else ctx.host.stream(Command(tuple(source.argv))) as stream:
-            passed = pass_on(stream, source, target, key, renew, envelope)
+            passed = pass_on(stream, source, target, key, renew, envelope, _telling(ctx))
     except NoJob as error:
         return Fail(error.code, error.params)
     except SourceFailed as error:
@@ -83,6 +83,20 @@ def _volumes(ctx: Context, job: Job) -> Source:
         if ctx.memory.get("upload"):
             ctx.log.note("backup_volume", claim=claim, path=one.path)
     return volume_source(job.settings, [Place(claim, there[claim].path, there[claim].is_file) for claim in claims])
+
+
+def _telling(ctx: Context) -> Callable[[int], None]:
+    """Says how much has come, as often as the lease is renewed."""
+    size_bytes, told_s = 0, monotonic()
+
+    def came(more_bytes: int) -> None:
+        nonlocal size_bytes, told_s
+        size_bytes += more_bytes
+        if monotonic() - told_s >= ctx.lease_s / RENEWED_PER_LEASE:
+            told_s = monotonic()
+            ctx.vault.passes(size_bytes)
+
+    return came
 
 
 def verify(ctx: Context) -> Outcome:

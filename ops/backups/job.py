@@ -98,16 +98,25 @@ class Passed:
 
 
 def pass_on(
-    stream: Stream, source: Source, target: Target, key: str, held: Callable[[], None], envelope: Envelope
+    stream: Stream,
+    source: Source,
+    target: Target,
+    key: str,
+    held: Callable[[], None],
+    envelope: Envelope,
+    came: Callable[[int], None] = lambda _size_bytes: None,
 ) -> Passed:
-    """Write what the stream prints to the target; raises what stands against it, and then nothing is at the target."""
+    """Write what the stream prints to the target; raises what stands against it, and then nothing is at the target.
+
+    `came` hears the size of each piece of the source.
+    """
     passed = Passed(recipients=envelope.recipients, found=source.found)
-    with closing(envelope.closed(_checked(stream, source, passed))) as pieces:
+    with closing(envelope.closed(_checked(stream, source, passed, came))) as pieces:
         passed.stored = target.put(key, pieces, held)
     return passed
 
 
-def _checked(stream: Stream, source: Source, passed: Passed) -> Pieces:
+def _checked(stream: Stream, source: Source, passed: Passed, came: Callable[[int], None]) -> Pieces:
     """The bytes; at their end, and before the target takes them as whole, whether they are."""
     pieces, first, counted = stream.chunks(), b"", Counted()
     wanted = LONGEST_HEADER_BYTES if source.read_header else len(source.begins_with)
@@ -129,15 +138,16 @@ def _checked(stream: Stream, source: Source, passed: Passed) -> Pieces:
     for piece in _with_first(first, pieces):
         if source.read_header is not None:
             counted.add(piece)
+        came(len(piece))
         yield piece
     status = stream.status()
     if status in source.changed_statuses:
         passed.changed = stream.said or str(status)
     elif status:
         raise SourceFailed("source_failed", status=status, said=stream.said)
-    came = counted.stored()
-    if passed.header and (passed.header.size_bytes, passed.header.sha256) != (came.size_bytes, came.sha256):
-        raise SourceFailed("differs_from_host", size=came.size_bytes, expected=passed.header.size_bytes)
+    all_came = counted.stored()
+    if passed.header and (passed.header.size_bytes, passed.header.sha256) != (all_came.size_bytes, all_came.sha256):
+        raise SourceFailed("differs_from_host", size=all_came.size_bytes, expected=passed.header.size_bytes)
 
 
 def _why(stream: Stream, source: Source, otherwise: str) -> SourceFailed:

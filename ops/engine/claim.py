@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from ops import actions
 from ops.models import Operation
@@ -15,6 +15,8 @@ from ops.models import Operation
 CLAIM_AT_ONCE = 200
 #: A target may take that long for one piece; meanwhile nobody renews.
 STREAM_LEASE = timedelta(minutes=5)
+#: A database that is locked, restarts or cannot be reached.
+AWAY = (OperationalError, InterfaceError)
 
 
 def lease_time() -> timedelta:

@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from fleetui.audit.log import Entry, append
 from fleetui.core import clock
+from fleetui.core.again import again
 from fleetui.core.errors import SealBroken
 from ops.actions.base import LeaseLost
 from ops.backups.age import Envelope
 from ops.backups.base import Stored, Target
 from ops.backups.drill import Chosen
 from ops.backups.job import Job, NoJob, Passed, Record
-from ops.engine.claim import STREAM_LEASE, hold
+from ops.engine.claim import AWAY, STREAM_LEASE, hold
 from ops.models import BackupDrill, BackupPolicy, BackupRun, BackupTarget, Operation
 from ops.services.backups import room
 from ops.services.backups.keeping import going, key_of
@@ -90,6 +91,13 @@ class Ledger:
             raise NoJob("backup_runs", policy=policy.name) from error
         return key
 
+    def passes(self, size_bytes: int) -> None:
+        mine = Operation.objects.filter(pk=self._row.pk, lease_id=self._lease, wait_reason="copies")
+        try:
+            mine.update(wait_params={"size_bytes": size_bytes})
+        except AWAY:
+            connection.close_if_unusable_or_obsolete()
+
     def stored(self, passed: Passed) -> None:
         header = passed.header
         found: dict[str, Any] = {**passed.found, **(header.found if header else {})}
@@ -97,8 +105,11 @@ class Ledger:
             found["changed"] = passed.changed[:500]
         if passed.recipients:
             found["recipients"] = list(passed.recipients)
+        again(lambda: self._stored(size_bytes=passed.stored.size_bytes, sha256=passed.stored.sha256, checks=found))
+
+    def _stored(self, **found: object) -> None:
         with self._held():
-            self._mine().update(size_bytes=passed.stored.size_bytes, sha256=passed.stored.sha256, checks=found)
+            self._mine().update(**found)
 
     def recorded(self) -> Record:
         run = self._mine().get()

@@ -11,9 +11,10 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from fleetui.core import clock
+from fleetui.core.again import again
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.hosts.errors import DECISIVE, HostError, told
@@ -25,7 +26,7 @@ from ops.actions.base import LOOK_AGAIN, Context, LeaseLost, Step
 from ops.actions.members import lost
 from ops.actions.tidy import PATIENCE, TIDY, leftovers, patience, serious, tidy
 from ops.engine.certificates import StepCertificates
-from ops.engine.claim import STREAM_LEASE, begin, hold, lease_time
+from ops.engine.claim import AWAY, STREAM_LEASE, begin, hold, lease_time
 from ops.engine.cluster import StepCluster, StepDeployment, StepIssued
 from ops.engine.effects import AuditedHost
 from ops.engine.host import SshHost
@@ -81,6 +82,8 @@ def run_step(operation_id: uuid.UUID, lease: uuid.UUID, now: datetime, *, is_our
     except Interrupted:
         row.refresh_from_db(fields=("cancel_requested_at", "cancel_requested_by", "cancel_reason"))
         outcome = _turned(row, node, clock.now()) or Wait(now, row.wait_reason or "turn")
+    if step.is_stream:  # what moved for hours is not moved again for a moment's lock
+        return again(lambda: record(row, own, outcome, action, clock.now()))
     return record(row, own, outcome, action, clock.now())
 
 
@@ -115,6 +118,7 @@ class _Meanwhile:
         self._waits = row.step == TIDY or bool(row.memory.get("busy"))
         self._row, self._own, self._span = row, own, span
         self._looked_s = self._renewed_s = monotonic()
+        self._held_s: float | None = None
         self._is_lost = False
 
     def keeps(self) -> bool:
@@ -122,8 +126,22 @@ class _Meanwhile:
         # What streams has a longer one from its first bytes on; until then it is the usual one that counts.
         if monotonic() - self._renewed_s >= lease_time().total_seconds() / 3:
             self._renewed_s = monotonic()
-            self._is_lost = self._is_lost or not hold(self._row.pk, self._own, clock.now(), self._span)
+            self._is_lost = self._is_lost or not self.holds()
         return not self._is_lost
+
+    def holds(self) -> bool:
+        """Renew the lease. While the database is away the last renewal counts, for half of its time: hours of a stream are
+        not thrown away for some seconds of a lock."""
+        asked_s = monotonic()
+        try:
+            is_ours = hold(self._row.pk, self._own, clock.now(), self._span)
+        except AWAY:
+            if self._held_s is None or monotonic() - self._held_s > self._span.total_seconds() / 2:
+                raise
+            connection.close_if_unusable_or_obsolete()
+            return True
+        self._held_s = asked_s
+        return is_ours
 
     def heard_to_its_end(self) -> bool:
         """What changes a host is never unwanted, whatever becomes of our database meanwhile."""
@@ -137,7 +155,11 @@ class _Meanwhile:
         if self._waits or monotonic() - self._looked_s < LOOK_FOR_CANCEL_S:
             return False
         self._looked_s = monotonic()
-        return Operation.objects.filter(pk=self._row.pk, cancel_requested_at__isnull=False).exists()
+        try:
+            return Operation.objects.filter(pk=self._row.pk, cancel_requested_at__isnull=False).exists()
+        except AWAY:
+            connection.close_if_unusable_or_obsolete()
+            return False
 
 
 def _is_gone(row: Operation, node: Node) -> bool:
@@ -237,7 +259,7 @@ def _outcome(row: Operation, node: Node, own: uuid.UUID, step: Step, begun: Step
             now=now,
             deadline=row.deadline,
             since=begun.started_at,
-            held=lambda: hold(row.pk, own, clock.now(), span),
+            held=meanwhile.holds,
             lease_s=settings.OPERATION_LEASE_S,
             return_within=timedelta(seconds=settings.OPERATION_RETURN_S),
             inventory=StoredNode(node),

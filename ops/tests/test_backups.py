@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyrage
@@ -27,6 +28,8 @@ from nodes.models import Node
 from nodes.tests.api.client import Api as ApiClient
 from nodes.tests.make import make_heartbeat, make_node, make_pool, make_token, make_user, principal
 from nodes.tests.pages import signed_in
+from ops import wording
+from ops.actions import backup as backup_action
 from ops.backups import calendar, local
 from ops.backups.base import TargetError
 from ops.backups.job import SourceFailed
@@ -625,3 +628,18 @@ class TestPages:
         BackupRun.objects.update(target=target, key="p/1.tar.gz", location="/kept/p/1.tar.gz", sha256="ab" * 32)
         with django_assert_max_num_queries(20):
             assert "Show the 8 steps" in client.get(f"/backups/{policy.pk}/").content.decode()
+
+
+def test_a_stream_says_how_much_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    ctx: Any = SimpleNamespace(lease_s=60, vault=SimpleNamespace(passes=told.append))
+    at_s = iter((0.0, 1.0, 20.0, 20.0, 21.0, 40.0, 40.0))
+    monkeypatch.setattr(backup_action, "monotonic", lambda: next(at_s))
+    came = backup_action._telling(ctx)
+    for _piece in range(4):
+        came(1_000_000_000)
+    assert told == [2_000_000_000, 4_000_000_000]
+    assert (
+        wording.wait_sentence("copies", {"size_bytes": told[0]}) == "It streams to the target; 1.9 GB have come so far."
+    )
+    assert wording.wait_sentence("copies") == "It streams to the target."

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
 from fleetui.access.principals import SYSTEM
 from fleetui.core.errors import Conflict
+from ops.engine import work
 from ops.models import LogLine, Operation, StepRun
 from ops.services import control
 from ops.tests.onehost import Place
@@ -87,3 +90,21 @@ def stopped_at(call: int | Place, kind: str, monkeypatch: pytest.MonkeyPatch, *,
         assert done.log_seq == run.log_at_end == LogLine.objects.filter(operation=done).count(), stand
     run.machine.loop.close()
     return run.was_stopped
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of a stream are not thrown away for it; but nobody goes on past half of the lease that was written last."""
+    now_s, answers = 1000.0, iter([True, OperationalError("database is locked"), True, OperationalError("gone")])
+
+    def hold(*_lease: object) -> bool:
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(work, "hold", hold)
+    monkeypatch.setattr(work, "monotonic", lambda: now_s)
+    meanwhile = work._Meanwhile(Operation(), uuid.uuid4(), timedelta(minutes=5))
+    assert [meanwhile.holds() for _ in range(3)] == [True] * 3
+    now_s += 151
+    with pytest.raises(OperationalError):
+        meanwhile.holds()

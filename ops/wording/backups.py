@@ -45,7 +45,7 @@ REASONS: dict[str, Promise] = {
 #: code -> (what is wrong with a target, the mend).
 TARGETS: dict[str, tuple[Promise, Promise]] = {
     "credentials": (_("The target does not accept the keys."), _("Check access key and secret key.")),
-    "denied": (_("The target does not allow it."), _("Allow these keys to write, read, list and delete there.")),
+    "denied": (_("The target does not allow it."), _("Allow FleetUI, or the keys that it has, to write, read, list and delete there.")),
     "region": (_("The bucket is in another region."), _("Give the region that the answer names.")),
     "no_bucket": (_("There is no such bucket."), _("Make the bucket first, or check its name.")),
     "not_there": (
@@ -267,7 +267,10 @@ RESULTS: dict[str, Forms] = {
     "operation_gone": (_("The operation was removed before it ended."),),
 }
 WAITS: dict[str, Forms] = {
-    "copies": (_("The stream to the target is about to begin."),),
+    "copies": (
+        _("It streams to the target; %(size)s have come so far."),
+        _("It streams to the target."),
+    ),
     "target_answers": (
         _("Waits for the target, to remove the unfinished copy there: %(why)s"),
         _("Waits for the target."),
