@@ -434,7 +434,7 @@ class Action:
     Certificate of cert-manager (`issued`), it is done to no node at all. What `asks_cluster` goes by what the cluster says
     of the node too, where FleetUI reaches it. `permission` is what it takes to ask for it; what takes one of its own has a
     page and an endpoint of its own too, and is not asked for as an operation on nodes. `needs` are permissions that it
-    takes besides.
+    takes besides. `stop_after` is that of a request of several nodes that names none.
     """
 
     kind: str
@@ -454,6 +454,7 @@ class Action:
     max_attempts: int = 3
     on: Literal["host", "cluster", "deployment", "issued", "machine"] = "host"
     asks_cluster: bool = False
+    stop_after: int | None = None
 
     @property
     def drains(self) -> bool:

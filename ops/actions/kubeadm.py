@@ -1,7 +1,7 @@
 """Renew the certificates of a control-plane node by kubeadm, restart its static pods, and see whether they serve the new ones.
 
 Two control-plane nodes of a cluster are never at it at once: it counts as disruptive. It ends when the node is well, so that
-the next one begins with a whole cluster.
+the next one begins with a whole cluster; after one that failed none begins. A cluster would still call that node Ready.
 """
 
 from __future__ import annotations
@@ -276,4 +276,5 @@ KUBEADM_RENEW = Action(
     is_disruptive=True,
     check_params=renew_params,
     asks_cluster=True,
+    stop_after=1,
 )

@@ -78,7 +78,7 @@ class RequestBody(Body):
         allow_null=True,
         min_value=1,
         max_value=MOST_BAD,
-        help_text="When so many have ended badly, no further one begins; without it all do.",
+        help_text="When so many have ended badly, no further one begins; without it all do, but `kubeadm_renew` stops at the first.",
     )
     dry_run = Flag(default=False, help_text="Only the plan.")
 

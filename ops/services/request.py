@@ -161,8 +161,8 @@ def request_operations(
 
     Without a deadline they may wait for `patience`, counted from the last moment at which they can be approved. The same
     key from the same principal answers what it answered before, whatever times limit it now; with other content it is a
-    conflict. When `stop_after` operations have ended badly, no further one begins. `retries` says of which operation the
-    one of a node is the retry.
+    conflict. When `stop_after` operations have ended badly, no further one begins; without it the kind decides. `retries`
+    says of which operation the one of a node is the retry.
     Without nodes it is refused, unless it `may_be_empty`: what a schedule asks for each night need not find any.
     """
     checked = checked_params(kind, params or {}, actions.kinds())
@@ -203,7 +203,7 @@ def request_operations(
                 idempotency_key=idempotency_key[:200],
                 fingerprint=print_of,
                 max_attempts=attempts,
-                stop_after=stop_after,
+                stop_after=stop_after or (actions.get(kind).stop_after if len(chosen) > 1 else None),
                 approvals_needed=needed.approvals,
                 approve_by=needed.until,
             )

@@ -75,6 +75,18 @@ def at_once(number: int) -> None:
     Limit.objects.create(scope="pool", name="web", at_once=number, set_by="user:anna")
 
 
+@pytest.mark.usefixtures("web")
+def test_a_renewal_by_kubeadm_stops_at_the_first_failure_by_itself() -> None:
+    """A node whose control plane is ill is still Ready to its cluster, so that nothing else would stop the next one."""
+    assert asked(3, kind="kubeadm_renew", params={}).stop_after == 3
+    Operation.objects.update(state=State.CANCELLED, ended_at=NOW)
+    request = asked(None, kind="kubeadm_renew", params={})
+    end(started(request)[0], BAD)
+    assert states(request) == ["failed", "cancelled", "cancelled", "cancelled"]
+    Node.objects.exclude(name="web-3").delete()
+    assert asked(None, kind="kubeadm_renew", params={}).stop_after is None
+
+
 @pytest.mark.parametrize(("outcome", "ends_as"), [(BAD, "failed"), (ASKS, "needs_attention")])
 def test_after_the_first_failure_nothing_else_begins(web: Pool, outcome: Outcome, ends_as: str) -> None:
     request = asked(1)

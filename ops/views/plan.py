@@ -83,7 +83,7 @@ def plan(request: HttpRequest) -> HttpResponse:
         given = {name: request.POST[name] for name in FIELDS.get(kind, ()) if name in request.POST}
         if kind in BACK_BY_ITSELF:
             given.setdefault("roll_back", "on")
-        if deletes(kind):
+        if deletes(kind) or actions.get(kind).stop_after:
             given["stop_after"] = "1"
         form = PlanForm({**INITIAL, **given, "ids": ",".join(ids), "kind": kind}, kind=kind)
     return _answer(request, form, kind, len(ids))

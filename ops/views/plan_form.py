@@ -227,7 +227,10 @@ class PlanForm(forms.Form):
         required=False,
         min_value=1,
         max_value=threshold.MOST,
-        help_text=gettext_lazy("Those that have not begun by then are left out. Empty: all have their turn."),
+        help_text=gettext_lazy(
+            "Those that have not begun by then are left out. "
+            "Empty: all have their turn; only a renewal by kubeadm stops at the first."
+        ),
     )
     hours = forms.TypedChoiceField(
         label=gettext_lazy("Wait for a host that does not answer, or for its turn"),

@@ -74,7 +74,10 @@ class ScheduleForm(forms.Form):
         required=False,
         min_value=1,
         max_value=threshold.MOST,
-        help_text=gettext_lazy("Those that have not begun by then are left out. Empty: all have their turn."),
+        help_text=gettext_lazy(
+            "Those that have not begun by then are left out. "
+            "Empty: all have their turn; only a renewal by kubeadm stops at the first."
+        ),
     )
     cron = forms.CharField(
         label=gettext_lazy("When"),
