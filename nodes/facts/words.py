@@ -148,4 +148,5 @@ SENTENCES: Final[dict[str, str]] = {
     "unread.exit_status": "Exit statuses of parts that gave nothing.",
     "unread.stderr": "What parts that gave nothing printed as errors.",
     "unread.raw": "What parts that gave nothing printed.",
+    "unread.kept_from": "When that was read which stands in place of parts that gave nothing.",
 }

@@ -339,7 +339,8 @@ class Ignition:
 class Unread:
     """A part of the look that gave nothing, and why.
 
-    `reason` is one of missing, permission, timeout, not_understood, cut, failed, absent.
+    `reason` is one of missing, permission, timeout, not_understood, cut, failed, absent. `kept_from`: when that was read
+    which stands in its place (nodes.facts.keeping).
     """
 
     section: str
@@ -348,6 +349,7 @@ class Unread:
     exit_status: int | None = None
     stderr: str = ""
     raw: str = ""
+    kept_from: str | None = None
 
 
 @dataclass(frozen=True)

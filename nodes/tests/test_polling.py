@@ -14,9 +14,24 @@ from fleetui.access.principals import SYSTEM
 from fleetui.core.errors import Conflict
 from nodes.hosts import ssh
 from nodes.hosts.errors import ConnectionRefused, HostKeyMismatch, HostKeyUnknown
-from nodes.hosts.facts import Boot, Deployment, Facts, FailedUnit, FilesystemUse, Health, Measurement, Os
+from nodes.hosts.facts import (
+    Boot,
+    Container,
+    Containers,
+    ContainerUnit,
+    Deployment,
+    Facts,
+    FailedUnit,
+    FilesystemUse,
+    Health,
+    Image,
+    Measurement,
+    Os,
+    Runtime,
+    Unread,
+)
 from nodes.hosts.look import Look
-from nodes.models import CredentialTrial, HostKey, Node, Release, Stream
+from nodes.models import ContainerOnNode, CredentialTrial, HostKey, Node, Release, Stream, TimelineEvent
 from nodes.services.host_keys import accept_key
 from nodes.services.nodes import request_poll, set_lifecycle
 from nodes.services.polling import Outcome, claim, claim_due, hold, store
@@ -71,6 +86,36 @@ def test_a_batch_is_claimed_once_and_given_back() -> None:
     target.refresh_from_db()
     assert target.poll_lease is None
     assert target.poll_due_at > NOW
+
+
+def test_what_a_busy_host_did_not_say_of_its_containers_stays_as_it_was_read() -> None:
+    image = Image("i1", ("r.example/app:v1",), ("r.example/app@sha256:" + "a1" * 32,))
+    running = Container(id="c1", name="web", image="r.example/app:v1", image_id="i1", state="running")
+    unit = ContainerUnit(name="web.service", kind="unit", source="/etc/systemd/system/web.service", container="web")
+    whole = Containers((Runtime("podman", "5.4.2", (running,), (image,)),), (unit,))
+    late = tuple(Unread(name, "timeout", "late") for name in ("podman_root_ps", "podman_root_images", "podman_units"))
+
+    def rows() -> list[tuple[str, str, str]]:
+        return list(ContainerOnNode.objects.values_list("name", "state", "digest"))
+
+    target = poll(seen(node(), facts(containers=whole)), NOW)
+    before, was = rows(), target.facts_at
+    for minutes in (1, 2):
+        empty = facts(containers=Containers((Runtime("podman", "5.4.2"),)), unread=late)
+        target = poll(seen(target, empty), NOW + timedelta(minutes=minutes))
+        assert rows() == before
+        assert target.facts is not None
+        # The time of the last look that read them, also after several that did not.
+        assert {one["kept_from"] for one in target.facts.document["unread"]} == {NOW.isoformat()}
+    assert (was, target.facts_at) == (NOW, NOW + timedelta(minutes=1))
+    assert set(TimelineEvent.objects.values_list("kind", flat=True)) == {"os_detected"}
+    # What the host says is not there is not there, and another machine knows nothing of this one.
+    poll(seen(target, facts(containers=Containers((Runtime("podman", "5.4.2"),)))), NOW + timedelta(minutes=3))
+    assert rows() == []
+    poll(seen(target, facts(containers=whole)), NOW + timedelta(minutes=4))
+    Node.objects.update(generation=2)
+    poll(seen(target, facts(containers=Containers(), unread=late)), NOW + timedelta(minutes=5))
+    assert rows() == []
 
 
 def test_releases_that_another_process_took_in_count_at_the_next_look() -> None:

@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from nodes.facts.containers import described, digest_of
+from nodes.facts.keeping import is_late, kept_from
 from nodes.hosts import drivers
 from nodes.hosts.references import parse
 from nodes.models import HostCertificate
@@ -130,6 +131,8 @@ def _containers(known: Known, query: QueryDict) -> dict[str, Any]:
     found = described(known.document)
     used = {str(one.get("uses") or "").removeprefix("sha256:") for one in found} - {""}
     return {
+        "containers_late": is_late(known.document),
+        "containers_kept_from": kept_from(known.document),
         "runtimes": runtimes,
         "containers": [
             {

@@ -211,6 +211,13 @@ def _auto_update_shown(_params: dict[str, object]) -> Command:
     return Command((*_SUDO, "podman", "auto-update", "--dry-run", "--format", _AUTO_UPDATE), long=True, changes=False)
 
 
+#: The time to follow begins after the last lines: a busy host needs longer for them than a short time to follow is.
+_FOLLOW = (
+    'now=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); podman logs --timestamps --tail "$1" --until "$now" "$3" || exit; '
+    'exec timeout "$2" podman logs --timestamps --since "$now" --follow "$3"'
+)
+
+
 def _logs(params: dict[str, object]) -> Command:
     """The last `lines`, and what comes within `seconds`; 0 for nothing more. It ends by itself."""
     name, lines, seconds = _container(params), params.pop("lines", None), params.pop("seconds", None)
@@ -221,7 +228,7 @@ def _logs(params: dict[str, object]) -> Command:
     shown = ("podman", "logs", "--timestamps", "--tail", str(lines))
     if not seconds:
         return Command((*_SUDO, *shown, name), long=True, changes=False)
-    argv = (*_SUDO, "timeout", str(seconds), *shown, "--follow", name)
+    argv = (*_SUDO, "sh", "-c", _FOLLOW, "fleetui-logs", str(lines), str(seconds), name)
     return Command(argv, long=True, changes=False, unchanged_statuses=TIME_IS_OVER)
 
 

@@ -7,7 +7,7 @@ import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.db import transaction
 from fleetui.audit.chain import canonical
 from fleetui.notify.outbox import Told, tell
 from nodes.axes import Contact, Reachability, StoredAxis, carry, compute
+from nodes.facts.keeping import kept_containers
 from nodes.hosts.errors import BadHostCertificate
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
@@ -103,6 +104,7 @@ def store(outcomes: Sequence[Outcome], *, lease: uuid.UUID, now: datetime) -> in
         batch = _Batch(now)
         batch.recall([node for node in nodes if not _same(node, read.get(node.pk))])
         batch.raised = others_behind((node, one.machine_id) for node in nodes if (one := read.get(node.pk)))
+        read = {pk: batch.kept(node, one) for node in nodes if (one := read.get(pk := node.pk)) is not None}
         batch.certificates.recall([node.pk for node in nodes if found[node.pk].certificate is not None])
         for node in nodes:
             if (seen := found[node.pk].seen_key) is not None and is_awaited(node, seen):
@@ -205,6 +207,16 @@ class _Batch:
         if new := [node.pk for node in nodes if node.last_seen_at is None]:
             self.coming = on_their_way(new, self.now)
 
+    def kept(self, node: Node, read: _Read) -> _Read:
+        """What was read, with the containers that a busy host did not say in time: an image is not gone because of that."""
+        kept = kept_containers(self._before(node), read.facts, node.last_seen_at)
+        return read if kept is None else replace(read, facts=kept, hash=facts_hash(kept))
+
+    def _before(self, node: Node) -> dict[str, Any] | None:
+        """The facts that are known of the same machine."""
+        is_same_machine = node.facts is not None and node.facts.generation == node.generation
+        return self.known.get(node.facts_id or 0) if is_same_machine and node.pk not in self.raised else None
+
     def take(self, node: Node, outcome: Outcome, read: _Read | None) -> None:
         """Sort one outcome in; `read` is None when the contact failed."""
         if outcome.revision is not None and outcome.revision != node.revision:
@@ -266,8 +278,7 @@ class _Batch:
         return False
 
     def _new_facts(self, node: Node, read: _Read) -> None:
-        same_machine = node.facts is not None and node.facts.generation == node.generation
-        before = self.known.get(node.facts_id or 0) if same_machine else None
+        before = self._before(node)
         for kind, params in events(before, read.facts):
             if kind != "staged" or not _is_told(node, before, params):
                 self._event(node, kind, params)

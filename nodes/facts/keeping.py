@@ -1,0 +1,74 @@
+"""What a look could not read in time of the containers stays as it was read before, with the time of that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+#: The host may well have it: it was too busy to say so. Elsewhere the reason itself says something of the host.
+_LATE = ("timeout", "missing")
+_RUNTIMES = {"podman_root": "podman", "podman_user": "podman-user", "docker": "docker", "crictl": "containerd"}
+_PARTS = {"ps": "containers", "images": "images"}
+_VERSIONS = {"podman_version": ("podman", "podman-user"), "docker_version": ("docker",), "crictl_version": ("containerd",)}
+
+
+def kept_containers(
+    before: Mapping[str, Any] | None, fresh: Mapping[str, Any], read_at: datetime | None
+) -> dict[str, Any] | None:
+    """Facts `fresh` with what they lack of `before`, which were read at `read_at`; None where they lack nothing of them.
+
+    `kept_from` of what is unread says when it was read, also when it is missed several times in a row.
+    """
+    late = {one["section"] for one in fresh["unread"] if one["reason"] in _LATE}
+    if before is None or read_at is None or not late:
+        return None
+    missed = {one["section"]: one.get("kept_from") for one in before["unread"]}
+    # What was not read the last time either is known from earlier, or not at all.
+    since = {section: missed[section] if section in missed else read_at.isoformat() for section in late}
+    kept = {section for section, at in since.items() if at}
+    if not (parts := {section: part for section in kept if (part := _part_of(section))}):
+        return None
+    section = dict(fresh["containers"])
+    known = {one["name"]: one for one in before["containers"].get("runtimes") or []}
+    section["runtimes"] = [
+        {**runtime, **{name: known[runtime["name"]][name] for name in _missing(runtime["name"], parts)}}
+        if runtime["name"] in known
+        else runtime
+        for runtime in section["runtimes"]
+    ]
+    if "podman_units" in kept:
+        section["units"] = before["containers"].get("units") or []
+    unread = [
+        {**one, "kept_from": since[one["section"]]} if one["section"] in parts else one for one in fresh["unread"]
+    ]
+    return {**fresh, "containers": section, "unread": unread}
+
+
+def kept_from(document: Mapping[str, Any]) -> str | None:
+    """Since when the oldest part of what is known of containers was not read any more; None when all of it is of now."""
+    times = [one["kept_from"] for one in document.get("unread") or [] if one.get("kept_from")]
+    return min(times, default=None)
+
+
+def is_late(document: Mapping[str, Any]) -> bool:
+    """Whether a part of the containers was not read at the last look."""
+    return any(one["reason"] in _LATE and _part_of(one["section"]) for one in document.get("unread") or [])
+
+
+def _part_of(section: str) -> str:
+    """What a section fills: `units`, or a field of runtimes."""
+    if section == "podman_units":
+        return "units"
+    if section in _VERSIONS:
+        return "version"
+    runtime, _underscore, what = section.rpartition("_")
+    return _PARTS.get(what, "") if runtime in _RUNTIMES else ""
+
+
+def _missing(runtime: str, parts: Mapping[str, str]) -> list[str]:
+    return [
+        part
+        for section, part in parts.items()
+        if runtime in _VERSIONS.get(section, ()) or _RUNTIMES.get(section.rpartition("_")[0]) == runtime
+    ]
