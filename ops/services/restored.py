@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from fleetui.access.principals import SYSTEM
 from ops.models import BackupRun, Operation
 from ops.services.control import cancel_all
+from ops.services.schedule_runs import pass_over
 
 
 def end_what_was_under_way(*, made_at: datetime, now: datetime) -> int:
@@ -16,10 +17,12 @@ def end_what_was_under_way(*, made_at: datetime, now: datetime) -> int:
 
     What they were to do has been done since, or was given up: a host must not restart a second time because of it. What
     their hosts still hold is taken back as after any cancel. What backups had begun stays at its target: by now it may be
-    whole, and be the very backup that was restored.
+    whole, and be the very backup that was restored. Schedules are passed over for the same reason: what was due since may
+    have run, and nobody here knows.
     """
     BackupRun.objects.exclude(halves=[]).update(halves=[])
     # The workers that held them are not there any more.
     Operation.objects.exclude(lease_id=None).update(lease_id=None, lease_until=None)
     reason = _("FleetUI was restored from a backup of %(time)s.") % {"time": f"{made_at:%Y-%m-%d %H:%M} UTC"}
+    pass_over(why=reason, now=now)
     return cancel_all(operations=list(Operation.objects.open()), actor=SYSTEM, now=now, reason=reason)

@@ -17,6 +17,7 @@ from nodes.tests.make import make_facts, make_node, make_pool, make_user, princi
 from nodes.tests.pages import signed_in
 from ops.models import Operation, OperationRequest, Schedule, ScheduleRun
 from ops.services import schedule_runs
+from ops.services.restored import end_what_was_under_way
 from ops.services.schedule_runs import run_due
 from ops.services.schedules import pause, set_schedule
 from ops.views import schedules as views
@@ -219,6 +220,19 @@ def test_what_is_missed_runs_once_when_it_may_be_late(web: Pool, anna: User) -> 
     assert states(schedule) == [("25 12:00", "started")]
     schedule.refresh_from_db()
     assert schedule.next_run_at == NOW + timedelta(hours=6)
+
+
+def test_after_a_restore_nothing_that_may_have_run_since_runs_again(web: Pool, anna: User) -> None:
+    schedule = weekly(anna, web, is_late_run=True)
+    begun = weekly(anna, web, name="begun")
+    ScheduleRun.objects.create(schedule=begun, due_at=NOW, task=TASK, asked_by=begun.owner)
+    now = SATURDAY + timedelta(minutes=5)
+    end_what_was_under_way(made_at=NOW, now=now)
+    assert run_due(now) == 0
+    assert states(schedule) == [("28 02:00", "missed")]
+    assert states(begun) == [("25 12:00", "missed"), ("28 02:00", "missed")]
+    assert "restored from a backup of 2026-11-25 12:00" in ScheduleRun.objects.all()[0].why
+    assert run_due(SATURDAY + timedelta(days=7)) == 2
 
 
 def test_a_pool_with_nothing_to_do_is_said_and_goes_on(anna: User, web: Pool) -> None:
