@@ -99,23 +99,16 @@ def pass_over(*, why: str, now: datetime) -> int:
         except FleetError:
             # It is stopped for that as soon as somebody wants to start it.
             continue
-        run = ScheduleRun(schedule=schedule, task=schedule.task, asked_by=schedule.owner, due_at=due or now)
         with transaction.atomic():
             Schedule.objects.filter(pk=schedule.pk).update(next_run_at=following)
-            passed += _missed(run, why, now)
+            ScheduleRun.objects.create(
+                schedule=schedule, task=schedule.task, asked_by=schedule.owner, due_at=due or now
+            )
     for run in ScheduleRun.objects.filter(state="due", schedule__job="operation").select_related("schedule"):
         if not OperationRequest.objects.filter(idempotency_key=f"schedule:{run.pk}").exists():
-            with transaction.atomic():
-                passed += _missed(run, why, now)
+            _missed(run, why, now)
+            passed += 1
     return passed
-
-
-def _missed(run: ScheduleRun, why: str, now: datetime) -> int:
-    run.state, run.ended_at, run.why = "missed", now, why[:500]
-    run.save()
-    tell_run(run, now=now)
-    append([_entry(run, _BY)])
-    return 1
 
 
 def _missed_words(due: datetime, now: datetime) -> str:
