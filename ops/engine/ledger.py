@@ -25,6 +25,7 @@ from ops.services.backups import room
 from ops.services.backups.keeping import going, key_of
 from ops.services.backups.reading import covers
 from ops.services.backups.targets import envelope_of, opened
+from ops.states import State
 
 
 class Ledger:
@@ -87,6 +88,9 @@ class Ledger:
                     sha256="",
                     checks={},
                 )
+                # What it waited for before, such as the host, is over while it streams again.
+                waits = Operation.objects.filter(pk=self._row.pk, state=State.WAITING)
+                waits.update(wait_reason="copies", wait_params={}, wait_since=now)
         except IntegrityError as error:
             raise NoJob("backup_runs", policy=policy.name) from error
         return key

@@ -380,6 +380,7 @@ def test_a_host_that_is_lost_in_the_middle_is_waited_for(lab: Lab, monkeypatch: 
 
     def lost(self: LocalTarget, key: str, chunks: Any, held: Callable[[], None]) -> Any:
         calls.append(key)
+        assert Operation.objects.get().wait_reason == "copies", "the second time too"
 
         def cut() -> Iterator[bytes]:
             yield next(iter(chunks))
