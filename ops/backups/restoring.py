@@ -234,10 +234,10 @@ class _Sql:
         return (self.answers(), *tests)
 
     def swapped(self, *renames: tuple[str, str]) -> str:
-        """All of them, or none."""
+        """All of them, or none. It stops at what fails, so that the last it says is why."""
         sql = [f'ALTER DATABASE "{one}" RENAME TO "{other}"' for one, other in renames]
         words = [word for one in sql for word in ("--command", one)]
-        return self.line("psql", "--dbname=postgres", "--single-transaction", *words)
+        return self.line("psql", "--dbname=postgres", "--set=ON_ERROR_STOP=1", "--single-transaction", *words)
 
 
 def _fleetui(_lies: Lies, name: str, _hosts: Sequence[Host]) -> Iterator[Step]:

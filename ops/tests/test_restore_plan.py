@@ -238,9 +238,11 @@ def test_a_database_comes_back_beside_the_old_one(tmp_path: Path) -> None:
             # What would stand in the way of loading over it: rows and a table that came later.
             own.execute("UPDATE hosts SET name = 'spoilt'")
             own.execute("CREATE TABLE later (name text REFERENCES hosts)")
-            own.close()
             settings = {"database": "my.app", "user": user, "host": host, "port": port}
             found = steps(lies("postgresql", settings, key="pg/1.pgdump"), HOSTS[:1])
+            line = 'sudo() { "$@"; }; ' + found["restore_swap"].lines[0]
+            in_use = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+            own.close()
             typed([*found["restore_load"].lines, *found["restore_swap"].lines], tmp_path)
             rows = {}
             for name in ("my.app", "my.app_before"):
@@ -249,6 +251,8 @@ def test_a_database_comes_back_beside_the_old_one(tmp_path: Path) -> None:
             admin.close()
     except services.ServiceMissing as error:
         missing(str(error))
+    assert in_use.returncode
+    assert "being accessed by other users" in "".join(in_use.stderr.splitlines()[-2:])
     assert rows == {"my.app": [("as it was",)], "my.app_before": [("spoilt",)]}
 
 
