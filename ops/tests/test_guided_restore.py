@@ -32,6 +32,7 @@ from ops.services.backups.restores import request_restore
 from ops.services.backups.runs import request_backup
 from ops.services.backups.targets import set_target
 from ops.services.control import cancel, resolve
+from ops.services.restored import end_what_was_under_way
 from ops.states import FINAL, State
 from tests.conftest import missing
 from tests.sshd import free_port, real_sshd
@@ -197,6 +198,19 @@ def test_cancelled_before_the_first_change_nothing_is_left(site: Site, files: tu
     assert site.work(operation).state == State.CANCELLED
     assert folders(operation) == []
     assert (data / "a file").read_text() == "spoilt"
+
+
+def test_when_fleetui_itself_was_restored_a_person_looks_first(site: Site, files: tuple[BackupPolicy, Path]) -> None:
+    policy, data = files
+    operation = site.work(site.ask(policy))
+    # As a backup of the installation has it that was made once the person had said so.
+    tell(operation=operation, what="go_on", actor=SYSTEM, now=clock.now())
+    Operation.objects.filter(pk=operation.pk).update(memory={**operation.memory, "changed": True})
+    assert end_what_was_under_way(made_at=NOW, now=clock.now()) == 0
+    assert site.work(operation).state == State.NEEDS_ATTENTION
+    assert "FleetUI itself was restored" in said(operation)
+    assert (data / "a file").read_text() == "spoilt"
+    assert site.say(operation).state == State.SUCCEEDED, said(operation)
 
 
 def test_what_is_not_the_backup_of_the_ledger_is_refused(site: Site, files: tuple[BackupPolicy, Path]) -> None:

@@ -111,6 +111,13 @@ RESULTS: dict[str, Forms] = {
         _("It cannot be done on %(host)s now: %(what)s."),
         _("It cannot be done now."),
     ),
+    "restore_left_alone": (
+        _(
+            "FleetUI itself was restored from a backup of %(time)s, when this was under way. Look at the hosts: it may have gone on "
+            "since. Then let it go on, go back, or end it by hand."
+        ),
+        _("FleetUI itself was restored from a backup when this was under way. Look at the hosts first."),
+    ),
     "restore_too_long": (
         _("It took too long on %(host)s, and was ended there: %(what)s. %(said)s"),
         _("It took too long on %(host)s, and was ended there: %(what)s."),
