@@ -16,15 +16,21 @@ VERSION = 1
 LINES_SHOWN = 10
 #: An alert that nobody takes back ends by itself.
 ALERT_LASTS = timedelta(hours=24)
+#: Nobody has to silence what somebody tried.
+TEST_LASTS = timedelta(minutes=5)
 MARKS = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 #: Alerts are of the thing that is wrong: what says that it is well again ends them.
 _RESOLVES = {
     "node.recovered": "node.unreachable",
     "node.healthy": "node.degraded",
     "node.in_step": "node.drifted",
+    "backup.recovered": "backup.overdue",
+    "backup.proven": "backup.unproven",
     "runbook.in_time": "runbook.overdue",
     "fleetui.healthy": "fleetui.unhealthy",
 }
+#: How severe an alert that is ended was, where it does not say so itself and was no warning.
+_WAS = {"backup.recovered": "critical"}
 
 
 @dataclass(frozen=True)
@@ -151,13 +157,13 @@ def alerts(message: Message) -> list[dict[str, Any]]:
     for one in message.items:
         labels = {"alertname": f"FleetUI {name}", "subject": one.subject or message.event, "pool": one.pool or ""}
         # The same as that of the alert that it ends: labels are what an alert is known by.
-        was = str(one.details.get("was") or "warning")
+        was = str(one.details.get("was") or _WAS.get(message.event, "warning"))
         labels["severity"] = was if message.event in _RESOLVES else one.severity
         alert: dict[str, Any] = {
             "labels": {key: value for key, value in labels.items() if value},
             "annotations": {"summary": one.text},
             "startsAt": iso(one.at),
-            "endsAt": iso(one.at + ALERT_LASTS),
+            "endsAt": iso(one.at + (TEST_LASTS if message.event == "test" else ALERT_LASTS)),
         }
         if message.event in _RESOLVES:
             alert["endsAt"] = alert["startsAt"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from email import message_from_string
 from email.utils import parsedate_to_datetime
+from uuid import uuid4
 
 import pytest
 
+from fleetui.audit.chain import iso
 from fleetui.core import clock
 from fleetui.core.api.bodies import checked_body
 from fleetui.core.api.problems import InvalidFields
 from fleetui.notify.api import ChannelBody
+from fleetui.notify.formats import Item, Message, alerts
 from fleetui.notify.models import Delivery
 from fleetui.notify.sender import send_due
 from fleetui.notify.tests.receivers import mail_receiver
@@ -51,3 +55,22 @@ def test_a_misspelt_field_of_a_rule_is_refused() -> None:
     (found,) = refused.value.errors
     assert (found.field, found.detail) == ("rules", "rules: min_severity is not a field of this.")
     assert found.mend == "Each takes an object of events, pool_id or severity."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "severity", "well"),
+    [("backup.overdue", "critical", "backup.recovered"), ("backup.unproven", "warning", "backup.proven")],
+)
+def test_a_backup_that_is_well_again_ends_its_alert(wrong: str, severity: str, well: str) -> None:
+    began, ended = (
+        alerts(Message(uuid4(), event, [Item("", "", "backup-policy:etcd", "web", {}, how, clock.now())]))[0]
+        for event, how in ((wrong, severity), (well, "info"))
+    )
+    assert began["labels"] == ended["labels"]
+    assert ended["endsAt"] < began["endsAt"]
+
+
+def test_the_alert_of_a_test_ends_soon() -> None:
+    item = Item("", "", "channel:am", None, {}, "info", clock.now())
+    found = [alerts(Message(uuid4(), event, [item]))[0]["endsAt"] for event in ("test", "operation.finished")]
+    assert found == [iso(item.at + timedelta(minutes=5)), iso(item.at + timedelta(hours=24))]
