@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -30,11 +30,21 @@ _FIELDS = frozenset({"kind", "params", "selector", "reason", "stop_after"})
 
 @dataclass(frozen=True)
 class Started:
-    """What came of a run: the request, how many operations it made, and how many nodes were refused."""
+    """What came of a run: the request, how many operations it made, how many nodes were refused, and why the first was."""
 
     request: OperationRequest | None = None
     made: int = 0
     refused: int = 0
+    why: str = ""
+
+
+def came_of(request: OperationRequest, made: int, refused: Sequence[Mapping[str, Any]]) -> Started:
+    """`refused` as the answer of a request holds them."""
+    why = ""
+    if refused:
+        first = refused[0]
+        why = f"{first['node']}: {wording.refusal_sentence(first['code'], first.get('params'))}"[:500]
+    return Started(request, made, len(refused), why)
 
 
 class Job(Protocol):
@@ -111,7 +121,7 @@ class OperationJob:
             actor=actor,
             now=now,
         )
-        return Started(answer.request, len(answer.operations), len(answer.refused))
+        return came_of(answer.request, len(answer.operations), [one.as_json() for one in answer.refused])
 
     def words(self, task: Mapping[str, Any]) -> str:
         return str(wording.kind_word(str(task.get("kind", ""))))
@@ -158,7 +168,7 @@ class BackupJob:
         self, schedule: Schedule, task: Mapping[str, Any], *, key: str, actor: Principal, now: datetime
     ) -> Started:
         answer = self._request(policy=self._policy(task, actor), idempotency_key=key, actor=actor, now=now)
-        return Started(answer.request, len(answer.operations), len(answer.refused))
+        return came_of(answer.request, len(answer.operations), [one.as_json() for one in answer.refused])
 
     def words(self, task: Mapping[str, Any]) -> str:
         return str(wording.kind_word(self._kind))

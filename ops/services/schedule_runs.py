@@ -19,7 +19,7 @@ from fleetui.audit.log import Entry, append
 from fleetui.core.errors import FleetError, NotAllowed
 from ops.models import OperationRequest, Schedule, ScheduleRun
 from ops.schedules.cron import next_after
-from ops.services.schedule_jobs import Started, job_of
+from ops.services.schedule_jobs import Started, came_of, job_of
 from ops.services.schedules import checked_cron, checked_zone
 from ops.services.telling import tell_run
 
@@ -122,8 +122,7 @@ def _start(run: ScheduleRun, now: datetime) -> bool:
     earlier = OperationRequest.objects.filter(requester=run.asked_by, idempotency_key=key).first()
     if earlier is not None:
         # Started before, and then the worker died.
-        refused = len(earlier.answer.get("refused", ()))
-        return _ended(run, Started(earlier, earlier.operations.count(), refused), now)
+        return _ended(run, came_of(earlier, earlier.operations.count(), earlier.answer.get("refused", ())), now)
     if run.asked_by != schedule.owner:
         told = {"name": schedule.owner.partition(":")[2]}
         return _failed(run, _("%(name)s saved the schedule before it was started.") % told, now, pauses=False)
@@ -159,11 +158,12 @@ def _owner(schedule: Schedule, now: datetime) -> Principal:
 
 def _ended(run: ScheduleRun, started: Started, now: datetime) -> bool:
     columns: dict[str, Any] = {"request": started.request, "made": started.made, "refused": started.refused}
+    columns["why"] = started.why
     state = "started" if started.made else "empty"
     with transaction.atomic():
         if not ScheduleRun.objects.filter(pk=run.pk, state="due").update(**columns, state=state, ended_at=now):
             return False
-        run.state, run.made, run.refused = state, started.made, started.refused
+        run.state, run.made, run.refused, run.why = state, started.made, started.refused, started.why
         append([_entry(run, run.asked_by)])
     return True
 

@@ -183,7 +183,7 @@ def run_now(*, schedule: Schedule, actor: Principal, now: datetime) -> ScheduleR
         schedule=schedule, due_at=now, is_manual=True, asked_by=str(actor), task=schedule.task, ended_at=now
     )
     started = job.start(schedule, schedule.task, key=f"schedule:{run.pk}", actor=actor, now=now)
-    run.request, run.made, run.refused = started.request, started.made, started.refused
+    run.request, run.made, run.refused, run.why = started.request, started.made, started.refused, started.why
     run.state = "started" if started.made else "empty"
     with transaction.atomic():
         run.save(force_insert=True)

@@ -218,6 +218,7 @@ def test_the_button_plans_for_every_node_of_the_pool(web: Pool) -> None:
     viewer = signed_in(make_user("viewer", ("viewer", web))).get("/pools/web/runbook/").content.decode()
     assert "/operations/-/plan/" not in viewer
     assert "Change how often" not in viewer
+    assert "Set up a backup" not in viewer
 
 
 def test_certificates_of_control_planes_are_renewed_by_kubeadm(web: Pool) -> None:

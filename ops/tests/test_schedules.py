@@ -243,6 +243,16 @@ def test_a_pool_with_nothing_to_do_is_said_and_goes_on(anna: User, web: Pool) ->
     assert schedule.paused_at is None
 
 
+def test_a_run_whose_nodes_are_all_refused_says_why(anna: User, web: Pool) -> None:
+    schedule = weekly(anna, web)
+    run_due(SATURDAY)
+    run_due(SATURDAY + timedelta(days=7))
+    run = ScheduleRun.objects.latest("due_at")
+    assert (run.schedule, run.state, run.refused) == (schedule, "empty", 2)
+    assert run.why.endswith("Another operation is active on it: Reboot (queued).")
+    assert views._run(run)["word"] == "refused"
+
+
 def test_schedules_over_rest(web: Pool, anna: User) -> None:
     api = Api(anna)
     body = {"name": "nightly", "task": TASK, "pool": "web", "cron": "0 2 * * *", "zone": "Asia/Bangkok"}

@@ -135,7 +135,11 @@ def _button(one: Row, principal: Principal, pool: Pool) -> dict[str, Any]:
     if one.task.name in OF_POLICIES:
         if len(one.policies) == 1:
             return {"go_url": reverse("backup_policy", args=[one.policies[0].pk]), "go": _("Open the policy")}
-        return {"go_url": reverse("backups"), "go": _("Open the policies") if one.policies else _("Set up a backup")}
+        if one.policies:
+            return {"go_url": reverse("backups"), "go": _("Open the policies")}
+        return (
+            {"go_url": reverse("backups"), "go": _("Set up a backup")} if principal.may("backups.write", pool) else {}
+        )
     kind = _kind_for(one, pool)
     if not one.stand.nodes or actions.get(kind).permission != ASKED or not principal.may(ASKED, pool):
         return {}

@@ -168,7 +168,11 @@ def _run(run: ScheduleRun) -> dict[str, Any]:
         "missed": _("missed"),
         "failed": _("failed"),
     }
-    return {"run": run, "level": _LEVELS[run.state], "word": words[run.state], "by": run.asked_by.partition(":")[2]}
+    level, word = _LEVELS[run.state], words[run.state]
+    if run.state == "empty" and run.refused:
+        # There was something to do.
+        level, word = "warn", _("refused")
+    return {"run": run, "level": level, "word": word, "by": run.asked_by.partition(":")[2]}
 
 
 def _next(found: Iterable[datetime]) -> list[dict[str, Any]]:
