@@ -1,4 +1,4 @@
-"""What a look could not read in time of the containers stays as it was read before, with the time of that. Pure."""
+"""What a look could not read in time of the containers, and of the role in Kubernetes, stays as it was read. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from typing import Any
 #: The host may well have it: it was too busy to say so. Elsewhere the reason itself says something of the host.
 _LATE = ("timeout", "missing")
 _RUNTIMES = {"podman_root": "podman", "podman_user": "podman-user", "docker": "docker", "crictl": "containerd"}
+#: Whether it is a control plane: else one that is slow would be replaced like any node.
+_ROLE = "kubernetes_paths"
 _PARTS = {"ps": "containers", "images": "images"}
-_VERSIONS = {"podman_version": ("podman", "podman-user"), "docker_version": ("docker",), "crictl_version": ("containerd",)}
+_VERSIONS = {
+    "podman_version": ("podman", "podman-user"),
+    "docker_version": ("docker",),
+    "crictl_version": ("containerd",),
+}
 
 
-def kept_containers(
+def with_kept(
     before: Mapping[str, Any] | None, fresh: Mapping[str, Any], read_at: datetime | None
 ) -> dict[str, Any] | None:
     """Facts `fresh` with what they lack of `before`, which were read at `read_at`; None where they lack nothing of them.
@@ -42,24 +48,29 @@ def kept_containers(
     unread = [
         {**one, "kept_from": since[one["section"]]} if one["section"] in parts else one for one in fresh["unread"]
     ]
-    return {**fresh, "containers": section, "unread": unread}
+    kubernetes = dict(fresh["kubernetes"])
+    if _ROLE in kept:
+        kubernetes |= {name: before["kubernetes"].get(name) or kubernetes[name] for name in ("role", "hints")}
+    return {**fresh, "containers": section, "kubernetes": kubernetes, "unread": unread}
 
 
 def kept_from(document: Mapping[str, Any]) -> str | None:
     """Since when the oldest part of what is known of containers was not read any more; None when all of it is of now."""
-    times = [one["kept_from"] for one in document.get("unread") or [] if one.get("kept_from")]
+    unread = document.get("unread") or []
+    times = [one["kept_from"] for one in unread if one.get("kept_from") and one["section"] != _ROLE]
     return min(times, default=None)
 
 
 def is_late(document: Mapping[str, Any]) -> bool:
     """Whether a part of the containers was not read at the last look."""
-    return any(one["reason"] in _LATE and _part_of(one["section"]) for one in document.get("unread") or [])
+    unread = [one for one in document.get("unread") or [] if one["section"] != _ROLE]
+    return any(one["reason"] in _LATE and _part_of(one["section"]) for one in unread)
 
 
 def _part_of(section: str) -> str:
-    """What a section fills: `units`, or a field of runtimes."""
-    if section == "podman_units":
-        return "units"
+    """What a section fills: `units`, `role`, or a field of runtimes."""
+    if section in ("podman_units", _ROLE):
+        return "role" if section == _ROLE else "units"
     if section in _VERSIONS:
         return "version"
     runtime, _underscore, what = section.rpartition("_")

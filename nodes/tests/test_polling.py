@@ -25,6 +25,7 @@ from nodes.hosts.facts import (
     FilesystemUse,
     Health,
     Image,
+    Kubernetes,
     Measurement,
     Os,
     Runtime,
@@ -228,6 +229,20 @@ def test_an_update_is_told_when_the_deployments_could_not_be_read_after_the_rebo
     assert kinds == ["os_detected", kind, "facts_changed"]
     if kind != "rebooted":
         assert target.timeline.get(kind=kind).params == {"before": first, "after": second}
+
+
+def test_a_host_too_slow_to_say_its_role_keeps_it_until_it_says_another_one() -> None:
+    plane = Kubernetes("control-plane", hints=("/etc/kubernetes/manifests/kube-apiserver.yaml",))
+    target = poll(seen(node(), facts(kubernetes=plane)), NOW)
+    late = (Unread("kubernetes_paths", "timeout", "The command did not finish in time."),)
+    for minute, read, role in (
+        (1, {"unread": late}, "control-plane"),
+        (2, {"unread": late}, "control-plane"),
+        (3, {}, None),
+    ):
+        target = poll(seen(target, facts(**read)), NOW + timedelta(minutes=minute))
+        assert target.facts
+        assert target.facts.document["kubernetes"]["role"] == role
 
 
 @pytest.mark.parametrize("back", [True, False])

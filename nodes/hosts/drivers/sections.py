@@ -122,6 +122,8 @@ def _containers() -> tuple[Section, ...]:
     listing, images = "ps -a --format json", "images --format json"
     lines = "--no-trunc --format '{{json .}}'"
     return (
+        # Before what takes long: whether it is a control plane decides how it may be replaced.
+        Section("kubernetes_paths", ("ls", "-d", *KUBERNETES_PATHS), 5, 8 * KIB),
         Section("podman_version", ("podman", "--version"), 5, 4 * KIB),
         Section("podman_root_ps", _shell(_ROOT_PODMAN + listing), 10, 192 * KIB),
         Section("podman_root_images", _shell(_ROOT_PODMAN + images), 10, 96 * KIB),
@@ -134,7 +136,6 @@ def _containers() -> tuple[Section, ...]:
         Section("crictl_version", ("crictl", "--version"), 5, 4 * KIB),
         Section("crictl_ps", _shell(_CRICTL + "ps -a -o json"), 10, 192 * KIB),
         Section("crictl_images", _shell(_CRICTL + "images -o json"), 10, 96 * KIB),
-        Section("kubernetes_paths", ("ls", "-d", *KUBERNETES_PATHS), 5, 8 * KIB),
         Section("kubelet_version", ("kubelet", "--version"), 5, 4 * KIB),
     )
 

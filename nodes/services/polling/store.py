@@ -17,7 +17,7 @@ from django.db import transaction
 from fleetui.audit.chain import canonical
 from fleetui.notify.outbox import Told, tell
 from nodes.axes import Contact, Reachability, StoredAxis, carry, compute
-from nodes.facts.keeping import kept_containers
+from nodes.facts.keeping import with_kept
 from nodes.hosts.errors import BadHostCertificate
 from nodes.hosts.look import Look
 from nodes.models import Deployment, Facts, HostKey, Measurement, Node, TimelineEvent
@@ -208,8 +208,8 @@ class _Batch:
             self.coming = on_their_way(new, self.now)
 
     def kept(self, node: Node, read: _Read) -> _Read:
-        """What was read, with the containers that a busy host did not say in time: an image is not gone because of that."""
-        kept = kept_containers(self._before(node), read.facts, node.last_seen_at)
+        """What was read, with what a busy host did not say in time: an image is not gone because of that, nor a role."""
+        kept = with_kept(self._before(node), read.facts, node.last_seen_at)
         return read if kept is None else replace(read, facts=kept, hash=facts_hash(kept))
 
     def _before(self, node: Node) -> dict[str, Any] | None:

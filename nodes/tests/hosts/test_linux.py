@@ -267,6 +267,11 @@ def test_docker_and_containerd() -> None:
     assert reading.facts.unread == ()
 
 
+def test_a_role_that_there_was_no_time_to_ask_for_is_unread() -> None:
+    (late,) = read(kubernetes_paths=answer(status=124)).facts.unread
+    assert (late.section, late.reason) == ("kubernetes_paths", "timeout")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(HEALTHY)), st.text(max_size=120), st.integers(0, 255))
 def test_no_text_of_any_section_escapes(name: str, text: str, status: int) -> None:
