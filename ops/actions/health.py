@@ -28,6 +28,10 @@ _UP = ("running", "degraded")
 #: A kubelet registers anew, and the API itself may have been on the host.
 READY_WITHIN = timedelta(minutes=5)
 _OF_CLUSTER = frozenset({"cluster_silent", "cluster_old_boot", "kubelet_not_ready"})
+#: The first boot of a new machine pulls images and joins its cluster: until then there is no kubelet that is well.
+FIRST_BOOT_WITHIN = timedelta(minutes=15)
+_OF_FIRST_BOOT = _OF_CLUSTER | {"kubelet_silent"}
+_STARTS = ("initializing", "starting")
 
 
 def soak(ctx: Context) -> Outcome:
@@ -71,6 +75,8 @@ def _not_healthy(ctx: Context, bad: Sequence[Check], fresh: Sequence[str], seen:
     grace = timedelta(seconds=min(LONGEST_GRACE_S, 20 + 2 * int(ctx.params.get("soak_s", DEFAULT_SOAK_S))))
     if ctx.cluster is not None and all(one.code in _OF_CLUSTER for one in bad):
         grace = max(grace, READY_WITHIN)
+    if ctx.memory.get("made_at") and _is_first_boot(bad):
+        grace = max(grace, FIRST_BOOT_WITHIN)
     if ctx.now - ctx.since < grace:
         return Wait(ctx.now + LOOK_EVERY, "not_healthy_yet", told, {**seen, "soak_from": None, "next_check": 0})
     asked = [str(one.params["unit"]) for one in bad if one.code in ("unit_is_not_active", "unit_is_absent")]
@@ -78,6 +84,12 @@ def _not_healthy(ctx: Context, bad: Sequence[Check], fresh: Sequence[str], seen:
     for one in bad:
         ctx.log.note(f"check_{one.level}", check=one.code, **one.params)
     return Fail("unhealthy", told, seen)
+
+
+def _is_first_boot(bad: Sequence[Check]) -> bool:
+    """Whether nothing is wrong but what is so until a new machine has started and joined."""
+    starts = any(one.code == "system_not_up" and one.params["state"] in _STARTS for one in bad)
+    return starts or all(one.code in _OF_FIRST_BOOT for one in bad)
 
 
 def _checked(ctx: Context, facts: Facts, fresh: Sequence[str]) -> tuple[list[Check], int]:

@@ -153,7 +153,7 @@ def test_the_plan_and_the_operation_show_them(site: Site) -> None:
     path = f"/operations/{run.operation.pk}/"
     page = client.get(path).content.decode()
     assert 'hx-get="/nodes/n1/etcd/"' in page
-    assert "n2, n3 are asked over SSH what etcd consists of" in page
+    assert "asks over SSH what etcd consists of (n2, n3)" in page
     run.rounds(until="member_leaves")
     page = client.get(path).content.decode()
     assert 'hx-get="/nodes/n1/etcd/"' not in page

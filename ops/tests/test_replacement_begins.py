@@ -153,7 +153,9 @@ def test_a_cancel_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     # Asked for again, there is nothing to remove any more.
     node = Node.objects.select_related("pool__cluster").get(pk=run.node.pk)
     (plan,) = preview(nodes=[node], kind="replace", params={}, actor=SYSTEM, now=run.now)
-    assert "n2, n3 are asked over SSH" in " ".join(check_sentence(one.code, one.params) for one in plan.checks)
+    assert "asks over SSH what etcd consists of (n2, n3)" in " ".join(
+        check_sentence(one.code, one.params) for one in plan.checks
+    )
 
 
 def test_a_node_that_is_retired_after_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

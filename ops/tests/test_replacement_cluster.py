@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from nodes.models import Cluster, Pool
+from ops.actions import health
+from ops.actions.base import Context
 from ops.models import ClusterAccess, Cordon
+from ops.preflight import Check
 from ops.tests.kube import Kube, make_kube
 from ops.tests.onehost import Machine
 from ops.tests.test_replacement import Run
@@ -112,3 +115,21 @@ def test_a_worker_may_die_at_every_call(every: int, monkeypatch: pytest.MonkeyPa
         if not run.machine.deaths:
             break
     assert deaths * every >= 20
+
+
+@pytest.mark.parametrize(
+    ("code", "params", "state"),
+    [
+        ("kubelet_silent", {"said": "refused"}, "succeeded"),
+        ("system_not_up", {"state": "starting"}, "succeeded"),
+        ("system_not_up", {"state": "maintenance"}, "failed"),
+    ],
+)
+def test_a_first_boot_has_time_to_join(
+    code: str, params: dict[str, Any], state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(ctx: Context, *_looked: Any) -> tuple[list[Check], int]:
+        return [Check(code, "block", params)] if ctx.now - ctx.since < timedelta(minutes=3) else [], 0
+
+    monkeypatch.setattr(health, "_checked", checked)
+    assert Run(monkeypatch).rounds().state == state

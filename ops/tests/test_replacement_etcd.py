@@ -308,7 +308,7 @@ def test_what_fails_afterwards_says_what_is_there(monkeypatch: pytest.MonkeyPatc
     said = sentence(row)
     assert "The old machine still answers with its host key." in said
     assert said.endswith(
-        "Its etcd member n1 was removed and is not put back (members with a vote now: 2). "
+        "Its etcd member n1 was removed and is not put back (members with a vote then: 2). "
         "A new machine joins as a new member."
     )
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)

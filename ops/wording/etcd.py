@@ -22,8 +22,8 @@ STATES: dict[str, Promise] = {
 CHECKS: dict[str, Forms] = {
     "etcd_is_asked": (
         _(
-            "It is a control plane. Before anything changes, %(names)s are asked over SSH what etcd consists of: the member "
-            "of %(name)s is removed only when the others keep a quorum."
+            "It is a control plane. Before anything changes, FleetUI asks over SSH what etcd consists of (%(names)s): the "
+            "member of %(name)s is removed only when the others keep a quorum."
         ),
     ),
     "etcd_no_sibling": (
@@ -224,7 +224,7 @@ RESULT_MENDS: dict[str, Promise] = {
 SO_NOW: dict[str, Promise] = {
     "machine_stays": _("The machine itself was not deleted."),
     "etcd_gone": _(
-        "Its etcd member %(etcd_gone)s was removed and is not put back (members with a vote now: %(etcd_left)s). "
+        "Its etcd member %(etcd_gone)s was removed and is not put back (members with a vote then: %(etcd_left)s). "
         "A new machine joins as a new member."
     ),
 }
