@@ -50,7 +50,9 @@ def with_kept(
     ]
     kubernetes = dict(fresh["kubernetes"])
     if _ROLE in kept:
-        kubernetes |= {name: before["kubernetes"].get(name) or kubernetes[name] for name in ("role", "hints")}
+        kubernetes |= {
+            name: (before.get("kubernetes") or {}).get(name) or kubernetes[name] for name in ("role", "hints")
+        }
     return {**fresh, "containers": section, "kubernetes": kubernetes, "unread": unread}
 
 
