@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message, TranslationError
 from babel.messages.extract import extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -116,12 +116,19 @@ def faults(path: Path, template: Catalog) -> list[str]:
         elif not (held.string if isinstance(held.string, str) else all(held.string or ())):
             found.append(f"{path.name}: {name!r} has no translation.")
         else:
-            found.extend(f"{path.name}: {name!r}: {error}" for error in held.check(catalog))
+            found.extend(f"{path.name}: {name!r}: {error}" for error in _errors(held, catalog))
     return found + [
         f"{path.name}: {message.id!r} is no longer in the source."
         for message in catalog
         if message.id and template.get(message.id, message.context) is None and "keep" not in message.user_comments
     ]
+
+
+def _errors(held: Message, catalog: Catalog) -> list[TranslationError]:
+    """Babel holds the first form against the singular; where there is one form, it stands for the plural too."""
+    if held.pluralizable and catalog.num_plurals == 1:
+        held = Message(held.id[1], held.string[0], flags=held.flags, context=held.context)
+    return held.check(catalog)
 
 
 def update(path: Path, template: Catalog) -> None:
