@@ -127,7 +127,7 @@ def faults(path: Path, template: Catalog) -> list[str]:
 def _errors(held: Message, catalog: Catalog) -> list[TranslationError]:
     """Babel holds the first form against the singular; where there is one form, it stands for the plural too."""
     if held.pluralizable and catalog.num_plurals == 1:
-        held = Message(held.id[1], held.string[0], flags=held.flags, context=held.context)
+        held = Message(held.id[1], (held.string or ("",))[0], flags=held.flags, context=held.context)
     return held.check(catalog)
 
 
