@@ -76,7 +76,7 @@ class ChannelForm(forms.Form):
         choices=[("starttls", "STARTTLS"), ("tls", "TLS"), ("none", gettext_lazy("None"))],
         required=False,
     )
-    sender = forms.CharField(label=gettext_lazy("From"), max_length=320, required=False)
+    sender = forms.CharField(label=gettext_lazy("Sender"), max_length=320, required=False)
     recipients = forms.CharField(
         label=gettext_lazy("To"), required=False, help_text=gettext_lazy("Addresses, apart by spaces or commas.")
     )
