@@ -37,7 +37,7 @@ from ops.services.backups import policies
 from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import GATES, gate_of
 from ops.services.backups.keeping import planned
-from ops.services.backups.reading import overdue_at, policy_at, standing, unproven_at
+from ops.services.backups.reading import ledger, overdue_at, policy_at, standing, unproven_at
 from ops.services.backups.runs import report, request_backup
 
 RUNS_SHOWN = 200
@@ -296,7 +296,7 @@ class PolicyDetail(OfPolicies):
 
 
 class PolicyRuns(OfPolicies):
-    """The ledger: the newest 200 runs. POST backs up now; the operation says how it goes."""
+    """The ledger: the newest 200 runs, and up to 200 older ones that are still there. POST backs up now; the operation says how it goes."""
 
     actions = {
         "GET": Action("backups.read", "backup_runs_list", "Read the ledger of a backup policy", {200: RUNS}),
@@ -311,7 +311,7 @@ class PolicyRuns(OfPolicies):
     }
 
     def get(self, request: Request, policy_id: uuid.UUID) -> Response:
-        return Response({"results": [run_json(one) for one in self.policy(policy_id).runs.all()[:RUNS_SHOWN]]})
+        return Response({"results": [run_json(one) for one in ledger(self.policy(policy_id), RUNS_SHOWN)]})
 
     def post(self, request: Request, policy_id: uuid.UUID) -> Response:
         values = read_body(RunBody, request)

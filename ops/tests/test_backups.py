@@ -39,6 +39,7 @@ from ops.models import BackupPolicy, BackupRun, BackupTarget, Operation, Schedul
 from ops.services.backups import targets
 from ops.services.backups.keeping import checked_keep, key_of
 from ops.services.backups.policies import delete_policy, set_policy
+from ops.services.backups.reading import ledger
 from ops.services.backups.runs import report, request_backup
 from ops.services.backups.targets import envelope_of, rotate_seals, secrets_of, set_target
 from ops.services.backups.watching import settle, watch
@@ -625,6 +626,15 @@ class TestPages:
         with django_assert_max_num_queries(16):
             page = client.get("/backups/").content.decode()
         assert page.count("2.0") >= 8 or page.count("2 K") >= 8, page
+        assert "last one failed" not in page
+        BackupRun.objects.create(
+            policy=policy, state="failed", started_at=NOW + timedelta(hours=1), result="target_full"
+        )
+        assert client.get("/backups/").content.decode().count("last one failed") == 1
+        for hours, gone in ((2, NOW), (3, None)):
+            at = NOW - timedelta(hours=hours)
+            BackupRun.objects.create(policy=policy, state="good", started_at=at, ended_at=at, deleted_at=gone)
+        assert [run.started_at for run in ledger(policy, 2)][2:] == [NOW - timedelta(hours=3)], "kept, though old"
         BackupRun.objects.update(target=target, key="p/1.tar.gz", location="/kept/p/1.tar.gz", sha256="ab" * 32)
         with django_assert_max_num_queries(20):
             assert "Show the 8 steps" in client.get(f"/backups/{policy.pk}/").content.decode()

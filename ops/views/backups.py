@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -34,7 +35,7 @@ from ops.services.backups import policies as services
 from ops.services.backups.drills import request_drill
 from ops.services.backups.gates import gate_of
 from ops.services.backups.keeping import planned
-from ops.services.backups.reading import newest_good, overdue_at, policy_at, standing, unproven_at
+from ops.services.backups.reading import ledger, newest_good, overdue_at, policy_at, standing, unproven_at
 from ops.services.backups.restores import may_restore
 from ops.services.backups.restoring import newest_restore
 from ops.services.backups.runs import request_backup
@@ -57,7 +58,9 @@ _LEVELS = {"running": "info", "good": "ok", "failed": "bad"}
 def policy_list(request: HttpRequest) -> HttpResponse:
     """Every policy with its last good backup and the next time. Four queries."""
     principal, now = principal_of(request), clock.now()
-    rows = list(BackupPolicy.objects.visible_to(principal).select_related("node", "pool", "target", "schedule"))
+    ended = BackupRun.objects.filter(policy=OuterRef("pk")).exclude(state="running").exclude(result="cancelled")
+    policies = BackupPolicy.objects.visible_to(principal).select_related("node", "pool", "target", "schedule")
+    rows = list(policies.annotate(last_ended=Subquery(ended.order_by("-started_at").values("state")[:1])))
     good = newest_good(rows)
     latest = BackupRun.objects.filter(policy__in=[one.pk for one in rows], state="running").values_list("policy_id")
     running = {pk for (pk,) in latest}
@@ -120,7 +123,7 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
             "goes": run.pk in stays and stays[run.pk].goes,
             "is_there": run.state == "good" and not run.deleted_at and bool(run.target_id),
         }
-        for run in policy.runs.all()[:RUNS_SHOWN]
+        for run in ledger(policy, RUNS_SHOWN)
     ]
     ends = policy.runs.filter(ended_at__gte=now - timedelta(weeks=WEEKS)).values_list("ended_at", "state")
     zone = timezone.get_current_timezone()

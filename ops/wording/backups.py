@@ -45,7 +45,10 @@ REASONS: dict[str, Promise] = {
 #: code -> (what is wrong with a target, the mend).
 TARGETS: dict[str, tuple[Promise, Promise]] = {
     "credentials": (_("The target does not accept the keys."), _("Check access key and secret key.")),
-    "denied": (_("The target does not allow it."), _("Allow FleetUI, or the keys that it has, to write, read, list and delete there.")),
+    "denied": (
+        _("The target does not allow it."),
+        _("Allow FleetUI, or the keys that it has, to write, read, list and delete there."),
+    ),
     "region": (_("The bucket is in another region."), _("Give the region that the answer names.")),
     "no_bucket": (_("There is no such bucket."), _("Make the bucket first, or check its name.")),
     "not_there": (

@@ -63,6 +63,15 @@ def newest_good(policies: list[BackupPolicy]) -> dict[uuid.UUID, BackupRun]:
     return found
 
 
+def ledger(policy: BackupPolicy, most: int) -> list[BackupRun]:
+    """The newest runs, and as many older ones that are still there: what is kept for years can be compared and restored."""
+    runs = BackupRun.objects.filter(policy=policy).order_by("-started_at", "-id")
+    newest = list(runs[:most])
+    if len(newest) < most:
+        return newest
+    return [*newest, *runs.there().filter(started_at__lt=newest[-1].started_at)[:most]]
+
+
 @dataclass(frozen=True)
 class Standing:
     """How a policy stands: `level` and a code that is worded where it is shown."""
