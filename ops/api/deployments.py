@@ -29,6 +29,7 @@ from fleetui.core.api.shapes import (
     one_of,
 )
 from fleetui.core.api.views import Listing
+from fleetui.core.errors import InvalidInput
 from ops import wording
 from ops.api import shapes
 from ops.api.clusters import OfCluster
@@ -108,6 +109,16 @@ class _Change(OfCluster):
     ) -> Response:
         row = deployment_at(self.principal, self.cluster(name), *place)
         reason = values.pop("reason")
+        try:
+            return self._asked(request, row, kind, values, reason)
+        except InvalidInput as error:
+            # The body has the parameters without one round them.
+            error.field = error.field.removeprefix("params.") if error.field else error.field
+            raise
+
+    def _asked(
+        self, request: Request, row: ClusterDeployment, kind: str, values: dict[str, Any], reason: str
+    ) -> Response:
         if values.pop("dry_run", False):
             require(self.principal, PERMISSION)
             plan = plan_of(row, kind=kind, params=values)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from django.db import transaction
 
@@ -20,6 +20,8 @@ from ops.kubernetes.volumes import Volume
 from ops.models import ClusterAccess, Cordon, Operation
 from ops.services.clusters.access import opened
 from ops.services.clusters.cordons import is_over
+
+Named = TypeVar("Named", Deployment, Issued)
 
 
 class _AtCluster:
@@ -45,6 +47,19 @@ class _AtCluster:
             except SealBroken as error:
                 raise ClusterError("seal_broken", said=error.message) from error
         return self._open
+
+    def _still_there(self, read: Callable[[str, str], Named]) -> Named:
+        """What the plan names, and no other of its name; `gone` when it was deleted."""
+        namespace, name = self._place["namespace"], self._place["name"]
+        try:
+            found = read(namespace, name)
+        except ClusterError as error:
+            if error.kind != "not_found":
+                raise
+            raise ClusterError("gone", name=f"{namespace}/{name}") from error
+        if found.uid != self._place["uid"]:
+            raise ClusterError("gone", name=found.place)
+        return found
 
     def _record(self, what: str, *subject: str) -> None:
         row = self._row
@@ -174,10 +189,7 @@ class StepDeployment(_AtCluster):
         return [str(right) for right in self._api().missing() if right.use == "deployments"]
 
     def read(self) -> Deployment:
-        found = self._api().deployment(self._place["namespace"], self._place["name"])
-        if found.uid != self._place["uid"]:
-            raise ClusterError("replaced", name=found.place)
-        return found
+        return self._still_there(self._api().deployment)
 
     def revisions(self, of: Deployment) -> list[ReplicaSet]:
         return self._api().replica_sets(of)
@@ -207,10 +219,7 @@ class StepIssued(_AtCluster):
         return [str(right) for right in self._api().missing() if right.use == "issued"]
 
     def read(self) -> Issued:
-        found = self._api().issued_at(self._place["namespace"], self._place["name"])
-        if found.uid != self._place["uid"]:
-            raise ClusterError("replaced", name=found.place)
-        return found
+        return self._still_there(self._api().issued_at)
 
     def is_ours(self, found: Issued) -> bool:
         return found.issuing_by == self._row.pk.hex

@@ -286,6 +286,14 @@ def test_one_that_was_deleted_and_made_anew_is_another_one(shop: Shop) -> None:
     shop.cluster.add_deployment("web", OLD)
     one = shop.work()
     assert (one.state, one.result, shop.image) == ("failed", "cluster_refused", OLD)
+    assert said(one).startswith("shop/web was deleted in the cluster. ")
+
+
+def test_one_that_is_deleted_while_it_is_followed_is_said(shop: Shop) -> None:
+    shop.ask()
+    shop.work(lambda one: one.wait_reason == "rollout_updating")
+    shop.cluster.call("DELETE", "/apis/apps/v1/namespaces/shop/deployments/web")
+    assert said(shop.work()).startswith("shop/web was deleted in the cluster. ")
 
 
 def test_rights_that_are_missing_and_an_access_that_is_gone_stop_it(shop: Shop) -> None:
@@ -363,7 +371,8 @@ def test_the_api_lists_and_changes_it_for_those_who_may_everywhere(shop: Shop) -
     assert viewer.post(f"{place}/image/", {"container": "c", "image": NEW}).status_code == 403
     plan = admin.post(f"{place}/image/", {"container": "c", "image": NEW, "dry_run": True}).json()
     assert plan["target"]["registry"]["state"] == "there"
-    assert admin.post(f"{place}/image/", {"container": "c", "image": "web"}).status_code == 400
+    refused = admin.post(f"{place}/image/", {"container": "c", "image": "web"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "image")
     key = {"idempotency_key": "k1"}
     made = admin.post(f"{place}/image/", {"container": "c", "image": NEW}, **key)
     again = admin.post(f"{place}/image/", {"container": "c", "image": NEW}, **key)

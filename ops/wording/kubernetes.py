@@ -78,6 +78,10 @@ PROBLEMS: dict[str, tuple[Forms, Promise]] = {
         (_("Another node has the name %(name)s now."),),
         _("Ask again: FleetUI looks at the cluster every half minute."),
     ),
+    "gone": (
+        (_("%(name)s was deleted in the cluster."),),
+        _("Look whether there is a new one of this name, and ask again for that."),
+    ),
     "fault": (
         (_("FleetUI itself failed when it read the cluster."),),
         _("Report this with the log of the worker."),
@@ -141,7 +145,10 @@ def problem(kind: str, params: Mapping[str, Any]) -> tuple[str, str]:
     """What is wrong, and the mend."""
     forms, mend = PROBLEMS.get(kind, PROBLEMS["refused"])
     known = {name: value for name, value in params.items() if value not in (None, "")}
-    return fill(forms, known), str(mend)
+    sentence, said = fill(forms, known), str(known.get("said", ""))
+    # Most of what an API server says has no full stop, and more follows.
+    ends = not said or not sentence.endswith(said) or said.endswith((".", "!", "?"))
+    return sentence if ends else f"{sentence}.", str(mend)
 
 
 def access_problem(code: str, params: Mapping[str, Any]) -> tuple[str, str]:
