@@ -20,6 +20,7 @@ from ops.services import control
 from ops.services.approve import decide
 from ops.tests.onehost import Killed, host_of
 from ops.tests.test_engine_kills import PARAMS, RESTARTS, Run
+from ops.views.trail import words_of
 
 pytestmark = pytest.mark.django_db
 
@@ -113,3 +114,8 @@ def test_approval_cancel_and_decisions_are_events_too(monkeypatch: pytest.Monkey
     assert trail(run.operation) == ["request", "resolve"]
     assert verify().good
     run.machine.loop.close()
+
+
+@pytest.mark.parametrize("action", ["confirm", "told", "reveal_config"])
+def test_what_happens_beside_the_steps_of_a_replacement_is_in_words(action: str) -> None:
+    assert "operations." not in words_of(f"operations.{action}")

@@ -35,14 +35,15 @@ def _row(event: AuditEvent) -> dict[str, Any]:
     return {
         "event": event,
         "actor": event.actor.partition(":")[2],
-        "what": _words(event.action)
+        "what": words_of(event.action)
         if not (on := _after(event).get("on"))
         else _("on the host %(name)s:") % {"name": on},
         "command": _command(event),
     }
 
 
-def _words(action: str) -> str:
+def words_of(action: str) -> str:
+    """What somebody did with the operation that the page shows."""
     words = {
         "operations.request": _("asked for it"),
         "operations.approve": _("approved it"),
@@ -56,6 +57,9 @@ def _words(action: str) -> str:
         "operations.resolve": _("ended it as failed"),
         "operations.end": _("it ended"),
         "operations.ask_person": _("it needs attention"),
+        "operations.confirm": _("confirmed a part of it by hand"),
+        "operations.told": _("told how far it is"),
+        "operations.reveal_config": _("looked at the address of its config"),
     }
     return words.get(action, action)
 
