@@ -298,6 +298,17 @@ def test_what_fails_says_what_is_there_and_goes_on(monkeypatch: pytest.MonkeyPat
     run.check()
 
 
+def test_a_new_machine_that_is_not_healthy_is_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.site.joins = lambda: run.machine.host.faults.update(failed_unit=1.0)
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "soak", "unhealthy")
+    run.machine.host.faults.clear()
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
+
+
 def test_a_machine_that_is_slow_at_first_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch)
     run.site.slow_looks = 3
