@@ -209,7 +209,8 @@ class _Sql:
         options = [f"--username={given['user']}", f"--port={given['port']}"]
         self._options = [*options, *([f"--host={given['host']}"] if given["host"] else [])]
         as_user, where = given["run_as"], given["runs_in"]
-        self._before: tuple[str, ...] = ("sudo", *(("-u", as_user) if as_user else ()))
+        # Its programs would complain of the folder in which this is typed, which is for another user alone.
+        self._before: tuple[str, ...] = ("sudo", *(("-u", as_user, "env", "--chdir=/") if as_user else ()))
         if where != "host":
             run_as = ("--user", as_user) if as_user else ()
             self._before = ("sudo", where, "exec", "--interactive", *run_as, given["container"])

@@ -222,6 +222,11 @@ def test_what_is_put_aside_is_never_put_aside_twice(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "data").exists()
 
 
+def test_a_system_user_need_not_enter_the_folder_where_a_database_is_loaded() -> None:
+    found = steps(lies("postgresql", {"database": "app", "run_as": "postgres"}), HOSTS[:1])
+    assert found["restore_load"].lines[0].startswith("sudo -u postgres env --chdir=/ createdb ")
+
+
 def test_a_database_comes_back_beside_the_old_one(tmp_path: Path) -> None:
     try:
         with services.postgresql() as url:
