@@ -210,7 +210,7 @@ def test_when_fleetui_itself_was_restored_a_person_looks_first(site: Site, files
     assert site.work(operation).state == State.NEEDS_ATTENTION
     assert "FleetUI itself was restored" in said(operation)
     assert (data / "a file").read_text() == "spoilt"
-    assert site.say(operation).state == State.SUCCEEDED, said(operation)
+    assert guide_of(restore_at(operation)).asks == "go_on"
 
 
 def test_what_is_not_the_backup_of_the_ledger_is_refused(site: Site, files: tuple[BackupPolicy, Path]) -> None:
@@ -354,6 +354,8 @@ def test_it_goes_back_to_what_ran_before(cluster: Cluster) -> None:
     assert cluster.before() == [True]
     cluster.say(operation, "go_back")
     assert (operation.state, operation.result) == (State.FAILED, "restore_went_back"), operation.memory
+    states = {task.code: task.state for task in guide_of(restore_at(operation)).tasks}
+    assert [states[f"restore_{step}"] for step in ("aside", "start", "well")] == ["done", "to_come", "to_come"]
     assert "spoilt" in cluster.ctl("get", "/a")
     assert cluster.before() == [False]
     assert folders(operation) == []

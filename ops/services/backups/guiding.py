@@ -81,7 +81,9 @@ def guide_of(restore: Restore) -> Shown:
     tasks = []
     for number, code in enumerate(order):
         on = tuple(_on_host(guide, code, name, did, printed) for name in guide.places(code))
-        state = "done" if number < here else "now" if number == here else "to_come"
+        # Who went back has left out what came between.
+        is_passed = number < here and (BACK not in order or set(guide.places(code)) <= set(did.get(code, ())))
+        state = "done" if is_passed else "now" if number == here else "to_come"
         lines = () if on else tuple(line for one in guide.tasks().get(code, ()) for line in one.lines)
         tasks.append(Task(code, state, "" if code == BACK else asks(guide, code), on, lines))
     return Shown(
