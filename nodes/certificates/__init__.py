@@ -4,7 +4,7 @@ answer = read_answer(output of the script on a host)
 for one, findings in zip(answer.found, judge(answer.found)): one.place, one.use, one.certificate.not_after, findings
 """
 
-from nodes.certificates.judge import holds_for, judge, time_finding
+from nodes.certificates.judge import days_left, holds_for, judge, time_finding
 from nodes.certificates.places import MOST_OUTPUT_BYTES, HostAnswer, NotUnderstood, command, read_answer, script
 from nodes.certificates.reading import Unreadable, read_all, read_der
 from nodes.certificates.record import Certificate, Finding, Form, Found, Level, Unread, Use
@@ -22,6 +22,7 @@ __all__ = [
     "Unreadable",
     "Use",
     "command",
+    "days_left",
     "holds_for",
     "judge",
     "read_all",

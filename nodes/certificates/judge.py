@@ -6,7 +6,7 @@ import base64
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
@@ -43,6 +43,11 @@ def time_finding(not_before: datetime | None, not_after: datetime | None, now: d
     if not_before is not None and not_before > now:
         return Finding("not_yet_valid", Level.BAD, {"at": not_before.isoformat()})
     return None
+
+
+def days_left(not_after: datetime, now: datetime) -> int:
+    """A begun day counts as one: what ends within a day has one day left, and none when it has expired."""
+    return max(-((now - not_after) // timedelta(days=1)), 0)
 
 
 def judge(

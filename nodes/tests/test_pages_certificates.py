@@ -12,7 +12,7 @@ from fleetui.audit.models import AuditEvent
 from fleetui.core import clock
 from fleetui.core.heartbeats import mark
 from nodes.certificates import Finding, Found, Level, Use, read_der
-from nodes.models import CertificateSource
+from nodes.models import Certificate, CertificateSource
 from nodes.services.certificates import endpoints, looks
 from nodes.services.certificates.alerts import EXPIRED_JOB
 from nodes.services.certificates.looks import Failure, Read
@@ -71,7 +71,7 @@ def page(cast_user: Any, url: str) -> str:
 def test_the_list_by_end_and_its_filters(filled: Cast) -> None:
     text = page(filled.owner, "/certificates/")
     assert text.index(">old<") < text.index(">shop<") < text.index(">db secret<") < text.index(">web root<")
-    assert "12 days left" in text
+    assert "13 days left" in text
     assert "Its key is weak: RSA with 1024 bits." in text
     shown = page(filled.viewer, "/certificates/")
     assert "db secret" not in shown
@@ -106,6 +106,18 @@ def test_the_calendar_counts_each_once(filled: Cast) -> None:
     assert ">shop<" in text
     assert str((clock.now() + timedelta(days=2000)).year) in text
     assert "db secret" not in page(filled.viewer, "/certificates/calendar/")
+
+
+def test_the_calendar_names_the_first_of_every_month(filled: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many end before it."""
+    monkeypatch.setattr("nodes.views.certificates.SHOWN_A_MONTH", 1)
+    like, ends = Certificate.objects.exclude(is_ca=True).latest("pk"), clock.now().replace(day=9) + timedelta(days=100)
+    for number in range(3):
+        like.pk, like.position, like.fingerprint, like.subject = None, 9, f"{number}" * 64, f"CN=late {number}"
+        like.not_after = ends + timedelta(seconds=number)
+        like.save(force_insert=True)
+    text = page(filled.owner, "/certificates/calendar/")
+    assert (">late 0<" in text, ">late 1<" in text, "and 2 more" in text) == (True, False, True)
 
 
 def test_the_tab_of_a_node(filled: Cast) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Max, Min, Q
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, F, Max, Min, Q, Window
+from django.db.models.functions import RowNumber, TruncMonth
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -23,7 +23,7 @@ from fleetui.core.errors import FleetError
 from fleetui.core.filter_choices import chips, moment_word, turned
 from fleetui.core.filters import split_values
 from fleetui.core.templatetags.ui import changed_query
-from nodes.certificates import time_finding
+from nodes.certificates import days_left, time_finding
 from nodes.filters import CERTIFICATE_STATES, CertificateFilter
 from nodes.hosts.drivers.kubeadm_commands import CERTIFICATES, ROOT
 from nodes.models import NEVER, Certificate, CertificateSource, Node, Pool
@@ -127,9 +127,9 @@ def ends_words(not_after: datetime, now: datetime) -> tuple[str, str]:
         return "none", _("never")
     if not_after <= now:
         return "bad", _("expired")
-    days = (not_after - now).days
     if not_after - now > SOON:
         return "", ""
+    days = days_left(not_after, now)
     return "warn", ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
 
 
@@ -186,7 +186,7 @@ def calendar(request: HttpRequest) -> HttpResponse:
         .order_by("month")
     )
     counts = {row["month"]: row for row in per_month}
-    earliest = (
+    first_of_each = (
         visible.filter(not_after__gte=first, not_after__lt=months[-1])
         .values("fingerprint")
         .annotate(
@@ -196,10 +196,16 @@ def calendar(request: HttpRequest) -> HttpResponse:
             places=Count("pk"),
             cas=Count("pk", filter=Q(is_ca=True)),
         )
-        .order_by("ends", "fingerprint")[:1000]
+        .annotate(
+            place=Window(
+                RowNumber(), partition_by=TruncMonth("ends", tzinfo=UTC), order_by=[F("ends"), F("fingerprint")]
+            )
+        )
+        .filter(place__lte=SHOWN_A_MONTH)
+        .order_by("ends", "fingerprint")
     )
     by_month: dict[datetime, list[dict[str, Any]]] = {}
-    for row in earliest:
+    for row in first_of_each:
         by_month.setdefault(_month(row["ends"].astimezone(UTC), 0), []).append(row)
     expired = visible.filter(not_after__lte=now).values("fingerprint").distinct().count()
     years: dict[int, dict[str, int]] = {}
@@ -256,9 +262,9 @@ def _shown_month(
                 "level": ends_words(row["ends"], now)[0],
                 "url": _list_url(fingerprint=row["fingerprint"]),
             }
-            for row in rows[:SHOWN_A_MONTH]
+            for row in rows
         ],
-        "more": max(count - min(len(rows), SHOWN_A_MONTH), 0) if len(rows) > SHOWN_A_MONTH else 0,
+        "more": max(count - len(rows), 0),
     }
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from fleetui.core.heartbeats import mark
 from fleetui.notify.outbox import Told, tell
+from nodes.certificates import days_left
 from nodes.models import Certificate, CertificateNotice, CertificateSource, Pool
 
 #: Days before the end, from the first word to the last.
@@ -113,7 +114,7 @@ def _is_first(one: Ending, now: datetime) -> bool:
 
 
 def _told(one: Ending, row: Certificate, pool: str, now: datetime) -> Told:
-    days = max((one.not_after - now).days, 0)
+    days = days_left(one.not_after, now)
     words = {
         "subject": row.subject or row.fingerprint[:12],
         "where": row.source.title if row.place == row.source.title else f"{row.source.title} {row.place}",

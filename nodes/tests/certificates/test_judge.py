@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from nodes.certificates import Certificate, Found, Use, holds_for, judge, read_all, time_finding
+from nodes.certificates import Certificate, Found, Use, days_left, holds_for, judge, read_all, time_finding
 from nodes.tests.certificates.making import NOW, Made, ca, make, rsa_key, ssh_certificate
 
 
@@ -169,3 +169,8 @@ def test_certificates_of_openssh() -> None:
     blob = bytearray(base64.b64decode(good[1]))
     blob[-1] ^= 1
     assert judged(good[0] + b" " + base64.b64encode(bytes(blob)), "web-1") == ["bad_signature"]
+
+
+def test_a_begun_day_counts() -> None:
+    hours = {(-1, 0), (0, 0), (1, 1), (24, 1), (25, 2), (59 * 24 + 23, 60)}
+    assert {(given, days_left(NOW + timedelta(hours=given), NOW)) for given, _days in hours} == hours
