@@ -35,11 +35,17 @@ def _of_runtime(runtime: Mapping[str, Any], units: list[Mapping[str, Any]]) -> I
     by_name = {name: image for image in runtime.get("images") or [] for name in image.get("names") or []}
     for one in runtime.get("containers") or []:
         unit = by_unit.get(one.get("unit")) or by_container.get(one.get("name"))
-        reference = parse(str(one.get("image") or ""))
+        called = str(one.get("image") or "")
+        reference = parse(called)
         given = one.get("image_id")
-        image = (images.get(_known(given, images)) if given else _named(one.get("image"), reference, by_name)) or {}
+        image = (images.get(_known(given, images)) if given else _named(called, reference, by_name)) or {}
+        if called.startswith("sha256:"):
+            # Containerd often says the id of the image instead of its name.
+            called = next(iter(image.get("names") or []), called)
+            reference = parse(called) if called != one["image"] else None
         yield {
             **one,
+            "image": called or None,
             "uses": given or image.get("id"),
             "runtime": name,
             "reference": reference,

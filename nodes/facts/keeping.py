@@ -37,11 +37,13 @@ def with_kept(
         return None
     section = dict(fresh["containers"])
     known = {one["name"]: one for one in before["containers"].get("runtimes") or []}
+    # A runtime that was not there, and does not say now that it is, is not there.
     section["runtimes"] = [
         {**runtime, **{name: known[runtime["name"]][name] for name in _missing(runtime["name"], parts)}}
         if runtime["name"] in known
         else runtime
         for runtime in section["runtimes"]
+        if runtime["name"] in known or "containers" not in _missing(runtime["name"], parts)
     ]
     if "podman_units" in kept:
         section["units"] = before["containers"].get("units") or []

@@ -216,6 +216,15 @@ def test_a_digest_is_found_by_name_where_the_runtime_says_no_id() -> None:
     assert row.digest == V1
 
 
+def test_a_container_that_names_the_id_of_its_image_runs_the_image_of_that_id() -> None:
+    called = {"image": "sha256:id-v1", "image_id": "sha256:id-v1"}
+    (row,) = rows_of(make_id(), section(container("etcd", **called), runtime="containerd"))
+    assert (row.repository, row.tag, row.digest) == (APP, "v1", V1)
+    called = {"image": "sha256:" + "f" * 64, "image_id": "sha256:" + "f" * 64}
+    (row,) = rows_of(make_id(), section(container("gone", **called), runtime="containerd"))
+    assert (row.repository, row.tag, row.digest) == (called["image"], "", "")
+
+
 def test_an_image_is_used_where_the_runtime_names_it_without_an_id(cast: Cast) -> None:
     document = section(
         container("web", image_id=None), container("tool", image_id=None, image="tool"), runtime="docker"

@@ -94,7 +94,8 @@ def test_what_a_busy_host_did_not_say_of_its_containers_stays_as_it_was_read() -
     running = Container(id="c1", name="web", image="r.example/app:v1", image_id="i1", state="running")
     unit = ContainerUnit(name="web.service", kind="unit", source="/etc/systemd/system/web.service", container="web")
     whole = Containers((Runtime("podman", "5.4.2", (running,), (image,)),), (unit,))
-    late = tuple(Unread(name, "timeout", "late") for name in ("podman_root_ps", "podman_root_images", "podman_units"))
+    missed = ("podman_root_ps", "podman_root_images", "podman_units", "docker_ps", "docker_images")
+    late = tuple(Unread(name, "timeout", "late") for name in missed)
 
     def rows() -> list[tuple[str, str, str]]:
         return list(ContainerOnNode.objects.values_list("name", "state", "digest"))
@@ -102,10 +103,11 @@ def test_what_a_busy_host_did_not_say_of_its_containers_stays_as_it_was_read() -
     target = poll(seen(node(), facts(containers=whole)), NOW)
     before, was = rows(), target.facts_at
     for minutes in (1, 2):
-        empty = facts(containers=Containers((Runtime("podman", "5.4.2"),)), unread=late)
+        empty = facts(containers=Containers((Runtime("podman", "5.4.2"), Runtime("docker"))), unread=late)
         target = poll(seen(target, empty), NOW + timedelta(minutes=minutes))
         assert rows() == before
         assert target.facts is not None
+        assert [one["name"] for one in target.facts.document["containers"]["runtimes"]] == ["podman"]
         # The time of the last look that read them, also after several that did not.
         assert {one["kept_from"] for one in target.facts.document["unread"]} == {NOW.isoformat()}
     assert (was, target.facts_at) == (NOW, NOW + timedelta(minutes=1))

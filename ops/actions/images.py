@@ -109,7 +109,11 @@ def _ready_to_prune(
         return [podman_there(facts), *unread]
     found = _chosen(facts, plan)
     if not found:
-        return [podman_there(facts), Check("nothing_unused")]
+        left = len(unused(facts))
+        return [
+            podman_there(facts),
+            Check("images_unplanned", "warn", {"count": left}) if left else Check("nothing_unused"),
+        ]
     names = [(one.get("names") or [str(one.get("id"))[:12]])[0] for one in found]
     size = sum(int(one.get("size_bytes") or 0) for one in found)
     told = {"count": len(found), "images": ", ".join(names[:MOST_TOLD]), "megabytes": round(size / 1_000_000)}
@@ -137,7 +141,9 @@ def _prune(ctx: Context) -> Outcome:
             return Fail("preflight", {"checks": [check.as_json() for check in unread]}, again=True)
         chosen = _chosen(document, ctx.plan)
         if not chosen:
-            return Done("nothing_unused", finish=True)
+            # A plan made while the host did not say what it has names nothing, and nothing else may go.
+            left = len(unused(document))
+            return Fail("images_unplanned", {"count": left}) if left else Done("nothing_unused", finish=True)
         removes, count = _words(chosen), len(chosen)
     else:
         removes, count = list(ctx.memory["removes"]), int(ctx.memory["removes_count"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nodes.hosts.facts import Containers, Unread
 from nodes.hosts.look import Look
+from ops import actions
+from ops.outcomes import Fail
 from ops.tests.onehost import InProcessHost
 from ops.tests.test_engine_kills import Run
 from ops.wording import result_sentence
@@ -99,3 +102,16 @@ def test_containers_that_were_not_read_are_not_taken_for_none(
     done = run.rounds()
     assert (done.state, done.result) == ("succeeded", result), done.result_params
     run.machine.loop.close()
+
+
+def test_unused_images_that_the_plan_does_not_name_are_not_told_as_used() -> None:
+    """The plan of a busy host names nothing, since it did not say what it runs."""
+    image = {"id": "1", "names": ["quay.io/a/a:1"], "digests": []}
+    facts = {"containers": {"units": [], "runtimes": [{"name": "podman", "containers": [], "images": [image]}]}}
+    action, plan = actions.get("image_prune"), {"target": {"images": []}}
+    (_there, check) = action.checks(facts, {}, {}, plan)
+    assert (check.code, check.level) == ("images_unplanned", "warn")
+    host: Any = SimpleNamespace(look=lambda: (SimpleNamespace(as_json=lambda: facts), None))
+    ctx: Any = SimpleNamespace(memory={}, plan=plan, host=host)
+    (run,) = (step.run for step in action.steps if step.name == "remove_images")
+    assert run(ctx) == Fail("images_unplanned", {"count": 1})

@@ -98,6 +98,13 @@ CONTAINER_RESULTS: dict[str, Forms] = {
         _("The log could not be read."),
     ),
     "nothing_unused": (_("Nothing to do: every image is used, or kept for the way back."),),
+    "images_unplanned": (
+        ngettext_lazy(
+            "Nothing was removed: %(count)d image is unused, and the plan does not name it. Ask again.",
+            "Nothing was removed: %(count)d images are unused, and the plan names none of them. Ask again.",
+            "count",
+        ),
+    ),
     "images_removed": (
         ngettext_lazy("%(count)d unused image was removed.", "%(count)d unused images were removed.", "count"),
     ),
@@ -183,6 +190,13 @@ CONTAINER_CHECKS: dict[str, Forms] = {
     "container_by_unit": (_("It is done by its unit, %(unit)s."),),
     "container_by_hand": (_("No unit runs it, so that Podman itself is asked."),),
     "nothing_unused": (_("Every image is used, or kept for the way back."),),
+    "images_unplanned": (
+        ngettext_lazy(
+            "%(count)d image is unused, and the plan does not name it: ask again.",
+            "%(count)d images are unused, and the plan names none of them: ask again.",
+            "count",
+        ),
+    ),
     "containers_unread": (_("What Podman runs is not known: %(sections)s could not be read whole."),),
     "images_unused": (
         ngettext_lazy(

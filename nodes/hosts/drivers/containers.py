@@ -104,7 +104,8 @@ def _span(first: int, count: int) -> str:
 
 
 def _podman_images(text: str, problems: list[str]) -> tuple[Image, ...]:
-    return tuple(
+    """Podman prints an image once for each of its names, every time with all of them."""
+    found = (
         Image(
             row.text("Id") or "",
             row.texts("Names") or row.texts("RepoTags"),
@@ -113,6 +114,7 @@ def _podman_images(text: str, problems: list[str]) -> tuple[Image, ...]:
         )
         for row in _rows(text, problems)
     )
+    return tuple(dict.fromkeys(found))
 
 
 def _json_lines(text: str, problems: list[str]) -> list[Fields]:

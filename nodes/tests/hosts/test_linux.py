@@ -243,6 +243,13 @@ class TestRecordings:
         assert read(podman_root_ps=recorded("podman-ps-a-empty.json")).facts.unread == ()
 
 
+def test_an_image_of_podman_with_two_names_is_one_image() -> None:
+    image = '{"Id":"i1","Names":["localhost/fleetui/web:previous","r.example/app:v1"],"Size":1}'
+    reading = read(podman_root_ps="[]", podman_root_images=f"[{image},{image}]")
+    (runtime,) = (one for one in reading.facts.containers.runtimes if one.name == "podman")
+    assert [one.names for one in runtime.images] == [("localhost/fleetui/web:previous", "r.example/app:v1")]
+
+
 def test_docker_and_containerd() -> None:
     reading = read(
         docker_version="Docker version 28.2.2, build e6534b4\n",
