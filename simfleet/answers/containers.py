@@ -275,12 +275,19 @@ async def _power_once(call: Call) -> Answer:
     return Answer(0, b"done\n", done.err) if is_unit else done
 
 
+async def _logs_followed(call: Call) -> Answer:
+    """`sh -c SCRIPT NAME LINES SECONDS CONTAINER`: the last lines; nothing more comes while it is followed."""
+    lines, _seconds, name = call.args[3:6]
+    return await answer(call.other(("podman", "logs", "--timestamps", "--tail", lines, name)))
+
+
 #: Scripts of a driver, by the name that it gives them.
 OF_CONTAINERS = {
     "fleetui-image": _image_set,
     "fleetui-image-back": _image_back,
     "fleetui-image-settled": _image_settled,
     "fleetui-power": _power_once,
+    "fleetui-logs": _logs_followed,
 }
 
 

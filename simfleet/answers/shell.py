@@ -180,7 +180,7 @@ class Script:
 async def shell(call: Call) -> Answer:
     """`sh -c SCRIPT`, or the probe script on standard input."""
     if call.args[:1] in {("-c",), ("-ec",), ("-lc",)} and len(call.args) > 1:
-        if call.args[2:3] and call.args[2].startswith(("fleetui-image", "fleetui-power")):
+        if call.args[2:3] and call.args[2].startswith(("fleetui-image", "fleetui-power", "fleetui-logs")):
             return await OF_CONTAINERS[call.args[2]](call)
         if call.args[2:3] == ("fleetui-certificates",):
             return listed(call)
