@@ -122,7 +122,7 @@ def test_a_worker_may_die_at_every_call(every: int, monkeypatch: pytest.MonkeyPa
     [
         ("kubelet_silent", {"said": "refused"}, "succeeded"),
         ("system_not_up", {"state": "starting"}, "succeeded"),
-        ("system_not_up", {"state": "maintenance"}, "failed"),
+        ("system_not_up", {"state": "maintenance"}, "needs_attention"),
     ],
 )
 def test_a_first_boot_has_time_to_join(
