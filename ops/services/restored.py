@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -42,7 +43,7 @@ def _stop_restores(made_at: datetime, now: datetime) -> None:
             continue
         told = {"time": f"{made_at:%Y-%m-%d %H:%M} UTC"}
         columns = {"state": State.NEEDS_ATTENTION, "result": "restore_left_alone", "result_params": told}
-        not_waiting = {"due_at": None, "wait_reason": "", "wait_params": {}, "wait_since": None}
+        not_waiting: dict[str, Any] = {"due_at": None, "wait_reason": "", "wait_params": {}, "wait_since": None}
         with transaction.atomic():
             Operation.objects.filter(pk=row.pk).update(**columns, **not_waiting, state_since=now)
             tell_end(row, State.NEEDS_ATTENTION, "restore_left_alone", now=now)
