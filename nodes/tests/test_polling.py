@@ -237,12 +237,8 @@ def test_a_host_too_slow_to_say_its_role_keeps_it_until_it_says_another_one() ->
     plane = Kubernetes("control-plane", hints=("/etc/kubernetes/manifests/kube-apiserver.yaml",))
     target = poll(seen(node(), facts(kubernetes=plane)), NOW)
     late = (Unread("kubernetes_paths", "timeout", "The command did not finish in time."),)
-    for minute, read, role in (
-        (1, {"unread": late}, "control-plane"),
-        (2, {"unread": late}, "control-plane"),
-        (3, {}, None),
-    ):
-        target = poll(seen(target, facts(**read)), NOW + timedelta(minutes=minute))
+    for minute, unread, role in ((1, late, "control-plane"), (2, late, "control-plane"), (3, (), None)):
+        target = poll(seen(target, facts(unread=unread)), NOW + timedelta(minutes=minute))
         assert target.facts
         assert target.facts.document["kubernetes"]["role"] == role
 

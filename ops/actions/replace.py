@@ -310,10 +310,13 @@ def verify(ctx: Context) -> Outcome:
 
 
 def soak(ctx: Context) -> Outcome:
+    if ctx.memory.get("was_ill"):
+        # Whoever mended it may have restarted it: it is looked at from its boot on.
+        return Done("machine_read", memory={"was_ill": False, "soak_from": None}, skip_to="verify_machine")
     found = SOAK.run(ctx)
     if isinstance(found, Fail):
         # There is no old machine to go back to: whoever mends the new one lets it go on.
-        return replace(found, attention=True)
+        return replace(found, attention=True, memory={**found.memory, "was_ill": True})
     if not isinstance(found, Done):
         return found
     told = {"version": _target(ctx)["version"], "generation": _target(ctx)["generation"]}

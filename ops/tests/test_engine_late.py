@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -94,7 +95,8 @@ def stopped_at(call: int | Place, kind: str, monkeypatch: pytest.MonkeyPatch, *,
 
 def test_a_database_that_is_away_for_a_moment_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hours of a stream are not thrown away for it; but nobody goes on past half of the lease that was written last."""
-    now_s, answers = 1000.0, iter([True, OperationalError("database is locked"), True, OperationalError("gone")])
+    now_s = 1000.0
+    answers: Iterator[bool | Exception] = iter([True, OperationalError("locked"), True, OperationalError("gone")])
 
     def hold(*_lease: object) -> bool:
         if isinstance(answer := next(answers), Exception):

@@ -108,7 +108,8 @@ def test_unused_images_that_the_plan_does_not_name_are_not_told_as_used() -> Non
     """The plan of a busy host names nothing, since it did not say what it runs."""
     image = {"id": "1", "names": ["quay.io/a/a:1"], "digests": []}
     facts = {"containers": {"units": [], "runtimes": [{"name": "podman", "containers": [], "images": [image]}]}}
-    action, plan = actions.get("image_prune"), {"target": {"images": []}}
+    plan: dict[str, Any] = {"target": {"images": []}}
+    action = actions.get("image_prune")
     (_there, check) = action.checks(facts, {}, {}, plan)
     assert (check.code, check.level) == ("images_unplanned", "warn")
     host: Any = SimpleNamespace(look=lambda: (SimpleNamespace(as_json=lambda: facts), None))

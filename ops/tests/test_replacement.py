@@ -304,6 +304,7 @@ def test_a_new_machine_that_is_not_healthy_is_for_a_person(monkeypatch: pytest.M
     row = run.rounds()
     assert (row.state, row.step, row.result) == ("needs_attention", "soak", "unhealthy")
     run.machine.host.faults.clear()
+    run.machine.host.boot_count += 1  # mended by a restart
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
     run.rounds()
     run.check()

@@ -112,7 +112,7 @@ def policy_page(request: HttpRequest, policy_id: uuid.UUID) -> HttpResponse:
     policy = _policy(request, policy_id)
     plan = planned(policy)
     stays = {one.key.pk: one for one in plan}
-    runs = [
+    runs: list[dict[str, Any]] = [
         {
             "run": run,
             "level": "none" if run.deleted_at else _LEVELS[run.state],
