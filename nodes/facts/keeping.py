@@ -58,6 +58,11 @@ def with_kept(
     return {**fresh, "containers": section, "kubernetes": kubernetes, "unread": unread}
 
 
+def is_role_unread(document: Mapping[str, Any]) -> bool:
+    """Whether it never said, as the machine that it is now, what it is for Kubernetes."""
+    return any(one["section"] == _ROLE and not one.get("kept_from") for one in document.get("unread") or [])
+
+
 def kept_from(document: Mapping[str, Any]) -> str | None:
     """Since when the oldest part of what is known of containers was not read any more; None when all of it is of now."""
     unread = document.get("unread") or []

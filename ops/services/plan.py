@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nodes.axes.reading import text
+from nodes.facts.keeping import is_role_unread
 from nodes.hosts import drivers
 from nodes.hosts.drivers.base import CommandRefused
 from nodes.models import Facts, Measurement, Node
@@ -177,8 +178,8 @@ def _plan_of_machine(
     node: Node, action: Action, params: Mapping[str, Any], there: InCluster, known: _Known, now: datetime
 ) -> NodePlan:
     """Another machine takes the place of the node's: whether that one answers is told, and is no matter."""
-    role = text(known.facts.get(node.pk) or {}, "kubernetes", "role")
-    is_control_plane = role == "control-plane" or there.is_control_plane
+    facts = known.facts.get(node.pk) or {}
+    is_control_plane = text(facts, "kubernetes", "role") == "control-plane" or there.is_control_plane
     refused, why = known.replacing.refusal(node)
     if refused:
         return NodePlan(node, refused, why)
@@ -186,6 +187,10 @@ def _plan_of_machine(
     checks = [contact(node.reachability, node.last_seen_at, now), *found]
     if is_control_plane:
         checks.append(whom_to_ask(node))
+    elif not there.place and is_role_unread(facts):
+        # A dead machine tells nothing any more; whoever replaces it knows what it was.
+        level = "warn" if node.reachability == "unreachable" else "block"
+        checks.append(Check("role_unread", level, {"name": node.name}))
     return NodePlan(
         node,
         checks=[*checks, *_drain_checks(action, params, there)],

@@ -23,7 +23,7 @@ from fleetui.core.errors import Conflict, InvalidInput
 from nodes.hosts.errors import HostKeyMismatch
 from nodes.hosts.facts import Ignition, Unread
 from nodes.hosts.ssh import HostKey as SshHostKey
-from nodes.models import HostKey, Node, Pool, Provisioning
+from nodes.models import Facts, HostKey, Node, Pool, Provisioning
 from nodes.services.provisioning.serve import fetch
 from nodes.tests.make import make_config, make_node, make_version
 from ops import wording
@@ -431,6 +431,21 @@ def test_a_plan_says_what_stands_against_it(monkeypatch: pytest.MonkeyPatch) -> 
     Node.objects.filter(name="n1").update(last_seen_at=run.now)
     Provisioner.objects.all().delete()
     assert plan().refused == "no_provisioner"
+
+
+@pytest.mark.parametrize(("reachability", "level"), [("reachable", "block"), ("unreachable", "warn")])
+def test_what_may_be_a_control_plane_is_read_first(
+    reachability: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(monkeypatch)
+    control.cancel(operation=run.operation, actor=SYSTEM, now=run.now)
+    facts = Facts.objects.get(node=run.node)
+    facts.document["unread"] = [{"section": "kubernetes_paths", "reason": "timeout"}]
+    facts.save()
+    node = Node.objects.get(pk=run.node.pk)
+    node.reachability = reachability
+    (plan,) = preview(nodes=[node], kind="replace", params={}, actor=SYSTEM, now=run.now)
+    assert level in [one.level for one in plan.checks if one.code == "role_unread"]
 
 
 def test_a_plan_says_that_the_command_is_not_there(

@@ -26,6 +26,12 @@ CHECKS: dict[str, Forms] = {
             "member of %(name)s is removed only when the others keep a quorum."
         ),
     ),
+    "role_unread": (
+        _(
+            "%(name)s had no time to say whether it is a control plane, which may be replaced only when its etcd keeps a "
+            "quorum. Read it again before you go on (Refresh)."
+        ),
+    ),
     "etcd_no_sibling": (
         _("%(name)s is a control plane, and FleetUI knows no other one of its cluster that could be asked of etcd."),
     ),
