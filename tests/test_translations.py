@@ -160,12 +160,12 @@ WITHOUT_THAI = ENGLISH_TERMS | {
     "Processes",
     "Releases",
     "Streams",
-    "The web process",
     "Tokens",
     "Units",
     "Workers",
     "labels",
     "pools",
+    "the web process",
 }
 
 

@@ -220,7 +220,7 @@ def disk_level(free_bytes: int, total_bytes: int) -> str:
 
 def clocks(glance: Glance) -> Iterator[Line]:
     """This process and every other one against the database."""
-    skews = [(_("The web process"), glance.signs.skew_s or 0.0)]
+    skews = [(_("the web process"), glance.signs.skew_s or 0.0)]
     skews += [
         (where(sign), float(sign.document.get("skew_s", 0.0)))
         for sign in (*glance.signs.of("worker"), *glance.signs.of("beat"))

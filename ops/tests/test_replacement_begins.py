@@ -109,6 +109,7 @@ def test_by_hand_a_person_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (told.removed, bool(row.memory.get("busy"))) == (["a1"], False)
     page = client.get(f"/operations/{row.pk}/machine/").content.decode()
     assert (page.count('value="ready"'), page.count('value="deleted"')) == (0, 1)
+    assert "Confirmed by boss." in page
     confirm(operation=row, what="deleted", actor=SYSTEM, now=run.now)
     row = run.rounds(until="person_creates")
     confirm(operation=row, what="ready", actor=SYSTEM, now=run.now)
