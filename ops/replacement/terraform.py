@@ -8,6 +8,7 @@ and messages: developer.hashicorp.com, "JSON Output Format" and "Machine-Readabl
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ NODE = "{node}"
 #: The variable that the configuration gets, and the output in which it may give addresses by node.
 VARIABLE, ADDRESSES = "fleetui", "fleetui_addresses"
 PLAN_LIMIT_S = 900
+_SCRIPT = re.compile(r"(Error running command '.{40}).+?(': (?:exit status|signal)\b)", re.DOTALL)
 LOCK_TIMEOUT_S = 60
 MOST_PLAN = 64 * 1024 * 1024
 MOST_NAMED = 5
@@ -214,7 +216,9 @@ class Terraform:
     def _error(self, order: Order, handle: Mapping[str, Any]) -> str:
         """The errors that Terraform itself names."""
         found = [one.get("diagnostic") or {} for one in self._messages(order, handle) if one.get("@level") == "error"]
-        return " ".join(f"{one.get('summary', '')}: {one.get('detail', '')}".strip(": ") for one in found if one)
+        return _cause(
+            " ".join(f"{one.get('summary', '')}: {one.get('detail', '')}".strip(": ") for one in found if one)
+        )
 
     def _new_address(self, order: Order, handle: Mapping[str, Any]) -> str:
         for one in self._messages(order, handle):
@@ -239,6 +243,11 @@ def _given(order: Order) -> dict[str, Any]:
 
 def _name(order: Order, handle: Mapping[str, Any], phase: str) -> str:
     return f"{order.id}-{handle['attempt']}-{handle['asked']}-{phase}"
+
+
+def _cause(said: str) -> str:
+    """What local-exec says repeats its whole script first; the status and what it printed come after that."""
+    return _SCRIPT.sub(r"\1…\2", said)
 
 
 def _last_error(lines: Sequence[str]) -> str:

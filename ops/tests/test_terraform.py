@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ops.replacement import Jobs, NotReady, Order, Progress
-from ops.replacement.terraform import Terraform
+from ops.replacement.terraform import Terraform, _cause
 from ops.wording import result_sentence
 from tests.conftest import missing
 
@@ -152,6 +152,12 @@ def test_what_cannot_be_planned_changes_nothing(site: Path, node: str, config: s
     assert said in ended.said
     assert "Nothing was changed" in result_sentence(code, {"name": "site", "said": ended.said, **ended.params})
     assert did(site) == []
+
+
+def test_a_long_script_does_not_hide_why_it_failed() -> None:
+    said = f"local-exec provisioner error: Error running command '{'echo it is long; ' * 40}': exit status 3. Output: no quota"
+    assert _cause(said).endswith("echo i…': exit status 3. Output: no quota")
+    assert _cause("Error running command 'false': exit status 1. ") == "Error running command 'false': exit status 1. "
 
 
 def test_a_failed_apply_is_planned_anew(site: Path) -> None:
