@@ -61,6 +61,8 @@ def main() -> None:
         if type(error) not in (DatabaseError, OperationalError):
             raise
         mend = "Run `manage.py up` once, or check DATABASE_URL and FLEETUI_DATA_DIR."
+        if "is locked" in str(error):
+            mend = "Another process writes to it just now; run this again in a moment."
         print(f"The database cannot be used: {str(error).strip()}. {mend}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except StartError as error:

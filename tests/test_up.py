@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.db import OperationalError
 
+import manage as command_line
 from fleetui.core.keys import KEYS
 from fleetui.start.prepare import make_database
 from tests.installation import Installation, installation, manage, processes_of
@@ -167,6 +169,18 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
         assert refused.returncode == 1
         assert "file is not a database" in refused.stderr.splitlines()[-1]
         assert "Traceback" not in refused.stderr
+
+
+def test_a_locked_database_is_told_as_that(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def locked(*_given: object) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("django.core.management.ManagementUtility.execute", locked)
+    with pytest.raises(SystemExit):
+        command_line.main()
+    assert capsys.readouterr().err == (
+        "The database cannot be used: database is locked. Another process writes to it just now; run this again in a moment.\n"
+    )
 
 
 def test_another_kind_of_database_is_one_line(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ops.outcomes import Done, Fail, Outcome, Wait
 RENEWED_PER_LEASE = 4
 #: A target that does not answer is waited for that long before what was begun there is left to the next run.
 TARGET_PATIENCE = timedelta(minutes=10)
+TARGET_LOOK = timedelta(seconds=30)
 
 
 def backup_params(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def copy(ctx: Context) -> Outcome:
     except SourceFailed as error:
         return Fail(error.code, error.params, again=error.again)
     except TargetError as error:
-        return target_failed(error)
+        return target_failed(ctx, error)
     ctx.vault.stored(passed)
     if passed.changed:
         ctx.log.note("backup_changed", said=passed.changed)
@@ -112,7 +113,7 @@ def verify(ctx: Context) -> Outcome:
     except NoJob as error:
         return Fail(error.code, error.params)
     except TargetError as error:
-        return target_failed(error)
+        return target_failed(ctx, error)
     told = {"size_bytes": record.stored.size_bytes, "location": record.location}
     return Done("verified", told, memory={"upload": False, "made": told})
 
@@ -164,7 +165,7 @@ def forgotten_at_target(ctx: Context) -> Outcome:
         pass
     except TargetError as error:
         if error.passes and ctx.now - ctx.since < TARGET_PATIENCE:
-            return Wait(ctx.now + timedelta(seconds=30), "target_answers", {"problem": error.code, "said": error.said})
+            return Wait(ctx.now + TARGET_LOOK, "target_answers", {"problem": error.code, "said": error.said})
         # It is in no list of backups; the next run of the policy takes it away first.
         ctx.log.note("backup_not_tidied", problem=error.code, said=error.said)
     return Wait(ctx.now, "tidies", memory={"upload": False})
@@ -175,7 +176,10 @@ def forgotten_on_host(ctx: Context) -> Outcome:
     return Wait(ctx.now, "tidies", memory={"on_host": []})
 
 
-def target_failed(error: TargetError) -> Fail:
+def target_failed(ctx: Context, error: TargetError) -> Outcome:
+    if error.code == "no_contact":
+        # Waited for until the deadline, as a host is: a restart of the target must not use up all attempts.
+        return Wait(ctx.now + TARGET_LOOK, "target_silent", {"problem": error.code, "said": error.said})
     return Fail(f"target_{error.code}", {"said": error.said}, again=error.passes)
 
 

@@ -26,6 +26,7 @@ from ops.actions.containers import (
     image_by_name,
     image_param,
     moved_by_podman,
+    name_pulled,
     podman_there,
     previous_kept,
     reference_of,
@@ -241,11 +242,8 @@ def write_image(ctx: Context) -> Outcome:
             "restarted": False,
         }
         return Wait(ctx.now, "writes_image", {"path": box["path"]}, {"image": left})
-    asked = parse(written)
-    if asked is not None and asked.tag and not asked.digest and target["digest"]:
-        result = effect(ctx, ctx.driver.command("image_tag", image=target["id"], name=written))
-        if result.exit_status:
-            return as_failure(result, "image_not_tagged", again=result.exit_status != BOOT_CHANGED_STATUS)
+    if failed := name_pulled(ctx, written, target):
+        return failed
     result = effect(ctx, _set_command(ctx, written, mark))
     if result.exit_status == BOOT_CHANGED_STATUS:
         return Fail("boot_changed")

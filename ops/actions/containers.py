@@ -8,8 +8,10 @@ from typing import Any
 from nodes.axes.reading import objects, text
 from nodes.facts.containers import described
 from nodes.hosts.drivers import podman_commands, units
+from nodes.hosts.drivers.base import BOOT_CHANGED_STATUS
 from nodes.hosts.references import Reference, parse
-from ops.actions.base import Context, ParamsRefused
+from ops.actions.base import Context, ParamsRefused, as_failure, effect
+from ops.outcomes import Fail
 from ops.preflight import Check
 
 #: From this version on Podman reads drop-ins of Quadlets.
@@ -141,6 +143,17 @@ def shown_image(ctx: Context, image: str) -> tuple[str, tuple[str, ...]]:
     if result.exit_status or not words:
         return "", ()
     return words[0], tuple(words[1:])
+
+
+def name_pulled(ctx: Context, name: str, target: Mapping[str, Any]) -> Fail | None:
+    """What was pulled by its digest has no name of its own on the host: the tag that was asked for means it from now on."""
+    asked = parse(name)
+    if asked is None or not asked.tag or asked.digest or not target["digest"]:
+        return None
+    result = effect(ctx, ctx.driver.command("image_tag", image=target["id"], name=name))
+    if result.exit_status:
+        return as_failure(result, "image_not_tagged", again=result.exit_status != BOOT_CHANGED_STATUS)
+    return None
 
 
 def same_id(one: str, other: str) -> bool:

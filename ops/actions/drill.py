@@ -40,7 +40,7 @@ def try_it(ctx: Context) -> Outcome:
     except DrillFailed as error:
         return Fail(error.code, error.params)
     except TargetError as error:
-        return target_failed(error)
+        return target_failed(ctx, error)
     proves = PROVES[chosen.kind]
     ctx.vault.proven(chosen.run, proves, found)
     return Done(f"drill_{proves}", {"location": chosen.location, **found}, finish=True)

@@ -18,10 +18,13 @@ from ops.actions.containers import (
     DISKS,
     containers_read,
     image_param,
+    name_pulled,
     podman_of,
     podman_there,
     reference_of,
     said_by_registry,
+    same_id,
+    shown_image,
     unread_of,
 )
 from ops.actions.fenced import run_fenced
@@ -49,9 +52,15 @@ def _ready_to_pull(
 
 def _pulled(ctx: Context) -> Outcome:
     found = pull(ctx)
-    if isinstance(found, Done):
-        return Done("image_pulled", {"image": ctx.params["image"]}, found.memory, finish=True)
-    return found
+    if not isinstance(found, Done):
+        return found
+    wanted, target = str(reference_of(ctx.params)), found.memory["target"]
+    means, _digests = shown_image(ctx, wanted)
+    if not means and (failed := name_pulled(ctx, wanted, target)):
+        return failed
+    # A tag that means another image here goes on to: by it a unit would run the new one after any restart.
+    is_other = means and not same_id(means, target["id"])
+    return Done("image_pulled", {"image": target["digest"] if is_other else wanted}, found.memory, finish=True)
 
 
 def _pull_commands(driver: Driver, params: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Command]:

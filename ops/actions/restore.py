@@ -79,7 +79,7 @@ def carry_out(ctx: Context) -> Outcome:
     except NoJob as error:
         return failed(ctx, error.code, error.params)
     except TargetError as error:
-        return target_failed(error)
+        return target_failed(ctx, error)
 
 
 def _turned_back(ctx: Context) -> Outcome | None:

@@ -373,6 +373,26 @@ def test_a_broken_network_is_tried_again_and_leaves_no_half(lab: Lab, monkeypatc
     assert len(lab.files()) == 1
 
 
+def test_a_target_that_does_not_answer_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = LocalTarget.put, []
+
+    def away(self: LocalTarget, key: str, chunks: Any, held: Callable[[], None]) -> Any:
+        calls.append(key)
+        if len(calls) <= 4:
+            raise TargetError("no_contact", "connection refused", passes=True)
+        return real(self, key, chunks, held)
+
+    monkeypatch.setattr(LocalTarget, "put", away)
+    operation = lab.ask(lab.policy())
+    lab.step()
+    lab.step()
+    operation.refresh_from_db()
+    assert "Waits for the target. The target does not answer." in wording.wait_sentence(
+        operation.wait_reason, operation.wait_params
+    )
+    assert lab.work(operation).state == State.SUCCEEDED
+
+
 def test_a_host_that_is_lost_in_the_middle_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     from nodes.hosts.errors import ConnectionLost
 

@@ -107,6 +107,19 @@ def test_a_tag_that_moved_means_what_it_meant_after_a_crash(runs: Runs) -> None:
 
 
 @pytest.mark.django_db
+def test_a_pulled_tag_is_a_name_on_the_host_unless_it_means_another_image_there(runs: Runs) -> None:
+    run = runs("image_pull", image=NEW)
+    assert run.rounds().result_params["image"] == NEW
+    assert boxes.names(run.machine.host)[NEW] == boxes.digest_of(NEW)
+    run.ask("image_pull", image=OLD)
+    moved = boxes.digest_of(CRASH)
+    run.operation.plan["target"]["registry"]["digest"] = moved
+    run.operation.save(update_fields=["plan"])
+    assert run.rounds().result_params["image"].endswith(f"caddy@{moved}")
+    assert boxes.names(run.machine.host)[OLD] == boxes.digest_of(OLD)
+
+
+@pytest.mark.django_db
 def test_a_roll_back_by_request_and_forward_again(runs: Runs) -> None:
     run = runs("container_update", unit=UNIT, image=NEW, soak_s=0)
     run.rounds()

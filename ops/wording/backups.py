@@ -278,6 +278,7 @@ WAITS: dict[str, Forms] = {
         _("Waits for the target, to remove the unfinished copy there: %(why)s"),
         _("Waits for the target."),
     ),
+    "target_silent": (_("Waits for the target. %(why)s"), _("Waits for the target.")),
 }
 NOTES: dict[str, Forms] = {
     "drill_begins": (_("Tries %(size)s from %(location)s."),),
