@@ -238,3 +238,10 @@ def test_sizes_are_no_long_numbers_and_what_was_cut_off_ends_in_dots() -> None:
     said = result_sentence("stage_failed", {"status": 1, "said": "x" * 400})
     assert said.endswith("x…")
     assert len(said) < 400
+
+
+def test_what_is_so_now_is_said_however_long_the_error_before_it_was() -> None:
+    """A provisioner may say a lot; that a member of etcd is gone stands behind it."""
+    then = {"said": "no quota; " * 60, "name": "tf", "etcd_gone": "n2", "etcd_left": 2}
+    given = {"by": "user:anna", "reason": "later", "before": "tf_apply_failed", "known": then}
+    assert "Its etcd member n2 was removed" in result_sentence("ended_by_person", given)
