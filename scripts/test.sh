@@ -144,8 +144,8 @@ case "${1:-all}" in
         # What only computes fills the time in which those wait, and yields to them.
         renice -n 10 -p $$ >/dev/null
         lint
-        stage "unit and integration, SQLite" tests -m "not ($slow or postgresql)"
-        # What touches no database cannot differ there, and faults are put into every kind of operation on the first one only.
+        # Most of what touches a database is run on PostgreSQL; `quick` runs it on SQLite, as whole installations do here.
+        stage "unit and integration, SQLite" tests -m "(not database or one_database or both_databases) and not ($slow or postgresql)"
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
         stage "end to end, browser, beside the stages above" joined installations
         stage "real hosts, beside the stages above" joined hosts

@@ -31,6 +31,8 @@ class Workers:
         self.folder, self.net = folder, net
         self.database_url = database_url
         self.over = {"FLEETUI_POLL_INTERVAL_S": "2", "FLEETUI_POLL_LEASE_S": "6", **over}
+        # What reads hosts beside the polls would look like a second poll (Overlaps).
+        self.over |= {"FLEETUI_CERTIFICATES_INTERVAL_S": "0", "FLEETUI_DRIFT_INTERVAL_S": "0"}
         if database_url:
             self.over["DATABASE_URL"] = database_url
         if broker_url:

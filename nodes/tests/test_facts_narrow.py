@@ -17,6 +17,8 @@ from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import make_facts, make_node
 
+pytestmark = pytest.mark.both_databases
+
 HOSTILE = "'; DROP TABLE nodes_node; --"
 
 

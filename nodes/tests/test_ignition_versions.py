@@ -24,7 +24,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.make import BUTANE, NOW, make_config, make_pool, make_user, make_version, principal
 from nodes.wording.ignition import STATE_LEVELS, STATE_SENTENCES, STATE_WORDS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 DOCS = Path(__file__).resolve().parents[2] / "docs/ignition-configs.md"
 SOURCE = BUTANE.replace("{motd}", "hello")
 BROKEN = SOURCE.replace("inline: hello", "inline: hello\n        source: https://example.org/motd")

@@ -18,7 +18,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_cluster, make_node, make_pool, make_user
 from nodes.tests.pages import signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from nodes.services.polling import Outcome, claim, claim_due, hold, store
 from nodes.services.polling.due import back_off_s
 from nodes.tests.make import make_credential
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KEY = ssh.HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIJ0r0m4kq8x6c6XW0k2WQzqN0yqkq2k7Zt0m3y6o7m9A")
 OTHER_KEY = ssh.HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIB1r0m4kq8x6c6XW0k2WQzqN0yqkq2k7Zt0m3y6o7m9B")

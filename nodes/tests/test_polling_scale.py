@@ -12,7 +12,7 @@ from nodes.models import Node
 from nodes.services.polling import claim_due
 from nodes.services.polling.claim import Lane
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NODES = 3000
 

@@ -22,7 +22,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_event, make_facts, make_node, principal
 from nodes.tests.pages import signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 DAY = timedelta(days=1)
 
 

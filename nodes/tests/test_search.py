@@ -10,7 +10,7 @@ from nodes import search
 from nodes.models import Node
 from nodes.tests.make import make_node, make_pool
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 TEXTS = [
     "web",
     "WEB-1",

@@ -15,7 +15,7 @@ from nodes.tests.cast import Cast
 from nodes.tests.make import make_node, make_pool, principal
 from nodes.views.facets import Facets
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def summed() -> Counter[tuple[object, ...]]:

@@ -25,7 +25,7 @@ from ops.services.limits import limits_seen_by
 from ops.services.whereabouts import at_work
 from ops.wording import result_sentence, wait_sentence
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 FINISHED = 4000
 
 

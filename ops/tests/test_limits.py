@@ -20,7 +20,7 @@ from ops.engine import start_queued
 from ops.models import ApprovalRule, Limit, Operation
 from ops.services.request import request_operations
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def ask(pool: Pool, count: int, kind: str = "reboot") -> list[Operation]:

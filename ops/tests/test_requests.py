@@ -17,7 +17,7 @@ from ops.models import Operation, OperationRequest
 from ops.services import control
 from ops.services.request import request_operations
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 BODY = {"kind": "reboot", "selector": {"pool": "web"}}
 
 

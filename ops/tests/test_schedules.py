@@ -22,7 +22,7 @@ from ops.services.schedule_runs import run_due
 from ops.services.schedules import pause, set_schedule
 from ops.views import schedules as views
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 #: A Wednesday.
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)

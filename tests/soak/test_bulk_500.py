@@ -130,7 +130,7 @@ def site(tmp_path: Path, nodes: int) -> Iterator[tuple[Site, Path]]:
 
 @pytest.mark.parametrize(
     ("nodes", "faults"),
-    [pytest.param(14, 9, marks=pytest.mark.e2e, id="14"), pytest.param(500, 50, marks=pytest.mark.soak, id="500")],
+    [pytest.param(14, 9, marks=pytest.mark.soak, id="14"), pytest.param(500, 50, marks=pytest.mark.soak, id="500")],
 )
 def test_every_host_of_a_bulk_upgrade_ends_as_it_must(site: tuple[Site, Path], nodes: int, faults: int) -> None:
     """One host of ten is at fault; of few ones so many that there is each kind."""

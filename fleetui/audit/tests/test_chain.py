@@ -19,7 +19,7 @@ from fleetui.audit.tasks import anchor
 from fleetui.audit.verify import anchor_path, verify
 from fleetui.core import context
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

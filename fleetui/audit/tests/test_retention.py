@@ -20,7 +20,7 @@ from fleetui.audit.verify import anchor_path, verify
 from fleetui.core import clock
 from fleetui.core.errors import Conflict
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUT = START + timedelta(days=10)
 

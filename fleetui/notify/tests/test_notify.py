@@ -30,7 +30,7 @@ from nodes.tests.api.client import Api
 from nodes.tests.make import make_pool, make_user
 from nodes.tests.pages import signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 SECRET = "a secret of sixteen and more"
 
 

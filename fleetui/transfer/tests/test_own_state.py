@@ -50,7 +50,7 @@ from ops.states import State
 from tests.installation import environment, manage
 from tests.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
 
-pytestmark = [pytest.mark.xdist_group("backups"), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.both_databases, pytest.mark.xdist_group("backups"), pytest.mark.django_db(transaction=True)]
 
 
 class Killed(BaseException):

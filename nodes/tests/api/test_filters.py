@@ -12,6 +12,8 @@ from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_cluster, make_credential, make_node, make_pool
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def api(cast: Cast) -> Api:

@@ -14,6 +14,8 @@ from nodes.tests.api.client import Api
 from nodes.tests.cast import Cast
 from nodes.tests.make import NOW, make_node
 
+pytestmark = pytest.mark.both_databases
+
 
 def walk(api: Api, path: str, way: str = "next") -> list[list[str]]:
     pages, url = [], path
