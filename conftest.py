@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,9 @@ def is_of_pages(path: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what touches the database, since only that is run again on the other one."""
+    # Processes that divide tests by name would run one of those that share it, and nobody would miss the others.
+    if doubled := [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]:
+        raise pytest.UsageError(f"Several tests have one name: {', '.join(doubled[:5])}")
     for item in items:
         if is_of_pages(item.path) or item.path.parent.name == "git":
             item.add_marker("one_database")
