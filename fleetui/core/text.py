@@ -8,11 +8,16 @@ import re
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: Lone surrogates: what surrogateescape makes of bytes that are no UTF-8.
+_HALF = re.compile("[\ud800-\udfff]+")
 
 
 def clean(text: str) -> str:
-    """Strip NUL, ANSI sequences and other control characters; tabs and line ends stay (PostgreSQL refuses NUL)."""
-    return _CONTROL.sub("", _ANSI.sub("", text))
+    """Strip NUL, ANSI sequences and other control characters; tabs and line ends stay (PostgreSQL refuses NUL).
+
+    Half a character, as where somebody cut a text by bytes, becomes U+FFFD: neither JSON nor a page can hold it.
+    """
+    return _HALF.sub("\ufffd", _CONTROL.sub("", _ANSI.sub("", text)))
 
 
 def safe_cell(value: object) -> str:

@@ -30,6 +30,13 @@ def test_a_cursor_at_the_end_of_the_calendar_is_refused(cast: Cast, moment: str)
     assert Api(cast.owner).get(f"nodes/?sort=created_at&cursor={place}").status_code == 400
 
 
+def test_an_error_that_names_half_a_character_is_told(cast: Cast) -> None:
+    """The translator names the first seven bytes of what stands where it should not, as the real tool does."""
+    answer = Api(cast.owner).post("ignition/check/", {"source": "\xe6\xca\U0008f244\\/\xfb4"})
+    assert answer.status_code == 200
+    assert "`\xe6\xca\ufffd..." in answer.json()["failure"]
+
+
 @pytest.mark.parametrize("name", ["facts_older_than", "unseen_for"])
 def test_an_age_before_the_calendar_is_refused(cast: Cast, name: str) -> None:
     assert Api(cast.owner).get(f"nodes/?{name}=999999w").status_code == 400
