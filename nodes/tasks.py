@@ -16,7 +16,7 @@ from django.db import DataError, IntegrityError
 from kombu.exceptions import OperationalError as BrokerError
 
 from fleetui.core import clock, memory
-from fleetui.core.again import again as _again
+from fleetui.core.again import again
 from fleetui.core.ticks import one_at_a_time
 from nodes.hosts.errors import HostError
 from nodes.models import HostKey, Node
@@ -66,19 +66,19 @@ def tick() -> None:
     """
     for lane, task in (("live", poll_batch), ("slow", poll_slow_batch)):
         lane_name: Lane = "live" if lane == "live" else "slow"
-        while (lease := _again(lambda lane=lane_name: claim_due(lane=lane, now=clock.now()))) is not None:  # type: ignore[misc]
+        while (lease := again(lambda lane=lane_name: claim_due(lane=lane, now=clock.now()))) is not None:  # type: ignore[misc]
             task.delay(str(lease))
-    for plan_id in _again(lambda: importing.resume(clock.now())):
+    for plan_id in again(lambda: importing.resume(clock.now())):
         apply_import.delay(str(plan_id))
-    for follow_id, git_lease in _again(lambda: syncing.claim_due(clock.now())):
+    for follow_id, git_lease in again(lambda: syncing.claim_due(clock.now())):
         sync_git.delay(str(follow_id), str(git_lease))
-    if _again(lambda: status.is_due(clock.now())):
+    if again(lambda: status.is_due(clock.now())):
         send_git_statuses.apply_async(expires=TRIALS_FOR_S)
-    if _again(lambda: trials.is_due(clock.now())):
+    if again(lambda: trials.is_due(clock.now())):
         try_credentials.apply_async(expires=TRIALS_FOR_S)
-    if _again(lambda: checks.is_due(clock.now())):
+    if again(lambda: checks.is_due(clock.now())):
         check_drift.apply_async(expires=TRIALS_FOR_S)
-    if _again(lambda: looks.is_due(clock.now())):
+    if again(lambda: looks.is_due(clock.now())):
         read_certificates.apply_async(expires=TRIALS_FOR_S)
 
 
@@ -99,17 +99,17 @@ def try_credentials() -> None:
     """Try next credentials for a while. The message says nothing: what is due stands in the rows, and the tick sends the next."""
     until_s = monotonic() + TRIALS_FOR_S
     while monotonic() < until_s and not _stopping.is_set():
-        lease, found = _again(lambda: trials.claim(clock.now()))
+        lease, found = again(lambda: trials.claim(clock.now()))
         if not found:
             return
         results = trials.run(found)
-        _again(lambda lease=lease, results=results: trials.store(results, lease=lease, now=clock.now()))  # type: ignore[misc]
+        again(lambda lease=lease, results=results: trials.store(results, lease=lease, now=clock.now()))  # type: ignore[misc]
 
 
 @shared_task(name="nodes.tasks.begin_trials", ignore_result=True)
 def begin_trials() -> None:
     """Give nodes their trials and work on them."""
-    _again(lambda: trials.prepare(clock.now()))
+    again(lambda: trials.prepare(clock.now()))
     try_credentials()
 
 
@@ -126,11 +126,11 @@ def check_drift() -> None:
     """Compare nodes with their Ignition version for a while. The message says nothing: what is due stands in the rows."""
     until_s = monotonic() + TRIALS_FOR_S
     while monotonic() < until_s and not _stopping.is_set():
-        lease, ids = _again(lambda: checks.claim(clock.now()))
+        lease, ids = again(lambda: checks.claim(clock.now()))
         if not ids:
             return
-        for result in compare.run(_again(lambda ids=ids: compare.load(ids))):  # type: ignore[misc]
-            _again(lambda lease=lease, result=result: _store_drift(lease, result))  # type: ignore[misc]
+        for result in compare.run(again(lambda ids=ids: compare.load(ids))):  # type: ignore[misc]
+            again(lambda lease=lease, result=result: _store_drift(lease, result))  # type: ignore[misc]
 
 
 def _store_drift(lease: uuid.UUID, result: compare.Result) -> bool:
@@ -150,11 +150,11 @@ def read_certificates() -> None:
     """Read certificates for a while. The message says nothing: what is due stands in the rows, and the tick sends the next."""
     until_s = monotonic() + TRIALS_FOR_S
     while monotonic() < until_s and not _stopping.is_set():
-        lease, ids = _again(lambda: looks.claim(clock.now()))
+        lease, ids = again(lambda: looks.claim(clock.now()))
         if not ids:
             return
-        for result in certificates.run(_again(lambda ids=ids: certificates.load(ids))):  # type: ignore[misc]
-            _again(lambda lease=lease, result=result: _store_certificates(lease, result))  # type: ignore[misc]
+        for result in certificates.run(again(lambda ids=ids: certificates.load(ids))):  # type: ignore[misc]
+            again(lambda lease=lease, result=result: _store_certificates(lease, result))  # type: ignore[misc]
 
 
 def _store_certificates(lease: uuid.UUID, result: certificates.Result) -> bool:
@@ -173,8 +173,8 @@ def nudge_certificates() -> None:
 @shared_task(name="nodes.tasks.settle_ignition", ignore_result=True)
 def settle_ignition() -> None:
     """Put the Ignition state of nodes right: their versions, or what their pools intend, have changed."""
-    _again(lambda: checks.prepare(clock.now()))
-    _again(lambda: states.settle(clock.now()))
+    again(lambda: checks.prepare(clock.now()))
+    again(lambda: states.settle(clock.now()))
 
 
 def nudge_drift(*, settle: bool = False) -> None:
@@ -188,7 +188,7 @@ def nudge_drift(*, settle: bool = False) -> None:
 @shared_task(name="nodes.tasks.apply_import", ignore_result=True)
 def apply_import(plan_id: str) -> None:
     """Apply an import batch by batch. A repeated message finds what is left, a lost one is sent again by the tick."""
-    while _again(lambda: importing.apply_some(uuid.UUID(plan_id), clock.now())):
+    while again(lambda: importing.apply_some(uuid.UUID(plan_id), clock.now())):
         if _stopping.is_set():
             return
 
@@ -197,31 +197,31 @@ def apply_import(plan_id: str) -> None:
 def sweep() -> None:
     """What has to happen within the minute: old plans go, maintenance ends, enrolled nodes that stayed away and
     provisioned ones that never came are retired, nodes of pools that try a credential have their trials, counts fold."""
-    _again(lambda: importing.forget_old(clock.now()))
-    _again(lambda: end_maintenance(clock.now()))
-    _again(lambda: trials.prepare(clock.now()))
-    _again(trials.forget_orphans)
-    _again(lambda: enrolment.retire_absent(clock.now()))
-    _again(lambda: retire_unseen(clock.now()))
-    _again(lambda: forget_expired(clock.now()))
+    again(lambda: importing.forget_old(clock.now()))
+    again(lambda: end_maintenance(clock.now()))
+    again(lambda: trials.prepare(clock.now()))
+    again(trials.forget_orphans)
+    again(lambda: enrolment.retire_absent(clock.now()))
+    again(lambda: retire_unseen(clock.now()))
+    again(lambda: forget_expired(clock.now()))
     settle_ignition()
-    _again(lambda: looks.prepare(clock.now()))
-    _again(lambda: alerts.watch(clock.now()))
-    _again(tally.fold)
-    _again(syncing.forget_orphans)
+    again(lambda: looks.prepare(clock.now()))
+    again(lambda: alerts.watch(clock.now()))
+    again(tally.fold)
+    again(syncing.forget_orphans)
 
 
 @shared_task(name="nodes.tasks.sample", ignore_result=True)
 def sample() -> None:
     """Count the fleet for the charts. Sent several times a minute: each time is written once, a missed one is a gap."""
-    _again(lambda: take_samples(now=clock.now()))
+    again(lambda: take_samples(now=clock.now()))
 
 
 @shared_task(name="nodes.tasks.sync_git", ignore_result=True)
 def sync_git(follow_id: str, lease: str) -> None:
     """Look at one followed repository. A repeated message finds its lease gone; a lost one costs one lease time."""
     syncing.sync(uuid.UUID(follow_id), uuid.UUID(lease))
-    if _again(lambda: status.is_due(clock.now())):
+    if again(lambda: status.is_due(clock.now())):
         nudge_git_statuses()
 
 
@@ -250,7 +250,7 @@ def nudge_git() -> None:
 @shared_task(name="nodes.tasks.begin_git", ignore_result=True)
 def begin_git() -> None:
     """Claim what is due in Git before the next tick does."""
-    for follow_id, lease in _again(lambda: syncing.claim_due(clock.now())):
+    for follow_id, lease in again(lambda: syncing.claim_due(clock.now())):
         sync_git.delay(str(follow_id), str(lease))
 
 
@@ -263,7 +263,7 @@ def nudge_import(plan_id: uuid.UUID) -> None:
 
 
 def _poll(claimed: uuid.UUID, lane: Lane) -> None:
-    lease = _again(lambda: begin(lease=claimed, now=clock.now()))
+    lease = again(lambda: begin(lease=claimed, now=clock.now()))
     if lease is None:
         return
     nodes = list(Node.objects.filter(poll_lease=lease).to_contact())
@@ -275,7 +275,7 @@ def _poll(claimed: uuid.UUID, lane: Lane) -> None:
     finally:
         # What is under way keeps its lease, so that no other worker contacts the host meanwhile.
         if left := contacts.cancel():
-            _again(lambda: release(lease=lease, nodes=left))
+            again(lambda: release(lease=lease, nodes=left))
         memory.give_back()
 
 
@@ -287,10 +287,10 @@ def _store_as_they_come(contacts: Contacts, lease: uuid.UUID) -> None:
         for start in range(0, max(1, len(found)), STORE_AT_ONCE):
             if monotonic() - renewed_s >= settings.POLL_LEASE_S / 3:
                 renewed_s = monotonic()
-                if not _again(lambda: hold(lease=lease, now=clock.now())):
+                if not again(lambda: hold(lease=lease, now=clock.now())):
                     return
             if some := found[start : start + STORE_AT_ONCE]:
-                _again(lambda some=some: _store(some, lease))  # type: ignore[misc]
+                again(lambda some=some: _store(some, lease))  # type: ignore[misc]
         if _stopping.is_set():
             release(lease=lease, nodes=contacts.cancel())
 

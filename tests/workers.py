@@ -30,9 +30,9 @@ class Workers:
     def __init__(self, folder: Path, net: str, *, database_url: str = "", broker_url: str = "", **over: str) -> None:
         self.folder, self.net = folder, net
         self.database_url = database_url
-        self.over = {"FLEETUI_POLL_INTERVAL_S": "2", "FLEETUI_POLL_LEASE_S": "6", **over}
         # What reads hosts beside the polls would look like a second poll (Overlaps).
-        self.over |= {"FLEETUI_CERTIFICATES_INTERVAL_S": "0", "FLEETUI_DRIFT_INTERVAL_S": "0"}
+        alone = {"FLEETUI_CERTIFICATES_INTERVAL_S": "0", "FLEETUI_DRIFT_INTERVAL_S": "0"}
+        self.over = {"FLEETUI_POLL_INTERVAL_S": "2", "FLEETUI_POLL_LEASE_S": "6", **alone, **over}
         if database_url:
             self.over["DATABASE_URL"] = database_url
         if broker_url:

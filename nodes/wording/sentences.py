@@ -19,6 +19,10 @@ _NAMES_SHOWN = 5
 _VALUE_CHARACTERS = 300
 
 
+class Sentence(str):
+    """A whole sentence of ours that stands in another one: it is not shortened, as what others said is."""
+
+
 def _values(params: Mapping[str, Any]) -> dict[str, str | int | float]:
     """The parameters as they stand in a sentence: empty ones count as missing, lists are joined."""
     # Django picks a plural form only from a plain dict.
@@ -33,7 +37,7 @@ def _values(params: Mapping[str, Any]) -> dict[str, str | int | float]:
         elif isinstance(value, list | tuple):
             values[name] = names(value, total=params.get("count"))
         else:
-            values[name] = _shortened(str(value))
+            values[name] = value if isinstance(value, Sentence) else _shortened(str(value))
     return values
 
 

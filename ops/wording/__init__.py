@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from nodes.wording import error_mend, error_sentence, timeline_sentence
-from nodes.wording.sentences import fill
+from nodes.wording.sentences import Sentence, fill
 from ops.actions.base import ParamsRefused
 from ops.wording import backups, kubernetes, pool_checks, replacement, restoring
 from ops.wording.checks import CHECKS
@@ -93,13 +93,8 @@ def _moment(text: str) -> str:
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-#: Stands for a sentence until the one round it is filled.
-_WHOLE = "\N{ASTERISM}"
-
-
 def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str:
     """How it ended, and why."""
-    whole = ""
     known = _contact_in_words(_worded(params or {}))
     if result.startswith("target_") and (code := result.removeprefix("target_")) in backups.TARGETS:
         return " ".join(backups.target_problem(code, str(known.get("said", ""))))
@@ -117,10 +112,8 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
         before = str(known.get("before", ""))
         # What was asked of a person then is not asked any more.
         then = {**(known.get("known") or {}), "asks": None, "is_over": True}
-        known["why"] = "–"
-        if before:
-            # Values are cut where they are too long; this is a whole sentence of ours, whose end says what is so now.
-            whole, known["why"] = result_sentence(before, then), _WHOLE
+        # Its end says what is so now.
+        known["why"] = Sentence(result_sentence(before, then)) if before else "–"
         known["by"] = _who(known.get("by"))
         known["reason"] = str(known.get("reason", "")).rstrip(".")
         left = known.get("left") or []
@@ -151,7 +144,7 @@ def result_sentence(result: str, params: Mapping[str, Any] | None = None) -> str
     asked = [str(ASKED[result])] if result in ASKED and not known.get("is_over") else []
     if result == "contact_refused" and (known.get("what") or not known.get("restarts")):
         asked = []
-    return _joined(fill(RESULTS[result], known).replace(_WHOLE, whole), *asked, *_so_now(known))
+    return _joined(fill(RESULTS[result], known), *asked, *_so_now(known))
 
 
 def _worded(params: Mapping[str, Any]) -> dict[str, Any]:
