@@ -19,7 +19,6 @@ import redis
 from simfleet.control import send
 from tests import services
 from tests.conftest import missing
-from tests.installation import manage
 from tests.workers import Workers
 
 #: A worker that dies costs its operations so long.
@@ -96,9 +95,8 @@ class Operating(Workers):
 
     def take_in(self, hosts: Sequence[dict[str, Any]], releases: Sequence[dict[str, Any]]) -> None:
         """Make the tables and add real hosts to the pool web, with their keys, and the releases that they may go to."""
-        done = manage(self.folder, "migrate", "--verbosity", "0", **self.over)
-        assert done.returncode == 0, done.stderr
-        self.run(TAKE_IN.format(given=json.dumps({"hosts": list(hosts), "releases": list(releases)})))
+        code = TAKE_IN.format(given=json.dumps({"hosts": list(hosts), "releases": list(releases)}))
+        self.make_tables("shell", "--no-imports", "-c", code)
 
     def hosts(self) -> Hosts:
         """What the simulated hosts themselves say."""

@@ -13,32 +13,43 @@ import psycopg
 import pytest
 
 from tests.fleet import ROOT
-from tests.installation import environment, manage
+from tests.installation import environment
 from tests.workers import Workers
 
 pytestmark = pytest.mark.e2e
+#: For each line that it reads, from a process that is loaded once.
 LEVELS = """
 import django; django.setup()
-import json
+import json, sys
+from django.db import connections
 from fleetui.core.vitals import lines
-print(json.dumps({line.key.partition(":")[0] if line.level == "ok" else line.key: line.level for line in lines()}))
+for _ in sys.stdin:
+    print(json.dumps({line.key: line.level for line in lines()}), flush=True)
+    connections.close_all()
 """
 #: Signs are told to grow old sooner than in a minute, by making them older.
 AGE = "UPDATE core_heartbeat SET seen_at = '2026-01-01 00:00:00+00:00' WHERE kind = ?"
 
 
-def levels(workers: Workers) -> dict[str, str]:
-    told = environment(workers.folder, **workers.over, DJANGO_SETTINGS_MODULE="fleetui.settings")
-    done = subprocess.run(
-        [sys.executable, "-c", LEVELS], cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return found
+class Asked:
+    """What the Health page says of an installation, asked by a process of its own."""
 
+    def __init__(self, workers: Workers) -> None:
+        told = environment(workers.folder, **workers.over, DJANGO_SETTINGS_MODULE="fleetui.settings")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", LEVELS], cwd=ROOT, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
-def bad(workers: Workers) -> set[str]:
-    return {key for key, level in levels(workers).items() if level == "bad"}
+    def bad(self) -> set[str]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        levels: dict[str, str] = json.loads(self._process.stdout.readline())
+        return {key for key, level in levels.items() if level == "bad"}
+
+    def end(self) -> None:
+        self._process.communicate(timeout=20)
 
 
 @pytest.fixture(params=["embedded", "scaled"])
@@ -52,8 +63,7 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]
         given["database_url"] = url.rpartition("/")[0] + "/health_end_to_end"
         given["broker_url"] = request.getfixturevalue("redis_url") + "/7"
     made = Workers(tmp_path, "127.67", **given)
-    done = manage(made.folder, "migrate", "--verbosity", "0", **made.over)
-    assert done.returncode == 0, done.stderr
+    made.make_tables()
     try:
         yield made
     finally:
@@ -64,11 +74,18 @@ def signs(workers: Workers, kind: str) -> int:
     return int(workers.execute("SELECT count(*) FROM core_heartbeat WHERE kind = ?", [kind])[0][0])
 
 
-def test_worker_and_beat_come_and_go(workers: Workers) -> None:
-    assert bad(workers) == {"worker", "beat"}
+@pytest.fixture
+def asked(workers: Workers) -> Iterator[Asked]:
+    one = Asked(workers)
+    yield one
+    one.end()
+
+
+def test_worker_and_beat_come_and_go(workers: Workers, asked: Asked) -> None:
+    assert asked.bad() == {"worker", "beat"}
     workers.start("worker", "beat")
     workers.wait_for(lambda: signs(workers, "worker") == signs(workers, "beat") == 1, 30, "signs of both")
-    assert bad(workers) == set()
+    assert asked.bad() == set()
     found = workers.execute("SELECT queues FROM core_heartbeat WHERE kind = 'worker'")[0][0]
     assert (json.loads(found) if isinstance(found, str) else found) == ["ops", "poll"]
 
@@ -77,13 +94,13 @@ def test_worker_and_beat_come_and_go(workers: Workers) -> None:
     beat.send_signal(signal.SIGTERM)
     beat.wait(20)
     assert signs(workers, "beat") == 0
-    assert bad(workers) == {"beat"}
+    assert asked.bad() == {"beat"}
 
     # Killed: its row stays and grows old.
     workers.kill("worker")
     assert signs(workers, "worker") == 1
     workers.execute(AGE, ["worker"])
-    assert bad(workers) == {"worker", "beat"}
+    assert asked.bad() == {"worker", "beat"}
 
     workers.start("worker", "beat")
-    workers.wait_for(lambda: bad(workers) == set(), 40, "both are back")
+    workers.wait_for(lambda: asked.bad() == set(), 40, "both are back")

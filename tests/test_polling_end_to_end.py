@@ -108,6 +108,10 @@ def workers(request: pytest.FixtureRequest) -> Workers:
     return ready(chosen)
 
 
+#: Both ways in the long proofs.
+once = pytest.mark.parametrize("workers", ["scaled", pytest.param("embedded", marks=pytest.mark.soak)], indirect=True)
+
+
 def ready(workers: Workers) -> Workers:
     for name in ("worker", "beat"):
         if name not in workers.processes:
@@ -131,6 +135,7 @@ def test_all_nodes_become_reachable_and_no_lease_is_left(workers: Workers) -> No
     assert "Traceback" not in workers.log("worker")
 
 
+@once
 def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     fault(workers.fleet, names, "slow", on=True)
@@ -154,6 +159,7 @@ def test_a_killed_beat_stops_nothing_for_good(workers: Workers) -> None:
     workers.wait_all_polled(NODES)
 
 
+@once
 def test_a_repeated_message_polls_nothing_twice(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     no_lease_is_left(workers)

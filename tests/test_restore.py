@@ -242,6 +242,11 @@ def test_what_cannot_be_restored_changes_nothing(places: Places, tmp_path: Path)
         assert "The backup is of postgresql, and DATABASE_URL names sqlite" in sqlite.stderr
 
 
+ALIVE = """
+from fleetui.core import clock
+from fleetui.core.models import Heartbeat
+Heartbeat.objects.create(kind="worker", hostname="here", pid=1, started_at=clock.now(), seen_at=clock.now())
+"""
 KILLED = """
 import os, signal
 from pathlib import Path
@@ -331,7 +336,9 @@ def test_what_runs_backs_itself_up_and_runs_elsewhere(
             ends[what] = ended(running, token, asked)
         assert ends == {"runs": "backed_up", "drills": "drill_opened"}
         run = runs_of(running, token, added)[0]
-    file = Path(run["location"])
+        file = Path(run["location"])
+        refused = manage(running.folder, "restore", "--replace", str(file), **told)
+        assert "FleetUI runs on this database" in refused.stderr
     assert hashlib.sha256(file.read_bytes()).hexdigest() == run["sha256"]
     if kind == "sqlite":
         (tmp_path / "elsewhere").mkdir(mode=0o700)
@@ -372,16 +379,16 @@ def ended(running: Installation, token: str, operation: str) -> str:
     return str(found["result"])
 
 
-def test_it_is_refused_while_fleetui_runs(tmp_path: Path) -> None:
-    file = str(tmp_path / "fleetui.zip")
-    with installation(tmp_path / "var") as running:
-        ran(manage(running.folder, "backup", file))
-        refused = manage(running.folder, "restore", "--replace", file)
-        assert "FleetUI runs on this database" in refused.stderr
+@on("sqlite", other=False)
+def test_it_is_refused_while_others_use_the_database(places: Places) -> None:
+    first, file = places.first, str(places.file)
+    ran(first.run(ALIVE))
+    assert "FleetUI runs on this database: worker on here" in first.manage("restore", "--replace", file).stderr
     # Whatever else reads it is seen by the journal that it has.
-    with closing(sqlite3.connect(running.folder / "db.sqlite3")) as other:
+    with closing(sqlite3.connect(first.folder / "db.sqlite3")) as other:
+        other.execute("DELETE FROM core_heartbeat")
+        other.commit()
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM nodes_node").fetchone()
-        refused = manage(running.folder, "restore", "--replace", file)
-        assert "Another process has" in refused.stderr
-    ran(manage(running.folder, "restore", "--replace", file))
+        assert "Another process has" in first.manage("restore", "--replace", file).stderr
+    ran(first.manage("restore", "--replace", file))

@@ -33,15 +33,6 @@ def polled(nodes: list[dict[str, object]]) -> int:
     return sum(1 for node in nodes if node["facts_at"])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that was started and stopped once: starts on it are short."""
-    used = tmp_path_factory.mktemp("used") / "var"
-    with installation(used):
-        pass
-    return used
-
-
 def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     with installation(folder, "--demo", as_new=True) as first:
@@ -68,42 +59,46 @@ def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
     wait_none_left(folder)
 
 
-def test_a_second_start_on_a_running_folder_says_where(folder: Path) -> None:
-    with installation(folder) as running:
-        refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
-        assert refused.returncode == 1
-        assert refused.stderr.count("\n") == 1
-        assert (
-            f"already runs on the data folder {folder} at {running.url}/ (process {running.process.pid})"
-            in refused.stderr
-        )
-        assert running.status("/healthz") == 200
+def test_it_is_started_twice_and_parts_of_it_are_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    running = Installation(folder)
+    running.wait_ready()
+    refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert (
+        f"already runs on the data folder {folder} at {running.url}/ (process {running.process.pid})" in refused.stderr
+    )
+    assert running.status("/healthz") == 200
 
+    worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
+    os.kill(worker, signal.SIGKILL)
+    running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
+    running.wait_for(lambda: any("worker" in command_of(pid) for pid in children_of(running.process.pid)), 10)
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(folder: Path) -> None:
-    killed = Installation(folder)
-    killed.wait_ready()
-    assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert running.stop(signal.SIGKILL) == -signal.SIGKILL
     wait_none_left(folder)
-    with installation(folder, port=killed.port) as again:
+    key = folder / "keys" / "encryption_keys"
+    content = key.read_text()
+    key.unlink()
+    refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"The key file {key} is gone, and with it the sealed SSH keys.")
+    assert not key.exists()
+    key.write_text(content)
+    with installation(folder, port=running.port) as again:
         assert again.status("/readyz") == 200
         assert "revoked" not in again.output
         # A long filter is a long address; gunicorn's own limit is half of it.
         assert again.status(f"/api/v1/nodes/?q={'x' * 8000}") == 401
 
 
-def test_the_database_is_its_owners_alone(folder: Path) -> None:
-    (folder / "db.sqlite3").chmod(0o644)
-    make_database(folder / "db.sqlite3")
-    assert (folder / "db.sqlite3").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_killed_worker_is_started_again(folder: Path) -> None:
-    with installation(folder) as running:
-        worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
-        os.kill(worker, signal.SIGKILL)
-        running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
-        running.wait_for(lambda: any("worker" in command_of(pid) for pid in children_of(running.process.pid)), 10)
+def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "db.sqlite3"
+    file.touch(0o644)
+    file.chmod(0o644)
+    make_database(file)
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def children_of(pid: int) -> list[int]:
@@ -132,19 +127,6 @@ def test_an_unwritable_folder_is_one_line() -> None:
     assert refused.returncode == 1
     assert refused.stderr.startswith("The data folder /proc/fleetui cannot be written: ")
     assert refused.stderr.count("\n") == 1
-
-
-def test_a_gone_key_file_beside_a_database_is_refused(folder: Path) -> None:
-    key = folder / "keys" / "encryption_keys"
-    content = key.read_text()
-    key.unlink()
-    refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith(f"The key file {key} is gone, and with it the sealed SSH keys.")
-    assert not key.exists()
-    key.write_text(content)
-    with installation(folder) as mended:
-        assert mended.status("/healthz") == 200
 
 
 def test_an_empty_database_of_a_server_gets_keys_and_a_used_one_does_not(postgresql_url: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from fleetui.start import tree
 from fleetui.start.address import Bind
 from tests.fleet import ROOT
-from tests.installation import empty_database, end_all, environment, manage
+from tests.installation import empty_database, end_all, environment, manage, manage_each
 
 PORT_HEX = f"{2222:04X}"
 ESTABLISHED = "01"
@@ -50,15 +50,18 @@ class Workers:
 
     def prepare(self) -> None:
         """Make the tables and add the nodes of the simulated fleet, polled at the interval of the settings."""
-        commands = [["demo_seed", str(self.fleet / "manifest.json")]]
+        self.make_tables("demo_seed", str(self.fleet / "manifest.json"))
+        self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")
+
+    def make_tables(self, *then: str) -> None:
+        """Make the tables, and run this management command on them."""
+        commands = [list(then)] if then else []
         if self.database_url:
             commands.insert(0, ["migrate", "--verbosity", "0"])
         else:
             shutil.copy(empty_database(), self.folder)
-        for command in commands:
-            done = manage(self.folder, *command, **self.over)
+        for done in manage_each(self.folder, *commands, **self.over) if commands else []:
             assert done.returncode == 0, done.stderr
-        self.execute("UPDATE nodes_pool SET poll_interval_s = NULL")
 
     def run(self, code: str) -> str:
         """Run Python in the installation; what it printed."""
