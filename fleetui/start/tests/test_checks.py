@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetui.core.errors import StartError
+from fleetui.start import up
 from fleetui.start.address import Bind, require_free
 from fleetui.start.folder import ensure_data_dir, held
 
@@ -31,6 +35,29 @@ def test_a_wrong_bind_is_refused_with_an_example(text: str) -> None:
 def test_a_wildcard_is_called_by_loopback() -> None:
     assert Bind.parse("0.0.0.0:8000").url == "http://127.0.0.1:8000/"
     assert Bind.parse("[::]:8000").url == "http://[::1]:8000/"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "name"),
+    [(["localhost", "fleet.example.org"], "localhost"), ([".example.org"], "example.org"), (["10.0.0.5"], "10.0.0.5")],
+)
+def test_it_is_asked_by_a_name_that_it_answers_to(settings: Any, allowed: list[str], name: str) -> None:
+    settings.ALLOWED_HOSTS = allowed
+    asked = []
+
+    class Web(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Host"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_given: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Web) as web:
+        threading.Thread(target=web.handle_request, daemon=True).start()
+        assert up._answers(Bind("127.0.0.1", web.server_port))()
+        assert asked == [("/healthz", f"{name}:{web.server_port}")]
 
 
 def test_a_taken_port_names_the_port_and_the_mend() -> None:
