@@ -296,7 +296,7 @@ def verify(ctx: Context) -> Outcome:
     facts, measured = ctx.host.look()
     document = facts.as_json()
     if not facts.boot.boot_id:
-        return Fail("boot_id_unknown", again=True)
+        return Fail("boot_id_unknown", again=True, attention=True)
     wanted, said = _target(ctx), facts.ignition
     if not said.version_id and (late := [one for one in facts.unread if one.reason in ("timeout", "cut")]):
         # A machine that has just booted is slow: what it had no time to say is not yet nothing.

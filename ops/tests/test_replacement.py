@@ -68,6 +68,8 @@ class Site:
         self.joins: Callable[[], None] = lambda: None
         #: Looks at the new machine that end before it has said of what config it is.
         self.slow_looks = 0
+        #: The new machine lets nothing be read of it, such as its boot.
+        self.says_nothing = False
 
     def ready(self) -> None:
         return None
@@ -140,6 +142,8 @@ def host_at(site: Site) -> type[InProcessHost]:
         def read(self) -> Any:
             self.trust()
             found = super().read()
+            if site.says_nothing and site.made:
+                return replace(found, facts=replace(found.facts, boot=replace(found.facts.boot, boot_id="")))
             if not found.facts.ignition.version_id or not site.slow_looks:
                 return found
             site.slow_looks -= 1
@@ -320,6 +324,17 @@ def test_a_machine_that_is_slow_at_first_is_asked_again(monkeypatch: pytest.Monk
     row = run.rounds()
     assert (row.state, row.step, row.result) == ("needs_attention", "verify_machine", "note_unread")
     assert "this took longer than 5 s" in sentence(row)
+
+
+def test_a_new_machine_of_which_nothing_can_be_read_is_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.site.says_nothing = True
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "verify_machine", "boot_id_unknown")
+    run.site.says_nothing = False
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
 
 
 def test_what_fails_before_the_machine_is_touched_ends_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
