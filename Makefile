@@ -18,7 +18,6 @@ run: ## the same without the simulated fleet
 	@exec $(PY) manage.py up --bind $(BIND)
 
 test: ## everything: lint, types, contracts, both databases, real sshd, real hosts, browser
-	@scripts/setup.sh dev
 	@scripts/test.sh all
 
 test-quick: ## unit and integration tests on SQLite, without the slow ones

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv and installs the pinned packages into it, once per change of the pins.
-# Usage: scripts/setup.sh [run|dev]
+# Makes .venv and installs the pinned packages into it, once per change of the pins. With `venv` it stays empty.
+# Usage: scripts/setup.sh [run|dev|venv]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -53,6 +53,7 @@ if [ -e "$venv/bin/python" ] && ! new_enough "$venv/bin/python"; then
 fi
 # A folder that was moved still names its old place in its scripts; only the interpreter is used, so that does not matter.
 [ -x "$venv/bin/python" ] || make_venv
+[ "$extra" != venv ] || exit 0
 
 stamp_of() {
     "$venv/bin/python" - "$1" <<'PY'

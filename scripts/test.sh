@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bin=.venv/bin
 export PATH="$PWD/$bin:$PATH"
+if [ -z "${FLEETUI_RIG:-}" ] && [ -x ../shared/rig/rig ]; then FLEETUI_RIG=$(cd ../shared/rig && pwd)/rig; fi
+export FLEETUI_RIG=${FLEETUI_RIG:-}
 # Where it is set, each of the many processes of a run would compile all modules again.
 unset PYTHONDONTWRITEBYTECODE
 stages=()
@@ -15,7 +17,11 @@ declare -A beside=() beside_log=()
 
 summary() {
     local code=$? index
-    for index in "${!beside[@]}"; do kill -INT -- "-${beside[$index]}" 2>/dev/null && wait "${beside[$index]}" || true; done
+    for index in "${!beside[@]}"; do
+        # Packages that are half installed are worse than a minute more.
+        if [ "$index" != packages ]; then kill -INT -- "-${beside[$index]}" 2>/dev/null || continue; fi
+        wait "${beside[$index]}" || true
+    done
     [ ${#stages[@]} -gt 0 ] || exit "$code"
     printf '\n%-40s %s\n' "stage" "seconds"
     for index in "${!stages[@]}"; do
@@ -56,11 +62,8 @@ joined() {
 system_packages() {
     # initdb and postgres come with the server's own package of Debian's current version.
     scripts/debian.sh openssh-server openssh-client chromium postgresql redis-server fonts-noto-core prometheus prometheus-alertmanager nginx-light haproxy gpg gpg-agent gpgv etcd-server etcd-client certbot pebble sudo openssl curl age
-    local rig=${FLEETUI_RIG:-}
-    if [ -z "$rig" ] && [ -x ../shared/rig/rig ]; then rig=$(cd ../shared/rig && pwd)/rig; fi
-    if [ -n "$rig" ] && [ "$(id -u)" = 0 ]; then
-        "$rig" setup
-        export FLEETUI_RIG=$rig
+    if [ -n "${FLEETUI_RIG:-}" ] && [ "$(id -u)" = 0 ]; then
+        "$FLEETUI_RIG" setup
     elif [ "${CI:-}" = true ]; then
         echo "The real test hosts (rig) need root and FLEETUI_RIG." >&2
         return 1
@@ -137,13 +140,17 @@ case "${1:-all}" in
         ;;
     on-services) tests "${@:2}" ;;
     all)
-        stage "Debian packages and test hosts" system_packages
+        # Debian's packages are awaited by all that runs, but not by what only reads. Who may not install is told at once.
+        stage "environment" scripts/setup.sh venv
+        if [ "$(id -u)" = 0 ]; then start_beside packages system_packages; else system_packages; fi
+        stage "Python packages" scripts/setup.sh dev
+        lint
+        if [ -n "${beside[packages]:-}" ]; then stage "Debian packages and test hosts, beside the stages above" joined packages; fi
         start_beside hosts real_hosts
         stage "collecting" compiled
         start_beside installations installations
         # What only computes fills the time in which those wait, and yields to them.
         renice -n 10 -p $$ >/dev/null
-        lint
         # Most of what touches a database is run on PostgreSQL; `quick` runs it on SQLite, as whole installations do here.
         stage "unit and integration, SQLite" tests -m "(not database or one_database or both_databases) and not ($slow or postgresql)"
         stage "unit and integration, PostgreSQL + Redis" services_tests -m "database and not ($slow or sshd or one_database)"
