@@ -72,7 +72,7 @@ def test_an_access_is_tried_over_tls_kept_sealed_and_never_shown(
         assert found.status_code == 200, found.content
         assert found.json()["missing_rights"] == ["patch nodes", "delete pods"]
         for wrong, field, said in (
-            ({**body, "token": "wrong"}, "server", "does not know this sign-in"),
+            ({**body, "token": "wrong"}, "token", "does not know this sign-in"),
             ({**body, "server": "https://127.0.0.1:1"}, "server", "Nothing answers at https://127.0.0.1:1."),
             ({"kubeconfig": "kind: Pod"}, "kubeconfig", "no kubeconfig"),
             ({**body, "kubeconfig": text}, "kubeconfig", "or an address with a token"),
