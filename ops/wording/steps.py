@@ -180,7 +180,7 @@ WAITS: dict[str, Forms] = {
     ),
     "budget_holds": (
         _("The disruption budget %(budget)s does not let %(pod)s go: %(said)s. The time limit is over at %(until)s."),
-        _("The API does not let %(pod)s go: %(said)s The time limit is over at %(until)s."),
+        _("The API does not let %(pod)s go: %(said)s. The time limit is over at %(until)s."),
         _("%(pod)s may not go yet. The time limit is over at %(until)s."),
     ),
     "hold_removal": (

@@ -198,7 +198,7 @@ def _refuse_another(api: Api, before: ClusterAccess | None, field: str) -> None:
                 _("This is another cluster: FleetUI has cordoned %(name)s, which is not there.")
                 % {"name": cordon.name},
                 field=field,
-                mend=_("Uncordon it first, or delete the access."),
+                mend=_("Uncordon it first."),
             )
 
 
