@@ -15,7 +15,7 @@ Params: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Done:
-    """The step has nothing left to do. `skip_to` names a later step; `finish` ends the operation well, with this result."""
+    """The step has nothing left to do. `skip_to` names another step to go on with; `finish` ends the operation well, with this result."""
 
     reason: str = ""
     params: Params = field(default_factory=dict)

@@ -427,7 +427,7 @@ def faults_of_both_themes(page: Page) -> list[str]:
     """Colours are all that differs in the dark one. The page is light before and after."""
     found = faults_of(page)
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+    page.wait_for_function("document.documentElement.dataset.bsTheme === 'dark'")
     found += faults_of(page, COLOURS)
     page.emulate_media(color_scheme="light")
     return found

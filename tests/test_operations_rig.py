@@ -20,7 +20,6 @@ from tests.rig import Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rig]
 LEASE_S = 8
-HOSTS = 7
 #: A host that stays away for longer is a person's.
 RETURN_S = 60
 #: The newest of the versions that every rig has.
@@ -96,8 +95,9 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]:
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]:
     """One installation, and a host of its own for each test: none finds what another left."""
+    tests = sum(one.path == request.path for one in request.session.items)
     folder = tmp_path_factory.mktemp("operations") / "var"
     with installation(
         folder,
@@ -107,7 +107,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Iterator[Fleet]
         FLEETUI_OPERATION_RETURN_S=str(RETURN_S),
     ) as started:
         found = Fleet(started, rig)
-        found.take_in(rig.up(HOSTS))
+        found.take_in(rig.up(tests))
         yield found
 
 
@@ -126,6 +126,8 @@ def nothing_left(rig: Rig, name: str) -> bool:
     return "fleetui" not in units + files
 
 
+# In each run a real host is upgraded and rolled back in test_first_host.
+@pytest.mark.soak
 def test_an_upgrade_restarts_the_host_once_and_a_rollback_goes_back(fleet: Fleet, rig: Rig, name: str) -> None:
     before, count = fleet.node(name), boots(rig, name)
     done = fleet.end(fleet.start("upgrade", name, version=GOOD, soak_s=3))
@@ -163,6 +165,7 @@ def test_a_full_boot_disk_is_seen_before_anything_changes(fleet: Fleet, rig: Rig
     assert fleet.polled(name)["staged"] is None
 
 
+@pytest.mark.soak
 def test_a_unit_is_restarted_once_and_kernel_arguments_are_changed(fleet: Fleet, rig: Rig, name: str) -> None:
     for unit, command in (("app-good", "sleep infinity"), ("app-bad", "sh -c 'echo no port to listen on; exit 3'")):
         text = f"[Service]\nExecStart=/bin/{command}\n"

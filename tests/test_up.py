@@ -16,7 +16,7 @@ from django.db import OperationalError
 import manage as command_line
 from fleetui.core.keys import KEYS
 from fleetui.start.prepare import make_database
-from tests.installation import Installation, installation, manage, processes_of
+from tests.installation import installation, manage, processes_of
 from tests.services import free_port
 
 pytestmark = pytest.mark.e2e
@@ -61,22 +61,22 @@ def test_the_demo_starts_polls_stops_and_starts_again(tmp_path: Path) -> None:
 
 def test_it_is_started_twice_and_parts_of_it_are_killed(tmp_path: Path) -> None:
     folder = tmp_path / "var"
-    running = Installation(folder)
-    running.wait_ready()
-    refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
-    assert (
-        f"already runs on the data folder {folder} at {running.url}/ (process {running.process.pid})" in refused.stderr
-    )
-    assert running.status("/healthz") == 200
+    with installation(folder) as running:
+        refused = manage(folder, "up", "--bind", f"127.0.0.1:{free_port()}")
+        assert refused.returncode == 1
+        assert refused.stderr.count("\n") == 1
+        assert (
+            f"already runs on the data folder {folder} at {running.url}/ (process {running.process.pid})"
+            in refused.stderr
+        )
+        assert running.status("/healthz") == 200
 
-    worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
-    os.kill(worker, signal.SIGKILL)
-    running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
-    running.wait_for(lambda: any("worker" in command_of(pid) for pid in children_of(running.process.pid)), 10)
+        worker = next(pid for pid in children_of(running.process.pid) if "worker" in command_of(pid))
+        os.kill(worker, signal.SIGKILL)
+        running.wait_for(lambda: "worker was ended by SIGKILL; it starts again in 1 s." in running.output, 10)
+        running.wait_for(lambda: any("worker" in command_of(pid) for pid in children_of(running.process.pid)), 10)
 
-    assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
     wait_none_left(folder)
     key = folder / "keys" / "encryption_keys"
     content = key.read_text()

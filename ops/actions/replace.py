@@ -212,7 +212,8 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
             return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)
         if found.said:
             ctx.log.note("provisioner_said", said=found.said)
-        return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat()})
+        left = {"boot_before": job["handle"].get("boot", ""), "attempts": job["attempt"]}
+        return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat(), **left})
     memory: dict[str, Any] = {"job": {**job, "handle": dict(found.handle)}}
     if _prepares(ctx) and (found.begins or found.is_ready):
         memory["job"]["begins"] = found.code if found.begins else ""
@@ -256,9 +257,26 @@ def await_fetch(ctx: Context) -> Outcome:
         return ended
     if ctx.machine.standing() in ("fetched", "arrived"):
         return Done("config_fetched")
+    if ctx.memory.get("came_back"):
+        # Whoever lets it go on has seen to the old system, which is told to go once more.
+        again = {"came_back": False, "job": {"attempt": ctx.memory["attempts"]}}
+        return Done("provisioner_again", memory=again, skip_to="provision")
+    if _came_back(ctx):
+        return Fail("in_place_came_back", {**_named(ctx), "there": "old"}, {"came_back": True}, attention=True)
     if anew := _anew(ctx, "machine_fetches"):
         return anew
     return _late(ctx, "not_fetched") or Wait(ctx.now + LOOK_AGAIN, "machine_fetches", _until(ctx))
+
+
+def _came_back(ctx: Context) -> bool:
+    """Whether the old system has started again, of a host that was to start the installer in its place."""
+    if not ctx.memory.get("boot_before"):
+        return False
+    try:
+        facts, _measured = ctx.host.look()
+    except HostError:
+        return False
+    return bool(facts.boot.boot_id) and facts.boot.boot_id != ctx.memory["boot_before"]
 
 
 def await_machine(ctx: Context) -> Outcome:

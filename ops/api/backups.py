@@ -137,10 +137,14 @@ class PolicyBody(Body):
         help_text="Of etcd: no upgrade, rollback or replacement of its nodes without a fresh, proven backup.",
     )
     drill_cron = Text(
-        max_length=200, allow_blank=True, default="", help_text="When a restore drill runs. Empty: no schedule."
+        max_length=200,
+        allow_blank=True,
+        allow_null=True,
+        default="",
+        help_text="When a restore drill runs. Empty or null: no schedule.",
     )
-    cron = Text(max_length=200, allow_blank=True, default="", help_text="Empty: no schedule.")
-    zone = Text(max_length=60, default="UTC")
+    cron = Text(max_length=200, allow_blank=True, allow_null=True, default="", help_text="Empty or null: no schedule.")
+    zone = Text(max_length=60, allow_null=True, default="UTC", help_text="null: UTC.")
     revision = Integer(required=False, help_text="With PUT: the one that the change is based on.")
 
 
@@ -234,6 +238,9 @@ class OfPolicies(ApiView):
     def saved(self, request: Request, policy: BackupPolicy | None) -> BackupPolicy:
         values = read_body(PolicyBody, request)
         revision = values.pop("revision", None)
+        # What a policy without a schedule is read with may be put back.
+        for name, nothing in (("cron", ""), ("drill_cron", ""), ("zone", "UTC")):
+            values[name] = nothing if values[name] is None else values[name]
         for name, rows in (
             ("node", Node.objects.visible_to(self.principal).select_related("pool")),
             ("pool", Pool.objects.visible_to(self.principal)),

@@ -17,7 +17,7 @@ from ops.actions.restore import PERMISSION as RESTORES
 from ops.actions.restore import RESTORE, RESTORE_BESIDE, RESTORE_KINDS
 from ops.actions.tidy import TIDY, leftovers
 from ops.models import Operation, Stop
-from ops.services.replacing.confirming import may_see_planes, require_planes
+from ops.services.replacing.confirming import going_on, may_see_planes, require_planes
 from ops.services.request import Answer, request_operations
 from ops.services.stopped import say_lifted, say_stopped
 from ops.states import FINAL, UNTOUCHED, State
@@ -165,9 +165,8 @@ def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetim
     with transaction.atomic():
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
         row = waiting.select_for_update().first()
-        go_on_columns: dict[str, Any] = {"state": State.RUNNING, "due_at": now, "result": "", "result_params": {}}
-        columns: dict[str, Any] = {} if row is None else go_on_columns if go_on else _given_up(row, actor, now, reason)
-        if not columns or not waiting.update(**columns, state_since=now):
+        columns: dict[str, Any] = {} if row is None else going_on(now) if go_on else _given_up(row, actor, now, reason)
+        if not columns or not waiting.update(**columns | {"state_since": now}):
             raise Conflict(_("This operation does not wait for a person."), mend=_("Read it again."))
         action = "operations.go_on" if go_on else "operations.resolve"
         append([_entry(action, operation, actor, reason, columns["state"])])

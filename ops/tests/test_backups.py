@@ -535,6 +535,8 @@ class TestApi:
         address = f"backups/policies/{made['id']}/"
         changed = api.put(address, {**body, "keep": {"weekly": 2}, "revision": made["revision"]})
         assert changed["keep"] == {"weekly": 2}
+        nothing = {"cron": None, "drill_cron": None, "zone": None}
+        assert api.put(address, {**body, **nothing, "revision": changed["revision"]})["next_run_at"] is None
         api.put(address, {**body, "revision": made["revision"]}, status=412)
         wrong = api.post("backups/policies/", {**body, "name": "b", "node": "nowhere"}, status=400)
         assert "nowhere" in str(wrong)

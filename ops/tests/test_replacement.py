@@ -70,6 +70,8 @@ class Site:
         self.slow_looks = 0
         #: The new machine lets nothing be read of it, such as its boot.
         self.says_nothing = False
+        #: What the handle of its order holds besides.
+        self.left: dict[str, str] = {}
 
     def ready(self) -> None:
         return None
@@ -83,7 +85,7 @@ class Site:
     def start(self, order: Order, attempt: int) -> Mapping[str, Any]:
         with self.call():
             self.asked.add(order.id)
-        return {"attempt": attempt, "looks": 0}
+        return {"attempt": attempt, "looks": 0, **self.left}
 
     def look(self, order: Order, handle: Mapping[str, Any]) -> Progress:
         with self.call():
@@ -405,6 +407,32 @@ def test_by_hand_it_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     run.check()
     assert {"deleted", "created"} == set(Replacement.objects.get(pk=made.pk).confirmed)
     assert not AuditEvent.objects.filter(after__icontains=text).exists()
+
+
+def test_a_machine_that_a_person_made_after_a_failure_lets_it_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.site.fails = 9
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "provision", "hook_failed")
+    _made, text = token_of(operation=row, actor=SYSTEM)
+    run.site.make(f"https://fleet.example.org/ignition/{text}")
+    confirm(operation=row, what="created", actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
+
+
+def test_an_old_system_that_comes_back_is_told_and_goes_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    made, boot = run.site.make, run.machine.host.boot_id
+    monkeypatch.setattr(run.site, "make", lambda _url: run.machine.reboot(run.machine.host))
+    run.site.left = {"boot": boot}
+    row = run.rounds()
+    assert (row.state, row.step, row.result) == ("needs_attention", "await_fetch", "in_place_came_back")
+    assert "The old machine still answers" in sentence(row)
+    monkeypatch.setattr(run.site, "make", made)
+    control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
+    run.rounds()
+    run.check()
 
 
 def test_before_the_deletion_a_cancel_takes_all_of_it_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -298,7 +298,7 @@ def test_page_and_api_show_the_steps_of_the_newest_one(policy: BackupPolicy) -> 
     assert [one["step"] for one in found["steps"]][:4] == ["fetch_local", "compare", "open", "send"]
     assert found["steps"][3]["commands"][1].endswith("core@10.0.0.2:")
     assert api.get(f"{where}?run={older.pk}").json()["location"] == "/kept/etcd/1.db"
-    assert api.get(f"{where}?run={uuid.uuid4()}").json()["detail"] == "etcd has no such backup."
+    assert api.get(f"{where}?run={uuid.uuid4()}").json()["detail"] == "etcd has no such backup, or it was deleted."
     assert api.get(f"{where}?run=newest").json()["field"] == "run"
     shown = page.get(f"/backups/{policy.pk}/").content.decode()
     assert "Show the 14 steps" in shown

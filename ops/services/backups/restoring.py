@@ -31,7 +31,9 @@ def restore_of(policy: BackupPolicy, run_id: uuid.UUID | None = None) -> Restore
     """Of that run, or of the newest good one that is there; NotFound without one. Four queries at most."""
     found = newest_restore(policy, run_id)
     if found is None:
-        message = _("%(name)s has no such backup.") if run_id else _("%(name)s has no good backup yet.")
+        message = (
+            _("%(name)s has no such backup, or it was deleted.") if run_id else _("%(name)s has no good backup yet.")
+        )
         mend = _("Read its ledger.") if run_id else _("Back up first.")
         if policy.kind not in ("fleetui", "reported") and not _nodes(policy):
             message = _("No node of %(name)s is there any more, where its backup could be restored.")

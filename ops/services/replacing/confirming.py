@@ -6,7 +6,7 @@ And reads the address of the new one's config.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -22,7 +22,7 @@ from ops.actions.replace import PREPARE
 from ops.models import Operation, Replacement
 from ops.services.replacing import planes
 from ops.services.replacing.provisioners import under_way
-from ops.states import FINAL
+from ops.states import FINAL, State
 
 WHAT: Final = ("ready", "deleted", "created")
 #: The step in which a provisioner is at work.
@@ -65,8 +65,16 @@ def asks_ready(operation: Operation, held: Replacement) -> bool:
     return kind == "manual" and operation.step == PREPARE and is_open(operation) and not held.confirmed
 
 
+def going_on(now: datetime) -> dict[str, Any]:
+    """The columns of an operation that waited for a person and goes on."""
+    return {"state": State.RUNNING, "due_at": now, "result": "", "result_params": {}, "state_since": now}
+
+
 def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime) -> Replacement:
-    """Say that it was done; the operation looks at once. A second time changes nothing."""
+    """Say that it was done; the operation looks at once. A second time changes nothing.
+
+    Who made the machine of a replacement that needs attention lets it go on with that.
+    """
     require_all(actor, operation)
     if what not in WHAT:
         mend = _("Use %(known)s.") % {"known": any_of(WHAT)}
@@ -84,7 +92,9 @@ def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime)
             return held
         held.confirmed = {**held.confirmed, what: {"by": str(actor), "at": now.isoformat()}}
         held.save(update_fields=["confirmed"])
-        if row.due_at is not None:
+        if what == "created" and row.state == State.NEEDS_ATTENTION:
+            Operation.objects.filter(pk=row.pk).update(**going_on(now))
+        elif row.due_at is not None:
             # A step at work looks again by itself; what rests is due now.
             Operation.objects.filter(pk=row.pk, lease_id=None).update(due_at=now)
         entry = Entry(
