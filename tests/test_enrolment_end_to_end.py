@@ -21,7 +21,8 @@ from tests.conftest import missing
 from tests.fleet import Manifest, fault, simulated_fleet
 from tests.installation import Installation, installation
 
-pytestmark = pytest.mark.e2e
+# Machines that fetch their configs and are known are seen in each run by test_pool_tokens_end_to_end.py and the real hosts.
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 HOSTS = 4
 SEED = 7
 ABSENT_AFTER_S = 60

@@ -52,7 +52,7 @@ class Asked:
         self._process.communicate(timeout=20)
 
 
-@pytest.fixture(params=["embedded", "scaled"])
+@pytest.fixture(params=["embedded", pytest.param("scaled", marks=pytest.mark.soak)])
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]:
     given = {}
     if request.param == "scaled":

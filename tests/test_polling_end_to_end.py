@@ -101,15 +101,12 @@ def _running(workers: Workers) -> Iterator[Workers]:
             workers.stop()
 
 
-@pytest.fixture(params=["embedded", "scaled"])
+#: Embedded it is seen in each run by tests/test_up.py; all of this is for the long proofs.
+@pytest.fixture(params=["scaled", pytest.param("embedded", marks=pytest.mark.soak)])
 def workers(request: pytest.FixtureRequest) -> Workers:
     """Each way to run, with both processes at work and every node reachable."""
     chosen: Workers = request.getfixturevalue(request.param)
     return ready(chosen)
-
-
-#: Both ways in the long proofs.
-once = pytest.mark.parametrize("workers", ["scaled", pytest.param("embedded", marks=pytest.mark.soak)], indirect=True)
 
 
 def ready(workers: Workers) -> Workers:
@@ -135,7 +132,6 @@ def test_all_nodes_become_reachable_and_no_lease_is_left(workers: Workers) -> No
     assert "Traceback" not in workers.log("worker")
 
 
-@once
 def test_a_worker_killed_in_the_middle_of_a_batch(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     fault(workers.fleet, names, "slow", on=True)
@@ -159,7 +155,6 @@ def test_a_killed_beat_stops_nothing_for_good(workers: Workers) -> None:
     workers.wait_all_polled(NODES)
 
 
-@once
 def test_a_repeated_message_polls_nothing_twice(workers: Workers) -> None:
     names = [f"web-{number:02d}" for number in range(1, 6)]
     no_lease_is_left(workers)
@@ -219,6 +214,7 @@ def test_ticks_that_piled_up_hold_nothing_up(embedded: Workers) -> None:
     assert "Traceback" not in workers.log("worker")[began:]
 
 
+@pytest.mark.soak
 def test_a_database_that_others_write_to_stops_no_poll(embedded: Workers) -> None:
     workers = ready(embedded)
     began = len(workers.log("worker"))

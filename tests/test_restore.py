@@ -286,6 +286,7 @@ def test_killed_in_the_middle_the_old_database_is_there(places: Places) -> None:
     assert not list(first.folder.glob("*.restoring"))
 
 
+@pytest.mark.soak
 @on("postgresql")
 def test_a_backup_is_of_one_moment_while_others_write(places: Places, tmp_path: Path) -> None:
     writing = (
@@ -307,6 +308,7 @@ def test_postgresql_without_its_programs_says_so(places: Places, tmp_path: Path)
     assert not list(tmp_path.glob("x.zip*"))
 
 
+@pytest.mark.soak
 @on("sqlite", other=False)
 def test_a_database_that_is_broken_is_replaced(places: Places) -> None:
     first, file = places.first, str(places.file)

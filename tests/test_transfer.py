@@ -185,7 +185,7 @@ print([node.name for node in Node.objects.search("web-1")], Tally.objects.sums("
 """
 
 
-@pytest.mark.one_database
+@pytest.mark.soak
 def test_what_triggers_keep_is_right_after_an_import(archive: Path, target: Path) -> None:
     ran(manage(target, "import", str(archive), **KEYS))
     told = environment(target, **KEYS, DJANGO_SETTINGS_MODULE="fleetui.settings")
@@ -206,7 +206,7 @@ load.import_from(Path(os.environ["ARCHIVE"]), say=print)
 """
 
 
-@pytest.mark.one_database
+@pytest.mark.soak
 def test_an_import_that_is_killed_leaves_nothing(archive: Path, target: Path) -> None:
     told = environment(target, **KEYS, ARCHIVE=str(archive), DJANGO_SETTINGS_MODULE="fleetui.settings")
     done = subprocess.run(
