@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and installs the pinned packages into it, once per change of the pins. With `venv` it stays empty.
+# Makes .venv and installs the pinned packages into it, once per change of the pins. With `venv` nothing is installed into it.
 # Usage: scripts/setup.sh [run|dev|venv]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,11 +46,19 @@ class Asked:
         assert self._process.stdout
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        levels: dict[str, str] = json.loads(self._process.stdout.readline())
+        too_long = threading.Timer(60, self._process.kill)
+        too_long.start()
+        line = self._process.stdout.readline()
+        too_long.cancel()
+        assert line, f"it ended with {self._process.wait()}"
+        levels: dict[str, str] = json.loads(line)
         return {key for key, level in levels.items() if level == "bad"}
 
     def end(self) -> None:
-        self._process.communicate(timeout=20)
+        try:
+            self._process.communicate(timeout=20)
+        finally:
+            self._process.kill()
 
 
 @pytest.fixture(params=["embedded", pytest.param("scaled", marks=pytest.mark.soak)])

@@ -101,7 +101,7 @@ def _running(workers: Workers) -> Iterator[Workers]:
             workers.stop()
 
 
-#: Embedded it is seen in each run by tests/test_up.py; all of this is for the long proofs.
+#: In each run on PostgreSQL and Redis; on SQLite and the folder, with which tests/test_up.py polls, in the long proofs.
 @pytest.fixture(params=["scaled", pytest.param("embedded", marks=pytest.mark.soak)])
 def workers(request: pytest.FixtureRequest) -> Workers:
     """Each way to run, with both processes at work and every node reachable."""

@@ -345,7 +345,9 @@ def test_what_runs_backs_itself_up_and_runs_elsewhere(
         run = runs_of(running, token, added)[0]
         file = Path(run["location"])
         refused = manage(running.folder, "restore", "--replace", str(file), **told)
+        assert refused.returncode == 1
         assert "FleetUI runs on this database" in refused.stderr
+        assert [one["id"] for one in running.get("/api/v1/backups/policies/", token)["results"]] == [added]
     assert hashlib.sha256(file.read_bytes()).hexdigest() == run["sha256"]
     if kind == "sqlite":
         (tmp_path / "elsewhere").mkdir(mode=0o700)

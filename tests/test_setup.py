@@ -1,4 +1,4 @@
-"""`scripts/setup.sh`, which every `make` target begins with: what it refuses, in one line."""
+"""`scripts/setup.sh`, with which every `make` target begins: what it refuses, in one line."""
 
 from __future__ import annotations
 

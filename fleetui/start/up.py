@@ -135,7 +135,7 @@ def _pump_until(supervisor: Supervisor, until: Callable[[], bool], timeout_s: fl
 
 
 def _answers(bind: Bind) -> Callable[[], bool]:
-    # By a name that it answers to: it tells each other one in its log, with a stack.
+    # By a name that it answers to: each request by another one leaves a stack trace in its log.
     allowed = settings.ALLOWED_HOSTS
     name = "localhost" if not allowed or {"localhost", "*"} & {*allowed} else allowed[0].removeprefix(".")
 

@@ -243,7 +243,9 @@ def _evict(ctx: Context, cluster: Cluster, waiting: Sequence[Pod], until: dateti
 def _held(ctx: Context, cluster: Cluster, held: tuple[Pod, ClusterError], count: int, until: datetime) -> Wait:
     pod, error = held
     budget = next((one.place for one in cluster.budgets() if one.covers(pod)), "")
-    told = {"pod": pod.place, "budget": budget, "said": error.params.get("said", ""), "until": until.isoformat()}
+    # The API ends some of its sentences, and some not; ours end.
+    said = str(error.params.get("said", "")).rstrip(".")
+    told = {"pod": pod.place, "budget": budget, "said": said, "until": until.isoformat()}
     return Wait(
         min(ctx.now + ASK_AGAIN, until), "budget_holds", {**told, "count": count}, memory={"held": told, "tells": ""}
     )

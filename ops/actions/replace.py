@@ -8,12 +8,14 @@ member is removed: after everything is ready that could still refuse, and right 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from nodes.hosts import ssh
 from nodes.hosts.errors import NO_ANSWER, HostError
+from nodes.hosts.facts import Facts
 from nodes.services.provisioning.offer import NEEDED
 from ops.actions.base import LOOK_AGAIN, Action, Context, ParamsRefused, Step
 from ops.actions.drain import DRAIN_STEPS, drain_checks, drain_params, drains, the_cluster
@@ -212,8 +214,9 @@ def _went(ctx: Context, job: Mapping[str, Any], found: Progress) -> Outcome:
             return Fail("bad_address", {**_named(ctx), "address": found.address[:100]}, attention=True)
         if found.said:
             ctx.log.note("provisioner_said", said=found.said)
-        left = {"boot_before": job["handle"].get("boot", ""), "attempts": job["attempt"]}
-        return Done("machine_made", memory={"job": {}, "busy": True, "made_at": ctx.now.isoformat(), **left})
+        # In place, the boot that was to end.
+        left = {"busy": True, "boot_before": job["handle"].get("boot", "")}
+        return Done("machine_made", memory={"job": {}, "made_at": ctx.now.isoformat(), **left})
     memory: dict[str, Any] = {"job": {**job, "handle": dict(found.handle)}}
     if _prepares(ctx) and (found.begins or found.is_ready):
         memory["job"]["begins"] = found.code if found.begins else ""
@@ -257,26 +260,22 @@ def await_fetch(ctx: Context) -> Outcome:
         return ended
     if ctx.machine.standing() in ("fetched", "arrived"):
         return Done("config_fetched")
-    if ctx.memory.get("came_back"):
-        # Whoever lets it go on has seen to the old system, which is told to go once more.
-        again = {"came_back": False, "job": {"attempt": ctx.memory["attempts"]}}
-        return Done("provisioner_again", memory=again, skip_to="provision")
-    if _came_back(ctx):
-        return Fail("in_place_came_back", {**_named(ctx), "there": "old"}, {"came_back": True}, attention=True)
     if anew := _anew(ctx, "machine_fetches"):
         return anew
+    if ctx.memory.get("boot_before"):
+        with suppress(HostError):
+            if back := _came_back(ctx, ctx.host.look()[0]):
+                return back
     return _late(ctx, "not_fetched") or Wait(ctx.now + LOOK_AGAIN, "machine_fetches", _until(ctx))
 
 
-def _came_back(ctx: Context) -> bool:
-    """Whether the old system has started again, of a host that was to start the installer in its place."""
-    if not ctx.memory.get("boot_before"):
-        return False
-    try:
-        facts, _measured = ctx.host.look()
-    except HostError:
-        return False
-    return bool(facts.boot.boot_id) and facts.boot.boot_id != ctx.memory["boot_before"]
+def _came_back(ctx: Context, facts: Facts) -> Fail | None:
+    """The old system has started again, of a host that was to start the installer in its place. It is said once."""
+    before = ctx.memory.get("boot_before")
+    if not before or not facts.boot.boot_id or facts.boot.boot_id == before:
+        return None
+    # It may be at work again, so that nothing but a request of its own, which drains it, may tell it to go once more.
+    return Fail("old_came_back", {**_named(ctx), "there": "old"}, {"late": True, "boot_before": ""}, attention=True)
 
 
 def await_machine(ctx: Context) -> Outcome:
@@ -289,7 +288,7 @@ def await_machine(ctx: Context) -> Outcome:
     if anew := _anew(ctx, "machine_boots"):
         return anew
     try:
-        ctx.host.look()
+        facts, _measured = ctx.host.look()
     except HostError as error:
         key = shown_key(error)
         if key is not None and ctx.machine.greet(key):
@@ -299,7 +298,8 @@ def await_machine(ctx: Context) -> Outcome:
             return _late(ctx, "other_key", told) or Wait(ctx.now + LOOK_AGAIN, "other_key_shown", told)
         told = {**_until(ctx), "message": error.message}
         return _late(ctx, "not_arrived", told) or Wait(ctx.now + LOOK_AGAIN, "machine_boots", told)
-    return _late(ctx, "old_answers") or Wait(ctx.now + LOOK_AGAIN, "old_still_answers", _until(ctx))
+    late = _came_back(ctx, facts) or _late(ctx, "old_answers")
+    return late or Wait(ctx.now + LOOK_AGAIN, "old_still_answers", _until(ctx))
 
 
 def read_machine(ctx: Context) -> Outcome:

@@ -166,7 +166,7 @@ def resolve(*, operation: Operation, go_on: bool, actor: Principal, now: datetim
         waiting = Operation.objects.filter(pk=operation.pk, state=State.NEEDS_ATTENTION)
         row = waiting.select_for_update().first()
         columns: dict[str, Any] = {} if row is None else going_on(now) if go_on else _given_up(row, actor, now, reason)
-        if not columns or not waiting.update(**columns | {"state_since": now}):
+        if not columns or not waiting.update(**columns):
             raise Conflict(_("This operation does not wait for a person."), mend=_("Read it again."))
         action = "operations.go_on" if go_on else "operations.resolve"
         append([_entry(action, operation, actor, reason, columns["state"])])
@@ -183,10 +183,11 @@ def _given_up(row: Operation, actor: Principal, now: datetime, reason: str) -> d
     memory = {**row.memory, "ending": ending, "given_up": True}
     if not leftovers(memory) or row.node_id is None:
         ended = {"result": ending["result"], "result_params": params}
-        return {"state": State.FAILED, "due_at": None, "ended_at": now, **ended}
+        return {"state": State.FAILED, "state_since": now, "due_at": None, "ended_at": now, **ended}
     memory.pop("busy", None)
     return {
         "state": State.CANCELLING,
+        "state_since": now,
         "memory": memory,
         "step": TIDY,
         "step_number": row.step_number + 1,

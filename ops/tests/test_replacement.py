@@ -421,15 +421,24 @@ def test_a_machine_that_a_person_made_after_a_failure_lets_it_go_on(monkeypatch:
     run.check()
 
 
-def test_an_old_system_that_comes_back_is_told_and_goes_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fetches", [False, True])
+def test_an_old_system_that_comes_back_is_told(fetches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch)
     made, boot = run.site.make, run.machine.host.boot_id
-    monkeypatch.setattr(run.site, "make", lambda _url: run.machine.reboot(run.machine.host))
+
+    def comes_back(url: str) -> None:
+        run.machine.reboot(run.machine.host)
+        if fetches:
+            fetch(url.rpartition("/")[2], address="10.0.0.9", agent="Ignition", now=clock.now())
+
+    monkeypatch.setattr(run.site, "make", comes_back)
     run.site.left = {"boot": boot}
     row = run.rounds()
-    assert (row.state, row.step, row.result) == ("needs_attention", "await_fetch", "in_place_came_back")
+    step = "await_machine" if fetches else "await_fetch"
+    assert (row.state, row.step, row.result) == ("needs_attention", step, "old_came_back")
     assert "The old machine still answers" in sentence(row)
-    monkeypatch.setattr(run.site, "make", made)
+    _made, text = token_of(operation=row, actor=SYSTEM)
+    made(f"https://fleet.example.org/ignition/{text}")
     control.resolve(operation=row, go_on=True, actor=SYSTEM, now=run.now)
     run.rounds()
     run.check()

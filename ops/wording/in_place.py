@@ -77,11 +77,15 @@ RESULTS: dict[str, Forms] = {
     ),
     "in_place_came_back": (_("The host was to start the installer, and its old system came back."),),
     "in_place_stayed": (_("The host was told to start the installer, and goes on with its old system."),),
+    "old_came_back": (_("The host had gone to start the installer, and its old system came back."),),
 }
 RESULT_MENDS: dict[str, Promise] = {
     "in_place_lost": _("Look at its console. When the old system is back, Go on starts over."),
     "in_place_came_back": _(
         "Look at its console: the kernel may refuse kexec, or the installer gave up. Go on starts over."
+    ),
+    "old_came_back": _(
+        "Start the installer at its console and choose Go on, which gives it as much time again; or end this as failed, and ask again."
     ),
     "in_place_stayed": _("See what does not end there: systemctl list-jobs. Go on starts over."),
 }

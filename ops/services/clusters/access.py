@@ -157,11 +157,8 @@ def _read(kubeconfig: str, server: str, ca: str, token: str) -> Access:
         raise InvalidInput(message, field=error.field, value=error.params.get("value"), mend=mend) from error
 
 
-#: Of an address with a token: the part that the API's answer speaks of, where it is not the address.
-_AT_FAULT = {"unauthorized": "token", "certificate": "ca"}
-
-
 def _tried(given: Access, before: ClusterAccess | None, field: str) -> Tried:
+    signs_in = "token" if field == "server" else field
     try:
         with api_of(given) as api:
             found = Tried(api.version(), api.missing())
@@ -171,14 +168,14 @@ def _tried(given: Access, before: ClusterAccess | None, field: str) -> Tried:
         if error.kind == "busy":
             # Looks at a cluster come again by themselves; this one was asked for by a person.
             mend = _("Try it again in a minute.")
-        if field == "server":
-            field = _AT_FAULT.get(error.kind, field)
+        if error.kind in ("unauthorized", "forbidden"):
+            field = signs_in
         raise InvalidInput(message, field=field, mend=mend) from error
     lacking = [str(right) for right in found.missing if right.use == "look"]
     if lacking:
         raise InvalidInput(
             _("This sign-in may not read what is needed: %(rights)s.") % {"rights": ", ".join(lacking)},
-            field=field,
+            field=signs_in,
             mend=_("Give it these rights; docs/kubernetes.md has the manifest."),
         )
     return found

@@ -73,7 +73,7 @@ def going_on(now: datetime) -> dict[str, Any]:
 def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime) -> Replacement:
     """Say that it was done; the operation looks at once. A second time changes nothing.
 
-    Who made the machine of a replacement that needs attention lets it go on with that.
+    Who made the machine that a provisioner did not make lets an operation that needs attention go on with that.
     """
     require_all(actor, operation)
     if what not in WHAT:
@@ -92,15 +92,14 @@ def confirm(*, operation: Operation, what: str, actor: Principal, now: datetime)
             return held
         held.confirmed = {**held.confirmed, what: {"by": str(actor), "at": now.isoformat()}}
         held.save(update_fields=["confirmed"])
-        if what == "created" and row.state == State.NEEDS_ATTENTION:
+        after = {"what": what, "node": row.node_name}
+        if what == "created" and row.step == STEP and row.state == State.NEEDS_ATTENTION:
             Operation.objects.filter(pk=row.pk).update(**going_on(now))
+            after["state"] = State.RUNNING.value
         elif row.due_at is not None:
             # A step at work looks again by itself; what rests is due now.
             Operation.objects.filter(pk=row.pk, lease_id=None).update(due_at=now)
-        entry = Entry(
-            str(actor), "operations.confirm", f"operation:{row.pk}", after={"what": what, "node": row.node_name}
-        )
-        append([entry])
+        append([Entry(str(actor), "operations.confirm", f"operation:{row.pk}", after=after)])
     return held
 
 
