@@ -8,6 +8,8 @@ from typing import Any
 
 #: The host may well have it: it was too busy to say so. Elsewhere the reason itself says something of the host.
 _LATE = ("timeout", "missing")
+#: Podman has no service that would have to run: where its lists fail, as on a full disk, its containers run on.
+_FAILS = ("podman_root_ps", "podman_root_images", "podman_user_ps", "podman_user_images")
 _RUNTIMES = {"podman_root": "podman", "podman_user": "podman-user", "docker": "docker", "crictl": "containerd"}
 #: Whether it is a control plane: else one that is slow would be replaced like any node.
 _ROLE = "kubernetes_paths"
@@ -26,7 +28,7 @@ def with_kept(
 
     `kept_from` of what is unread says when it was read, also when it is missed several times in a row.
     """
-    late = {one["section"] for one in fresh["unread"] if one["reason"] in _LATE}
+    late = {one["section"] for one in fresh["unread"] if _may_be_there(one)}
     if before is None or read_at is None or not late:
         return None
     missed = {one["section"]: one.get("kept_from") for one in before["unread"]}
@@ -73,7 +75,11 @@ def kept_from(document: Mapping[str, Any]) -> str | None:
 def is_late(document: Mapping[str, Any]) -> bool:
     """Whether a part of the containers was not read at the last look."""
     unread = [one for one in document.get("unread") or [] if one["section"] != _ROLE]
-    return any(one["reason"] in _LATE and _part_of(one["section"]) for one in unread)
+    return any(_may_be_there(one) and _part_of(one["section"]) for one in unread)
+
+
+def _may_be_there(unread: Mapping[str, Any]) -> bool:
+    return unread["reason"] in _LATE or (unread["reason"] == "failed" and unread["section"] in _FAILS)
 
 
 def _part_of(section: str) -> str:

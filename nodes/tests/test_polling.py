@@ -111,6 +111,11 @@ def test_what_a_busy_host_did_not_say_of_its_containers_stays_as_it_was_read() -
         # The time of the last look that read them, also after several that did not.
         assert {one["kept_from"] for one in target.facts.document["unread"]} == {NOW.isoformat()}
     assert (was, target.facts_at) == (NOW, NOW + timedelta(minutes=1))
+    # Podman runs no service that could be down: on a full disk its containers run on.
+    full = tuple(Unread(name, "failed", "no space left on device", 125) for name in missed[:2])
+    silent = facts(containers=Containers((Runtime("podman", "5.4.2"),), (unit,)), unread=full)
+    target = poll(seen(target, silent), NOW + timedelta(minutes=2, seconds=30))
+    assert rows() == before
     assert set(TimelineEvent.objects.values_list("kind", flat=True)) == {"os_detected"}
     # What the host says is not there is not there, and another machine knows nothing of this one.
     poll(seen(target, facts(containers=Containers((Runtime("podman", "5.4.2"),)))), NOW + timedelta(minutes=3))

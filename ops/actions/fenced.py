@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,12 +123,16 @@ def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
     found: dict[str, Any] = {"cursors": {**cursors, _name(ctx): cursor.strip()}}
     # What systemd says of our unit comes last, and tells nothing beside what the command said.
     mark = ctx.operation_id.replace("-", "")
-    own = [line for line in lines if mark not in line]
+    own = [line for line in lines if mark not in line and not _EVENT.match(line)]
     if own or (lines and not ctx.memory.get("last_said")):
         found["last_said"] = _why(own or lines)
     if own:
         found["wrote"] = _name(ctx)
     return found, body
+
+
+#: What Podman notes of a container in the journal of whoever started it, after that one's own words.
+_EVENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* \S+ \S+ m=\+\S+ (container|image|volume) ")
 
 
 def _why(lines: Sequence[str]) -> str:

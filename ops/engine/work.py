@@ -196,15 +196,19 @@ def _so_far(row: Operation) -> dict[str, Any]:
     runs = str((memory.get("after") or {}).get("version") or "")
     # Our units are no matter of its reader, and of a cordon the log says when it is gone.
     stays = ("units", "cordon", "staged", "order") if runs else ("units", "cordon")
+    # A config whose machine has come is not taken back: that machine is there.
+    met = bool(memory.get("met"))
+    stays = (*stays, "offer") if met else stays
     left = [name for name in serious(memory) if name not in stays]
     untouched = {"untouched": True} if row.step == PREFLIGHT else {}
     # Of a change of kernel arguments the version says nothing.
     runs_with = {"runs_with": row.kind} if runs and row.kind == "kargs" else {}
     gone = lost(memory)
     # A cancel and a deadline wait while the machine may be gone: before the new one was met, it is not.
-    etcd = {**gone, "machine_stays": True} if gone and not memory.get("met") else gone
+    etcd = {**gone, "machine_stays": True} if gone and not met else gone
     return {
         **etcd,
+        **({"machine_new": True} if met else {}),
         "runs": runs,
         **runs_with,
         "taken_back": left,

@@ -35,6 +35,12 @@ def test_what_the_command_said_is_told_and_not_what_systemd_says_of_its_unit() -
     assert last_said(f"pulling\nno route to host\n{ENDED}") == "pulling no route to host"
 
 
+def test_what_podman_notes_of_a_container_is_not_what_the_command_said() -> None:
+    event = "2026-11-28 14:27:57.25 +0000 UTC m=+7.8 container {} 2baaf99 (image=docker.io/certbot/certbot, name=a)\n"
+    printed = "Connection refused\n1 renew failure(s)\n" + event.format("died") + event.format("remove")
+    assert last_said(f"{printed}{ENDED}") == "Connection refused 1 renew failure(s)"
+
+
 def test_where_the_command_said_nothing_systemd_is_told_and_an_earlier_word_stays() -> None:
     assert "code=exited" in last_said(ENDED)
     assert last_said(ENDED, last_said="error: no space") is None

@@ -444,6 +444,16 @@ def test_an_old_system_that_comes_back_is_told(fetches: bool, monkeypatch: pytes
     run.check()
 
 
+def test_a_cancel_after_the_deletion_says_that_a_new_machine_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    row = run.rounds(until="hook_runs")
+    control.cancel(operation=row, actor=SYSTEM, now=run.now)
+    row = run.rounds()
+    assert (row.state, run.site.made, Node.objects.get(pk=run.node.pk).generation) == ("cancelled", 1, 2)
+    assert "A new machine stands in place of the old one" in sentence(row)
+    assert "Taken back" not in sentence(row)
+
+
 def test_before_the_deletion_a_cancel_takes_all_of_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch, "manual")
     run.rounds(until="person_deletes")

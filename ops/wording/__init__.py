@@ -188,6 +188,7 @@ def _so_now(known: Mapping[str, Any]) -> list[str]:
         "went_no_further": {} if known.get("asks") is False else None,
         "cordon_goes": {} if known.get("cordon_goes") else None,
         "machine_stays": {} if known.get("machine_stays") else None,
+        "machine_new": {} if known.get("machine_new") else None,
     }
     told = [fill((SO_NOW[code],), params) for code, params in found.items() if params is not None]
     if known.get("there") in replacement.THERE:

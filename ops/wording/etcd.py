@@ -229,6 +229,10 @@ RESULT_MENDS: dict[str, Promise] = {
 }
 SO_NOW: dict[str, Promise] = {
     "machine_stays": _("The machine itself was not deleted."),
+    "machine_new": _(
+        "A new machine stands in place of the old one, and was not looked at to the end: refresh it, and compare it with "
+        "its config."
+    ),
     "etcd_gone": _(
         "Its etcd member %(etcd_gone)s was removed and is not put back (members with a vote then: %(etcd_left)s). "
         "A new machine joins as a new member."
