@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -62,7 +63,13 @@ def s3_server() -> Iterator[S3Server]:
     argv = [weed, "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())]
     try:
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *argv], stdout=log, stderr=log)
+            # Without a key of its own it refuses to encrypt.
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "WEED_S3_SSE_KEY": SECRET_KEY},
+            )
         try:
             found = S3Server(f"http://127.0.0.1:{ports['s3']}", process)
             _wait(found, folder / "log")

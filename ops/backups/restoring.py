@@ -252,7 +252,7 @@ def _etcd(lies: Lies, name: str, hosts: Sequence[Host]) -> Iterator[Step]:
     parts = _parts(given)
     yield Step("restore_members", (parts.ctl("member", "list", "--write-out=table"),), on[:1], reads=True)
     # What lies aside already would stand in the way, and is not ours to delete.
-    free = f'if sudo test -e {_DATA}.before; then echo "there is a {_DATA}.before already: look at it, then delete or rename it" >&2; exit 1; fi'
+    free = f'if sudo test -e {_DATA}.before; then echo "there is a {_DATA}.before already: look at it, and rename it" >&2; exit 1; fi'
     yield Step(parts.look_code, parts.look, on, reads=True, then=(f"sudo test -d {_DATA}/member", parts.able, free))
     yield Step(parts.halt_code, parts.halt, on, asks=True)
     halted = f'{parts.halted} || {{ echo "etcd runs here" >&2; exit 1; }}'

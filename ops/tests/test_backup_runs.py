@@ -199,6 +199,15 @@ def test_what_a_lock_holds_stays_and_versions_go_too(s3: S3Server) -> None:
     assert list(free._versions("a/2")) == []
 
 
+def test_s3_encrypts_where_that_is_asked(s3: S3Server) -> None:
+    target = S3Target(s3.place(encryption="AES256"))
+    key = "sse/one"
+    stored = target.put(key, [b"a" * 100], lambda: None)
+    assert b"".join(target.read(key)) == b"a" * 100
+    assert stored.size_bytes == 100
+    assert target._s3.head_object(Bucket=BUCKET, Key=key)["ServerSideEncryption"] == "AES256"
+
+
 def test_s3_is_trusted_as_the_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
     place = S3Place("bucket", "key", "secret", endpoint="https://s3.example.com")
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
