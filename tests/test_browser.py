@@ -428,6 +428,9 @@ def faults_of_both_themes(page: Page) -> list[str]:
     found = faults_of(page)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.bsTheme === 'dark'")
+    # Colours change over some frames, however short that is.
+    page.wait_for_function("!document.getAnimations().some((one) => one instanceof CSSTransition)")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     found += faults_of(page, COLOURS)
     page.emulate_media(color_scheme="light")
     return found

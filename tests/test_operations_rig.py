@@ -249,6 +249,7 @@ def test_bad_versions_are_gone_back_from_and_held_back(fleet: Fleet, rig: Rig, n
     assert [one["code"] for one in fleet.ask("POST", "operations/", asked)["refused"]] == ["held"]
 
 
+@pytest.mark.soak
 def test_a_host_that_does_not_come_back_is_a_persons_who_may_bring_it_back(fleet: Fleet, rig: Rig, name: str) -> None:
     count = boots(rig, name)
     rig("fault", name, "no-return", "on")
