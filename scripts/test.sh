@@ -153,9 +153,9 @@ case "${1:-all}" in
         if [ "$(id -u)" = 0 ]; then start_beside packages system_packages; else system_packages; fi
         stage "Python packages" scripts/setup.sh dev
         lint
+        stage "collecting" compiled
         if [ -n "${beside[packages]:-}" ]; then stage "Debian packages and test hosts, beside the stages above" joined packages; fi
         start_beside hosts real_hosts
-        stage "collecting" compiled
         start_beside installations installations
         # What only computes fills the time in which those wait, and yields to them.
         renice -n 10 -p $$ >/dev/null
