@@ -131,13 +131,13 @@ def _copy_journal(ctx: Context) -> tuple[dict[str, Any], str]:
     return found, body
 
 
-#: What Podman notes of a container in the journal of whoever started it, after that one's own words.
-_EVENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* \S+ \S+ m=\+\S+ (container|image|volume) ")
+#: What Podman and conmon note of a container in the journal of whoever started it, after that one's own words.
+_EVENT = re.compile(r"conmon [0-9a-f]+ <|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* \S+ \S+ m=\+\S+ (container|image|volume) ")
 
 
 def _why(lines: Sequence[str]) -> str:
-    """The last line that is called an error, else the last two."""
-    errors = [line for line in lines if line.lower().startswith("error:")]
+    """The last line that is called an error, also in Certbot's way before its closing advice, else the last two."""
+    errors = [line for line in lines if line.lower().startswith("error:") or " with error: " in line]
     return (errors[-1] if errors else " ".join(lines[-2:]))[:400]
 
 

@@ -39,6 +39,10 @@ def test_what_podman_notes_of_a_container_is_not_what_the_command_said() -> None
     event = "2026-11-28 14:27:57.25 +0000 UTC m=+7.8 container {} 2baaf99 (image=docker.io/certbot/certbot, name=a)\n"
     printed = "Connection refused\n1 renew failure(s)\n" + event.format("died") + event.format("remove")
     assert last_said(f"{printed}{ENDED}") == "Connection refused 1 renew failure(s)"
+    why = "Failed to renew certificate a.example.org with error: Requesting 10.0.0.1/dir: Connection refused"
+    advice = "1 renew failure(s), 0 parse failure(s)\nAsk for help at https://community.letsencrypt.org.\n"
+    conmon = "conmon 5f61ab <nwarn>: Failed to open cgroups file: No such file or directory\n"
+    assert last_said(f"{why}\n{advice}{conmon}{ENDED}") == why
 
 
 def test_where_the_command_said_nothing_systemd_is_told_and_an_earlier_word_stays() -> None:
