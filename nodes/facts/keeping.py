@@ -28,8 +28,16 @@ def with_kept(
 
     `kept_from` of what is unread says when it was read, also when it is missed several times in a row.
     """
-    late = {one["section"] for one in fresh["unread"] if _may_be_there(one)}
-    if before is None or read_at is None or not late:
+    if before is None or read_at is None:
+        return None
+    # A restart ends containers, and where Podman fails it starts none.
+    has_restarted = before["boot"]["boot_id"] != fresh["boot"]["boot_id"]
+    late = {
+        one["section"]
+        for one in fresh["unread"]
+        if _may_be_there(one) and not (has_restarted and one["reason"] == "failed")
+    }
+    if not late:
         return None
     missed = {one["section"]: one.get("kept_from") for one in before["unread"]}
     # What was not read the last time either is known from earlier, or not at all.

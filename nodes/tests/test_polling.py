@@ -117,6 +117,9 @@ def test_what_a_busy_host_did_not_say_of_its_containers_stays_as_it_was_read() -
     target = poll(seen(target, silent), NOW + timedelta(minutes=2, seconds=30))
     assert rows() == before
     assert set(TimelineEvent.objects.values_list("kind", flat=True)) == {"os_detected"}
+    restarted = replace(silent, boot=replace(silent.boot, boot_id="another"))
+    target = poll(seen(target, restarted), NOW + timedelta(minutes=2, seconds=40))
+    assert "running" not in {state for _name, state, _digest in rows()}
     # What the host says is not there is not there, and another machine knows nothing of this one.
     poll(seen(target, facts(containers=Containers((Runtime("podman", "5.4.2"),)))), NOW + timedelta(minutes=3))
     assert rows() == []
