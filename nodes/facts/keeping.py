@@ -31,7 +31,7 @@ def with_kept(
     if before is None or read_at is None:
         return None
     # A restart ends containers, and where Podman fails it starts none.
-    has_restarted = before["boot"]["boot_id"] != fresh["boot"]["boot_id"]
+    has_restarted = (before.get("boot") or {}).get("boot_id") != (fresh.get("boot") or {}).get("boot_id")
     late = {
         one["section"]
         for one in fresh["unread"]
